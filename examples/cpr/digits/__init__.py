@@ -1,0 +1,1 @@
+"""A handwritten digit on an image: a Vertex AI custom prediction routine (CPR)."""

@@ -1,0 +1,120 @@
+"""The sessions: `nox -s smoke` proves the predictor, `nox -s tests` proves the tool.
+
+Each session is a thin call of the command line. Another project uses them too, with no noxfile of its own:
+`nox -f TOOL/noxfile.py -s smoke -- --project DIR`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["smoke"]
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+
+ROOT = Path(__file__).parent
+TOOL, DEVELOP = ROOT / "locks/tool.txt", ROOT / "locks/develop.txt"
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write requirements.txt from requirements.in (-- --check: only say whether it still answers)."""
+    seatrial(session, "lock")
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Find what will fail, before anything is installed."""
+    seatrial(session, "check")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the bundle: wheels, artifacts, locks, one digest."""
+    seatrial(session, "build")
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """Prove the predictor: lock, bundle, a fresh environment, the real server, golden images."""
+    seatrial(session, "smoke")
+
+
+@nox.session
+def train(session: nox.Session) -> None:
+    """Train the demo again and write artifacts/, in an environment of its own lock."""
+    install(session, TOOL)
+    python = Path(session.create_tmp()) / "training/bin/python"
+    session.run("uv", "venv", "--quiet", "--clear", "--python", "3.11", str(python.parent.parent))
+    lock_file = "training/requirements.txt"
+    session.run("uv", "pip", "install", "--python", str(python), "--require-hashes", "--requirements", lock_file)
+    session.run(str(python), "-m", "training.train", *session.posargs, external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests: the gate."""
+    install(session, DEVELOP)
+    run(session, "pytest", "-m", "not proof", "--numprocesses=2", "--dist=worksteal", *session.posargs)
+
+
+@nox.session
+def proofs(session: nox.Session) -> None:
+    """Run the long matrices that the gate leaves out."""
+    install(session, DEVELOP)
+    run(session, "pytest", "-m", "proof", "--timeout=1800", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types."""
+    install(session, DEVELOP)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def locks(session: nox.Session) -> None:
+    """Write the tool's own locks again (-- --upgrade: with the newest versions)."""
+    install(session, TOOL)
+    compile_ = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate"]
+    compile_ += ["--custom-compile-command", "nox -s locks", *session.posargs]
+    session.run(*compile_, "--python-version=3.11", "pyproject.toml", "-o", str(TOOL))
+    session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--group=develop", "-o", str(DEVELOP))
+    session.run(*compile_, "--python-version=3.10", "seatrial/pip-tools.in", "-o", "seatrial/pip-tools.txt")
+    runtime = "seatrial/serving/requirements"
+    session.run(*compile_, "--python-version=3.10", f"{runtime}.in", "-o", f"{runtime}.txt")
+
+
+def seatrial(session: nox.Session, command: str) -> None:
+    """Call the command line with the session's arguments; a relative --project counts from the caller's folder."""
+    install(session, TOOL)
+    arguments = list(session.posargs)
+    for at, argument in enumerate(arguments[1:], start=1):
+        if arguments[at - 1] == "--project":
+            arguments[at] = os.path.join(session.invoked_from, argument)  # noqa: PTH118
+    run(session, "python", "-m", "seatrial", command, *arguments)
+
+
+def run(session: nox.Session, *command: str) -> None:
+    """Run a program that starts servers: interrupted, it gets the time to stop them and to clean up."""
+    session.run(*command, interrupt_timeout=30, terminate_timeout=10)  # seconds
+
+
+def install(session: nox.Session, lock_file: Path) -> None:
+    """Install a lock and then the tool, unless this environment has exactly that already."""
+    stamp = Path(session.virtualenv.location) / "installed.sha256"
+    content = lock_file.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + sys.version.encode()
+    digest = hashlib.sha256(content).hexdigest()
+    if stamp.is_file() and stamp.read_text() == digest:
+        return
+    session.install("--require-hashes", "--requirement", str(lock_file))
+    session.install("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    stamp.write_text(digest)

@@ -1,0 +1,322 @@
+"""`seatrial build`: the bundle, which is everything that ships beside the locked distributions.
+
+Two wheels (predictor and runtime), the predictor's sdist, the two locks, the artifacts, and bundle.json with every
+setting and digest. The same input gives the same bytes. Only what is listed enters; what looks like a secret is
+refused by name even where it would not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from seatrial import golden
+from seatrial.errors import UsageError
+from seatrial.facts import requirements
+from seatrial.facts.requirements import RequirementFile
+from seatrial.findings import Finding, Location, Stage, Step
+from seatrial.project import Project
+from seatrial.rules import RULES
+
+FORMAT = 1
+SOURCE_DATE_EPOCH = "1580601600"  # 2020-02-02, hatchling's own default: the time of every file in the archives
+
+# Names of files that hold secrets. The last is what google-github-actions/auth leaves in a workspace.
+_SECRET_NAMES = (
+    ".env", ".env.*", ".netrc", ".pypirc", ".git", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*",
+    "application_default_credentials.json", "*credentials*.json", "*service-account*.json", "gha-creds-*.json",
+)  # fmt: skip
+_SECRET_TEXTS = (b"PRIVATE KEY-----", b'"type": "service_account"', b'"type":"service_account"')
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # the first line of every pointer file
+_LOOKED_AT = 65_536  # bytes of a file that are searched for a secret; keys and credential files are far smaller
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What enters the bundle, as relative paths: the predictor's files from the root, artifacts from their folder."""
+
+    package: tuple[str, ...]
+    artifacts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A built bundle: its folder, its digest and the parts that the next stages install."""
+
+    path: Path
+    digest: str
+    device: str
+    predictor_wheel: Path
+    runtime_wheel: Path
+
+    @property
+    def settings(self) -> Path:
+        """bundle.json, the one file that the server reads."""
+        return self.path / "bundle.json"
+
+
+def build(project: Project, device: str) -> Stage[Bundle | None]:
+    """Build the bundle for a device into build/bundle; None after a finding that refuses it.
+
+    Raises:
+        UsageError: the lock or the predictor's package is not there, or a glob of `package-data` matches nothing.
+    """
+    lock_file = project.lock_for(device)
+    if not lock_file.is_file():
+        raise UsageError(f"there is no {lock_file.name}", fix="run `seatrial lock`")
+    listing = list_files(project)
+    refused = list(_refused(project, listing))
+    yield from refused
+    if refused:
+        return None
+    described = _describe(project, listing, lock_file)
+    digest = hashlib.sha256(_canonical(described)).hexdigest()
+    yield Step(f"building wheels of {len(listing.package)} files, with {len(listing.artifacts)} artifacts")
+    final = project.build_dir / "bundle"
+    with _replacing(final) as draft:
+        runtime = _runtime_wheel(draft)
+        predictor = _predictor_wheel(project, listing, digest, draft)
+        shutil.copyfile(lock_file, draft / "requirements.txt")
+        (draft / "runtime-requirements.txt").write_text(runtime_text("requirements.txt"), encoding="utf-8")
+        for path in listing.artifacts:
+            target = draft / "artifacts" / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(project.artifacts_dir / path, target)
+        (draft / "artifacts").mkdir(exist_ok=True)
+        settings = {**described, "name": project.name, "digest": digest, "device": device}
+        (draft / "bundle.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return Bundle(final, digest, device, final / "wheels" / predictor, final / "wheels" / runtime)
+
+
+def list_files(project: Project) -> Listing:
+    """List what ships: the modules of `packages`, the files of `package-data`, and the artifacts.
+
+    With a manifest the artifacts are what it lists, and the manifest; without one, every file of the folder.
+    """
+    package: set[Path] = set()
+    for name in project.packages:
+        found = _modules(project.root, name)
+        if not found:
+            raise UsageError(
+                f"`packages` names {name}, but there is neither {name}/ with modules nor {name}.py in {project.root}",
+                fix="set `predictor` or `packages` in [tool.seatrial] to what the project has",
+            )
+        package.update(found)
+    for pattern in project.package_data:
+        data = [path for path in project.root.glob(pattern) if path.is_file()]
+        if not data:
+            raise UsageError(f"`package-data` has {pattern}, which matches no file")
+        package.update(data)
+    return Listing(tuple(sorted(p.relative_to(project.root).as_posix() for p in package)), _artifacts(project))
+
+
+def _modules(root: Path, name: str) -> list[Path]:
+    """List what can be imported of a package, or the single NAME.py; editors' and caches' folders have no names."""
+    folder, module = root / name, root / f"{name}.py"
+    found = [path for path in folder.rglob("*.py") if all(map(str.isidentifier, _dotted(path, root)))]
+    return sorted(found) or ([module] if module.is_file() else [])
+
+
+def _dotted(path: Path, root: Path) -> tuple[str, ...]:
+    return path.relative_to(root).with_suffix("").parts
+
+
+def _artifacts(project: Project) -> tuple[str, ...]:
+    folder = project.artifacts_dir
+    manifest = golden.read_manifest(folder)
+    if manifest is not None:
+        listed = {*manifest.files, golden.MANIFEST_FILE}
+        for path in listed:
+            if Path(path).is_absolute() or ".." in Path(path).parts:
+                raise UsageError(f"{folder / golden.MANIFEST_FILE} lists {path}, which is not below {folder.name}/")
+        return tuple(sorted(path for path in listed if (folder / path).is_file()))
+    return tuple(sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
+
+
+def runtime_text(name: str) -> str:
+    """Give the text of a file of the runtime: `requirements.txt`, its lock, or `requirements.in`, its range."""
+    return resources.files("seatrial").joinpath("serving", name).read_text(encoding="utf-8")
+
+
+def runtime_requirements(name: str) -> RequirementFile:
+    """Read one of the runtime's requirement files, which ship with the tool."""
+    with resources.as_file(resources.files("seatrial").joinpath("serving", name)) as file:
+        return requirements.read(file, file.parent, shown_as=f"runtime {name}")
+
+
+def _describe(project: Project, listing: Listing, lock_file: Path) -> dict[str, Any]:
+    """Give everything that decides how the server behaves; its canonical JSON is what the bundle digest covers."""
+    return {
+        "format": FORMAT,
+        "predictor": project.predictor,
+        "interface": project.interface,
+        "python": project.python,
+        "serving": project.serving.model_dump(mode="json", by_alias=True),
+        "lock": _sha256(lock_file),
+        "runtime": {**_runtime_files(), "requirements.txt": _text_sha256(runtime_text("requirements.txt"))},
+        "package": {path: _sha256(project.root / path) for path in listing.package},
+        "artifacts": {path: _sha256(project.artifacts_dir / path) for path in listing.artifacts},
+    }
+
+
+def _canonical(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _text_sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
+    """Yield secrets beside or among what ships, and Git LFS pointers that stand for a file that is not here."""
+    shipped = {project.root / path for path in listing.package}
+    shipped |= {project.artifacts_dir / path for path in listing.artifacts}
+    beside = {
+        path
+        for name in project.packages
+        for path in (project.root / name).rglob("*")
+        if not {"__pycache__", ".git"}.intersection(path.relative_to(project.root).parts[:-1])
+    }
+    for path in sorted(shipped | beside):
+        where = Location(path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path))
+        if any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in _SECRET_NAMES):
+            yield RULES["ST801"].finding(f"{where.path} looks like a secret, by its name", location=where)
+        elif path.is_file() and (head := _head(path)):
+            if any(text in head for text in _SECRET_TEXTS) and path.suffix != ".py":
+                yield RULES["ST801"].finding(f"{where.path} holds a private key or credentials", location=where)
+            if path in shipped and head.startswith(_LFS_POINTER):
+                yield RULES["ST802"].finding(f"{where.path} is a Git LFS pointer, not the file itself", location=where)
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LOOKED_AT)
+
+
+@contextlib.contextmanager
+def _replacing(final: Path) -> Iterator[Path]:
+    """Give an empty folder that takes the place of `final` when the block ends without an error."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    draft = final.with_name(f".{final.name}-{secrets.token_hex(4)}")
+    old = final.with_name(f"{draft.name}-old")
+    try:
+        draft.mkdir()
+        yield draft
+        if final.exists():
+            final.rename(old)
+        draft.rename(final)
+    finally:
+        if old.exists() and not final.exists():
+            old.rename(final)  # interrupted between the two
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _runtime_files() -> dict[str, str]:
+    folder = resources.files("seatrial").joinpath("serving")
+    return {
+        entry.name: _text_sha256(entry.read_text(encoding="utf-8"))
+        for entry in sorted(folder.iterdir(), key=lambda e: e.name)
+        if entry.name.endswith(".py")
+    }
+
+
+def _runtime_wheel(draft: Path) -> str:
+    """Build the runtime's wheel: `seatrial.serving` alone, so that nothing else of the tool ships."""
+    files = _runtime_files()
+    digest = hashlib.sha256(_canonical(files)).hexdigest()
+    with _staging(draft) as root:
+        home = root / "seatrial/serving"
+        home.mkdir(parents=True)
+        for name in files:
+            (home / name).write_text(runtime_text(name), encoding="utf-8")
+        wanted = [entry.text for entry in runtime_requirements("requirements.in").entries]
+        _write_pyproject(root, "seatrial-serving", f"0+r{digest[:12]}", ">=3.10", wanted, ["seatrial"])
+        return _wheel(root, draft / "wheels")
+
+
+def _predictor_wheel(project: Project, listing: Listing, digest: str, draft: Path) -> str:
+    """Build the predictor's wheel and sdist; the version is the bundle digest, the commit is no part of it."""
+    asked = (
+        requirements.read(project.requirements_in, project.root).entries if project.requirements_in.is_file() else ()
+    )
+    wanted = [str(entry.requirement) for entry in asked if entry.requirement and not entry.requirement.url]
+    with _staging(draft) as root:
+        for path in listing.package:
+            target = root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(project.root / path, target)
+        tops = sorted({path.split("/")[0] for path in listing.package})
+        name = f"{project.name}-predictor"
+        _write_pyproject(root, name, f"0+d{digest[:12]}", f"=={project.python}.*", wanted, tops)
+        _sdist(root, draft / "sdist")
+        return _wheel(root, draft / "wheels")
+
+
+@contextlib.contextmanager
+def _staging(draft: Path) -> Iterator[Path]:
+    root = draft / "staging"
+    try:
+        root.mkdir()
+        yield root
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _write_pyproject(
+    root: Path, name: str, version: str, python: str, dependencies: list[str], tops: list[str]
+) -> None:
+    quoted = partial(json.dumps, ensure_ascii=False)  # such a string, or list of strings, is valid TOML too
+    (root / "pyproject.toml").write_text(
+        f"[build-system]\nrequires = []\nbuild-backend = 'hatchling.build'\n\n"
+        f"[project]\nname = {quoted(name)}\nversion = {quoted(version)}\nrequires-python = {quoted(python)}\n"
+        f"dependencies = {quoted(dependencies)}\n\n"
+        f"[tool.hatch.build]\nignore-vcs = true\n\n"
+        f"[tool.hatch.build.targets.wheel]\nonly-include = {quoted(tops)}\n",
+        encoding="utf-8",
+    )
+
+
+def _wheel(root: Path, folder: Path) -> str:
+    """Build the wheel of a staged project in this process and give its file name."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    with _fixed_time():
+        return Path(next(WheelBuilder(str(root)).build(directory=str(folder), versions=["standard"]))).name
+
+
+def _sdist(root: Path, folder: Path) -> str:
+    from hatchling.builders.sdist import SdistBuilder
+
+    with _fixed_time():
+        return Path(next(SdistBuilder(str(root)).build(directory=str(folder), versions=["standard"]))).name
+
+
+@contextlib.contextmanager
+def _fixed_time() -> Iterator[None]:
+    """Let hatchling write one fixed time, whatever the caller's environment says."""
+    before = os.environ.get("SOURCE_DATE_EPOCH")
+    os.environ["SOURCE_DATE_EPOCH"] = SOURCE_DATE_EPOCH
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SOURCE_DATE_EPOCH"]
+        else:
+            os.environ["SOURCE_DATE_EPOCH"] = before

@@ -1,0 +1,192 @@
+"""The predictor's environment: the configured Python and the two locks, nothing else.
+
+Made once for a lock and kept (see `kept`); a trial installs the two wheels into its own copy. Whatever is installed
+comes from a lock with hashes, or is a wheel that `build` made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from seatrial import process
+from seatrial.errors import EnvironmentFaultError
+from seatrial.facts.requirements import RequirementFile, marker_environment
+from seatrial.findings import Finding, Location, Stage, Step
+from seatrial.interpreter import Interpreter, uv
+from seatrial.kept import Copy, Kept, cache_dir, drop_least_used, snapshot_of, sweep
+from seatrial.rules import RULES
+from seatrial.rules.pairs import mismatch
+from seatrial.rules.translate import diagnose
+
+INSTALL_TIMEOUT = 1800.0  # seconds; 3 GB of CUDA wheels at 2 MB/s
+_FORMAT = "1"  # raise it when what a kept environment holds changes
+
+# Measured with `du -sh`, torch 2.15.0: what an environment needs on disk, and what its download adds before that.
+_CUDA_GIGABYTES, _CPU_GIGABYTES, _SMALL_GIGABYTES = 8.5, 1.5, 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What gets installed: the project's lock and, below it, the runtime's pins that it does not have itself.
+
+    Attributes:
+        text: requirement lines with hashes, and the index lines of the project's lock.
+        names: the canonical names of everything in it.
+        path: the project's lock, relative to the project.
+    """
+
+    text: str
+    names: frozenset[str]
+    path: str
+
+
+def merge(lock: RequirementFile, lock_text: str, runtime: RequirementFile) -> Lock:
+    """Join the project's lock with the runtime's; where both pin a distribution, the project's pin stays."""
+    own = {entry.name for entry in lock.entries}
+    added = [
+        f"{entry.text} " + " ".join(f"--hash={h}" for h in entry.hashes)
+        for entry in runtime.entries
+        if entry.name not in own
+    ]
+    text = lock_text.rstrip("\n") + "\n" + "\n".join(added) + "\n"
+    return Lock(text, frozenset(own | {e.name for e in runtime.entries}), lock.path)
+
+
+def out_of_range(lock: RequirementFile, runtime_in: RequirementFile) -> Iterator[Finding]:
+    """Yield the project's pins that the runtime cannot work with."""
+    pins = {entry.name: entry for entry in lock.entries}
+    for wanted in runtime_in.entries:
+        pin = pins.get(wanted.name)
+        if pin is None or pin.version is None or wanted.requirement is None:
+            continue
+        if not wanted.requirement.specifier.contains(pin.version, prereleases=True):
+            yield RULES["ST112"].finding(
+                f"the lock pins {pin.text}, but the serving runtime needs {wanted.text}",
+                location=pin.location,
+                fix=f"ask for `{wanted.text}` in requirements.in, then run `seatrial lock`",
+            )
+
+
+def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
+    """Find or make the kept environment of a lock; None after a finding that says why it cannot be installed.
+
+    Raises:
+        EnvironmentFaultError: too little disk, no network, or an installer's failure that no rule knows.
+    """
+    text = f"{_FORMAT}\n{interpreter.executable}\n{interpreter.version}\n{lock.text}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    root = cache_dir()
+    root.mkdir(parents=True, exist_ok=True)
+    sweep(root)
+    kept = Kept(root / digest, interpreter)
+    alone = FileLock(kept.lock_file)
+    try:
+        alone.acquire(timeout=0)
+    except Timeout:
+        yield Step("waiting for another run that installs the same lock")
+        alone.acquire()
+    try:
+        if not kept.snapshot.is_file() and not (yield from _make(lock, kept)):
+            return None
+        os.utime(kept.path)
+    finally:
+        alone.release()
+    drop_least_used(root)
+    return kept
+
+
+def _make(lock: Lock, kept: Kept) -> Stage[bool]:
+    root = kept.path.parent
+    _refuse_full_disk(root, lock)
+    yield Step(f"installing {len(lock.names)} distributions from {lock.path}, hashes required")
+    making = Path(tempfile.mkdtemp(prefix=f".{kept.path.name}-", dir=root))
+    try:
+        if not (yield from _install(lock, kept.interpreter, making)):
+            return False
+        (making / kept.snapshot.name).write_text(json.dumps(snapshot_of(making / "environment")))
+        making.rename(kept.path)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return True
+
+
+def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
+    target = folder / "environment"
+    requirements = folder / "requirements.txt"
+    requirements.write_text(lock.text, encoding="utf-8")
+    env = process.install_environment()
+    venv = [uv(), "venv", "--quiet", "--no-project", "--python", str(interpreter.executable)]
+    # In a folder without a project, so that only the user's own settings of uv count, such as a private index.
+    code, printed = process.output([*venv, str(target)], env=env, cwd=folder, timeout=60)
+    if code != 0:
+        raise EnvironmentFaultError(f"uv could not make an environment with {interpreter.executable}:\n{printed}")
+    # Everything is pinned and hashed, so of all indexes the best match is the same file wherever it lies.
+    command = [
+        uv(), "pip", "install", "--no-progress", "--require-hashes", "--no-deps",
+        "--index-strategy", "unsafe-best-match",
+        "--python", str(target / "bin/python"), "--requirements", str(requirements),
+    ]  # fmt: skip
+    code, printed = process.output(command, env=env, cwd=folder, timeout=INSTALL_TIMEOUT)
+    if code == 0:
+        return True
+    printed = printed.replace(str(requirements), lock.path)
+    known = diagnose(printed, None)
+    if not known:
+        raise EnvironmentFaultError(
+            f"the lock could not be installed:\n{printed}",
+            fix="check the network and the index, then run it again",
+        )
+    yield known[0]
+    return False
+
+
+def inconsistencies(copy: Copy, lock: RequirementFile) -> Iterator[Finding]:
+    """Yield what the installed distributions ask of each other and do not get."""
+    command = [uv(), "pip", "check", "--python", str(copy.python)]
+    _, printed = process.output(command, env=process.install_environment(), timeout=120)
+    python = ".".join(copy.kept.interpreter.version.split(".")[:2])
+    entries = lock.pins(marker_environment(python))
+    for line in printed.splitlines():
+        if not (found := re.match(r"The package `([^`]+)` (?:requires|depends on) `?(\w*)", line)):
+            continue
+        entry = entries.get(found[1])
+        location = entry.location if entry else Location(lock.path)
+        torch = entries.get("torch") if (found[1], found[2]) == ("torchvision", "torch") else None
+        of_the_pair = mismatch(torch, entry, python, location) if torch and entry else None
+        yield of_the_pair or RULES["ST111"].finding(line.replace("`", ""), location=location)
+
+
+def install_wheels(copy: Copy, wheels: list[Path]) -> None:
+    """Install the predictor's and the runtime's wheels into a trial's copy, without their dependencies."""
+    code, printed = process.output(
+        [
+            uv(), "pip", "install", "--quiet", "--no-config", "--no-deps", "--no-index", "--no-cache",
+            "--python", str(copy.python), *map(str, wheels),
+        ],
+        env=process.install_environment(), timeout=120,
+    )  # fmt: skip
+    if code != 0:
+        raise EnvironmentFaultError(f"the built wheels could not be installed:\n{printed}")
+
+
+def _refuse_full_disk(root: Path, lock: Lock) -> None:
+    if "torch" not in lock.names:
+        needed = _SMALL_GIGABYTES
+    else:
+        needed = _CUDA_GIGABYTES if any(n.startswith("nvidia-") for n in lock.names) else _CPU_GIGABYTES
+    free = shutil.disk_usage(root).free / 1e9
+    if free < needed:
+        raise EnvironmentFaultError(
+            f"{root} has {free:.1f} GB free; installing {lock.path} needs about {needed:.1f} GB",
+            fix="free disk space, or set SEATRIAL_CACHE to a folder on a larger disk",
+        )

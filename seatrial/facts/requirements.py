@@ -1,0 +1,242 @@
+"""Requirement files and locks as facts: what each line asks for, with its place. Nothing is resolved here.
+
+One reader serves `requirements.in` and the locks that pip-compile or uv write, because their grammar is the same.
+It follows `-r` and `-c`, joins continued lines, and keeps what it cannot read instead of dropping it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from seatrial.errors import UsageError
+from seatrial.findings import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One requirement: a line of a requirement file with its continuation lines.
+
+    Attributes:
+        text: the requirement as written, without hashes and comment.
+        requirement: the parsed form; None where the line is no PEP 508 requirement (a path, a bare URL, an error).
+        hashes: what `--hash` allows, as `sha256:…`.
+        via: who asked for it, from the comments that pip-compile and uv write.
+        location: where it stands.
+        editable: whether the line began with `-e`.
+    """
+
+    text: str
+    requirement: Requirement | None
+    hashes: tuple[str, ...]
+    via: tuple[str, ...]
+    location: Location
+    editable: bool = False
+
+    @property
+    def name(self) -> str:
+        """The canonical name of the distribution, or the text where there is none."""
+        return str(canonicalize_name(self.requirement.name)) if self.requirement else self.text
+
+    @property
+    def version(self) -> Version | None:
+        """The version that the line pins, or None where it leaves a choice (`>=`, `==2.*`, a URL)."""
+        if self.requirement is None or self.requirement.url:
+            return None
+        specifiers = list(self.requirement.specifier)
+        if len(specifiers) != 1 or specifiers[0].operator not in ("==", "===") or "*" in specifiers[0].version:
+            return None
+        try:
+            return Version(specifiers[0].version)
+        except InvalidVersion:  # `===` takes any text
+            return None
+
+    def applies(self, environment: dict[str, str]) -> bool:
+        """Tell whether the line's marker holds in an environment (see `marker_environment`)."""
+        marker = self.requirement.marker if self.requirement else None
+        return marker is None or marker.evaluate({"extra": "", **environment})
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A line that is an option, such as `--index-url` with its value."""
+
+    name: str
+    value: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementFile:
+    """A requirement file and everything that it includes.
+
+    Attributes:
+        path: the file, relative to the project.
+        entries: requirements of the file and of its `-r` files, in order.
+        constraints: the entries of its `-c` files.
+        options: every other option line.
+        missing: `-r` and `-c` lines whose file does not exist.
+        made_for: the Python that pip-compile's header names, such as "3.11"; empty where there is none.
+    """
+
+    path: str
+    entries: tuple[Entry, ...]
+    constraints: tuple[Entry, ...]
+    options: tuple[Option, ...]
+    missing: tuple[Option, ...] = ()
+    made_for: str = ""
+
+    def pins(self, environment: dict[str, str]) -> dict[str, Entry]:
+        """Give the entries that pin a version in an environment, by canonical name."""
+        return {e.name: e for e in self.entries if e.version is not None and e.applies(environment)}
+
+
+def marker_environment(python: str) -> dict[str, str]:
+    """Give the values that environment markers have where predictors are served: Linux on x86-64, CPython."""
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{python}.0",
+        "os_name": "posix",
+        "platform_machine": "x86_64",
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": f"{python}.0",
+        "python_version": python,
+        "sys_platform": "linux",
+    }
+
+
+def read(file: Path, root: Path, shown_as: str = "") -> RequirementFile:
+    """Read a requirement file of the project in `root`; `shown_as` stands for its path in every location.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UsageError: it, or one that it includes, is no text.
+    """
+    return _Reader(root).read(file, shown_as)
+
+
+class _Reader:
+    """Reads one file and those that it includes, each once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._seen: set[Path] = set()
+
+    def read(self, file: Path, shown_as: str = "") -> RequirementFile:
+        entries: list[Entry] = []
+        constraints: list[Entry] = []
+        options: list[Option] = []
+        missing: list[Option] = []
+        path = shown_as or self._relative(file)
+        self._seen.add(file.resolve())
+        text = _text(file)
+        for number, line, comments in _logical_lines(text):
+            location = Location(path, number, 1, len(line) + 1)
+            option = _option(line, location)
+            if option is None or option.name in ("-e", "--editable"):
+                entries.append(_entry(line, comments, location, editable=option is not None))
+                continue
+            if option.name not in ("-r", "--requirement", "-c", "--constraint"):
+                options.append(option)
+                continue
+            included = file.parent / option.value
+            if not included.is_file():
+                missing.append(option)
+            elif included.resolve() not in self._seen:
+                other = self.read(included)
+                is_constraint = option.name in ("-c", "--constraint")
+                (constraints if is_constraint else entries).extend(other.entries)
+                constraints.extend(other.constraints)
+                options.extend(() if is_constraint else other.options)
+                missing.extend(other.missing)
+        header = re.search(r"^# This file is autogenerated by pip-compile with Python (\d+\.\d+)", text, re.MULTILINE)
+        made_for = header[1] if header else ""
+        return RequirementFile(path, tuple(entries), tuple(constraints), tuple(options), tuple(missing), made_for)
+
+    def _relative(self, file: Path) -> str:
+        try:
+            return file.resolve().relative_to(self._root.resolve()).as_posix()
+        except ValueError:
+            return file.as_posix()
+
+
+def _text(file: Path) -> str:
+    content = file.read_bytes()
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        return content.decode(encoding)  # the same byte order marks as pip's: PowerShell writes UTF-16
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8 text: {error}", fix="save it as UTF-8") from None
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, str, list[str]]]:
+    """Yield (number of the first line, line with continuations joined, its comments).
+
+    A comment block right after a line belongs to it: that is where pip-compile writes `# via`. An empty line ends it.
+    """
+    pending: tuple[int, str, list[str]] | None = None
+    continued = False
+    for number, raw in enumerate(text.splitlines(), start=1):
+        line, _, comment = raw.partition("#") if raw.lstrip().startswith("#") else _split_comment(raw)
+        line = line.strip()
+        if not line and comment and pending:
+            pending[2].append(comment.strip())
+        if not raw.strip() and pending:
+            yield pending
+            pending, continued = None, False
+        if not line:
+            continue
+        goes_on = line.endswith("\\")
+        line = line.removesuffix("\\").strip()
+        comments = [comment.strip()] if comment else []
+        if continued and pending:
+            pending = (pending[0], f"{pending[1]} {line}", [*pending[2], *comments])
+        else:
+            if pending:
+                yield pending
+            pending = (number, line, comments)
+        continued = goes_on
+    if pending:
+        yield pending
+
+
+def _split_comment(raw: str) -> tuple[str, str, str]:
+    found = re.search(r"\s#", raw)  # pip: a comment begins with whitespace and #, so that URL fragments survive
+    return (raw[: found.start()], "#", raw[found.end() :]) if found else (raw, "", "")
+
+
+def _entry(line: str, comments: list[str], location: Location, *, editable: bool) -> Entry:
+    hashes = tuple(re.findall(r"--hash[= ](\S+)", line))
+    text = re.sub(r"\s*--hash[= ]\S+", "", line).strip()
+    requirement: Requirement | None = None
+    with contextlib.suppress(InvalidRequirement):
+        requirement = None if editable else Requirement(text)
+    location = Location(location.path, location.line, 1, len(text) + 1)
+    return Entry(text, requirement, hashes, _via(comments), location, editable)
+
+
+def _via(comments: list[str]) -> tuple[str, ...]:
+    """Read who asked: `# via torch`, `# via torch, numpy`, or `# via` followed by one name a line."""
+    if not comments or not comments[0].startswith("via"):
+        return ()
+    first = comments[0].removeprefix("via").strip().split(", ")
+    return tuple(name for name in [*first, *comments[1:]] if name)
+
+
+def _option(line: str, location: Location) -> Option | None:
+    """Read an option line: `--name value`, `--name=value`, `-n value` or `-nvalue`; None where it is none."""
+    found = re.match(r"(--[a-z-]+)(?:[= ](.*))?$|(-[a-z])(.*)$", line)
+    if not found:
+        return None
+    return Option(found[1] or found[3], (found[2] or found[4] or "").strip().strip("\"'"), location)

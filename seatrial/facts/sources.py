@@ -1,0 +1,151 @@
+"""The source tree that ships, read by ast: modules, what they import and define, and which of them serve.
+
+Nothing is imported or run. First-party modules that the package leaves out are recorded too, so that a rule
+can tell "is not shipped" from "does not exist".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from seatrial.facts.syntax import Import, Module, SyntaxFault, read_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from seatrial.findings import Location
+    from seatrial.project import Project
+
+NEVER_SOURCE = {"build", "dist", "node_modules", "__pycache__", "site-packages"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The first-party modules of a project.
+
+    Attributes:
+        modules: what ships, by dotted name.
+        faults: shipped files that are no Python, by dotted name.
+        absent: entries of `packages` for which there is neither a folder nor a NAME.py.
+        left_out: modules that exist in the project and that a shipped module imports, but that do not ship:
+            dotted name → path.
+        reachable: the shipped modules that serving imports, starting at the predictor's.
+    """
+
+    modules: Mapping[str, Module] = field(default_factory=dict)
+    faults: Mapping[str, SyntaxFault] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    reachable: frozenset[str] = frozenset()
+
+    def ships(self, module: str) -> bool:
+        """Tell whether a dotted name is a module or package that ships; a folder of modules is a package."""
+        return module in self.modules or module in self.faults or self._is_folder(module)
+
+    def _is_folder(self, module: str) -> bool:
+        return any(name.startswith(f"{module}.") for name in (*self.modules, *self.faults))
+
+    def imports(self) -> Iterator[tuple[Module, Import]]:
+        """Yield what the reachable modules import when they serve, in the order of files and lines."""
+        for name in sorted(self.reachable):
+            if module := self.modules.get(name):
+                yield from ((module, imported) for imported in module.imports if imported.runs)
+
+
+def read_sources(project: Project) -> Sources:
+    """Read what ships of a project and follow its imports from the predictor's module."""
+    modules: dict[str, Module] = {}
+    faults: dict[str, SyntaxFault] = {}
+    absent: list[str] = []
+    for package in project.packages:
+        files = list(_files_of(project.root, package))
+        if not files:
+            absent.append(package)
+        for file in files:
+            path = file.relative_to(project.root)
+            name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+            read = read_module(file, name, path.as_posix())
+            if isinstance(read, Module):
+                modules[name] = read
+            else:
+                faults[name] = read
+    sources = Sources(modules, faults, tuple(absent))
+    left_out: dict[str, str] = {}
+    for module in modules.values():
+        for name in (n for i in module.imports if i.runs for n in i.candidates()):
+            if not sources.ships(name) and (path_found := locate(project.root, name)):
+                left_out[name] = path_found
+    return Sources(modules, faults, tuple(absent), left_out, _reachable(project, sources))
+
+
+def locate(root: Path, module: str) -> str | None:
+    """Give the path of a module by its dotted name from the project's root, shipped or not; None if none."""
+    parts = module.split(".")
+    if not all(part.isidentifier() for part in parts) or parts[0] in NEVER_SOURCE:
+        return None
+    base = root.joinpath(*parts)
+    for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
+        if file.is_file():
+            return file.relative_to(root).as_posix()
+    return base.relative_to(root).as_posix() if base.is_dir() and any(base.glob("*.py")) else None
+
+
+def find_definitions(root: Path, names: Iterable[str]) -> dict[str, Location]:
+    """Find classes and functions of these names at the top level of any script or module in the project."""
+    wanted = set(names)
+    found: dict[str, Location] = {}
+    if not wanted:
+        return found
+    any_name = "|".join(map(re.escape, sorted(wanted)))
+    pattern = re.compile(rf"^(?:class|(?:async\s+)?def)\s+(?:{any_name})\b", re.MULTILINE)
+    for file in scripts(root):
+        path = file.relative_to(root).as_posix()
+        if pattern.search(file.read_text(encoding="utf-8", errors="replace")):
+            module = read_module(file, file.stem, path)
+            if isinstance(module, Module):
+                found = {n: where for n, where in module.definitions.items() if n in wanted} | found
+    return found
+
+
+def scripts(root: Path) -> Iterator[Path]:
+    """Yield every .py file of the project, sorted; no environment, build or hidden folder is part of it."""
+    for entry in sorted(root.iterdir()):
+        if entry.is_file() and entry.suffix == ".py":
+            yield entry
+        elif entry.is_dir() and not entry.is_symlink() and not _is_foreign(entry):
+            yield from scripts(entry)
+
+
+def _is_foreign(folder: Path) -> bool:
+    hidden = folder.name.startswith(".") or folder.name in NEVER_SOURCE
+    return hidden or (folder / "pyvenv.cfg").exists()
+
+
+def _files_of(root: Path, package: str) -> Iterator[Path]:
+    """Yield the importable .py files of an entry of `packages`: a folder, or the single NAME.py."""
+    folder, single = root / package, root / f"{package}.py"
+    if folder.is_dir():
+        for file in sorted(folder.rglob("*.py")):
+            parts = file.relative_to(root).with_suffix("").parts
+            if all(part.isidentifier() for part in parts) and "__pycache__" not in parts:
+                yield file
+    elif single.is_file():
+        yield single
+
+
+def _reachable(project: Project, sources: Sources) -> frozenset[str]:
+    seen: set[str] = set()
+    pending = [project.predictor_module]
+    while pending:
+        name = pending.pop()
+        parents = [name.rsplit(".", n)[0] for n in range(name.count(".") + 1)]  # a.b.c imports a.b and a too
+        for module in parents:
+            if module in seen or not (module in sources.modules or module in sources.faults):
+                continue
+            seen.add(module)
+            imports = sources.modules[module].imports if module in sources.modules else ()
+            pending.extend(n for i in imports if i.runs for n in i.candidates())
+    return frozenset(seen)

@@ -1,0 +1,99 @@
+"""Tables about the world that ship with the tool: torch pairs, and which distribution provides a module.
+
+Each table is a JSON file in tables/ that names its source. It is read when first asked for; nothing is looked
+up on a network.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class TorchvisionRelease:
+    """A release of torchvision: which torch it asks for, and the Pythons (`3.10`) that have a wheel."""
+
+    version: Version
+    torch: SpecifierSet
+    pythons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TorchPairs:
+    """The table of torch and torchvision, oldest first.
+
+    Attributes:
+        torchvision: version → release.
+        torch: version → the Pythons that have a wheel; not every torch is in it.
+        source: what the table was read in.
+        read_on: the day, as `2026-11-22`. What was published later is not in it.
+    """
+
+    torchvision: Mapping[Version, TorchvisionRelease]
+    torch: Mapping[Version, tuple[str, ...]]
+    source: str
+    read_on: str
+
+    def for_torch(self, torch: Version) -> tuple[TorchvisionRelease, ...]:
+        """Give the releases of torchvision that ask for this torch, oldest first."""
+        public = Version(torch.public)
+        return tuple(r for r in self.torchvision.values() if r.torch.contains(public, prereleases=True))
+
+
+@cache
+def torch_pairs() -> TorchPairs:
+    """Give the table of torch and torchvision pairs."""
+    table = _table("torch_pairs.json")
+    return TorchPairs(
+        torchvision={
+            (version := Version(text)): TorchvisionRelease(version, SpecifierSet(row["torch"]), tuple(row["pythons"]))
+            for text, row in table["torchvision"].items()
+        },
+        torch={Version(text): tuple(pythons) for text, pythons in table["torch"].items()},
+        source=table["source"],
+        read_on=table["read_on"],
+    )
+
+
+def distributions_of(module: str) -> tuple[str, ...]:
+    """Give the canonical names of the distributions that may provide a module, the usual one first.
+
+    A module that the table does not know is taken to come from the distribution of its own name.
+    """
+    table = _import_names()
+    known: Mapping[str, list[str]] = table["distributions"]
+    parts = module.split(".")
+    for length in range(len(parts), 0, -1):
+        if names := known.get(".".join(parts[:length])):
+            return tuple(names)
+    length = 1
+    while length < len(parts) and ".".join(parts[:length]) in table["namespaces"]:
+        length += 1
+    return (str(canonicalize_name("-".join(parts[:length]))),)
+
+
+def is_namespace(module: str) -> bool:
+    """Tell whether a module is a namespace that many distributions share, such as `google.cloud`."""
+    return module in _import_names()["namespaces"]
+
+
+@cache
+def _import_names() -> dict[str, Any]:
+    return _table("import_names.json")
+
+
+def _table(name: str) -> dict[str, Any]:
+    text = resources.files("seatrial.facts").joinpath("tables", name).read_text(encoding="utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table

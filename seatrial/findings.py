@@ -1,0 +1,111 @@
+"""Findings: the currency between all stages.
+
+A stage is a generator. It yields `Step`s (what it is doing) and `Finding`s (what is wrong), and returns what the
+next stage needs. It never knows how either is displayed. A command that runs several stages marks where each begins
+with a `Phase`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+
+class Severity(StrEnum):
+    """How bad a finding is; only errors fail a command."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a file of the project.
+
+    `path` is relative to the project's root, with forward slashes. `line` and the columns count from 1;
+    `end_column` is exclusive. A finding about a whole file has no line.
+    """
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+    end_column: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.path, *(str(n) for n in (self.line, self.column) if n is not None)]
+        return ":".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, in the words that a laptop, a pull request and a cloud log share.
+
+    Attributes:
+        code: `ST` and three digits; see `seatrial explain CODE`.
+        message: what is wrong, with the concrete names in it.
+        severity: errors fail the command, warnings and notes do not.
+        location: where the user's hand is needed, if that is a file of the project.
+        subject: what it is about, if that is no place in a file (a distribution, a golden image).
+        cause: why it is so.
+        cloud: what the cloud would have said instead.
+        fix: what to do.
+        evidence: lines that prove it: a traceback reduced to the user's frames, numbers that differ.
+    """
+
+    code: str
+    message: str
+    severity: Severity = Severity.ERROR
+    location: Location | None = None
+    subject: str = ""
+    cause: str = ""
+    cloud: str = ""
+    fix: str = ""
+    evidence: tuple[str, ...] = ()
+
+    @property
+    def docs(self) -> str:
+        """The page that explains the rule, relative to the repository."""
+        return f"docs/rules/{self.code}.md"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the finding as JSON data."""
+        return {**asdict(self), "severity": self.severity.value, "docs": self.docs}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A line of progress: what the running stage does now."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stage begins."""
+
+    name: str
+
+
+T = TypeVar("T")
+Event = Finding | Step | Phase
+Stage = Generator[Event, None, T]
+
+
+def watched(stage: Stage[T]) -> Stage[tuple[T, bool]]:
+    """Pass a stage's events on; give what it returns and whether one of its findings was an error."""
+    broken = False
+    while True:
+        try:
+            event = next(stage)
+        except StopIteration as end:
+            return end.value, broken
+        broken = broken or (isinstance(event, Finding) and event.severity is Severity.ERROR)
+        yield event
+
+
+def failed(findings: Iterable[Finding]) -> bool:
+    """Tell whether any of the findings is an error."""
+    return any(f.severity is Severity.ERROR for f in findings)

@@ -1,0 +1,236 @@
+"""What training answered, kept beside the weights: artifacts/golden/ and the manifest of the whole folder.
+
+Training writes both, the trial reads them. Standard library only, because training does not have the tool's
+dependencies. It never judges: what differs is returned as data.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from seatrial.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+FOLDER = "golden"
+EXAMPLES_FILE = "golden.json"
+MANIFEST_FILE = "manifest.json"
+MANIFEST_FORMAT = 1
+TRAINED_WITH = ("torch", "torchvision", "pillow", "numpy")  # distributions whose versions change answers
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenExample:
+    """One input and what training knew about it.
+
+    Attributes:
+        image: path of an image file relative to the golden folder, with forward slashes; or else
+        instance: any JSON, sent as it is.
+        label: the true label.
+        scores: what the model computed in training, in the order of its labels.
+        response: the whole prediction, for a predictor that answers with more than a label and scores.
+    """
+
+    image: str | None = None
+    instance: Any = None
+    label: str | None = None
+    scores: tuple[float, ...] | None = None
+    response: Any = None
+
+    def vertex_instance(self, artifacts: Path) -> Any:
+        """Give the element of a request's `instances`: an image as {"b64": …}, an instance as written."""
+        if self.image is None:
+            return self.instance
+        data = (artifacts / FOLDER / self.image).read_bytes()
+        return {"b64": base64.b64encode(data).decode("ascii")}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the artifacts were when training wrote them.
+
+    Attributes:
+        files: path relative to the artifacts, with forward slashes → SHA-256 in hex, of every file but this.
+        trained_with: "python" and the distributions of `TRAINED_WITH` that were installed → version.
+    """
+
+    files: Mapping[str, str]
+    trained_with: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """How a folder differs from its manifest, as sorted relative paths; all empty when it does not."""
+
+    changed: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+def read(artifacts: Path) -> tuple[GoldenExample, ...]:
+    """Give the golden examples in the order of golden.json; none where there is no such file.
+
+    Raises:
+        UsageError: golden.json is no list of examples, or names an image that is not in the golden folder.
+    """
+    file = artifacts / FOLDER / EXAMPLES_FILE
+    if not file.is_file():
+        return ()
+    entries = _read_json(file)
+    if not isinstance(entries, list):
+        raise UsageError(f"{file} must be a JSON list of examples", fix=_ENTRY)
+    return tuple(_example(file, number, entry) for number, entry in enumerate(entries))
+
+
+def write(artifacts: Path, examples: Iterable[GoldenExample]) -> None:
+    """Write golden.json; the caller has written the images it names. The same examples give the same bytes.
+
+    Raises:
+        UsageError: an example that `read` would refuse.
+    """
+    file = artifacts / FOLDER / EXAMPLES_FILE
+    entries = [_entry(example) for example in examples]
+    for number, entry in enumerate(entries):
+        _example(file, number, entry)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _write_json(file, entries)
+
+
+def read_manifest(artifacts: Path) -> Manifest | None:
+    """Give the manifest; None where there is none.
+
+    Raises:
+        UsageError: manifest.json is not what `write_manifest` writes.
+    """
+    file = artifacts / MANIFEST_FILE
+    if not file.is_file():
+        return None
+    content = _read_json(file)
+    if not isinstance(content, dict) or content.get("format") != MANIFEST_FORMAT:
+        raise UsageError(f'{file} is not a manifest of "format": {MANIFEST_FORMAT}', fix=_WRITE_AGAIN)
+    files, trained_with = content.get("files"), content.get("trained_with")
+    if not _is_text_table(files) or not _is_text_table(trained_with):
+        raise UsageError(f'{file}: "files" and "trained_with" must map text to text', fix=_WRITE_AGAIN)
+    return Manifest(files=files, trained_with=trained_with)
+
+
+def write_manifest(artifacts: Path) -> Manifest:
+    """Write manifest.json over all that lies in `artifacts` now, with the versions of this environment."""
+    versions = {"python": platform.python_version()}
+    versions |= {name: version for name in TRAINED_WITH if (version := _installed_version(name))}
+    manifest = Manifest(files=_digests(artifacts), trained_with=versions)
+    content = {"format": MANIFEST_FORMAT, "files": manifest.files, "trained_with": manifest.trained_with}
+    _write_json(artifacts / MANIFEST_FILE, content)
+    return manifest
+
+
+def differences(artifacts: Path, manifest: Manifest) -> Differences:
+    """Compare the folder, byte for byte, with what its manifest lists."""
+    found, listed = _digests(artifacts), manifest.files
+    return Differences(
+        changed=tuple(sorted(path for path in found.keys() & listed if found[path] != listed[path])),
+        unlisted=tuple(sorted(found.keys() - listed)),
+        missing=tuple(sorted(listed.keys() - found)),
+    )
+
+
+_ENTRY = (
+    'an example is {"image": "a.png"} or {"instance": …}, with any of "label": "7", "scores": [0.1, …], "response": …'
+)
+_WRITE_AGAIN = "write it again with seatrial.golden.write_manifest, where training ran"
+
+
+def _example(file: Path, number: int, entry: Any) -> GoldenExample:
+    """Check entry `number` of golden.json and give it as an example."""
+
+    def refuse(why: str) -> UsageError:
+        return UsageError(f"{file}: example {number} {why}", fix=_ENTRY)
+
+    if not isinstance(entry, dict):
+        raise refuse("is not a JSON object")
+    if unknown := sorted(entry.keys() - set(GoldenExample.__slots__)):
+        raise refuse(f"has an unknown key `{unknown[0]}`")
+    image, label, scores = entry.get("image"), entry.get("label"), entry.get("scores")
+    if (image is None) == (entry.get("instance") is None):
+        raise refuse("needs an image or an instance" + (", not both" if image is not None else ""))
+    if not isinstance(label, str | None):
+        raise refuse('has a label that is not text; write "7", not 7')
+    if scores is not None and not (isinstance(scores, list) and all(map(_is_finite_number, scores))):
+        raise refuse("has scores that are not a list of finite numbers")
+    if image is not None:
+        if not isinstance(image, str) or not _lies_within(file.parent, image):
+            raise refuse(f"names an image outside of the folder {FOLDER}/: {image!r}")
+        if not (file.parent / image).is_file():
+            raise refuse(f"names an image that does not exist: {image!r}")
+    values = entry | {"scores": None if scores is None else tuple(float(score) for score in scores)}
+    return GoldenExample(**values)
+
+
+def _entry(example: GoldenExample) -> dict[str, Any]:
+    """Give the entry of golden.json; what is not known has no key."""
+    values = {name: getattr(example, name) for name in GoldenExample.__slots__}
+    values["scores"] = None if example.scores is None else list(example.scores)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _is_finite_number(value: Any) -> bool:
+    # Not math.isfinite: it fails on an integer that no float can hold.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_text_table(value: Any) -> TypeGuard[dict[str, str]]:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
+def _lies_within(folder: Path, path: str) -> bool:
+    try:
+        return (folder / path).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL character
+        return False
+
+
+def _digests(artifacts: Path) -> dict[str, str]:
+    files = [file for file in artifacts.rglob("*") if file.is_file()]
+    digests = {file.relative_to(artifacts).as_posix(): _sha256(file) for file in files}
+    return {path: digest for path, digest in sorted(digests.items()) if path != MANIFEST_FILE}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _installed_version(distribution: str) -> str | None:
+    from importlib import metadata  # training alone needs it; `seatrial check` shall not wait for it
+
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is not valid JSON: {error}") from None
+
+
+def _write_json(file: Path, content: Any) -> None:
+    """Replace `file` in one step, so that a reader sees the old text or the new one."""
+    text = json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""Finds the configured Python: on PATH, then where uv and pyenv keep theirs, and only then by download.
+
+Each candidate is asked for its version by running it, because a name proves nothing: pyenv's shims exist for
+versions that are not active and answer 127.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from seatrial import process
+from seatrial.errors import EnvironmentFaultError
+from seatrial.findings import Stage, Step
+
+_ASK = (
+    "import json, platform, sys; print(json.dumps([platform.python_implementation(), "
+    "platform.python_version(), getattr(sys, '_base_executable', None) or sys.executable]))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A CPython that answered: its executable (never one inside a virtual environment) and full version."""
+
+    executable: Path
+    version: str
+
+
+def find(version: str) -> Stage[Interpreter]:
+    """Find CPython `version` (such as "3.11"), downloading it with uv where it is nowhere on the machine.
+
+    Raises:
+        EnvironmentFaultError: it is not here and cannot be downloaded.
+    """
+    if found := _installed(version):
+        return found
+    yield Step(f"Python {version} is not on this machine: downloading it with uv")
+    code, printed = process.output(
+        [uv(), "python", "install", "--no-bin", version], env=process.install_environment(), timeout=600
+    )
+    if code == 0:
+        _installed.cache_clear()
+        if found := _installed(version):
+            return found
+    raise EnvironmentFaultError(
+        f"Python {version} was not found on PATH, nor in uv's and pyenv's versions, and uv could not install it:\n"
+        + printed,
+        fix=f"install Python {version}, or set `python` in [tool.seatrial] to a version that you have",
+    )
+
+
+def uv() -> str:
+    """Give the path of the uv that the tool was installed with."""
+    from uv import find_uv_bin
+
+    return find_uv_bin()
+
+
+@functools.cache
+def _installed(version: str) -> Interpreter | None:
+    for candidate in _candidates(version):
+        found = _ask(str(candidate))
+        if found and found.version.startswith(f"{version}."):
+            return found
+    return None
+
+
+def _candidates(version: str) -> Iterator[Path]:
+    """Yield executables that may be the wanted Python, likeliest first."""
+    folders = [Path(p) for p in os.environ.get("PATH", "").split(os.pathsep) if p]
+    exact = [folder / f"python{version}" for folder in folders]
+    if sys.version_info[:2] == tuple(int(n) for n in version.split(".")):
+        exact.insert(0, Path(sys.executable))
+    plain = [folder / name for folder in folders for name in ("python3", "python")]
+    for path in [*exact, *_versions_of_uv(version), *_versions_of_pyenv(version), *plain]:
+        if os.access(path, os.X_OK):
+            yield path
+
+
+def _versions_of_uv(version: str) -> list[Path]:
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    root = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv/python")
+    return sorted(root.glob(f"cpython-{version}.*/bin/python{version}"), reverse=True)
+
+
+def _versions_of_pyenv(version: str) -> list[Path]:
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    return sorted(root.glob(f"versions/{version}.*/bin/python{version}"), reverse=True)
+
+
+@functools.cache
+def _ask(executable: str) -> Interpreter | None:
+    """Run a candidate; None where it does not answer as a CPython does."""
+    try:
+        code, printed = process.output([executable, "-I", "-c", _ASK], env={}, timeout=20)
+        implementation, version, base = json.loads(printed) if code == 0 else ("", "", "")
+    except (EnvironmentFaultError, ValueError):
+        return None
+    return Interpreter(Path(base), version) if implementation == "CPython" else None

@@ -1,0 +1,248 @@
+"""`seatrial lock`: requirements.in → requirements.txt by pip-compile, with hashes and nothing of this machine.
+
+pip-compile runs under the configured Python, in an environment of its own, and works in a temporary folder. Its
+answer takes the place of the former lock in one step and only after it was found good, so that an interrupted or
+failed run leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from seatrial import environment, interpreter, process
+from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.facts import requirements
+from seatrial.facts.requirements import RequirementFile, marker_environment
+from seatrial.findings import Finding, Location, Stage, Step
+from seatrial.project import Project
+from seatrial.rules.locks import CPU_BUILDS, index_lines, judge
+
+COMPILE_TIMEOUT = 1800.0  # seconds; pip-compile downloads every wheel of an index that offers no metadata files
+
+# The default header stays: Dependabot and Renovate know a lock by it.
+_FLAGS = (
+    "--generate-hashes", "--strip-extras", "--allow-unsafe",
+    "--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host",
+)  # fmt: skip
+
+# pip's settings that say how to reach an index. They are used; they are never written. find-links and the rest of
+# pip's configuration stay out, because they would choose files that nobody else has.
+_PIP_SETTINGS = (
+    "index-url", "extra-index-url", "trusted-host", "cert", "client-cert", "proxy", "timeout", "default-timeout",
+    "retries", "keyring-provider",
+)  # fmt: skip
+
+
+def check_lock(project: Project) -> Stage[None]:
+    """Decide whether the locks answer requirements.in, from the files alone."""
+    yield from judge(
+        project,
+        _read(project.requirements_in, project),
+        _read(project.lock_file, project),
+        _read(project.cpu_lock_file, project),
+    )
+
+
+def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
+    """Write requirements.txt; tell whether it was written.
+
+    Raises:
+        UsageError: there is no requirements.in, or no versions satisfy it.
+        EnvironmentFaultError: pip-compile could not reach the index or was stopped by its deadline.
+    """
+    asked = _asked(project)
+    with _workplace() as folder:
+        draft = folder / project.lock_file.name
+        if project.lock_file.is_file() and not upgrade:
+            shutil.copyfile(project.lock_file, draft)  # pip-compile keeps the pins that it finds
+        yield from _pip_compile(project, draft, [])
+        text = draft.read_text(encoding="utf-8").replace(str(draft), draft.name)  # the header names its output
+        draft.write_text(_with_lines(text, _own_index_lines(asked)), encoding="utf-8")
+        made = requirements.read(draft, project.root, shown_as=draft.name)
+        return (yield from _publish(draft, project.lock_file, judge(project, asked, made, None)))
+
+
+def compile_cpu_lock(project: Project) -> Stage[bool]:
+    """Write requirements-cpu.txt: torch and torchvision as `+cpu` builds, every other pin as requirements.txt has it.
+
+    pip-compile is constrained by the versions of requirements.txt and not by its hashes: hashes would silently
+    choose the CUDA builds again. Only the `+cpu` pins are taken from its answer; the rest is copied.
+
+    Raises:
+        UsageError: there is no requirements.txt yet, or the CPU builds need what it does not pin.
+        EnvironmentFaultError: as for `compile_lock`.
+    """
+    asked = _asked(project)
+    lock = _read(project.lock_file, project)
+    if lock is None:
+        raise UsageError("there is no requirements.txt to take versions from", fix="run `seatrial lock` first")
+    pins = lock.pins(marker_environment(project.python))
+    index = f"--extra-index-url {project.lock.cpu_index}"
+    with _workplace() as folder:
+        draft, versions = folder / project.cpu_lock_file.name, folder / "versions.txt"
+        versions.write_text("".join(f"{e.name}=={e.version}\n" for e in pins.values()), encoding="utf-8")
+        yield from _pip_compile(project, draft, [f"--constraint={versions}", *index.split()], "seatrial lock --cpu")
+        text = _cpu_text(draft.read_text(encoding="utf-8"), project.lock_file.read_text(encoding="utf-8"))
+        draft.write_text(_with_lines(text, [*_own_index_lines(asked), index]), encoding="utf-8")
+        made = requirements.read(draft, project.root, shown_as=draft.name)
+        return (yield from _publish(draft, project.cpu_lock_file, judge(project, asked, lock, made)))
+
+
+def _asked(project: Project) -> RequirementFile:
+    asked = _read(project.requirements_in, project)
+    if asked is None:
+        raise UsageError(
+            f"there is no requirements.in in {project.root}",
+            fix="write what the predictor imports into it, one distribution a line",
+        )
+    if asked.missing:
+        option = asked.missing[0]
+        raise UsageError(f"{option.location} includes {option.value}, which is no file of the project")
+    return asked
+
+
+def _read(file: Path, project: Project) -> RequirementFile | None:
+    return requirements.read(file, project.root) if file.is_file() else None
+
+
+@contextlib.contextmanager
+def _workplace() -> Iterator[Path]:
+    """Give a folder for all that a run writes, its downloads too; a killed pip leaves them where they are."""
+    with tempfile.TemporaryDirectory(prefix="seatrial-lock-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _publish(draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[bool]:
+    """Put a lock in its place unless there are findings; tell whether it is there."""
+    refused = False
+    for finding in findings:
+        refused = True
+        where = finding.location
+        if where and where.path == final.name:  # its line is one of the draft, which nobody can look at
+            finding = replace(finding, location=Location(where.path))
+        yield finding
+    if refused:
+        return False
+    beside = final.with_name(f".{secrets.token_hex(4)}.{final.name}")
+    try:
+        shutil.copyfile(draft, beside)
+        beside.replace(final)
+    finally:
+        beside.unlink(missing_ok=True)
+    return True
+
+
+def _pip_compile(project: Project, draft: Path, extra: list[str], command: str = "") -> Stage[None]:
+    """Run pip-compile into the draft; `command` is what the header then names instead of pip-compile's own line."""
+    python = yield from _compiler(project)
+    yield Step(f"resolving {project.requirements_in.name} under Python {project.python}")
+    env = process.install_environment(
+        PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1", TMPDIR=str(draft.parent)
+    )
+    env |= _pip_settings(python, project) | ({"CUSTOM_COMPILE_COMMAND": command} if command else {})
+    run = process.lines(
+        [
+            str(python), "-I", "-m", "piptools", "compile", "--no-config", "--verbose", *_FLAGS, *extra,
+            f"--output-file={draft}", project.requirements_in.name,
+        ],
+        env=env, cwd=project.root, timeout=COMPILE_TIMEOUT,
+    )  # fmt: skip
+    printed: list[str] = []
+    while True:
+        try:
+            printed.append(next(run))
+        except StopIteration as end:
+            if end.value != 0:
+                raise _failure("\n".join(line for line in printed if line.strip())) from None
+            return
+        if found := re.match(r"\s*(Collecting|Downloading|Hashing) (\S+)", printed[-1]):
+            yield Step(f"{found[1].lower()} {found[2].rsplit('/', 1)[-1]}")
+
+
+def _compiler(project: Project) -> Stage[Path]:
+    """Give a Python of the configured version that has pip-tools, from a hashed lock of the tool's own."""
+    found = yield from interpreter.find(project.python)
+    text = resources.files("seatrial").joinpath("pip-tools.txt").read_text(encoding="utf-8")
+    names = frozenset(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+    kept = yield from environment.keep(environment.Lock(text, names, "seatrial's pip-tools.txt"), found)
+    if kept is None:
+        raise EnvironmentFaultError("pip-tools could not be installed")
+    return kept.path / "environment/bin/python"
+
+
+def _pip_settings(python: Path, project: Project) -> dict[str, str]:
+    """Read how pip is configured to reach its index, as environment variables for one run."""
+    inherited = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    code, printed = process.output(
+        [str(python), "-I", "-m", "pip", "config", "list"],
+        env=process.install_environment(**inherited), cwd=project.root, timeout=60,
+    )  # fmt: skip
+    if code != 0:
+        raise UsageError(f"pip cannot read its own configuration:\n{printed}")
+    listed = re.findall(r"^(global|install|:env:)\.([a-z-]+)=(.*)$", printed, re.MULTILINE)
+    listed.sort(key=lambda setting: ("global", "install", ":env:").index(setting[0]))  # the last one wins
+    settings = {name: str(ast.literal_eval(value)) for _, name, value in listed if name in _PIP_SETTINGS}
+    return {f"PIP_{name.upper().replace('-', '_')}": " ".join(value.split()) for name, value in settings.items()}
+
+
+def _failure(printed: str) -> UsageError | EnvironmentFaultError:
+    """Tell a resolver's verdict on the requirements from a fault of the network."""
+    end = "\n".join(printed.splitlines()[-30:])
+    if re.search(r"Retrying \(|Max retries|CERTIFICATE_VERIFY|HTTP error|\b(401|403|407|5\d\d) (\w+ )?Error", printed):
+        return EnvironmentFaultError(f"pip-compile failed:\n{end}", fix="check the network and pip's index settings")
+    if re.search(r"ResolutionImpossible|No matching distribution|Could not find a version", printed):
+        return UsageError(f"no set of versions satisfies requirements.in:\n{end}")
+    if re.search(r"Invalid requirement|InvalidRequirement|RequirementsFileParseError", printed):
+        return UsageError(f"requirements.in has a line that pip cannot read:\n{end}")
+    return EnvironmentFaultError(f"pip-compile failed:\n{end}")
+
+
+def _own_index_lines(asked: RequirementFile) -> list[str]:
+    return [f"{option.name} {option.value}".strip() for option in index_lines(asked)]
+
+
+def _with_lines(text: str, lines: list[str]) -> str:
+    """Put index lines right after the header, where pip-compile itself would."""
+    if not lines:
+        return text
+    header = re.match(r"(#.*\n)*", text)
+    end = header.end() if header else 0
+    return text[:end] + "\n".join(dict.fromkeys(lines)) + "\n\n" + text[end:]
+
+
+def _cpu_text(compiled: str, lock: str) -> str:
+    """Join the `+cpu` pins of a compiled text with the pins of requirements.txt for all else that it names."""
+    blocks, theirs = _blocks(compiled), _blocks(lock)
+    if unknown := sorted(set(blocks) - set(theirs)):
+        raise UsageError(
+            f"the CPU builds need {', '.join(unknown)}, which requirements.txt does not pin",
+            fix="name it in requirements.in, run `seatrial lock`, then `seatrial lock --cpu`",
+        )
+    chosen = [blocks[name] if name in CPU_BUILDS or not name else theirs[name] for name in sorted(blocks)]
+    mention = re.compile(r"^ +#\s+(via )?-c .*\n", re.MULTILINE)  # of the constraints, a file that is gone
+    return mention.sub("", "".join(chosen))
+
+
+def _blocks(text: str) -> dict[str, str]:
+    """Split a lock into one block a pin, with its hashes and comments; the header has the empty name."""
+    blocks = {"": ""}
+    name = ""
+    for line in text.splitlines(keepends=True):
+        if found := re.match(r"([A-Za-z0-9][A-Za-z0-9._-]*)==", line):
+            name = str(canonicalize_name(found[1]))
+            blocks[name] = ""
+        if line.strip() and not line.startswith(("-", "# The following packages")):
+            blocks[name] += line
+    return blocks

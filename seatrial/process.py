@@ -1,0 +1,108 @@
+"""Child processes: lists of arguments, a stated environment, a deadline, and nothing left behind.
+
+Every child leads a process group of its own; whatever ends the wait for it — its exit, a deadline, an interrupt —
+the whole group is gone afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import textwrap
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+
+from seatrial.errors import EnvironmentFaultError
+
+# What an installing process may inherit: where programs, caches and home are, and how to reach the network.
+_INHERITED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
+_NETWORK = (
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NETRC",
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+)  # fmt: skip
+
+
+def install_environment(**extra: str) -> dict[str, str]:
+    """Give the environment of a process that installs: network settings and uv's own, nothing of Python's."""
+    names = {*_INHERITED, *_NETWORK, *(name for name in os.environ if name.startswith("UV_"))}
+    return {name: os.environ[name] for name in sorted(names) if name in os.environ} | extra
+
+
+def lines(
+    argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None
+) -> Generator[str, None, int]:
+    """Run a program, yield what it prints (both streams) line by line, return its exit code.
+
+    Raises:
+        EnvironmentFaultError: it cannot be started, or still runs after `timeout` seconds.
+    """
+    process = start(argv, env=env, cwd=cwd)
+    expired = threading.Event()
+    threading.Thread(target=_end_group, args=(process, timeout, expired), daemon=True).start()
+    try:
+        assert process.stdout is not None  # noqa: S101 - start() gives a pipe
+        for line in process.stdout:
+            yield line.rstrip("\n")
+        code = process.wait()
+    finally:
+        kill(process)
+    if expired.is_set():
+        raise EnvironmentFaultError(f"`{_named(argv)}` did not end within {timeout:g} s")
+    return code
+
+
+def _end_group(process: subprocess.Popen[str], timeout: float, expired: threading.Event) -> None:
+    """Kill the group when its leader ends or its time is up: whoever is left could hold the pipe open for ever."""
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        expired.set()
+    signal_group(process, signal.SIGKILL)
+
+
+def _named(argv: Sequence[str]) -> str:
+    return textwrap.shorten(shlex.join([Path(argv[0]).name, *argv[1:4]]), 80, placeholder=" …")
+
+
+def output(argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None) -> tuple[int, str]:
+    """Run a program to its end and give its exit code and all that it printed."""
+    run = lines(argv, env=env, timeout=timeout, cwd=cwd)
+    printed: list[str] = []
+    while True:
+        try:
+            printed.append(next(run))
+        except StopIteration as end:
+            return int(end.value), "\n".join(printed)
+
+
+def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> subprocess.Popen[str]:
+    """Start a program as the leader of a process group, both streams in one pipe.
+
+    Raises:
+        EnvironmentFaultError: the program does not exist or cannot be run.
+    """
+    try:
+        return subprocess.Popen(
+            list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise EnvironmentFaultError(f"cannot run {argv[0]}: {error.strerror}") from None
+
+
+def signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Signal a process that `start` began and everything that it started; nothing happens when all are gone."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a process that `start` began, and everything that it started, at once."""
+    signal_group(process, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

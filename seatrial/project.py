@@ -1,0 +1,226 @@
+"""[tool.seatrial] in pyproject.toml → Project. The only reader of configuration.
+
+Every key has a default except `predictor`. An unknown key is an error that suggests the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from seatrial.errors import UsageError
+
+IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
+NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+PYTHON = r"^3\.\d+$"
+TOP_LEVEL = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_IN_WORDS = {  # what a value must be, for whoever wrote another one
+    IMPORT_PATH: 'a module and a class in it, such as "predictor:DigitPredictor"',
+    NAME: "at most 63 lower-case letters, digits and hyphens, the first and last no hyphen",
+    PYTHON: 'a minor version of Python in quotes, such as "3.11"',
+    TOP_LEVEL: "the name of a top-level package or module, without dots and slashes",
+    # pydantic's names of a wrong type
+    "string_type": "text in quotes",
+    "tuple_type": "a list",
+    "model_type": "a table",
+    "int_type": "a whole number",
+    "float_type": "a number",
+}
+RUNTIME_PYTHON_FLOOR = (3, 10)  # seatrial/serving/requirements.in: the runtime's own floor
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class _Table(BaseModel):
+    """A table of the configuration: keys in kebab-case, none unknown, values frozen."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, alias_generator=_kebab, populate_by_name=True
+    )
+
+
+class ImageSettings(_Table):
+    """How the runtime opens an image. The defaults are those of torchvision's ImageFolder."""
+
+    mode: Literal["RGB", "L", "RGBA", "keep"] = "RGB"  # what Image.convert() gets; "keep" converts nothing
+    alpha: Literal["drop", "white", "black"] = "drop"  # what shows through transparent pixels
+    exif: Literal["ignore", "apply"] = "ignore"  # whether the EXIF orientation turns the image
+
+
+class ServingSettings(_Table):
+    """What the server reads. All of it enters the bundle digest."""
+
+    image: ImageSettings = ImageSettings()
+    max_batch: Annotated[int, Field(ge=1, le=1024)] = 8  # instances that one predict() call gets at most
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 10_000_000  # Vertex's limit on a dedicated endpoint
+    max_pixels: Annotated[int, Field(ge=1)] = 40_000_000  # width x height; a 40-megapixel photo is 120 MB decoded
+
+
+class LockSettings(_Table):
+    """How the locks are made."""
+
+    cpu_index: str = "https://download.pytorch.org/whl/cpu"  # where `+cpu` wheels come from
+
+
+class SmokeSettings(_Table):
+    """Limits of the trial; none of them reaches the server."""
+
+    load_timeout: Annotated[float, Field(gt=0)] = 180.0  # seconds from start to healthy
+    tolerance_cpu: Annotated[float, Field(ge=0)] = 1e-5  # measured drift over batch sizes and threads: 7e-7
+    tolerance_cuda: Annotated[float, Field(ge=0)] = 1e-2
+
+    def tolerance_for(self, device: str) -> float:
+        """Give how much a served number may differ from the recorded one on a device."""
+        return self.tolerance_cuda if device == "cuda" else self.tolerance_cpu
+
+
+# TOML's arrays arrive as lists; what is in them is as strict as all else.
+_Texts = Annotated[tuple[str, ...], Field(strict=False)]
+_Names = Annotated[tuple[Annotated[str, StringConstraints(pattern=TOP_LEVEL)], ...], Field(strict=False)]
+
+
+class Project(_Table):
+    """A predictor project: its configuration and where its parts lie."""
+
+    root: Path = Field(exclude=True)
+    name: Annotated[str, StringConstraints(pattern=NAME)]
+    predictor: Annotated[str, StringConstraints(pattern=IMPORT_PATH)]
+    interface: Literal["auto", "batched", "cpr", "ai-platform"] = "auto"
+    artifacts: str = "artifacts"
+    python: Annotated[str, StringConstraints(pattern=PYTHON)] = "3.11"
+    packages: _Names = ()  # top-level packages and modules that ship; default: the predictor's own
+    package_data: _Texts = ()  # files beside the modules that ship too, as globs from the root
+    lock: LockSettings = LockSettings()
+    serving: ServingSettings = ServingSettings()
+    smoke: SmokeSettings = SmokeSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_from_context(cls, data: dict[str, Any]) -> dict[str, Any]:
+        data = dict(data)
+        folder = re.sub(r"[^a-z0-9]+", "-", Path(data["root"]).name.lower()).strip("-")
+        data.setdefault("name", folder[:63].rstrip("-") or "predictor")
+        if not data.get("packages") and isinstance(data.get("predictor"), str):
+            data["packages"] = [data["predictor"].split(":")[0].split(".")[0]]
+        return data
+
+    @model_validator(mode="after")
+    def _python_is_served(self) -> Project:
+        if tuple(int(n) for n in self.python.split(".")) < RUNTIME_PYTHON_FLOOR:
+            raise ValueError(f"python: the serving runtime needs 3.10 or later, not {self.python}")
+        return self
+
+    @model_validator(mode="after")
+    def _ships_only_its_own(self) -> Project:
+        if self.build_dir.resolve().is_relative_to(self.artifacts_dir.resolve()):
+            raise ValueError(f"artifacts: {self.artifacts!r} is a folder that build/ lies in; what ships needs its own")
+        for pattern in self.package_data:
+            if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+                raise ValueError(f"package-data: {pattern!r} is no pattern of files below the project's folder")
+        return self
+
+    @property
+    def predictor_module(self) -> str:
+        """The module that the predictor class is imported from."""
+        return self.predictor.split(":")[0]
+
+    @property
+    def predictor_class(self) -> str:
+        """The name of the predictor class in that module."""
+        return self.predictor.split(":")[1]
+
+    @property
+    def artifacts_dir(self) -> Path:
+        """The folder that the predictor loads from."""
+        return self.root / self.artifacts
+
+    @property
+    def requirements_in(self) -> Path:
+        """What the user asks for."""
+        return self.root / "requirements.in"
+
+    @property
+    def lock_file(self) -> Path:
+        """The lock that ships; on Linux it holds the CUDA build of torch, which also runs on CPU."""
+        return self.root / "requirements.txt"
+
+    @property
+    def cpu_lock_file(self) -> Path:
+        """The lock of the CPU variant, where the project has one."""
+        return self.root / "requirements-cpu.txt"
+
+    def lock_for(self, device: str) -> Path:
+        """Give the lock of a device: cuda → requirements.txt; cpu → requirements-cpu.txt where it exists."""
+        if device == "cpu" and self.cpu_lock_file.is_file():
+            return self.cpu_lock_file
+        return self.lock_file
+
+    @property
+    def build_dir(self) -> Path:
+        """Where stages put what they make."""
+        return self.root / "build"
+
+
+def load(root: Path) -> Project:
+    """Read the project in folder `root`.
+
+    Raises:
+        UsageError: no pyproject.toml, no [tool.seatrial], or a key or value that does not fit.
+    """
+    file = root / "pyproject.toml"
+    try:
+        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"no pyproject.toml in {root}", fix=_WHAT_IS_NEEDED) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    table = tool.get("seatrial") if isinstance(tool, dict) else None
+    if not isinstance(table, dict):
+        raise UsageError(f"{file} has no [tool.seatrial] table", fix=_WHAT_IS_NEEDED)
+    if "root" in table:
+        raise UsageError("[tool.seatrial] has an unknown key `root`")
+    try:
+        return Project.model_validate({**table, "root": root.resolve()})
+    except ValidationError as error:
+        raise UsageError("\n".join(_explain(dict(e)) for e in error.errors())) from None
+
+
+_WHAT_IS_NEEDED = 'pyproject.toml needs\n  [tool.seatrial]\n  predictor = "your_package:YourPredictor"'
+
+
+def _explain(error: dict[str, Any]) -> str:
+    """Turn one of pydantic's errors into a line that names the key as the user wrote it."""
+    path = [str(part) for part in error["loc"]]
+    key = ".".join(_kebab(part) for part in path)
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(_kebab(path[-1]), _known_keys(path[:-1]), n=1)
+        return f"[tool.seatrial] has an unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else "")
+    if error["type"] == "missing":
+        return f'[tool.seatrial] needs `{key}`, for example {key} = "predictor:DigitPredictor"'
+    if error["type"] == "value_error":
+        what = str(error["msg"]).removeprefix("Value error, ")
+    else:
+        wanted = _IN_WORDS.get(error.get("ctx", {}).get("pattern", error["type"]))
+        must = f"must be {wanted}" if wanted else str(error["msg"]).replace("Input should", "must", 1)
+        what = f"{must}, not {json.dumps(error['input'], ensure_ascii=False, default=str)}"
+    return f"[tool.seatrial] {key}: {what}" if key else f"[tool.seatrial] {what}"
+
+
+def _known_keys(path: list[str]) -> list[str]:
+    model: type[BaseModel] = Project
+    for part in path:
+        annotation = model.model_fields[part.replace("-", "_")].annotation
+        assert isinstance(annotation, type)  # noqa: S101 - tables are classes, see above
+        assert issubclass(annotation, BaseModel)  # noqa: S101
+        model = annotation
+    return [_kebab(name) for name in model.model_fields if name != "root"]

@@ -1,0 +1,302 @@
+"""Families 3 and 6, checkpoints: can the server load what lies in the artifacts, and on its device?
+
+Static checks look at kinds, class names and device names only; whether the weights fit the model is seen when
+it is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from seatrial.facts.checkpoint import Kind
+from seatrial.findings import Location, Severity
+from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.imports import how_to_provide, is_first_party, is_provided
+from seatrial.rules.rule import Rule, Symptom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.checkpoint import Checkpoint
+    from seatrial.facts.gather import Facts
+    from seatrial.findings import Finding
+
+MAIN = "__main__"
+
+CLASS_IN_MAIN = Rule(
+    code="ST301",
+    title="a pickled class lived in __main__",
+    explanation=(
+        "A pickle holds no code, only the module and name of each class. A class defined in the script or "
+        "notebook that wrote the file is recorded as `__main__`; in the server `__main__` is the server's "
+        "own program, which has no such class."
+    ),
+    fix=(
+        "move the class into a module of the predictor's package, import it from there in training, and "
+        "save again; for a model save its state_dict instead of the object"
+    ),
+    cloud="AttributeError: Can't get attribute 'Net' on <module '__main__' from '/usr/local/bin/gunicorn'>",
+    sources=(
+        "https://docs.python.org/3/library/pickle.html#what-can-be-pickled-and-unpickled",
+        "https://github.com/pytorch/serve/issues/537",
+        "https://github.com/pytorch/pytorch/issues/112944",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"Can't get attribute '(?P<name>[^']+)' on <module '(?:[\w.]+\.)?__(?:mp_)?main__'"),
+            "the artifacts hold a pickled `{name}` that lived in `__main__` of what wrote it",
+        ),
+        Symptom(
+            re.compile(r"Unsupported global: GLOBAL __main__\.(?P<name>\w+)"),
+            "the artifacts hold a pickled `{name}` that lived in `__main__` of what wrote it",
+        ),
+    ),
+)
+UNKNOWN_MODULE = Rule(
+    code="ST302",
+    title="a pickle needs a module that will not be there",
+    explanation=(
+        "Loading a pickle imports the module of every class in it. Each must be in the standard library, in "
+        "the lock or in the package that ships; a module beside the training script is in none of them."
+    ),
+    fix="move the class into the predictor's package and save again, or keep code out of the artifacts",
+    cloud=SERVER_EXITED,
+    sources=(
+        "https://docs.python.org/3/library/pickle.html#what-can-be-pickled-and-unpickled",
+        EXITED_SOURCE,
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"(?m)^[^\n]*(?:find_class|\bloads?\(|[Uu]npickler)[^\n]*\n(?:[ ^~]+\n)?"
+                r"ModuleNotFoundError: No module named '(?P<module>[^']+)'"
+            ),
+            "a pickle in the artifacts needs the module `{module}`",
+        ),
+        Symptom(
+            re.compile(r"Can't get attribute '(?P<name>[^']+)' on <module '(?P<module>[^']+(?<!main__))'"),
+            "a pickle in the artifacts needs `{name}`, which `{module}` does not have in this version",
+        ),
+    ),
+)
+NO_CHECKPOINT = Rule(
+    code="ST303",
+    title="the weights are no checkpoint",
+    explanation=(
+        "The file has the suffix of a checkpoint and holds something else. A Git LFS pointer (a checkout "
+        "without `lfs: true`), the HTML page that a download got instead of the file, and an interrupted "
+        "copy are the usual ones; torch's own message names only the first byte: `Unsupported operand 118` "
+        "is the v of `version https://git-lfs…`, 60 is the < of a page, 10 an empty line before it."
+    ),
+    fix="fetch the real file (`git lfs pull`, or the download again) and compare its SHA-256 with training's",
+    cloud="_pickle.UnpicklingError: Weights only load failed. […] Unsupported operand 118",
+    sources=(
+        "https://github.com/pytorch/pytorch/issues/150998",
+        "https://github.com/chflame163/ComfyUI_LayerStyle/issues/499",
+        "https://github.com/actions/checkout#usage",
+    ),
+    symptoms=(
+        Symptom(re.compile(r"Unsupported operand 118\b"), "the weights are a Git LFS pointer, not the file itself"),
+        Symptom(re.compile(r"invalid load key, 'v'"), "the weights are a Git LFS pointer, not the file itself"),
+        Symptom(re.compile(r"Unsupported operand (?:60|10)\b"), "the weights are an HTML or XML page"),
+        Symptom(re.compile(r"invalid load key, '(?:<|\\n)'"), "the weights are an HTML or XML page"),
+        Symptom(re.compile(r"failed finding central directory"), "the weights file is cut off"),
+        Symptom(re.compile(r"pickle data was truncated"), "the weights file is cut off"),
+        Symptom(re.compile(r"(?m)^EOFError(?:: Ran out of input)?\s*$"), "the weights file is empty or cut off"),
+        Symptom(
+            re.compile(r"invalid load key, (?P<key>'[^\n]{1,6}')"),
+            "the weights are no pickle: they begin {key}",
+        ),
+        Symptom(re.compile(r"Unsupported operand (?P<byte>\d+)\b"), "the weights are no checkpoint (byte {byte})"),
+    ),
+)
+WEIGHTS_ONLY = Rule(
+    code="ST304",
+    title="torch.load refuses the file: weights_only",
+    explanation=(
+        "Since torch 2.6 `torch.load` loads only tensors and plain containers unless told otherwise. A "
+        "whole model, a pickled transform, an argparse.Namespace or a numpy scalar in the file is refused."
+    ),
+    fix=(
+        "save the state_dict and plain values only; for a class that must be in the file call "
+        "`torch.serialization.add_safe_globals([…])` before loading"
+    ),
+    cloud="Weights only load failed. […] Unsupported global: GLOBAL … was not an allowed global by default.",
+    sources=(
+        "https://docs.pytorch.org/docs/stable/notes/serialization.html#weights-only",
+        "https://github.com/e3nn/e3nn/issues/519",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"Unsupported global: GLOBAL (?!__main__\.)(?P<name>[\w.]+)"),
+            "torch.load refuses the file, because it holds a pickled `{name}`",
+        ),
+        Symptom(
+            re.compile(r"Cannot use ``weights_only=True`` with TorchScript archives"),
+            "torch.load was given a TorchScript archive",
+        ),
+    ),
+)
+STATE_DICT = Rule(
+    code="ST305",
+    title="the weights do not fit the model",
+    explanation=(
+        "The names or shapes in the state_dict are not those of the model that the predictor builds: "
+        "another architecture, another number of classes, or names that a wrapper prefixed (`module.` from "
+        "DataParallel, `_orig_mod.` from torch.compile). `strict=False` only hides it and serves random "
+        "weights."
+    ),
+    fix="build the model exactly as training did, or strip the wrapper's prefix when the weights are saved",
+    cloud="RuntimeError: Error(s) in loading state_dict for ResNet",
+    sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",),
+    symptoms=(
+        Symptom(
+            re.compile(r"Unexpected key\(s\) in state_dict: \"(?P<prefix>module\.|_orig_mod\.|model\.)"),
+            "the names in the weights begin `{prefix}`, which the model's do not",
+        ),
+        Symptom(
+            re.compile(
+                r"size mismatch for (?P<key>[\w.]+): copying a param with shape "
+                r"torch\.Size\((?P<saved>\[[^\]]*\])\) from checkpoint, "
+                r"the shape in current model is torch\.Size\((?P<built>\[[^\]]*\])\)"
+            ),
+            "`{key}` is {saved} in the weights and {built} in the model",
+        ),
+        Symptom(
+            re.compile(r"Error\(s\) in loading state_dict for (?P<model>\w+)"),
+            "the weights do not fit the model {model}",
+        ),
+        Symptom(
+            re.compile(
+                r"AttributeError: '(?P<type>dict|(?:collections\.)?OrderedDict)' object has no "
+                r"attribute '(?P<name>\w+)'"
+            ),
+            "a state_dict is used as a model: a {type} has no `{name}`",
+        ),
+    ),
+)
+OTHER_DEVICE = Rule(
+    code="ST601",
+    title="tensors are on a device that is not there, or on two",
+    explanation=(
+        "A checkpoint remembers the device that each tensor was saved from, and torch.load puts it back "
+        "there. Without that device the load fails; with it, an input left on the CPU meets weights on the "
+        "GPU."
+    ),
+    fix=(
+        'load with map_location="cpu", choose `"cuda" if torch.cuda.is_available() else "cpu"` once, '
+        "and move the model and every batch to it"
+    ),
+    cloud="Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.",
+    sources=("https://docs.pytorch.org/docs/stable/generated/torch.load.html",),
+    symptoms=(
+        Symptom(
+            re.compile(r"Attempting to deserialize object on (?:a )?CUDA device"),
+            "the weights were saved on a GPU and are loaded without map_location",
+        ),
+        Symptom(
+            re.compile(r"Torch not compiled with CUDA enabled"),
+            "the predictor asks for CUDA, and the locked torch is a CPU build",
+        ),
+        Symptom(re.compile(r"Found no NVIDIA driver"), "the predictor asks for CUDA, and the machine has no GPU"),
+        Symptom(
+            re.compile(
+                r"Expected all tensors to be on the same device, but (?:found at least two devices, |got )?"
+                r"(?P<devices>[^\n!(]+)"
+            ),
+            "tensors of one operation are on two devices: {devices}",
+        ),
+        Symptom(
+            re.compile(r"Input type \((?P<input>[\w.]+)\) and weight type \((?P<weight>[\w.]+)\) should be the same"),
+            "the input is a {input}, the weights are a {weight}",
+        ),
+    ),
+)
+
+_WRONG_KINDS = {
+    Kind.LFS_POINTER: "run `git lfs pull`; in a workflow give actions/checkout `lfs: true`",
+    Kind.PAGE: "download the file again, with the credentials that it needs",
+    Kind.EMPTY: "copy the file again",
+    Kind.TRUNCATED: "copy the file again and compare its SHA-256 with training's",
+}
+
+
+def _class_in_main(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        for name in (n for module, n in checkpoint.globals if module == MAIN):
+            place = facts.main_definitions.get(name.split(".")[0])
+            yield CLASS_IN_MAIN.finding(
+                f"{checkpoint.path} holds a pickled `{name}` that lived in `__main__` of what wrote it",
+                location=place or Location(checkpoint.path),
+                subject=checkpoint.path,
+                cause="in the server `__main__` is the server's own program, which has no such class",
+            )
+
+
+def _unknown_module(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        seen: set[str] = set()
+        for module, name in checkpoint.globals:
+            if module == MAIN or module in seen or _will_be_there(module, facts):
+                continue
+            seen.add(module)
+            path = facts.left_out.get(module)
+            own = path is not None or is_first_party(facts.sources, module)
+            yield UNKNOWN_MODULE.finding(
+                f"{checkpoint.path} holds a pickled `{module}.{name}`; nothing that ships has that module",
+                location=Location(checkpoint.path),
+                subject=module,
+                cause=f"{path} exists in the project, but `packages` does not name it" if path else "",
+                fix=UNKNOWN_MODULE.fix if own else f"{UNKNOWN_MODULE.fix}; or {how_to_provide(module, facts)}",
+            )
+
+
+def _will_be_there(module: str, facts: Facts) -> bool:
+    if module in facts.left_out:
+        return False
+    if is_first_party(facts.sources, module) and module.split(".")[0] not in sys.stdlib_module_names:
+        return facts.sources.ships(module)
+    return is_provided(module, facts)
+
+
+def _no_checkpoint(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        if checkpoint.kind in _WRONG_KINDS:
+            yield NO_CHECKPOINT.finding(
+                f"{checkpoint.path} is {checkpoint.kind} ({checkpoint.size} bytes)",
+                location=Location(checkpoint.path),
+                fix=_WRONG_KINDS[checkpoint.kind],
+            )
+        elif checkpoint.kind is Kind.OTHER and checkpoint.path.endswith((".pt", ".pth")):
+            yield NO_CHECKPOINT.finding(
+                f"{checkpoint.path} is {checkpoint.kind}: neither a zip archive nor a pickle",
+                severity=Severity.WARNING,  # the predictor may read a format of its own
+                location=Location(checkpoint.path),
+            )
+
+
+def _other_device(facts: Facts) -> Iterator[Finding]:
+    saved = [(c, [d for d in c.devices if d.startswith("cuda")]) for c in facts.checkpoints]
+    on_gpu: list[tuple[Checkpoint, list[str]]] = [(c, devices) for c, devices in saved if devices]
+    if not on_gpu:
+        return
+    for name in sorted(facts.sources.reachable & facts.sources.modules.keys()):
+        for place in facts.sources.modules[name].unmapped_loads:
+            yield OTHER_DEVICE.finding(
+                "torch.load without map_location, and the artifacts hold tensors of a GPU",
+                severity=Severity.WARNING,  # on a machine with that very device it loads
+                location=place,
+                evidence=tuple(f"{c.path}: tensors of {', '.join(devices)}" for c, devices in on_gpu),
+            )
+
+
+RULES = (
+    CLASS_IN_MAIN.decided_by(_class_in_main),
+    UNKNOWN_MODULE.decided_by(_unknown_module),
+    NO_CHECKPOINT.decided_by(_no_checkpoint),
+    WEIGHTS_ONLY,
+    STATE_DICT,
+    OTHER_DEVICE.decided_by(_other_device),
+)

@@ -1,0 +1,251 @@
+"""Families 1 and 2, imports: what serving imports must be in the lock, the standard library or the package.
+
+Only modules that the predictor's module reaches are judged, and only imports that serving can execute.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from seatrial.facts.requirements import marker_environment
+from seatrial.facts.tables import distributions_of, is_namespace
+from seatrial.findings import Location, Severity
+from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.pairs import partner_of_torch
+from seatrial.rules.rule import Rule, Symptom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.gather import Facts
+    from seatrial.facts.sources import Sources
+    from seatrial.facts.syntax import Import, Module
+    from seatrial.findings import Finding
+
+NO_MODULE = re.compile(r"No module named '(?P<module>[^']+)'")
+
+MISSING_DISTRIBUTION = Rule(
+    code="ST110",
+    title="an import that no requirement provides",
+    explanation=(
+        "The predictor imports a module that no distribution in the lock provides. On the machine where it "
+        "was trained the module happens to be installed; the server has the lock and nothing else. torch "
+        "brings neither torchvision nor Pillow nor numpy, and what the serving runtime itself installs is "
+        "not the predictor's."
+    ),
+    fix="add the distribution to requirements.in, then run `seatrial lock`",
+    cloud=SERVER_EXITED,
+    sources=("https://github.com/GoogleCloudPlatform/mlops-on-gcp/issues/24", EXITED_SOURCE),
+    symptoms=(
+        Symptom(
+            re.compile(r"No module named '(?P<module>[^'.]+\.[^']+)'"),
+            "the installed version of its distribution has no module `{module}`",
+        ),
+        Symptom(NO_MODULE, "`{module}` is imported, but no requirement provides it"),
+    ),
+)
+NOT_IN_PACKAGE = Rule(
+    code="ST201",
+    title="a module that the package does not contain",
+    explanation=(
+        "The predictor imports a module of the project that does not ship. It works from the project's "
+        "folder, because the current folder is on Python's path there; the server only has what `packages` "
+        "names."
+    ),
+    fix="move the module into the predictor's package and import it from there, or name it in `packages`",
+    cloud=SERVER_EXITED,
+    sources=(
+        "https://packaging.python.org/en/latest/discussions/package-discovery-and-resource-inclusion/",
+        EXITED_SOURCE,
+    ),
+    symptoms=(
+        Symptom(NO_MODULE, "`{module}` is imported, but the package does not contain it"),
+        Symptom(
+            re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'"),
+            "`{module}` has no `{name}`",
+        ),
+    ),
+)
+NO_PREDICTOR = Rule(
+    code="ST202",
+    title="the predictor class does not exist",
+    explanation=(
+        "`predictor` in [tool.seatrial] names a module and a class in it, and the server imports exactly "
+        "that. A class that is moved or renamed takes the setting with it."
+    ),
+    fix='set `predictor = "module:Class"` in [tool.seatrial] to the class that serves',
+    cloud=SERVER_EXITED,
+    sources=("https://docs.python.org/3/library/importlib.html#importlib.import_module", EXITED_SOURCE),
+    symptoms=(
+        Symptom(
+            re.compile(r"AttributeError: module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'"),
+            "module `{module}` has no class `{name}`",
+        ),
+    ),
+)
+NO_PYTHON = Rule(
+    code="ST203",
+    title="a syntax error in a module that ships",
+    explanation="A module that the predictor imports is no valid Python, so the server ends on import.",
+    fix="correct the line",
+    cloud=SERVER_EXITED,
+    sources=("https://docs.python.org/3/tutorial/errors.html#syntax-errors", EXITED_SOURCE),
+    symptoms=(
+        Symptom(
+            re.compile(r"(?m)^(?:SyntaxError|IndentationError|TabError): (?P<why>[^\n]+)"),
+            "a module is no valid Python: {why}",
+        ),
+    ),
+)
+
+
+def is_first_party(sources: Sources, module: str) -> bool:
+    """Tell whether a module is, or ought to be, one of the project's own."""
+    top = module.split(".")[0]
+    return sources.ships(top) or top in sources.absent or module in sources.left_out or top in sources.left_out
+
+
+def how_to_provide(module: str, facts: Facts) -> str:
+    """Say which line makes a module available."""
+    distribution = distributions_of(module)[0]
+    pins = facts.lock.pins(marker_environment(facts.project.python)) if facts.lock else {}
+    torch = pins.get("torch")
+    if distribution == "torchvision" and torch and torch.version:
+        distribution = partner_of_torch(torch.version) or distribution
+    return f"add the line `{distribution}` to requirements.in, then run `seatrial lock`"
+
+
+def is_provided(module: str, facts: Facts) -> bool:
+    """Tell whether the standard library, the package or a requirement provides a module."""
+    top = module.split(".")[0]
+    if top in sys.stdlib_module_names or is_first_party(facts.sources, module) or is_namespace(module):
+        return True
+    asked = _asked_for(facts)
+    plain = _squeezed(top)
+    return any(name in asked for name in distributions_of(module)) or any(_squeezed(n) == plain for n in asked)
+
+
+def _asked_for(facts: Facts) -> set[str]:
+    files = (facts.requirements, facts.lock, facts.cpu_lock)
+    return {entry.name for file in files if file for entry in file.entries if entry.requirement}
+
+
+def _squeezed(name: str) -> str:
+    """Give a name without what distributions add to a module's: python-x, py-x, x-headless, x-cpu."""
+    parts = [p for p in canonicalize_name(name).split("-") if p not in ("python", "headless", "cpu", "gpu")]
+    return "".join(parts).removeprefix("py") if len(parts) > 1 else "".join(parts)
+
+
+def _missing_distribution(facts: Facts) -> Iterator[Finding]:
+    missing: dict[str, tuple[str, list[Location]]] = {}
+    for _, imported in facts.sources.imports():
+        if imported.optional:
+            continue
+        targets = imported.candidates()[1:] if is_namespace(imported.module) else (imported.module,)
+        for module in targets:
+            if not is_provided(module, facts):
+                distribution = distributions_of(module)[0]
+                missing.setdefault(distribution, (module, []))[1].append(imported.location)
+    unnamed = [e for f in (facts.requirements, facts.lock) if f for e in f.entries if e.requirement is None]
+    for distribution, (module, places) in missing.items():
+        shown = module if is_namespace(module.rpartition(".")[0]) else module.split(".")[0]
+        yield MISSING_DISTRIBUTION.finding(
+            f"`{shown}` is imported, but no requirement provides it",
+            severity=Severity.WARNING if unnamed else Severity.ERROR,  # a URL or path may provide anything
+            location=places[0],
+            subject=distribution,
+            cause=f"nothing in requirements.in or requirements.txt brings {distribution}",
+            fix=how_to_provide(module, facts),
+            evidence=tuple(f"imported at {place} too" for place in places[1:]),
+        )
+
+
+def _not_in_package(facts: Facts) -> Iterator[Finding]:
+    sources = facts.sources
+    for package in sources.absent:
+        if package != facts.project.predictor_module.split(".")[0]:  # that one is ST202
+            yield NOT_IN_PACKAGE.finding(
+                f"`packages` names `{package}`, but there is neither a folder {package}/ nor a {package}.py",
+                location=Location("pyproject.toml"),
+            )
+    for module, imported in sources.imports():
+        if not imported.optional and (finding := _left_out(sources, module, imported)):
+            yield finding
+
+
+def _left_out(sources: Sources, module: Module, imported: Import) -> Finding | None:
+    """Judge one import of a first-party module."""
+    target = imported.module
+    if sources.ships(target):
+        name = next((n for n in imported.names if not _has(sources, target, n)), None)
+        if name is None:
+            return None
+        target = f"{target}.{name}"
+    elif not is_first_party(sources, target):
+        return None
+    if path := sources.left_out.get(target):
+        cause = f"{path} exists in the project, but `packages` does not name it"
+        message = f"`{target}` is imported, but the package does not contain it"
+    else:
+        cause = f"neither a module nor a name `{target.rpartition('.')[2]}` is there"
+        message = f"`{target}` is imported, but it does not exist in the package"
+    return NOT_IN_PACKAGE.finding(message, location=imported.location, subject=module.name, cause=cause)
+
+
+def _has(sources: Sources, package: str, name: str) -> bool:
+    """Tell whether `from package import name` can work; True where it cannot be decided."""
+    module = sources.modules.get(package)
+    if name == "*" or package in sources.faults or (name.startswith("__") and name.endswith("__")):
+        return True
+    if sources.ships(f"{package}.{name}"):
+        return True
+    return module is not None and (module.open or name in module.names)
+
+
+def _no_predictor(facts: Facts) -> Iterator[Finding]:
+    project, sources = facts.project, facts.sources
+    if project.predictor_module in sources.faults:
+        return  # ST203
+    setting = Location("pyproject.toml")
+    module = sources.modules.get(project.predictor_module)
+    if module is None:
+        yield NO_PREDICTOR.finding(
+            f"there is no module `{project.predictor_module}` in the package",
+            location=setting,
+            cause=f'`predictor` is "{project.predictor}"',
+        )
+    elif not module.open and project.predictor_class not in module.names:
+        near = difflib.get_close_matches(project.predictor_class, module.definitions, n=1)
+        meant = f"; did you mean `{near[0]}`?" if near else ""
+        yield NO_PREDICTOR.finding(
+            f"module `{module.name}` has no class `{project.predictor_class}`{meant}",
+            location=module.definitions[near[0]] if near else Location(module.path),
+            cause=f'`predictor` in [tool.seatrial] is "{project.predictor}"',
+        )
+
+
+def _no_python(facts: Facts) -> Iterator[Finding]:
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    newer = tuple(map(int, facts.project.python.split("."))) > sys.version_info[:2]
+    for name in sorted(facts.sources.reachable & facts.sources.faults.keys()):
+        fault = facts.sources.faults[name]
+        yield NO_PYTHON.finding(
+            f"{fault.location.path} is no valid Python: {fault.message}",
+            # The tool's own grammar cannot refuse what a newer Python may allow.
+            severity=Severity.WARNING if newer else Severity.ERROR,
+            location=fault.location,
+            cause=f"read with the grammar of Python {own}",
+        )
+
+
+RULES = (
+    MISSING_DISTRIBUTION.decided_by(_missing_distribution),
+    NOT_IN_PACKAGE.decided_by(_not_in_package),
+    NO_PREDICTOR.decided_by(_no_predictor),
+    NO_PYTHON.decided_by(_no_python),
+)

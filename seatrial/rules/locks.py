@@ -1,0 +1,272 @@
+"""Family 1, locks: does the lock still answer requirements.in, and does it hold nothing but hashed pins?
+
+Decided from the two files alone, without network; the same rules serve `seatrial lock --check` and `seatrial check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from seatrial.facts.requirements import Entry, Option, RequirementFile, marker_environment
+from seatrial.findings import Finding, Location
+from seatrial.project import Project
+from seatrial.rules.rule import Rule
+
+if TYPE_CHECKING:
+    from seatrial.facts.gather import Facts
+
+INDEX_OPTIONS = (
+    "-i",
+    "--index-url",
+    "--extra-index-url",
+    "-f",
+    "--find-links",
+    "--trusted-host",
+    "--no-index",
+)
+_LONG_NAMES = {"-i": "--index-url", "-f": "--find-links"}
+CPU_BUILDS = ("torch", "torchvision")  # what PyTorch's CPU index holds as `+cpu` builds
+
+STALE = Rule(
+    code="ST101",
+    title="the lock does not answer requirements.in",
+    explanation=(
+        "requirements.txt is what the trial installs and what ships. When requirements.in asks for something that "
+        "the lock does not pin, or the lock pins what nobody asks for any more, the two have drifted apart: the "
+        "trial would prove an environment that nobody meant."
+    ),
+    fix="run `seatrial lock` and commit requirements.txt",
+    sources=("https://pip-tools.readthedocs.io/en/stable/",),
+)
+LOOSE = Rule(
+    code="ST102",
+    title="a line of the lock is no hashed pin",
+    explanation=(
+        "A lock line without an exact version, or without a hash, lets two installs of the same lock differ: a file "
+        "can be published again under the same version (torch 2.10.0 was, with build tag 3)."
+    ),
+    fix="run `seatrial lock`; write pinned, published distributions in requirements.in instead of URLs and paths",
+    sources=("https://pip.pypa.io/en/stable/topics/secure-installs/",),
+)
+RESIDUE = Rule(
+    code="ST103",
+    title="the lock holds settings of the machine that made it",
+    explanation=(
+        "An index, find-links or trusted-host line that requirements.in does not have came from the configuration "
+        "of the machine on which the lock was made. Elsewhere that index or folder does not exist, or serves other "
+        "files."
+    ),
+    fix="run `seatrial lock`, which leaves them out; write an index that everybody shall use into requirements.in",
+    sources=("https://pip-tools.readthedocs.io/en/stable/cli/pip-compile/",),
+)
+LABEL = Rule(
+    code="ST104",
+    title="a build label in the wrong lock",
+    explanation=(
+        "`+cpu` and `+cu130` name builds that only PyTorch's own indexes serve. requirements.txt holds the published "
+        "builds and no label; requirements-cpu.txt holds torch and torchvision as `+cpu` and every other pin exactly "
+        "as requirements.txt has it. A torch of one build with a torchvision of another does not import, and no "
+        "resolver notices."
+    ),
+    fix="run `seatrial lock` (and `seatrial lock --cpu` for the CPU variant)",
+    cloud="RuntimeError: operator torchvision::nms does not exist",
+    sources=("https://github.com/pytorch/pytorch/issues/122494", "https://peps.python.org/pep-0440/"),
+)
+OTHER_PYTHON = Rule(
+    code="ST105",
+    title="the lock was made for another Python",
+    explanation=(
+        "Which distributions a requirement brings, and which wheels fit, depends on the Python version. A lock that "
+        "pip-compile made under one version does not hold for another."
+    ),
+    fix="run `seatrial lock`, which runs pip-compile under the configured Python",
+    sources=(
+        "https://pip-tools.readthedocs.io/en/stable/#cross-environment-usage-of-requirements-in-requirements-txt-and-pip-compile",
+    ),
+)
+
+
+def judge(
+    project: Project,
+    requirements: RequirementFile | None,
+    lock: RequirementFile | None,
+    cpu_lock: RequirementFile | None,
+) -> Iterator[Finding]:
+    """Yield every difference between requirements.in and the locks."""
+    if requirements is None:
+        yield STALE.finding(
+            "there is no requirements.in",
+            location=Location("requirements.in"),
+            fix="write what the predictor imports into requirements.in, one distribution a line",
+        )
+    else:
+        yield from _unlockable(requirements, marker_environment(project.python))
+    if lock is None:
+        yield STALE.finding("there is no requirements.txt", location=Location("requirements.txt"))
+    for file in (lock, cpu_lock):
+        if file is not None:
+            yield from _loose(file)
+            if requirements is not None:
+                yield from _stale(project, requirements, file)
+                yield from _residue(project, requirements, file)
+            yield from _other_python(project, file)
+    if lock is not None:
+        yield from _labelled(lock)
+    if lock is not None and cpu_lock is not None:
+        yield from _cpu_variant(lock.pins(marker_environment(project.python)), lock.path, cpu_lock)
+    if cpu_lock is not None:
+        yield from _without_index(project, cpu_lock)
+
+
+def _stale(project: Project, requirements: RequirementFile, lock: RequirementFile) -> Iterator[Finding]:
+    environment = marker_environment(project.python)
+    pins = lock.pins(environment)
+    yield from _pinned_twice(lock, environment)
+    asked = [e for e in requirements.entries if e.applies(environment)]
+    for entry in [
+        *asked,
+        *(c for c in requirements.constraints if c.name in pins and c.applies(environment)),
+    ]:
+        yield from _unanswered(entry, pins.get(entry.name), lock)
+    names = {e.name for e in asked}
+    for name, pin in pins.items():
+        askers = [asker for asker in pin.via if not asker.startswith("-c ")]  # a constraint asks for nothing
+        if askers and all(asker.startswith("-r ") for asker in askers) and name not in names:
+            yield STALE.finding(
+                f"{lock.path} pins {pin.text} for `{', '.join(askers)}`, which no longer asks for {name}",
+                location=pin.location,
+            )
+
+
+def _unlockable(requirements: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:
+    for option in requirements.missing:
+        remote = "://" in option.value
+        yield STALE.finding(
+            f"{option.location.path} includes {option.value}, which "
+            + ("lies elsewhere, where it can change" if remote else "does not exist"),
+            location=option.location,
+            fix=f"{'copy its content into the project' if remote else f'create {option.value}'} or remove the line",
+        )
+    for entry in requirements.entries:
+        if (entry.requirement is None or entry.requirement.url) and entry.applies(environment):
+            yield LOOSE.finding(f"`{entry.text}` cannot be locked with a hash", location=entry.location)
+
+
+def _pinned_twice(lock: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:
+    first: dict[str, Entry] = {}
+    for entry in lock.entries:
+        if entry.version is None or not entry.applies(environment):
+            continue
+        if entry.name in first:
+            yield STALE.finding(
+                f"{lock.path} pins {entry.name} twice",
+                location=entry.location,
+                evidence=(f"{first[entry.name].location}: {first[entry.name].text}",),
+            )
+        first.setdefault(entry.name, entry)
+
+
+def _unanswered(entry: Entry, pin: Entry | None, lock: RequirementFile) -> Iterator[Finding]:
+    if entry.requirement is None or entry.requirement.url:
+        return  # said already
+    if pin is None:
+        yield STALE.finding(f"{lock.path} does not pin {entry.name}", location=entry.location)
+    elif pin.version and not entry.requirement.specifier.contains(pin.version, prereleases=True):
+        yield STALE.finding(
+            f"{lock.path} pins {entry.name}=={pin.version}, but {entry.location.path} asks for `{entry.text}`",
+            location=entry.location,
+            evidence=(f"{pin.location}: {pin.text}",),
+        )
+
+
+def _loose(lock: RequirementFile) -> Iterator[Finding]:
+    for entry in lock.entries:
+        if entry.version is None:
+            yield LOOSE.finding(f"`{entry.text}` is not pinned to one version", location=entry.location)
+        elif not entry.hashes:
+            yield LOOSE.finding(f"`{entry.text}` has no hash", location=entry.location)
+
+
+def _residue(project: Project, requirements: RequirementFile, lock: RequirementFile) -> Iterator[Finding]:
+    own = {_normal(option) for option in requirements.options}
+    if lock.path == project.cpu_lock_file.name:
+        own.add(("--extra-index-url", project.lock.cpu_index))
+    for option in lock.options:
+        if option.name in INDEX_OPTIONS and _normal(option) not in own:
+            yield RESIDUE.finding(
+                f"{lock.path} has the line `{option.name}`, which requirements.in does not have",
+                location=option.location,
+            )
+
+
+def _normal(option: Option) -> tuple[str, str]:
+    return _LONG_NAMES.get(option.name, option.name), option.value
+
+
+def _labelled(lock: RequirementFile) -> Iterator[Finding]:
+    for entry in lock.entries:
+        if entry.version is not None and entry.version.local:
+            yield LABEL.finding(
+                f"{lock.path} pins {entry.name}=={entry.version}: builds labelled +{entry.version.local} are not "
+                "what the published index serves",
+                location=entry.location,
+            )
+
+
+def _without_index(project: Project, cpu_lock: RequirementFile) -> Iterator[Finding]:
+    labelled = any(entry.version is not None and entry.version.local for entry in cpu_lock.entries)
+    if labelled and ("--extra-index-url", project.lock.cpu_index) not in map(_normal, cpu_lock.options):
+        yield LABEL.finding(
+            f"{cpu_lock.path} has no line `--extra-index-url {project.lock.cpu_index}`, where its +cpu builds are",
+            location=Location(cpu_lock.path),
+        )
+
+
+def _cpu_variant(pins: dict[str, Entry], path: str, cpu_lock: RequirementFile) -> Iterator[Finding]:
+    for entry in cpu_lock.entries:
+        other = pins.get(entry.name)
+        version = entry.version
+        if entry.name in CPU_BUILDS:
+            if version is not None and version.local != "cpu":
+                yield LABEL.finding(
+                    f"{cpu_lock.path} pins {entry.text}, which is no +cpu build",
+                    location=entry.location,
+                    fix=f"choose a version of {entry.name} that `lock.cpu-index` has a +cpu build of",
+                )
+            elif version and other and other.version and version.public != other.version.public:
+                yield LABEL.finding(
+                    f"{cpu_lock.path} pins {entry.text}, {path} pins {other.text}",
+                    location=entry.location,
+                )
+        elif other is None or version != other.version or set(entry.hashes) != set(other.hashes):
+            what = "with other hashes" if other and version == other.version else "differently or not at all"
+            yield LABEL.finding(
+                f"{cpu_lock.path} pins {entry.text}, {path} {what}",
+                location=entry.location,
+                evidence=(f"{other.location}: {other.text}",) if other else (),
+            )
+
+
+def _other_python(project: Project, lock: RequirementFile) -> Iterator[Finding]:
+    if lock.made_for and lock.made_for != project.python:
+        yield OTHER_PYTHON.finding(
+            f"{lock.path} was made for Python {lock.made_for}, but `python` is {project.python}",
+            location=Location(lock.path, 2),
+        )
+
+
+def index_lines(requirements: RequirementFile) -> list[Option]:
+    """Give the index lines that a project writes itself: they are used and kept."""
+    return [o for o in requirements.options if o.name in INDEX_OPTIONS]
+
+
+def _of(facts: Facts, rule: Rule) -> Iterator[Finding]:
+    findings = judge(facts.project, facts.requirements, facts.lock, facts.cpu_lock)
+    return (f for f in findings if f.code == rule.code)
+
+
+RULES: tuple[Rule, ...] = tuple(
+    rule.decided_by(lambda facts, rule=rule: _of(facts, rule))  # type: ignore[misc]
+    for rule in (STALE, LOOSE, RESIDUE, LABEL, OTHER_PYTHON)
+)

@@ -1,0 +1,222 @@
+"""Family 1, the pair: do torch and torchvision fit each other and the configured Python, and do they import?
+
+Versions are judged by the published table, never computed: patch numbers of the two do not run together.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from seatrial.facts.requirements import marker_environment
+from seatrial.facts.tables import TorchPairs, torch_pairs
+from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.rule import Rule, Symptom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.gather import Facts
+    from seatrial.facts.requirements import Entry, RequirementFile
+    from seatrial.findings import Finding, Location
+
+TORCH, TORCHVISION = "torch", "torchvision"
+
+MISMATCHED = Rule(
+    code="ST120",
+    title="torch and torchvision do not belong together",
+    explanation=(
+        "torchvision holds compiled code that was built against one torch. Every release up to 0.29.0 asks "
+        "for exactly one torch version, and the patch numbers do not run together (torchvision 0.15.1 "
+        "belongs to torch 2.0.0). With another torch pip refuses to install the pair; installed all the "
+        "same, the compiled part does not load: since torchvision 0.17 the import itself fails, before that "
+        "the operators are missing."
+    ),
+    fix="write two versions that belong together in requirements.in, then run `seatrial lock`",
+    cloud="RuntimeError: operator torchvision::nms does not exist",
+    sources=(
+        "https://github.com/pytorch/vision#installation",
+        "https://github.com/pytorch/vision/issues/8985",
+        "https://github.com/unslothai/unsloth/pull/8128",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"Cannot install (?P<pins>[^\n]*\btorch(?:vision)?==[^\n]*\btorch(?:vision)?==\S+)"
+                r"[^\n]* because these package versions have conflicting dependencies"
+            ),
+            "{pins} cannot be installed together",
+        ),
+        Symptom(
+            re.compile(r"torchvision==(?P<torchvision>[\w.]+) depends on torch==(?P<torch>[\w.]+)"),
+            "torchvision=={torchvision} needs torch=={torch}, and something else asks for another torch",
+        ),
+    ),
+)
+NO_WHEEL = Rule(
+    code="ST121",
+    title="no wheel of torch or torchvision for the configured Python",
+    explanation=(
+        "Each release of torch and torchvision is published for some Python versions only, and not always "
+        "for the same ones: torch 1.13 has a wheel for Python 3.11 and torchvision 0.14 has none; torch "
+        "2.15 dropped 3.10."
+    ),
+    fix="set `python` in [tool.seatrial] to one that both have, or take a newer pair; then `seatrial lock`",
+    cloud="ERROR: No matching distribution found for torch==2.0.1",
+    sources=("https://github.com/pytorch/pytorch/blob/main/RELEASE.md#release-compatibility-matrix",),
+    symptoms=(
+        Symptom(
+            re.compile(r"No matching distribution found for (?P<pin>torch(?:vision)?==[\w.]+)(?![\w.+])"),
+            "{pin} has no wheel for this Python",
+        ),
+        Symptom(
+            re.compile(r"\b(?P<pin>torch(?:vision)?==[\w.]+) has no wheels with a matching Python"),
+            "{pin} has no wheel for this Python",
+        ),
+    ),
+)
+DOES_NOT_IMPORT = Rule(
+    code="ST122",
+    title="torchvision's compiled part does not load",
+    explanation=(
+        "torchvision swallows the error of loading its compiled library and fails later, on the first "
+        "operator: `operator torchvision::nms does not exist`. The hidden cause is one of three: the two "
+        "versions do not belong together, one of them is a CPU build and the other a CUDA build, or both "
+        "are CUDA builds of different major versions. The trial loads the library itself and shows the "
+        "cause."
+    ),
+    fix="lock both from one index with `seatrial lock`, and let nothing install either of them afterwards",
+    cloud=SERVER_EXITED,
+    sources=(
+        "https://github.com/pytorch/pytorch/issues/157648",
+        "https://github.com/pytorch/pytorch/issues/122494",
+        "https://github.com/pytorch/vision/issues/9174",
+        EXITED_SOURCE,
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"compiled with different CUDA (?:major )?versions\.\s+PyTorch has CUDA "
+                r"Version=(?P<torch>[\d.]*\d) and torchvision has CUDA Version=(?P<torchvision>[\d.]*\d)"
+            ),
+            "torch was built for CUDA {torch}, torchvision for CUDA {torchvision}",
+        ),
+        Symptom(
+            re.compile(r"undefined symbol: (?P<symbol>_ZN\w*(?:c10|torch|at\d)\w*)"),
+            "torchvision was built for another torch: its library needs the symbol {symbol}",
+        ),
+        Symptom(
+            re.compile(r"(?P<library>lib(?:c10_cuda|torch_cuda|cudart)\.so[\d.]*): cannot open shared object file"),
+            "torchvision is a CUDA build and torch is not one of the same CUDA: {library} does not exist",
+        ),
+        Symptom(
+            re.compile(r"operator torchvision::(?P<operator>\w+) does not exist"),
+            "torchvision's compiled part did not load: it has no operator `{operator}`",
+        ),
+        Symptom(
+            re.compile(r"No such operator torchvision::(?P<operator>\w+)"),
+            "torchvision's compiled part did not load: it has no operator `{operator}`",
+        ),
+        Symptom(re.compile(r"Couldn't load custom C\+\+ ops"), "torchvision's compiled part did not load"),
+    ),
+)
+
+
+def partner_of_torch(torch: Version) -> str:
+    """Give the requirement on torchvision that belongs to a torch, or "" where the table has none."""
+    fitting = torch_pairs().for_torch(torch)
+    return f"torchvision=={fitting[-1].version}" if fitting else ""
+
+
+def mismatch(torch: Entry, torchvision: Entry, python: str, location: Location) -> Finding | None:
+    """Judge two pins by the table; None where they fit or the table does not know the torchvision."""
+    table, pair = torch_pairs(), (_public(torch), _public(torchvision))
+    ours = table.torchvision.get(pair[1])
+    if ours is None or ours.torch.contains(pair[0], prereleases=True):
+        return None
+    return MISMATCHED.finding(
+        f"torchvision=={pair[1]} needs torch{ours.torch}, but torch=={pair[0]} is pinned",
+        location=location,
+        cause=f"torchvision {pair[1]} was built against torch{ours.torch} and refuses every other",
+        fix=_ways_out(table, python, *pair),
+        evidence=(f"{torch.location}: {torch.text}", f"{torchvision.location}: {torchvision.text}"),
+    )
+
+
+def _mismatched(facts: Facts) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for torch, torchvision in _pairs(facts):
+        found = mismatch(torch, torchvision, facts.project.python, _place(facts, torchvision))
+        if found and found.message not in seen:
+            seen.add(found.message)
+            yield found
+
+
+def _ways_out(table: TorchPairs, python: str, torch: Version, torchvision: Version) -> str:
+    """Name the right partner both ways, with what a partner lacks for the configured Python."""
+    ways = []
+    if fitting := table.for_torch(torch):
+        partner = fitting[-1]
+        lacks = f" (no wheel for Python {python})" if python not in partner.pythons else ""
+        ways.append(f"keep torch=={torch} and write torchvision=={partner.version}{lacks}")
+    ours = table.torchvision[torchvision]
+    lacks = f" (no wheel for Python {python})" if python not in ours.pythons else ""
+    ways.append(f"keep torchvision=={torchvision} and write torch{ours.torch}{lacks}")
+    return f"{', or '.join(ways)}; then run `seatrial lock`"
+
+
+def _no_wheel(facts: Facts) -> Iterator[Finding]:
+    table, python = torch_pairs(), facts.project.python
+    seen: set[tuple[str, Version]] = set()
+    for file in _locks(facts):
+        pins = _pins(facts, file)
+        for name in (TORCH, TORCHVISION):
+            entry = pins.get(name)
+            if entry is None or (name, _public(entry)) in seen:
+                continue
+            version = _public(entry)
+            seen.add((name, version))
+            release = table.torchvision.get(version)
+            vision_pythons = release.pythons if release else None
+            pythons = table.torch.get(version) if name == TORCH else vision_pythons
+            if pythons is not None and python not in pythons:
+                yield NO_WHEEL.finding(
+                    f"{name}=={version} has no wheel for Python {python}",
+                    location=_place(facts, entry),
+                    cause=f"its wheels on {table.read_on}: Python {', '.join(pythons)}",
+                )
+
+
+def _pairs(facts: Facts) -> Iterator[tuple[Entry, Entry]]:
+    for file in _locks(facts):
+        pins = _pins(facts, file)
+        if TORCH in pins and TORCHVISION in pins:
+            yield pins[TORCH], pins[TORCHVISION]
+
+
+def _locks(facts: Facts) -> list[RequirementFile | None]:
+    return [facts.lock, *([facts.cpu_lock] if facts.cpu_lock else [])]
+
+
+def _pins(facts: Facts, lock: RequirementFile | None) -> dict[str, Entry]:
+    """Give what a lock pins, and what requirements.in pins where the lock does not."""
+    environment = marker_environment(facts.project.python)
+    asked = facts.requirements.pins(environment) if facts.requirements else {}
+    return {**asked, **(lock.pins(environment) if lock else {})}
+
+
+def _place(facts: Facts, entry: Entry) -> Location:
+    """Give the line to change: the one in requirements.in where that pins the same, else the lock's own."""
+    for asked in facts.requirements.entries if facts.requirements else ():
+        if asked.name == entry.name and asked.version is not None and _public(asked) == _public(entry):
+            return asked.location
+    return entry.location
+
+
+def _public(entry: Entry) -> Version:
+    return Version(entry.version.public) if entry.version else Version("0")
+
+
+RULES = (MISMATCHED.decided_by(_mismatched), NO_WHEEL.decided_by(_no_wheel), DOES_NOT_IMPORT)

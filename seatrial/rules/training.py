@@ -1,0 +1,120 @@
+"""Families 1 and 3, training: what the manifest of the artifacts records against lock and folder.
+
+A project without a manifest gets no finding here: nothing was recorded that could differ.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.version import InvalidVersion, Version
+
+from seatrial.facts.requirements import marker_environment
+from seatrial.findings import Location, Severity
+from seatrial.rules.rule import Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.gather import Facts
+    from seatrial.facts.requirements import Entry
+    from seatrial.findings import Finding
+
+DECIDE_ANSWERS = (
+    "torch",
+    "torchvision",
+    "pillow",
+)  # a minor release of these has moved pixels or weights before
+RECORDED = (*DECIDE_ANSWERS, "numpy")
+
+OTHER_VERSIONS = Rule(
+    code="ST130",
+    title="the lock holds other versions than training used",
+    explanation=(
+        "The same code gives other numbers in other versions: torchvision 0.17 turned antialias on for "
+        "tensors, Pillow 9.0 decodes JPEG with another library. A different major or minor version of "
+        "torch, torchvision or Pillow is an error; every other difference, a patch, numpy or Python itself, "
+        "is a warning, and the golden answers decide."
+    ),
+    fix="pin in requirements.in what training used and run `seatrial lock`, or train again with the lock",
+    sources=(
+        "https://github.com/pytorch/vision/releases/tag/v0.17.0",
+        "https://github.com/python-pillow/Pillow/issues/6262",
+    ),
+)
+OTHER_ARTIFACTS = Rule(
+    code="ST306",
+    title="the artifacts are not those that training wrote",
+    explanation=(
+        "artifacts/manifest.json lists the SHA-256 of every file that training wrote. A file that was "
+        "changed, lost or added since would be deployed without ever having been measured."
+    ),
+    fix="restore the files, or run training's last step again so that it writes the manifest anew",
+    sources=("https://docs.python.org/3/library/hashlib.html#hashlib.file_digest",),
+)
+
+
+def _other_versions(facts: Facts) -> Iterator[Finding]:
+    if facts.manifest is None:
+        return
+    seen: set[tuple[str, str]] = set()
+    for lock in (facts.lock, facts.cpu_lock):
+        pins = lock.pins(marker_environment(facts.project.python)) if lock else {}
+        for name in RECORDED:
+            trained, pin = facts.manifest.trained_with.get(name), pins.get(name)
+            if trained and pin and (name, pin.text) not in seen:
+                seen.add((name, pin.text))
+                yield from _compare(name, trained, pin)
+    trained = facts.manifest.trained_with.get("python", "")
+    if trained and _minor(trained) != _minor(facts.project.python):
+        yield OTHER_VERSIONS.finding(
+            f"training ran on Python {trained}, the server will run on {facts.project.python}",
+            severity=Severity.WARNING,
+            location=Location("pyproject.toml"),
+            subject="python",
+            fix=f'set python = "{".".join(trained.split(".")[:2])}" in [tool.seatrial], or train again',
+        )
+
+
+def _compare(name: str, trained: str, pin: Entry) -> Iterator[Finding]:
+    if pin.version is None or _public(trained) == pin.version.public:
+        return
+    decisive = name in DECIDE_ANSWERS and _minor(trained) != _minor(str(pin.version))
+    yield OTHER_VERSIONS.finding(
+        f"training used {name} {trained}, the lock has {pin.version}",
+        severity=Severity.ERROR if decisive else Severity.WARNING,
+        location=pin.location,
+        subject=name,
+        fix=f"pin `{name}=={_public(trained)}` in requirements.in and run `seatrial lock`, or train again",
+    )
+
+
+def _public(version: str) -> str:
+    try:
+        return Version(version).public
+    except InvalidVersion:
+        return version
+
+
+def _minor(version: str) -> tuple[int, ...] | str:
+    try:
+        return Version(version).release[:2]
+    except InvalidVersion:
+        return version
+
+
+def _other_artifacts(facts: Facts) -> Iterator[Finding]:
+    folder = facts.project.artifacts
+    if facts.manifest_fault:
+        yield OTHER_ARTIFACTS.finding(facts.manifest_fault, location=Location(f"{folder}/manifest.json"))
+    words = (
+        (facts.differences.changed, "was changed after training wrote it"),
+        (facts.differences.missing, "is listed in the manifest, but is not there"),
+        (facts.differences.unlisted, "is not listed in the manifest"),
+    )
+    for paths, what in words:
+        for path in paths:
+            yield OTHER_ARTIFACTS.finding(f"{folder}/{path} {what}", location=Location(f"{folder}/{path}"))
+
+
+RULES = (OTHER_VERSIONS.decided_by(_other_versions), OTHER_ARTIFACTS.decided_by(_other_artifacts))

@@ -1,0 +1,168 @@
+"""Text → findings: recognises in a traceback or a log the faults that the rules know, and where they struck.
+
+It judges by the rules' own symptoms. What it cannot recognise it leaves to the caller: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from seatrial.facts.gather import gather
+from seatrial.facts.sources import find_definitions, locate
+from seatrial.facts.tables import distributions_of
+from seatrial.findings import Location
+from seatrial.rules import RULES
+from seatrial.rules.imports import how_to_provide, is_first_party
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.gather import Facts
+    from seatrial.findings import Finding
+    from seatrial.project import Project
+    from seatrial.rules.rule import Rule
+
+LAST = ("ST110", "ST201", "ST202", "ST504", "ST506")  # their symptoms are wide: a narrower one says more
+CAUSE = re.compile(r"\n\s*The above exception was the direct cause of the following exception:\n")
+DURING = re.compile(r"\n\s*During handling of the above exception, another exception occurred:\n")
+FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
+EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: .*)?$")
+EVIDENCE_LINES = 12  # more is no longer reduced
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    rule: Rule
+    groups: dict[str, str]
+    message: str
+    position: int
+
+
+def diagnose(text: str, project: Project | None = None) -> list[Finding]:
+    """Give a finding for every rule whose symptom is in the text, the most telling first.
+
+    With a project, first-party modules are told from distributions, and the finding has the place of the
+    user's innermost frame, or of the class that a pickle asks for.
+    """
+    facts = gather(project) if project else None
+    matches = [match for rule in RULES.values() for match in _first(rule, text, facts)]
+    matches.sort(key=lambda m: (m.rule.code in LAST, m.position))
+    pickled = {m.groups.get("module") for m in matches if m.rule.code == "ST302"}
+    location, evidence = user_frames(text, project) if project else (None, exception_lines(text)[:1])
+    return [
+        _finding(match, facts, location, tuple(evidence) or (_line_at(text, match.position),))
+        for match in matches
+        if not (match.rule.code in ("ST110", "ST201") and match.groups.get("module") in pickled)
+    ]
+
+
+def user_frames(traceback_text: str, project: Project) -> tuple[Location | None, list[str]]:
+    """Reduce a Python traceback to the frames in the project's package.
+
+    Returns the place of the innermost of them, and as evidence each frame with its source line and then the
+    exception. Of chained exceptions the first with such a frame counts: it is the cause of the others.
+    """
+    exceptions = exception_lines(traceback_text)
+    for part in _parts(traceback_text):
+        frames = list(_frames(part, project))
+        if frames:
+            location = frames[-1][0]
+            shown = [line for _, lines in frames for line in lines][-EVIDENCE_LINES:]
+            raised = exception_lines(part)[-1:] or exceptions[:1]
+            return location, [*shown, *raised, *(e for e in exceptions[-1:] if e not in raised)]
+    return None, list(dict.fromkeys([*exceptions[:1], *exceptions[-1:]]))
+
+
+def exception_lines(text: str) -> list[str]:
+    """Give the line that names the exception at the end of each traceback in a text, first cause first."""
+    found = []
+    for part in _parts(text):
+        in_traceback = False
+        for line in part.splitlines():
+            if line.startswith("Traceback (most recent call last)") or FRAME.match(line):
+                in_traceback = True
+            elif in_traceback and EXCEPTION.match(line):
+                found.append(line.strip())
+                in_traceback = False
+    return found
+
+
+def _parts(text: str) -> list[str]:
+    """Split chained tracebacks, first cause first."""
+    return [part for by_cause in CAUSE.split(text) for part in DURING.split(by_cause)]
+
+
+def _frames(part: str, project: Project) -> Iterator[tuple[Location, list[str]]]:
+    lines = part.splitlines()
+    for number, line in enumerate(lines):
+        frame = FRAME.match(line)
+        path = _in_project(frame["file"], project) if frame else None
+        if frame and path:
+            function = f", in {frame['function']}" if frame["function"] else ""
+            source = lines[number + 1].strip() if number + 1 < len(lines) else ""
+            is_source = source and not FRAME.match(lines[number + 1]) and lines[number + 1].startswith("    ")
+            where = Location(path, int(frame["line"]))
+            yield where, [f"{where}{function}", *([f"    {source}"] if is_source else [])]
+
+
+def _in_project(file: str, project: Project) -> str | None:
+    """Map the path of a frame, in an environment or in the project, to a path of what ships."""
+    parts = file.replace("\\", "/").split("/")
+    if "site-packages" in parts:
+        inside = parts[len(parts) - parts[::-1].index("site-packages") :]
+    else:
+        root = project.root.as_posix().split("/")
+        if parts[: len(root)] != root:
+            return None
+        inside = parts[len(root) :]
+    top = inside[0].removesuffix(".py") if inside else ""
+    return "/".join(inside) if top in project.packages else None
+
+
+def _first(rule: Rule, text: str, facts: Facts | None) -> Iterator[_Match]:
+    """Yield the rule's best match: its first symptom that is in the text and that fits the project."""
+    for symptom in rule.symptoms:
+        for found in symptom.pattern.finditer(text):
+            groups = {name: value for name, value in found.groupdict().items() if value is not None}
+            if _fits(rule, groups, facts):
+                yield _Match(rule, groups, symptom.message.format(**groups), found.start())
+                return
+
+
+def _fits(rule: Rule, groups: dict[str, str], facts: Facts | None) -> bool:
+    """Tell a missing distribution from a missing module of the project: both have one text."""
+    module = groups.get("module")
+    if module is None or rule.code not in ("ST110", "ST201", "ST202"):
+        return True
+    own = facts is not None and _is_own(module, facts)
+    if rule.code == "ST202":
+        return facts is None or module == facts.project.predictor_module
+    return own if rule.code == "ST201" else not own
+
+
+def _is_own(module: str, facts: Facts) -> bool:
+    return is_first_party(facts.sources, module) or locate(facts.project.root, module.split(".")[0]) is not None
+
+
+def _line_at(text: str, position: int) -> str:
+    start = text.rfind("\n", 0, position) + 1
+    return text[start:].partition("\n")[0].strip()
+
+
+def _finding(match: _Match, facts: Facts | None, location: Location | None, evidence: tuple[str, ...]) -> Finding:
+    why = match.rule.explanation.split(". ")[0].removesuffix(".") + "."
+    finding = match.rule.finding(match.message, location=location, cause=why, evidence=evidence)
+    module, name = match.groups.get("module", ""), match.groups.get("name", "")
+    if match.rule.code == "ST110" and "." not in module:
+        fix = how_to_provide(module, facts) if facts else match.rule.fix
+        return replace(finding, subject=distributions_of(module)[0], fix=fix)
+    if match.rule.code == "ST110":
+        fix = "pin the version of its distribution that training used, then run `seatrial lock`"
+        return replace(finding, subject=distributions_of(module)[0], fix=fix)
+    if match.rule.code == "ST201" and facts and (path := locate(facts.project.root, module)):
+        return replace(finding, cause=f"{path} exists in the project, but `packages` does not name it")
+    if match.rule.code == "ST301" and facts:
+        return replace(finding, location=find_definitions(facts.project.root, [name]).get(name, location))
+    return finding

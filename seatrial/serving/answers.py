@@ -1,0 +1,127 @@
+"""JSON in and out: requests are parsed strictly, answers are always valid JSON, errors have one shape.
+
+Nothing here knows the predictor: values of NumPy and torch are recognised by what they can do (`tolist`),
+never by importing either.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+T = TypeVar("T")
+
+
+class AnswerError(Exception):
+    """Ends a request with an HTTP status and a message; `instance` is the index of the one at fault."""
+
+    def __init__(self, status: int, message: str, instance: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.instance = instance
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """Parse a request: a JSON object that holds the list `instances` and may hold the object `parameters`.
+
+    Raises:
+        AnswerError: status 400, with what is wrong.
+    """
+    try:
+        request = json.loads(body, parse_constant=_no_constant)
+    except RecursionError:
+        raise AnswerError(400, "the body is nested too deeply") from None
+    except ValueError as error:
+        raise AnswerError(400, f"the body is not JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise AnswerError(400, f'the body is {_kind(request)}, not an object {{"instances": [...]}}')
+    if "instances" not in request:
+        raise AnswerError(400, 'the body has no list "instances"')
+    if not isinstance(request["instances"], list):
+        raise AnswerError(400, f'"instances" is {_kind(request["instances"])}, not a list')
+    if not isinstance(request.get("parameters"), (dict, type(None))):
+        raise AnswerError(400, f'"parameters" is {_kind(request["parameters"])}, not an object')
+    return request
+
+
+def call(what: str, function: Callable[..., T], *args: object, instance: int | None = None, **kwargs: object) -> T:
+    """Call the predictor's code; whatever it raises, even SystemExit, fails this request and no other.
+
+    Raises:
+        AnswerError: status 500, caused by what was raised.
+    """
+    try:
+        return function(*args, **kwargs)
+    except AnswerError:
+        raise
+    except BaseException as error:
+        raise AnswerError(500, f"{what} raised {type(error).__name__}: {error}", instance) from error
+
+
+def encode(predictions: object, instances: Sequence[object], others: dict[str, object] | None = None) -> bytes:
+    """Encode an answer: one prediction an instance, and what else a CPR predictor put beside them.
+
+    Raises:
+        AnswerError: status 500; not a list, not one an instance, or a value that JSON does not have.
+    """
+    tolist = getattr(predictions, "tolist", None)
+    rows = tolist() if tolist else predictions
+    if not isinstance(rows, (list, tuple)):
+        raise AnswerError(500, f"the predictions are {_kind(rows)}, not a list with one for each instance")
+    if len(rows) != len(instances):
+        raise AnswerError(500, f"the predictor gave {len(rows)} predictions for {len(instances)} instances")
+    texts = ",".join(_dump(f"predictions[{i}]", row, i) for i, row in enumerate(rows))
+    beside = (others or {}).items()
+    rest = "".join(f",{json.dumps(str(key))}:{_dump(str(key), value)}" for key, value in beside)
+    return f'{{"predictions":[{texts}]{rest}}}'.encode()
+
+
+def encode_error(error: AnswerError) -> bytes:
+    """Encode an error: `{"error": {"code": 400, "message": "...", "instance": 3}}`."""
+    body: dict[str, object] = {"code": error.status, "message": error.message}
+    if error.instance is not None:
+        body["instance"] = error.instance
+    return json.dumps({"error": body}).encode()
+
+
+def _dump(where: str, value: object, instance: int | None = None) -> str:
+    try:
+        return json.dumps(_plain(value), allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        raise AnswerError(500, f"{where} holds NaN or Infinity, which JSON does not have", instance) from None
+    except (TypeError, RecursionError) as error:
+        raise AnswerError(500, f"{where} cannot be written as JSON: {error}", instance) from None
+
+
+def _plain(value: object) -> object:
+    """Turn arrays, tensors and their scalars into Python's own lists and numbers, at any depth."""
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    if isinstance(value, dict):
+        return {_plain_key(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    tolist = getattr(value, "tolist", None)
+    if tolist is None:
+        raise TypeError(f"it holds {_kind(value)}")
+    return _plain(tolist())
+
+
+def _plain_key(key: object) -> object:
+    tolist = getattr(key, "tolist", None)
+    return tolist() if tolist else key
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def _kind(value: object) -> str:
+    """Name a value's type in the words of JSON where JSON has it."""
+    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
+    names.update({int: "a number", float: "a number"})
+    return names.get(type(value), f"a value of the type {type(value).__name__}")

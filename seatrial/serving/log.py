@@ -1,0 +1,75 @@
+"""One JSON object a line on stdout: the form in which Cloud Logging keeps severity and fields.
+
+Everything that logs by the standard library (uvicorn, warnings, the predictor) comes out in the same form.
+Python's own habit, text on stderr, would show there as ERROR line by line.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from datetime import datetime, timezone
+
+_STDOUT = 1
+_lock = threading.Lock()
+
+
+def write(severity: str, message: str, **fields: object) -> None:
+    """Write one line; `severity` is Cloud Logging's: INFO, WARNING, ERROR or CRITICAL."""
+    now = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    entry = {"severity": severity, "message": message, "time": now, **fields}
+    # Past sys.stdout, whose buffer may hold half a line of somebody's print().
+    rest = json.dumps(entry, default=str).encode() + b"\n"
+    with _lock:
+        try:
+            while rest:
+                rest = rest[os.write(_STDOUT, rest) :]
+        except OSError:
+            return  # nobody reads the log any more; that must not end the server
+
+
+def traceback_of(error: BaseException) -> str:
+    """Give the whole traceback, chained causes included."""
+    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+
+
+def text_of(error: BaseException) -> str:
+    """Give an exception as `TypeName: text`."""
+    return f"{type(error).__name__}: {error}"
+
+
+def configure() -> None:
+    """Send the standard library's logging and warnings through `write`, uvicorn's from WARNING up."""
+    logging.basicConfig(level=logging.INFO, handlers=[_Handler()], force=True)
+    logging.captureWarnings(capture=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(line_buffering=True)  # print() of the predictor comes out in whole lines too
+
+
+def flush() -> None:
+    """Write out what print() left in the buffers; call it before os._exit."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed, or nobody reads it
+            stream.flush()
+
+
+class _Handler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            fields: dict[str, object] = {"logger": record.name}
+            if record.exc_info and record.exc_info[1]:
+                fields["traceback"] = traceback_of(record.exc_info[1])
+            severity = record.levelname if record.levelname in _SEVERITIES else "DEFAULT"
+            write(severity, record.getMessage(), **fields)
+        except Exception:  # noqa: BLE001 - a log record that cannot be formatted must not fail its request
+            self.handleError(record)
+
+
+_SEVERITIES = {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}

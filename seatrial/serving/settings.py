@@ -1,0 +1,136 @@
+"""What the runtime is told: bundle.json says what to serve and how, the `AIP_*` variables say where.
+
+These are the only two sources of settings. Nothing here imports the predictor.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = 1
+
+
+class SettingsError(ValueError):
+    """bundle.json or an `AIP_*` variable cannot be used."""
+
+
+@dataclass(frozen=True)
+class ImageSettings:
+    """How an image is opened; see `seatrial.serving.images.open_image`."""
+
+    mode: str = "RGB"
+    alpha: str = "drop"
+    exif: str = "ignore"
+    max_pixels: int = 40_000_000  # width x height
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What bundle.json says. `folder` is where it lies; `predictor` is `module:Class`."""
+
+    folder: Path
+    name: str
+    digest: str
+    predictor: str
+    interface: str
+    image: ImageSettings
+    max_batch: int
+    max_body_bytes: int
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What Vertex AI says: where to listen, which routes to answer, where the model's files are."""
+
+    port: int
+    health_route: str
+    predict_route: str
+    storage_uri: str
+
+
+def read_bundle(file: Path) -> Bundle:
+    """Read bundle.json; keys that the runtime does not know are left to others.
+
+    Raises:
+        SettingsError: the file is missing, not JSON, of another format or lacks a key.
+    """
+    try:
+        data = json.loads(file.read_bytes())
+        if data["format"] != FORMAT:
+            raise SettingsError(f"{file} has format {data['format']!r}; this runtime reads format {FORMAT}")
+        serving: dict[str, Any] = data.get("serving", {})
+        image: dict[str, Any] = serving.get("image", {})
+        return Bundle(
+            folder=file.resolve().parent,
+            name=data["name"],
+            digest=data["digest"],
+            predictor=data["predictor"],
+            interface=data.get("interface", "auto"),
+            image=ImageSettings(
+                mode=image.get("mode", "RGB"),
+                alpha=image.get("alpha", "drop"),
+                exif=image.get("exif", "ignore"),
+                max_pixels=serving.get("max-pixels", 40_000_000),
+            ),
+            max_batch=serving.get("max-batch", 8),
+            max_body_bytes=serving.get("max-body-bytes", 10_000_000),
+        )
+    except OSError as error:
+        raise SettingsError(f"cannot read {file}: {error.strerror}") from error
+    except KeyError as error:
+        raise SettingsError(f"{file} has no key {error}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
+        raise SettingsError(f"{file} is not a bundle description: {error}") from error
+
+
+def read_contract(environ: Mapping[str, str]) -> Contract:
+    """Read the `AIP_*` variables; unset and empty mean the same.
+
+    Raises:
+        SettingsError: AIP_HTTP_PORT is not a port.
+    """
+    text = environ.get("AIP_HTTP_PORT") or "8080"  # Vertex: the first of containerSpec.ports, 8080 by default
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise SettingsError(f"AIP_HTTP_PORT is {text!r}, which is not a port")
+    endpoint, model = environ.get("AIP_ENDPOINT_ID"), environ.get("AIP_DEPLOYED_MODEL_ID")
+    health, predict = "/health", "/predict"
+    if endpoint and model:  # Vertex's custom-container requirements: the routes of a model that names none
+        health = f"/v1/endpoints/{endpoint}/deployedModels/{model}"
+        predict = f"{health}:predict"
+    return Contract(
+        port=int(text),
+        health_route=environ.get("AIP_HEALTH_ROUTE") or health,
+        predict_route=environ.get("AIP_PREDICT_ROUTE") or predict,
+        storage_uri=environ.get("AIP_STORAGE_URI") or "",
+    )
+
+
+def artifacts_uri(bundle: Bundle, contract: Contract, interface: str) -> str:
+    """Give what the predictor loads from: the bundle's own folder unless AIP_STORAGE_URI names another.
+
+    Raises:
+        SettingsError: the URI is gs:// and the interface cannot download, or the local path does not exist.
+    """
+    uri = contract.storage_uri
+    if not uri:
+        return str(bundle.folder / "artifacts")
+    if uri.startswith("gs://"):
+        if interface == "cpr":  # a CPR predictor downloads by itself, with its own SDK
+            return uri
+        raise SettingsError(
+            f"AIP_STORAGE_URI is {uri}, but the bundle carries its artifacts, and this version of the "
+            f"runtime does not download gs:// for the {interface} interface; upload the model without an "
+            "artifact URI"
+        )
+    path = Path(url2pathname(urlsplit(uri).path) if uri.startswith("file://") else uri)
+    if not path.exists():
+        raise SettingsError(f"AIP_STORAGE_URI is {uri}, which does not exist here")
+    return str(path)

@@ -1,0 +1,71 @@
+"""Runs a module as `python -m` would, and catches every attempt to open a connection to the outside.
+
+This file runs in the predictor's environment, by its path, with nothing of the tool beside it: standard library
+only. An attempt fails as it would on a machine without network, and is written down with the call that made it.
+Libraries that open sockets in C are not seen.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ipaddress
+import json
+import os
+import runpy
+import signal
+import sys
+import traceback
+from typing import Any
+
+# Asked by Google's client libraries wherever they run; present in the cloud, so no fault of the predictor.
+METADATA_SERVER = ("metadata.google.internal", "metadata.google.internal.", "169.254.169.254", "fd20:ce::254")
+
+
+def is_local(host: str | None) -> bool:
+    """Tell whether a host name or address is this machine."""
+    if not host or host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host.split("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def watch(record: str) -> None:
+    """Refuse outside connections from now on; append a JSON line with host and stack to the file `record`."""
+
+    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "socket.connect":
+            address = arguments[1]
+            host = address[0] if isinstance(address, tuple) else None  # a unix socket has no host
+        elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+            host = arguments[0]
+        else:
+            return
+        host = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+        if is_local(host):
+            return
+        if host not in METADATA_SERVER:
+            stack = "Traceback (most recent call last):\n" + "".join(traceback.format_stack()[:-1])
+            with open(record, "a", encoding="utf-8") as file:  # noqa: PTH123
+                file.write(json.dumps({"host": host, "traceback": stack}) + "\n")
+        raise OSError(101, f"Network is unreachable: the trial has no way out, and {host} was asked for")
+
+    sys.addaudithook(refuse)
+
+
+def main() -> None:
+    """Run `guard.py RECORD PARENT MODULE [ARGUMENT ...]`, where PARENT is the process that started this one."""
+    record, parent, module, *arguments = sys.argv[1:]
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no server outlives a killed trial
+        if os.getppid() != int(parent):
+            sys.exit("the process that started this one is gone")
+    watch(record)
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""Compares a prediction with its golden example: label, scores, whole response."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from seatrial.findings import Finding
+from seatrial.golden import GoldenExample
+from seatrial.rules import RULES
+
+
+@dataclass(slots=True)
+class Drift:
+    """The largest difference of a number between training and serving so far."""
+
+    largest: float = 0.0
+
+    def note(self, difference: float) -> None:
+        """Take one more difference into account; not-a-number counts as infinite."""
+        self.largest = max(self.largest, math.inf if math.isnan(difference) else difference)
+
+
+def compare(
+    example: GoldenExample, prediction: Any, *, tolerance: float, drift: Drift, alone: bool
+) -> Iterator[Finding]:
+    """Yield how a prediction differs from what training recorded; numbers may differ by `tolerance`."""
+    subject = example_name(example) + ("" if alone else ", in a batch")
+    fields = prediction if isinstance(prediction, dict) else {}
+    if example.label is not None and str(fields.get("label")) != example.label:
+        yield RULES["ST402"].finding(
+            f"{subject}: the answer is {_short(fields.get('label', prediction))}, the label is {example.label}",
+            subject=subject,
+        )
+    if example.scores is not None:
+        scores = fields.get("scores")
+        values = list(scores.values()) if isinstance(scores, dict) else scores
+        yield from _differences(subject, "scores", list(example.scores), values, tolerance, drift)
+    if example.response is not None:
+        yield from _differences(subject, "response", example.response, prediction, tolerance, drift)
+
+
+def example_name(example: GoldenExample) -> str:
+    """Name an example as a person would look for it."""
+    return f"golden/{example.image}" if example.image else f"instance {_short(example.instance)}"
+
+
+def _differences(
+    subject: str, what: str, expected: Any, actual: Any, tolerance: float, drift: Drift
+) -> Iterator[Finding]:
+    own = Drift()
+    where = _first_difference(expected, actual, tolerance, own, what)
+    drift.note(own.largest)
+    if where:
+        yield RULES["ST401"].finding(
+            f"{subject}: {where}",
+            subject=subject,
+            evidence=(
+                f"recorded: {_short(expected)}", f"answered: {_short(actual)}",
+                f"largest difference: {own.largest:.2g}, allowed: {tolerance:.2g}",
+            ),
+        )  # fmt: skip
+
+
+def _first_difference(expected: Any, actual: Any, tolerance: float, drift: Drift, path: str) -> str:
+    """Describe the first place where two JSON values differ, or give "" when they agree."""
+    if _is_number(expected) and _is_number(actual):
+        difference = abs(float(expected) - float(actual))
+        drift.note(difference)
+        return "" if difference <= tolerance else f"{path} is {actual!r}, training recorded {expected!r}"
+    if isinstance(expected, list) and isinstance(actual, list):
+        if len(expected) != len(actual):
+            return f"{path} has {len(actual)} elements, training recorded {len(expected)}"
+        pairs = [(f"{path}[{i}]", e, a) for i, (e, a) in enumerate(zip(expected, actual, strict=True))]
+    elif isinstance(expected, dict) and isinstance(actual, dict):
+        if expected.keys() != actual.keys():
+            return f"{path} has the keys {sorted(actual)}, training recorded {sorted(expected)}"
+        pairs = [(f"{path}.{key}", expected[key], actual[key]) for key in expected]
+    elif type(expected) is type(actual) and expected == actual:
+        return ""
+    else:
+        return f"{path} is {_short(actual)}, training recorded {_short(expected)}"
+    found = [_first_difference(e, a, tolerance, drift, p) for p, e, a in pairs]
+    return next((text for text in found if text), "")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."

@@ -1,0 +1,49 @@
+"""What all tests share: one cache of environments for the whole run, and projects copied to a temporary place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep environments in a folder of this run, which its parallel workers share."""
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    before = os.environ.get("SEATRIAL_CACHE")
+    os.environ["SEATRIAL_CACHE"] = str(cache)
+    yield cache
+    if before is None:
+        del os.environ["SEATRIAL_CACHE"]
+    else:
+        os.environ["SEATRIAL_CACHE"] = before
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Callable[[str], Path]:
+    """Copy a project of this repository, named by its path, to a place of the test's own."""
+
+    def copy(path: str) -> Path:
+        target = tmp_path / Path(path).name
+        shutil.copytree(ROOT / path, target, ignore=shutil.ignore_patterns("__pycache__", "build"))
+        return target
+
+    return copy
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    """Copy this repository's own predictor project, without the tool around it."""
+    target = tmp_path / "demo"
+    for folder in ("predictor", "artifacts"):
+        shutil.copytree(ROOT / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("requirements.in", "requirements.txt", "pyproject.toml"):
+        shutil.copy(ROOT / file, target)
+    return target

@@ -1,0 +1,134 @@
+"""Reading checkpoints by their bytes, on files that torch wrote and on files that are none."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+from pathlib import Path
+
+import pytest
+
+from seatrial.facts.checkpoint import Checkpoint, Kind, read_checkpoint
+
+FILES = Path(__file__).parent / "checkpoints"
+
+
+def of_torch(name: str) -> Checkpoint:
+    return read_checkpoint(FILES / name, name)
+
+
+def of_bytes(folder: Path, content: bytes) -> Checkpoint:
+    (folder / "file.pt").write_bytes(content)
+    return read_checkpoint(folder / "file.pt", "file.pt")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("state_dict.pt", Kind.TORCH_ZIP),
+        ("whole_model.pt", Kind.TORCH_ZIP),
+        ("legacy.pt", Kind.TORCH_LEGACY),
+        ("legacy_labelled.pt", Kind.TORCH_LEGACY),
+        ("script.pt", Kind.TORCHSCRIPT),
+    ],
+)
+def test_a_file_of_torch_is_known_by_its_bytes(name: str, kind: Kind) -> None:
+    read = of_torch(name)
+    assert (read.kind, read.complete) == (kind, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n", Kind.LFS_POINTER),
+        (b"<!DOCTYPE html><html><body>Sign in</body></html>", Kind.PAGE),
+        (b"\n\n<html>", Kind.PAGE),
+        (b'<?xml version="1.0"?><Error><Code>NoSuchKey</Code></Error>', Kind.PAGE),
+        (b"", Kind.EMPTY),
+        ((16).to_bytes(8, "little") + b'{"a":{}}        ', Kind.SAFETENSORS),
+        (b"\x80\x02]q\x00.", Kind.PICKLE),
+        (b"1,2,3\n", Kind.OTHER),
+    ],
+)
+def test_what_is_no_torch_file_is_named(tmp_path: Path, content: bytes, kind: Kind) -> None:
+    assert of_bytes(tmp_path, content).kind is kind
+
+
+@pytest.mark.parametrize("kept", [200, 600, 1000])
+def test_a_zip_that_is_cut_off_is_truncated(tmp_path: Path, kept: int) -> None:
+    whole = (FILES / "state_dict.pt").read_bytes()
+    assert of_bytes(tmp_path, whole[:kept]).kind is Kind.TRUNCATED
+
+
+def test_the_classes_of_a_whole_model_are_named_in_both_formats() -> None:
+    assert ("__main__", "Labelled") in of_torch("whole_model.pt").globals
+    assert ("torch.nn.modules.linear", "Linear") in of_torch("whole_model.pt").globals
+    assert ("__main__", "Labelled") in of_torch("legacy_labelled.pt").globals
+
+
+def test_a_state_dict_names_nothing_but_torch_and_collections() -> None:
+    modules = {module for module, _ in of_torch("state_dict.pt").globals}
+    assert modules == {"collections", "torch", "torch._utils"}
+
+
+def test_names_of_python_2_are_given_as_todays() -> None:
+    assert ("builtins", "set") in of_torch("whole_model.pt").globals
+
+
+def test_the_device_of_every_tensor_is_read() -> None:
+    assert of_torch("state_dict.pt").devices == ("cpu",)
+    assert of_torch("legacy.pt").devices == ("cpu",)
+    assert of_torch("cuda.pt").devices == ("cuda:0",)
+
+
+class Own:
+    """A class to pickle."""
+
+    class Inner:
+        """And one inside it."""
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_class_is_found_in_a_pickle_of_every_protocol(tmp_path: Path, protocol: int) -> None:
+    content = pickle.dumps([Own(), "between", Own(), Own.Inner()], protocol=protocol)
+    found = of_bytes(tmp_path, content).globals
+    assert (Own.__module__, "Own") in found
+    if protocol >= 4:
+        assert (Own.__module__, "Own.Inner") in found
+
+
+def test_a_class_is_found_where_its_names_come_from_the_memo(tmp_path: Path) -> None:
+    content = pickle.dumps([Own.__module__, "Own", Own], protocol=4)
+    assert any(op.name == "BINGET" for op, _, _ in pickletools.genops(content))
+    assert of_bytes(tmp_path, content).globals == ((Own.__module__, "Own"),)
+
+
+class Evil:
+    """Unpickling it would write a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[object, tuple[str, str]]:
+        return (open, (str(self.file), "w"))
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    trap = tmp_path / "written"
+    read = of_bytes(tmp_path, pickle.dumps(Evil(trap)))
+    assert ("io", "open") in read.globals
+    assert not trap.exists()
+
+
+def test_long_bytes_are_stepped_over_and_what_follows_is_read(tmp_path: Path) -> None:
+    content = pickle.dumps([bytes(3 << 20), bytearray(2 << 20), Own()], protocol=5)
+    read = of_bytes(tmp_path, content)
+    assert (Own.__module__, "Own") in read.globals
+    assert read.complete
+
+
+def test_a_pickle_that_is_cut_off_is_incomplete_but_names_what_came_before(tmp_path: Path) -> None:
+    content = pickle.dumps([Own(), list(range(300))], protocol=2)
+    read = of_bytes(tmp_path, content[:-100])
+    assert (Own.__module__, "Own") in read.globals
+    assert not read.complete

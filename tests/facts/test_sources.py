@@ -1,0 +1,120 @@
+"""Reading the source tree that ships: modules, imports with their places, reachability."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seatrial.facts.sources import find_definitions, read_sources
+from seatrial.facts.syntax import Import
+from tests.small_project import small_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def imports_of(folder: Path, text: str) -> list[Import]:
+    sources = read_sources(small_project(folder, {"predictor/__init__.py": text}))
+    return list(sources.modules["predictor"].imports)
+
+
+def test_a_folder_ships_all_its_modules_and_a_single_file_is_a_module(tmp_path: Path) -> None:
+    project = small_project(
+        tmp_path,
+        {"predictor.py": "", "nets/__init__.py": "", "nets/deep/net.py": "", "nets/not-a-name/x.py": ""},
+        packages=["predictor", "nets", "gone"],
+    )
+    sources = read_sources(project)
+    assert sorted(sources.modules) == ["nets", "nets.deep.net", "predictor"]
+    assert sources.ships("nets.deep")
+    assert sources.absent == ("gone",)
+
+
+def test_every_spelling_of_an_import_has_its_target_and_place(tmp_path: Path) -> None:
+    text = "import a.b as c, d\nfrom e.f import g, h\n\ndef call():\n    from i import j\n"
+    found = imports_of(tmp_path, text)
+    assert [(i.module, i.names, str(i.location), i.lazy) for i in found] == [
+        ("a.b", (), "predictor/__init__.py:1:8", False),
+        ("d", (), "predictor/__init__.py:1:18", False),
+        ("e.f", ("g", "h"), "predictor/__init__.py:2:1", False),
+        ("i", ("j",), "predictor/__init__.py:5:5", True),
+    ]
+
+
+def test_relative_imports_are_made_absolute(tmp_path: Path) -> None:
+    project = small_project(
+        tmp_path,
+        {"predictor/__init__.py": "from . import model\n", "predictor/deep/net.py": "from ..model import Net\n"},
+    )
+    modules = read_sources(project).modules
+    assert [i.module for i in modules["predictor"].imports] == ["predictor"]
+    assert [i.module for i in modules["predictor.deep.net"].imports] == ["predictor.model"]
+
+
+def test_an_import_that_may_fail_is_optional(tmp_path: Path) -> None:
+    text = (
+        "import contextlib\nimport sys\n"
+        "try:\n    import a\nexcept ImportError:\n    import b\nelse:\n    import c\n"
+        "with contextlib.suppress(ModuleNotFoundError):\n    import d\n"
+        "if sys.version_info >= (3, 11):\n    import e\nelse:\n    import f\n"
+        "try:\n    import g\nexcept ValueError:\n    pass\n"
+    )
+    optional = {i.module: i.optional for i in imports_of(tmp_path, text)}
+    assert [m for m, is_optional in optional.items() if is_optional] == ["a", "b", "d", "e", "f"]
+
+
+def test_what_serving_cannot_execute_does_not_run(tmp_path: Path) -> None:
+    text = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import a\nelse:\n    import b\n"
+        'if __name__ == "__main__":\n    import c\n'
+    )
+    assert [i.module for i in imports_of(tmp_path, text) if not i.runs] == ["a", "c"]
+
+
+def test_reachability_follows_imports_and_counts_parents(tmp_path: Path) -> None:
+    project = small_project(
+        tmp_path,
+        {
+            "predictor/__init__.py": "",
+            "predictor/serve/__init__.py": "",
+            "predictor/serve/main.py": "def load():\n    from predictor import model\n",
+            "predictor/model.py": "import predictor.nets.net\n",
+            "predictor/nets/__init__.py": "",
+            "predictor/nets/net.py": "",
+            "predictor/unused.py": "import nowhere\n",
+        },
+        predictor="predictor.serve.main:P",
+    )
+    sources = read_sources(project)
+    assert sorted(sources.modules.keys() - sources.reachable) == ["predictor.unused"]
+
+
+def test_a_syntax_error_is_a_fact_with_its_place(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {"predictor.py": "import model\n\ndef load(:\n"})
+    fault = read_sources(project).faults["predictor"]
+    assert str(fault.location) == "predictor.py:3:10"
+    assert fault.message == "invalid syntax"
+
+
+def test_an_imported_module_that_does_not_ship_is_found_in_the_project(tmp_path: Path) -> None:
+    project = small_project(
+        tmp_path,
+        {"predictor.py": "import extra\nfrom lib import tools\nimport empty\n", "extra.py": "", "lib/tools.py": ""},
+    )
+    (tmp_path / "empty").mkdir()
+    assert read_sources(project).left_out == {"extra": "extra.py", "lib": "lib", "lib.tools": "lib/tools.py"}
+
+
+def test_a_definition_is_found_in_any_script_but_not_in_an_environment(tmp_path: Path) -> None:
+    project = small_project(
+        tmp_path,
+        {
+            "training/train.py": "x = 1\n\n\nclass Net:\n    class Inner: ...\n\n\nasync def step(): ...\n",
+            "env/pyvenv.cfg": "",
+            "env/lib/other.py": "class Other: ...\n",
+        },
+    )
+    found = find_definitions(project.root, ["Net", "step", "Other", "Inner"])
+    assert {name: str(place) for name, place in found.items()} == {
+        "Net": "training/train.py:4:7",
+        "step": "training/train.py:8:11",
+    }

@@ -1,0 +1,88 @@
+"""Checkpoints in the artifacts, judged by their bytes before anything loads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.small_project import findings, locked, small_project
+
+FILES = Path(__file__).parent.parent / "facts" / "checkpoints"
+TORCH = locked("torch==2.0.0")
+
+
+def checkpoint(name: str) -> dict[str, str | bytes]:
+    return {"artifacts/weights.pt": (FILES / name).read_bytes(), **TORCH}
+
+
+@pytest.mark.parametrize("name", ["state_dict.pt", "legacy.pt", "script.pt"])
+def test_a_checkpoint_without_own_classes_is_no_finding(tmp_path: Path, name: str) -> None:
+    assert findings(small_project(tmp_path, checkpoint(name))) == []
+
+
+def test_a_class_of_main_is_found_at_its_definition(tmp_path: Path) -> None:
+    files = {**checkpoint("whole_model.pt"), "training/train.py": "import torch\n\nclass Labelled:\n    pass\n"}
+    (found,) = findings(small_project(tmp_path, files))
+    assert (found.code, str(found.location)) == ("ST301", "training/train.py:3:7")
+    assert "`Labelled` that lived in `__main__`" in found.message
+
+
+def test_a_class_of_main_that_is_nowhere_is_found_at_the_file(tmp_path: Path) -> None:
+    (found,) = findings(small_project(tmp_path, checkpoint("legacy_labelled.pt")))
+    assert (found.code, str(found.location)) == ("ST301", "artifacts/weights.pt")
+
+
+def test_a_pickle_of_a_distribution_that_is_not_locked_is_found(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"artifacts/t.pkl": b"\x80\x02cskimage.color\nrgb2gray\nq\x00."}
+    (found,) = findings(small_project(tmp_path, files))
+    assert (found.code, found.subject) == ("ST302", "skimage.color")
+    assert "add the line `scikit-image` to requirements.in" in found.fix
+    assert findings(small_project(tmp_path, {**files, **locked("scikit-image==0.25.0")})) == []
+
+
+def test_a_pickle_of_a_module_that_ships_is_no_finding_and_of_one_that_is_left_out_is(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {
+        "artifacts/t.pkl": b"\x80\x02cextra.own\nOwn\nq\x00.",
+        "extra/own.py": "class Own: ...\n",
+    }
+    (found,) = findings(small_project(tmp_path, files))
+    assert (found.code, str(found.location)) == ("ST302", "artifacts/t.pkl")
+    assert found.cause == "extra/own.py exists in the project, but `packages` does not name it"
+    assert findings(small_project(tmp_path, files, packages=["predictor", "extra"])) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "what", "fix"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer (43 bytes)", "git lfs pull"),
+        (b"<!DOCTYPE html>", "an HTML or XML page (15 bytes)", "download the file again"),
+        (b"", "an empty file (0 bytes)", "copy the file again"),
+        (b"PK\x03\x04 cut off", "a truncated zip archive (12 bytes)", "copy the file again"),
+    ],
+)
+def test_weights_that_are_no_checkpoint_are_named(tmp_path: Path, content: bytes, what: str, fix: str) -> None:
+    (found,) = findings(small_project(tmp_path, {"artifacts/weights.pt": content}))
+    assert (found.code, found.message) == ("ST303", f"artifacts/weights.pt is {what}")
+    assert fix in found.fix
+
+
+def test_weights_of_an_unknown_kind_are_a_warning_and_other_files_are_left_alone(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {"artifacts/weights.pt": b"own", "artifacts/table.bin": b"own"})
+    assert [(f.code, f.severity) for f in findings(project)] == [("ST303", "warning")]
+
+
+LOAD = "import torch\n\nclass P:\n    def load(self, uri):\n        torch.load('weights.pt'{0})\n"
+
+
+def test_loading_tensors_of_a_gpu_without_map_location_is_a_warning(tmp_path: Path) -> None:
+    files = checkpoint("cuda.pt")
+    (found,) = findings(small_project(tmp_path, {**files, "predictor.py": LOAD.format("")}))
+    assert (found.code, found.severity, str(found.location)) == ("ST601", "warning", "predictor.py:5:9")
+    assert found.evidence == ("artifacts/weights.pt: tensors of cuda:0",)
+    mapped = {**files, "predictor.py": LOAD.format(", map_location='cpu'")}
+    assert findings(small_project(tmp_path, mapped)) == []
+
+
+def test_loading_tensors_of_the_cpu_without_map_location_is_no_finding(tmp_path: Path) -> None:
+    assert findings(small_project(tmp_path, {**checkpoint("legacy.pt"), "predictor.py": LOAD.format("")})) == []

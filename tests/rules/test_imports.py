@@ -1,0 +1,136 @@
+"""Missing distributions, modules that do not ship, the predictor class, syntax errors: before any install."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.small_project import findings, locked, places, small_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SPELLINGS = ["import {0}.b as c\n", "from {0} import b\n", "def call():\n    import {0}.b\n"]
+PLACES = ["predictor.py:1:8", "predictor.py:1:1", "predictor.py:2:12"]
+CLASS = "class P:\n    pass\n"
+
+
+@pytest.mark.parametrize(("spelling", "place"), list(zip(SPELLINGS, PLACES, strict=True)))
+def test_an_import_that_no_requirement_provides_is_found_in_every_spelling(
+    tmp_path: Path, spelling: str, place: str
+) -> None:
+    project = small_project(
+        tmp_path, {"predictor.py": spelling.format("torchvision") + CLASS, **locked("torch==2.5.1")}
+    )
+    (found,) = findings(project, "ST110")
+    assert str(found.location) == place
+    assert found.message == "`torchvision` is imported, but no requirement provides it"
+    assert "add the line `torchvision==0.20.1` to requirements.in" in found.fix
+
+
+@pytest.mark.parametrize(("spelling", "place"), list(zip(SPELLINGS, PLACES, strict=True)))
+def test_an_import_of_a_module_that_does_not_ship_is_found_in_every_spelling(
+    tmp_path: Path, spelling: str, place: str
+) -> None:
+    project = small_project(tmp_path, {"predictor.py": spelling.format("extra") + CLASS, "extra/b.py": ""})
+    (found,) = findings(project)
+    assert (found.code, str(found.location)) == ("ST201", place)
+    assert found.message.endswith("is imported, but the package does not contain it")
+    assert found.cause.endswith("exists in the project, but `packages` does not name it")
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_the_same_module_in_packages_is_no_finding(tmp_path: Path, spelling: str) -> None:
+    files = {"predictor.py": spelling.format("extra") + CLASS, "extra/b.py": ""}
+    assert findings(small_project(tmp_path, files, packages=["predictor", "extra"])) == []
+
+
+def test_what_the_standard_library_the_lock_or_requirements_provide_is_no_finding(tmp_path: Path) -> None:
+    text = "import json, xml.dom\nimport PIL.Image\nimport skimage\nimport yaml\nfrom google.cloud import storage\n"
+    lock = locked("pillow==11.0.0", "scikit-image==0.25.0", "pyyaml==6.0", "google-cloud-storage==3.0.0")
+    assert findings(small_project(tmp_path, {"predictor.py": text + CLASS, **lock})) == []
+
+
+def test_a_member_of_a_shared_namespace_is_its_own_distribution(tmp_path: Path) -> None:
+    text = "from google.cloud import storage, vision\n"
+    project = small_project(tmp_path, {"predictor.py": text + CLASS, **locked("google-cloud-storage==3.0.0")})
+    (found,) = findings(project, "ST110")
+    assert found.message == "`google.cloud.vision` is imported, but no requirement provides it"
+
+
+def test_an_optional_a_typing_and_an_unreachable_import_are_no_findings(tmp_path: Path) -> None:
+    text = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas\n"
+        "try:\n    import turbojpeg\nexcept ImportError:\n    turbojpeg = None\n"
+    )
+    files = {"predictor/__init__.py": text + CLASS, "predictor/tool.py": "import matplotlib\n"}
+    assert findings(small_project(tmp_path, files)) == []
+
+
+def test_a_distribution_that_is_missed_twice_is_one_finding(tmp_path: Path) -> None:
+    files = {"predictor/__init__.py": "import cv2\nfrom . import b\n" + CLASS, "predictor/b.py": "import cv2\n"}
+    (found,) = findings(small_project(tmp_path, files))
+    assert found.subject == "opencv-python-headless"
+    assert found.evidence == ("imported at predictor/b.py:1:8 too",)
+
+
+def test_beside_a_requirement_without_a_name_a_missing_distribution_is_only_a_warning(tmp_path: Path) -> None:
+    files = {"predictor.py": "import ours\n" + CLASS, "requirements.in": "./wheels/ours.whl\n"}
+    (found,) = findings(small_project(tmp_path, files), "ST110")
+    assert found.severity == "warning"
+
+
+def test_a_submodule_or_name_that_the_package_does_not_have_is_found(tmp_path: Path) -> None:
+    files = {
+        "predictor/__init__.py": "import predictor.gone\nfrom predictor.model import Net, Nett\n" + CLASS,
+        "predictor/model.py": "class Net: ...\n",
+    }
+    project = small_project(tmp_path, files)
+    assert places(project, "ST201") == ["predictor/__init__.py:1:8", "predictor/__init__.py:2:1"]
+    assert "does not exist in the package" in findings(project, "ST201")[0].message
+
+
+def test_a_name_that_cannot_be_decided_is_no_finding(tmp_path: Path) -> None:
+    files = {
+        "predictor/__init__.py": "from predictor.a import X\nfrom predictor.b import Y, __version__\n" + CLASS,
+        "predictor/a.py": "from json import *\n",
+        "predictor/b.py": "def __getattr__(name): ...\n",
+    }
+    assert findings(small_project(tmp_path, files)) == []
+
+
+def test_an_entry_of_packages_that_does_not_exist_is_found(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {"predictor.py": CLASS}, packages=["predictor", "gone"])
+    assert places(project, "ST201") == ["pyproject.toml"]
+
+
+def test_a_class_that_the_predictor_module_does_not_have_is_found_with_the_near_one(tmp_path: Path) -> None:
+    project = small_project(
+        tmp_path, {"predictor.py": "class DigitPredictor: ...\n"}, predictor="predictor:DigitsPredictor"
+    )
+    (found,) = findings(project)
+    assert (found.code, str(found.location)) == ("ST202", "predictor.py:1:7")
+    assert found.message == "module `predictor` has no class `DigitsPredictor`; did you mean `DigitPredictor`?"
+
+
+def test_a_predictor_module_that_does_not_exist_is_found(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {"predictor/__init__.py": ""}, predictor="predictor.serve:P")
+    assert [f.message for f in findings(project)] == ["there is no module `predictor.serve` in the package"]
+
+
+@pytest.mark.parametrize("text", ["from .model import P\n", "from .model import *\n", "P = None\n"])
+def test_a_class_that_is_exported_again_counts(tmp_path: Path, text: str) -> None:
+    files = {"predictor/__init__.py": text, "predictor/model.py": CLASS}
+    assert findings(small_project(tmp_path, files), "ST202") == []
+
+
+def test_a_syntax_error_is_found_where_serving_reaches_it(tmp_path: Path) -> None:
+    files = {
+        "predictor/__init__.py": "from . import model\n" + CLASS,
+        "predictor/model.py": "def load(:\n",
+        "predictor/unused.py": "def load(:\n",
+    }
+    assert places(small_project(tmp_path, files), "ST203") == ["predictor/model.py:1:10"]
+    newer = small_project(tmp_path, files, python="3.14")
+    assert [f.severity for f in findings(newer, "ST203")] == ["warning"]

@@ -1,0 +1,46 @@
+"""The rules as a whole: their codes, their texts and their pages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from seatrial.rules import FAMILIES, RULES
+from seatrial.rules.page import index, page
+
+PAGES = Path(__file__).parent.parent.parent / "docs" / "rules"
+AGAIN = "run `python -m seatrial.rules.page docs/rules`"
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_the_page_of_a_rule_is_what_the_rule_says(code: str) -> None:
+    assert (PAGES / f"{code}.md").read_text(encoding="utf-8") == page(RULES[code]), AGAIN
+
+
+def test_the_index_names_every_rule_and_no_page_is_without_a_rule() -> None:
+    assert (PAGES / "README.md").read_text(encoding="utf-8") == index(), AGAIN
+    assert {file.stem for file in PAGES.glob("ST*.md")} == RULES.keys(), AGAIN
+
+
+def test_no_code_is_used_twice_and_rules_are_in_the_order_of_codes() -> None:
+    codes = [rule.code for family in FAMILIES for rule in family.RULES]
+    assert sorted(codes) == list(RULES)
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_a_rule_has_a_code_a_fix_and_a_source(code: str) -> None:
+    rule = RULES[code]
+    assert re.fullmatch(r"ST[1-8]\d\d", code)
+    assert rule.title
+    assert rule.fix
+    assert not rule.fix.endswith(".")
+    assert rule.sources
+    assert all(source.startswith("https://") for source in rule.sources)
+
+
+@pytest.mark.parametrize("code", RULES)
+def test_the_message_of_a_symptom_is_filled_by_its_pattern(code: str) -> None:
+    for symptom in RULES[code].symptoms:
+        assert symptom.message.format(**dict.fromkeys(symptom.pattern.groupindex, "x"))

@@ -1,0 +1,194 @@
+"""Routes, limits and errors over HTTP, on a batched predictor that answers an image's mean gray value."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from .server import Reply, Server, b64, file_of, gray, launched, served, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MEAN = """
+class P:
+    def load(self, artifacts_uri):
+        self.artifacts = artifacts_uri
+
+    def preprocess(self, image):
+        return np.asarray(image, dtype=np.float32)
+
+    def predict(self, batch):
+        return batch.mean(axis=(1, 2, 3))
+
+    def postprocess(self, row):
+        return row
+"""
+LIMIT = 20_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    serving = {"max-body-bytes": LIMIT, "max-pixels": 10_000}
+    with served(tmp_path_factory.mktemp("contract"), MEAN, serving=serving) as running:
+        yield running
+
+
+def test_health_is_200_when_ready(server: Server) -> None:
+    reply = server.health()
+    assert (reply.status, reply.json()) == (200, {"status": "ready"})
+    assert reply.headers["content-type"] == "application/json"
+
+
+def test_each_instance_gets_its_prediction_in_order(server: Server) -> None:
+    reply = server.predict(gray(10), gray(200), gray(30))
+    assert (reply.status, reply.json()) == (200, {"predictions": [10.0, 200.0, 30.0]})
+    assert reply.headers["content-type"] == "application/json"
+
+
+def test_a_request_larger_than_a_batch_is_answered_whole(server: Server) -> None:
+    values = list(range(19))
+    assert server.predictions(*map(gray, values)) == values
+
+
+def test_instances_of_different_sizes_are_answered_together(server: Server) -> None:
+    assert server.predictions(gray(1), gray(2, (5, 3)), gray(3)) == [1, 2, 3]
+
+
+def test_a_bare_base64_string_is_an_instance(server: Server) -> None:
+    assert server.predictions(gray(7)["b64"]) == [7]
+
+
+def test_no_instances_give_no_predictions(server: Server) -> None:
+    assert server.predictions() == []
+
+
+def test_an_image_body_is_one_instance(server: Server) -> None:
+    reply = server.post(file_of(Image.new("L", (2, 2), 9)), "image/png")
+    assert (reply.status, reply.json()) == (200, {"predictions": [9.0]})
+
+
+def test_a_charset_behind_the_content_type_is_fine(server: Server) -> None:
+    assert server.post(b'{"instances": []}', "application/json; charset=utf-8").status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "not JSON"),
+        (b"", "not JSON"),
+        (b'{"instances": [NaN]}', "NaN is not a JSON value"),
+        (b"\xff\xfe\xfa", "not JSON"),
+        (b"[" * 19_000, "nested too deeply"),
+        (b"[]", "the body is a list"),
+        (b'{"inputs": []}', 'no list "instances"'),
+        (b'{"instances": {}}', '"instances" is an object'),
+        (b'{"instances": [], "parameters": 3}', '"parameters" is a number'),
+    ],
+)
+def test_a_body_of_another_form_is_400(server: Server, body: bytes, words: str) -> None:
+    reply = server.post(body)
+    assert reply.status == 400
+    assert words in reply.error["message"]
+
+
+def test_another_content_type_is_415(server: Server) -> None:
+    assert server.post(b"{}", "text/plain").status == 415
+
+
+def test_another_path_is_404_and_names_the_routes(server: Server) -> None:
+    reply = server.request("GET", "/")
+    assert reply.status == 404
+    assert "/health and /predict" in reply.error["message"]
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/predict", "POST"), ("POST", "/health", "GET, HEAD")])
+def test_another_method_is_405_and_names_those_allowed(server: Server, method: str, path: str, allowed: str) -> None:
+    reply = server.request(method, path)
+    assert (reply.status, reply.headers["allow"]) == (405, allowed)
+    assert reply.error["message"] == f"{path} answers {allowed}, not {method}"
+
+
+def test_a_post_without_length_or_chunks_is_411(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.putrequest("POST", "/predict")
+    connection.endheaders()
+    response = connection.getresponse()
+    assert Reply(response.status, response.read()).error["code"] == 411
+    connection.close()
+
+
+def test_a_body_of_exactly_the_limit_is_read(server: Server) -> None:
+    assert server.post(b'{"instances": []}'.ljust(LIMIT)).status == 200
+
+
+def test_a_body_that_announces_more_than_the_limit_is_413(server: Server) -> None:
+    reply = server.post(b'{"instances": []}'.ljust(LIMIT + 1))
+    assert reply.status == 413
+    assert str(LIMIT) in reply.error["message"]
+
+
+def test_a_chunked_body_over_the_limit_is_413(server: Server) -> None:
+    assert server.post(iter([b" " * 5_000] * 5)).status == 413
+
+
+def test_a_chunked_body_within_the_limit_is_answered(server: Server) -> None:
+    body = json.dumps({"instances": [gray(5)]}).encode()
+    assert server.post(iter([body[:20], body[20:]])).json() == {"predictions": [5.0]}
+
+
+def test_a_bad_instance_is_400_with_its_index(server: Server) -> None:
+    reply = server.predict(gray(1), {"b64": "no image"}, gray(2))
+    assert reply.status == 400
+    assert reply.error["instance"] == 1
+
+
+@pytest.mark.parametrize(
+    ("instance", "words"),
+    [
+        (3, "an instance is"),
+        ({"image": "x"}, "an instance is"),
+        ("", "empty"),
+        ("data:image/png;base64,iVBORw0KGgo=", "strip the prefix"),
+        ("iVBO\nRw0KGgo=", "line breaks"),
+        ("_-8=", "URL-safe"),
+        ("iVBORw0KGgo", "not base64"),
+        ("!!!!", "not base64"),
+        (b64(b"hello"), "no image of a known format"),
+        (b64(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "no image of a known format"),
+    ],
+)
+def test_what_is_wrong_with_an_instance_is_said(server: Server, instance: Any, words: str) -> None:
+    reply = server.predict(instance)
+    assert reply.status == 400
+    assert words in reply.error["message"]
+
+
+def test_an_image_body_that_is_no_image_is_400(server: Server) -> None:
+    assert server.post(b"hello", "image/jpeg").error["instance"] == 0
+
+
+def test_one_connection_answers_many_requests_and_survives_errors(server: Server) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    statuses = []
+    for body in (b'{"instances": []}', b"{", b" " * (LIMIT + 1), b'{"instances": []}'):
+        connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    connection.close()
+    assert statuses == [200, 400, 413, 200]
+
+
+def test_the_routes_of_the_environment_are_served(tmp_path: Path) -> None:
+    routes = {"AIP_HEALTH_ROUTE": "/alive", "AIP_PREDICT_ROUTE": "/v1/models/m:predict"}
+    with launched(tmp_path, MEAN, environ=routes) as server:
+        wait_for(lambda: bool(server.log(message="ready")))
+        assert server.request("GET", "/alive").status == 200
+        assert server.request("POST", "/v1/models/m:predict", b'{"instances": []}').status == 200
+        assert server.health().status == 404

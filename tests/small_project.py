@@ -1,0 +1,50 @@
+"""A small project on disk: the files that a test names, and a configuration around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial.check import check
+from seatrial.findings import Finding
+from seatrial.project import Project, load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREDICTOR = "class P:\n    pass\n"
+
+
+def small_project(folder: Path, files: Mapping[str, str | bytes], **settings: Any) -> Project:
+    """Write `files` and a pyproject.toml into `folder`; the predictor is `predictor:P` unless a setting says other.
+
+    Settings are keys of [tool.seatrial] with text or list of text as value. Without a lock of its own the project
+    gets requirements.in and requirements.txt that are empty.
+    """
+    everything: dict[str, str | bytes] = {"requirements.in": "", "requirements.txt": "", **files}
+    if not any(name.startswith("predictor") for name in files) and "predictor" not in settings:
+        everything["predictor.py"] = PREDICTOR
+    table = {"predictor": "predictor:P", **settings}
+    lines = [f"{key} = {value!r}" for key, value in table.items()]
+    everything["pyproject.toml"] = "[tool.seatrial]\n" + "\n".join(lines) + "\n"
+    for name, content in everything.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    return load(folder)
+
+
+def locked(*pins: str) -> dict[str, str | bytes]:
+    """Give requirements.in and a hashed lock of these pins."""
+    hashed = [f"{pin} \\\n    --hash=sha256:{'0' * 64}\n" for pin in pins]
+    return {"requirements.in": "".join(f"{pin}\n" for pin in pins), "requirements.txt": "".join(hashed)}
+
+
+def findings(project: Project, code: str = "") -> list[Finding]:
+    """Give what `seatrial check` finds, or only what one rule finds."""
+    return [item for item in check(project) if isinstance(item, Finding) and item.code.startswith(code)]
+
+
+def places(project: Project, code: str) -> list[str]:
+    """Give the places at which a rule strikes, as `file:line:column`."""
+    return [str(finding.location) for finding in findings(project, code)]

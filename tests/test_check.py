@@ -1,0 +1,93 @@
+"""`seatrial check` on the broken projects in tests/projects and on the twin of each that is mended."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seatrial.check import check
+from seatrial.findings import Finding, failed
+from seatrial.project import load
+from tests.small_project import findings, locked, small_project
+
+PROJECTS = Path(__file__).parent / "projects"
+REPOSITORY = Path(__file__).parent.parent
+
+
+def found_in(name: str) -> list[Finding]:
+    return findings(load(PROJECTS / name))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("torch-only", [("ST110", "predictor.py:6:1"), ("ST110", "predictor.py:7:1")]),
+        ("article-pair", [("ST120", "requirements.in:2:1")]),
+        ("main-transform", [("ST301", "train.py:16:7")]),
+        ("left-out-module", [("ST302", "artifacts/transform.pkl"), ("ST201", "predictor.py:9:1")]),
+    ],
+)
+def test_a_broken_project_has_exactly_its_fault(name: str, expected: list[tuple[str, str]]) -> None:
+    found = found_in(name)
+    assert [(f.code, str(f.location)) for f in found] == expected
+    assert all(f.severity == "error" and f.cause and f.fix for f in found)
+
+
+def test_the_missing_distributions_are_named_with_the_lines_to_add() -> None:
+    pillow, torchvision = found_in("torch-only")
+    assert "add the line `pillow` to" in pillow.fix
+    assert "add the line `torchvision==0.14.1` to" in torchvision.fix
+
+
+def test_the_article_s_pair_is_told_its_partners() -> None:
+    (found,) = found_in("article-pair")
+    assert "torchvision==0.14.1" in found.fix
+    assert "torch==2.0.0" in found.fix
+
+
+@pytest.mark.parametrize("name", ["torch-1.13-pair", "torch-2.0-pair", "packaged-transform"])
+def test_a_mended_project_has_no_fault(name: str) -> None:
+    assert found_in(name) == []
+
+
+def test_this_repository_s_own_predictor_has_no_error() -> None:
+    assert not failed(findings(load(REPOSITORY)))
+
+
+def test_findings_come_sorted_by_file_and_line_and_the_facts_are_returned(tmp_path: Path) -> None:
+    text = "import cv2\nimport yaml\n\nclass P: ...\n"
+    project = small_project(tmp_path, {"predictor.py": text, **locked("torch==2.0.1", "torchvision==0.15.1")})
+    stage = check(project)
+    codes = []
+    while True:
+        try:
+            item = next(stage)
+        except StopIteration as end:
+            facts = end.value
+            break
+        if isinstance(item, Finding):
+            codes.append((item.code, str(item.location)))
+    assert codes == [("ST110", "predictor.py:1:8"), ("ST110", "predictor.py:2:8"), ("ST120", "requirements.in:2:1")]
+    assert facts.project == project
+    assert "predictor" in facts.sources.modules
+
+
+def test_a_project_without_any_file_but_the_configuration_is_judged_not_crashed(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {})
+    for name in ("requirements.in", "requirements.txt", "predictor.py"):
+        (tmp_path / name).unlink()
+    found = findings(project)
+    assert sorted(f.code for f in found) == ["ST101", "ST101", "ST202"]
+    assert all(f.fix for f in found)
+
+
+def test_the_check_imports_nothing_heavy() -> None:
+    code = "import sys, seatrial.check; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=REPOSITORY
+    )
+    loaded = set(run.stdout.split())
+    assert loaded.isdisjoint({"torch", "google.cloud", "rich", "uv", "hatchling", "numpy", "PIL"})

@@ -1,0 +1,56 @@
+"""This repository's own predictor: it passes, and without any one of its parts it fails with that part's name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from seatrial import project
+from seatrial.trial.smoke import smoke
+from tests.stages import ended
+
+ROOT = Path(__file__).parent.parent.parent
+REQUIREMENTS = [line for line in (ROOT / "requirements.in").read_text().split("\n") if re.match(r"\w", line)]
+MODULES = sorted(path.name for path in (ROOT / "predictor").glob("*.py"))
+
+
+def without_requirement(demo: Path, name: str) -> None:
+    """Remove a direct requirement from requirements.in and its pin from the lock."""
+    asked = demo / "requirements.in"
+    asked.write_text("".join(line for line in asked.read_text().splitlines(keepends=True) if line.strip() != name))
+    lock = demo / "requirements.txt"
+    pin = re.compile(rf"^{name}==.*\n(?:[ ]+.*\n)*", re.MULTILINE)
+    text, removed = pin.subn("", lock.read_text())
+    assert removed == 1
+    lock.write_text(text)
+
+
+def test_the_demo_reproduces_what_training_answered(demo: Path) -> None:
+    trial = ended(smoke(project.load(demo), "cpu"))
+    assert trial.findings == []
+    assert trial.value.golden == 12
+    assert trial.value.drift <= 1e-5
+
+
+@pytest.mark.parametrize("skip_check", [False, True], ids=["check", "no-check"])
+@pytest.mark.parametrize("name", REQUIREMENTS)
+def test_without_a_requirement_the_finding_names_it(demo: Path, name: str, skip_check: bool) -> None:
+    without_requirement(demo, name)
+    trial = ended(smoke(project.load(demo), "cpu", skip_check=skip_check))
+    assert "ST110" in trial.codes or "ST111" in trial.codes
+    said = [f"{finding.message} {finding.cause} {finding.fix}" for finding in trial.errors]
+    assert any(re.search(rf"\b{name}\b", text) for text in said)
+    assert not trial.value.finished
+
+
+@pytest.mark.parametrize("skip_check", [False, True], ids=["check", "no-check"])
+@pytest.mark.parametrize("name", MODULES)
+def test_without_a_module_the_finding_names_it(demo: Path, name: str, skip_check: bool) -> None:
+    (demo / "predictor" / name).unlink()
+    trial = ended(smoke(project.load(demo), "cpu", skip_check=skip_check))
+    assert trial.codes in (["ST201"], ["ST202"])
+    wanted = "predictor" if name == "__init__.py" else f"predictor.{name.removesuffix('.py')}"
+    assert any(re.search(rf"\b{re.escape(wanted)}\b", finding.message) for finding in trial.errors)
+    assert not trial.value.finished

@@ -1,0 +1,235 @@
+"""What the trial says of a predictor: the packaged-transform project, and the same with one fault put in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seatrial import golden, project
+from seatrial.findings import Severity
+from seatrial.trial.smoke import Trial, smoke
+from tests.stages import Ended, ended
+
+PREDICTOR = "predictor/half_predictor.py"
+Copied = Callable[[str], Path]
+
+
+@pytest.fixture
+def halves(copied: Copied) -> Path:
+    """A predictor that tells the bright half of an image: numpy and Pillow, no torch, so a trial takes a second."""
+    return copied("tests/projects/packaged-transform")
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {file}"
+    file.write_text(text.replace(old, new))
+
+
+def at_load(root: Path, code: str) -> None:
+    """Put lines of code at the beginning of the predictor's load()."""
+    first = "        artifacts = Path("
+    lines = "".join(f"        {line}\n" for line in code.splitlines())
+    edit(root / PREDICTOR, first, lines + first)
+
+
+def tried(root: Path, *, skip_check: bool = False) -> Ended[Trial]:
+    return ended(smoke(project.load(root), "cpu", skip_check=skip_check))
+
+
+def test_a_sound_predictor_passes_with_every_golden_answer_reproduced(halves: Path) -> None:
+    trial = tried(halves)
+    assert trial.findings == []
+    assert trial.phases == ["check", "build", "environment", "load", "answers", "stop"]
+    assert trial.value.finished
+    assert trial.value.asked == trial.value.golden == 4
+    assert trial.value.drift <= 1e-5
+    assert trial.value.interface == "batched"
+
+
+def test_without_golden_answers_it_runs_on_samples_and_says_what_is_unproven(halves: Path) -> None:
+    (halves / "artifacts/golden/golden.json").unlink()
+    trial = tried(halves)
+    assert [(f.code, f.severity) for f in trial.findings] == [("ST403", Severity.NOTE)]
+    assert trial.value.asked == 3
+    assert trial.value.golden == 0
+    assert any("equal training's" in text for text in trial.value.unproven)
+
+
+def test_a_wrong_label_names_the_image_the_answer_and_the_label(halves: Path) -> None:
+    file = halves / "artifacts/golden/golden.json"
+    entries = json.loads(file.read_text())
+    entries[0] = {**entries[0], "label": "nowhere"}
+    file.write_text(json.dumps(entries))
+    trial = tried(halves)
+    assert trial.codes == ["ST402"]
+    assert entries[0]["image"] in trial.errors[0].message
+    assert "nowhere" in trial.errors[0].message
+
+
+def test_scores_that_drift_fail_with_how_much(halves: Path) -> None:
+    edit(halves / PREDICTOR, "np.exp(batch @ self._rows.T)", "np.exp(batch @ self._rows.T * 1.001)")
+    trial = tried(halves)
+    assert trial.codes == ["ST401"]
+    assert trial.value.drift > 1e-5
+    assert any("largest difference" in line for line in trial.errors[0].evidence)
+
+
+def test_a_predictor_whose_batches_differ_from_single_images_fails(halves: Path) -> None:
+    edit(halves / PREDICTOR, "batch @ self._rows.T)", "(batch + 0.1 * batch[0] * (len(batch) > 1)) @ self._rows.T)")
+    trial = tried(halves)
+    assert trial.codes[0] == "ST401"
+    assert all("in a batch" in f.message for f in trial.errors)
+
+
+def test_a_failing_prediction_points_at_the_users_line(halves: Path) -> None:
+    edit(halves / PREDICTOR, "powers = np.exp(", "powers = np.exponential(")
+    trial = tried(halves)
+    (error,) = trial.errors
+    assert error.code == "ST504"
+    assert error.location is not None
+    assert error.location.path == PREDICTOR
+    line = (halves / PREDICTOR).read_text().splitlines()[(error.location.line or 0) - 1]
+    assert "np.exponential" in line
+    assert "exponential" in error.message
+
+
+def test_a_failing_load_points_at_the_users_line_and_hides_no_frame_of_theirs(halves: Path) -> None:
+    edit(halves / PREDICTOR, 'artifacts / "weights.npy"', 'artifacts / "gone.npy"')
+    trial = tried(halves)
+    (error,) = trial.errors
+    assert error.code == "ST501"
+    assert "gone.npy" in error.message
+    assert error.location is not None
+    assert error.location.path == PREDICTOR
+    assert not any("site-packages" in line for line in error.evidence)
+
+
+def test_a_server_that_is_killed_while_loading_is_reported_with_its_signal(halves: Path) -> None:
+    at_load(halves, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    trial = tried(halves)
+    assert trial.codes == ["ST501"]
+    assert "SIGKILL" in trial.errors[0].message
+
+
+def test_a_server_that_dies_while_predicting_is_reported(halves: Path) -> None:
+    edit(halves / PREDICTOR, "        powers = ", "        import os; os._exit(7)\n        powers = ")
+    trial = tried(halves)
+    assert trial.codes == ["ST504"]
+    assert "exit code 7" in trial.errors[0].message
+
+
+def test_a_load_that_hangs_ends_at_the_projects_own_limit(halves: Path) -> None:
+    at_load(halves, "import time\ntime.sleep(600)")
+    with (halves / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.seatrial.smoke]\nload-timeout = 2\n")
+    trial = tried(halves)
+    assert trial.codes == ["ST502"]
+    assert "2 s" in trial.errors[0].message
+
+
+def test_a_download_at_load_is_caught_with_the_call_that_made_it(halves: Path) -> None:
+    at_load(halves, 'import urllib.request\nurllib.request.urlopen("http://weights.example/w.pt")')
+    trial = tried(halves)
+    assert trial.codes[0] == "ST506"
+    error = trial.errors[0]
+    assert "weights.example" in error.message
+    assert error.location is not None
+    assert error.location.path == PREDICTOR
+
+
+def test_a_swallowed_connection_attempt_is_still_an_error(halves: Path) -> None:
+    attempt = 'with contextlib.suppress(OSError):\n    socket.create_connection(("198.51.100.7", 80))'
+    at_load(halves, f"import contextlib, socket\n{attempt}")
+    trial = tried(halves)
+    assert trial.codes == ["ST506"]
+    assert trial.value.finished
+
+
+def test_the_server_sees_nothing_of_the_caller(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "caller's")
+    monkeypatch.setenv("PYTHONPATH", str(halves))
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    at_load(
+        halves,
+        "import os, sys\n"
+        "assert not {'SECRET_TOKEN', 'PYTHONPATH', 'HTTPS_PROXY', 'SSL_CERT_FILE'} & set(os.environ)\n"
+        "assert os.listdir() == []\n"
+        f"assert not any({str(halves)!r} in entry for entry in sys.path), sys.path\n"
+        "assert os.environ['HOME'] == os.path.expanduser('~') and os.listdir(os.environ['HOME']) == []\n"
+        "assert os.environ['AIP_STORAGE_URI'] == '' and os.environ['AIP_MODE'] == 'PREDICTION'",
+    )
+    assert tried(halves).findings == []
+
+
+def test_an_installed_file_changed_in_place_is_named_and_the_kept_environment_dropped(
+    halves: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "own-cache"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    sound = (halves / PREDICTOR).read_text()
+    at_load(halves, "import PIL.ImageDraw as victim\nopen(victim.__file__, 'r+').write('# spoiled')")
+    trial = tried(halves)
+    assert trial.codes == ["ST113"]
+    assert "PIL/ImageDraw.py" in trial.errors[0].message
+    assert not list((tmp_path / "own-cache").glob("*/snapshot.json"))
+    (halves / PREDICTOR).write_text(sound)
+    assert tried(halves).findings == []
+
+
+def test_a_trial_leaves_no_copy_behind(
+    halves: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "own-cache"))
+    tried(halves)
+    assert not list((tmp_path / "own-cache").glob("copy-*"))
+
+
+def test_bytecode_that_one_trial_compiled_serves_the_next(
+    halves: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "own-cache"))
+    tried(halves)
+    (kept,) = (f.parent for f in (tmp_path / "own-cache").glob("*/snapshot.json"))
+    compiled = {str(f.relative_to(kept)) for f in kept.rglob("*.pyc")}
+    assert any("numpy/__pycache__" in f for f in compiled)
+    assert not any("predictor" in f for f in compiled)
+    assert tried(halves).findings == []
+
+
+def test_a_stage_with_errors_ends_the_trial_before_anything_is_installed(halves: Path) -> None:
+    edit(halves / "requirements.in", "pillow", "pillow\nscipy")
+    trial = tried(halves)
+    assert trial.codes == ["ST101"]
+    assert trial.phases == ["check"]
+    assert not trial.value.finished
+
+
+def test_cuda_without_a_card_is_refused_at_once(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from seatrial.errors import EnvironmentFaultError
+
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EnvironmentFaultError, match="NVIDIA GPU"):
+        ended(smoke(project.load(halves), "cuda"))
+
+
+def test_an_answer_count_that_differs_is_named(copied: Copied) -> None:
+    root = copied("tests/projects/packaged-transform")
+    (root / "predictor/__init__.py").write_text(
+        "class HalfPredictor:\n"
+        "    @classmethod\n"
+        "    def from_path(cls, model_dir):\n"
+        "        import numpy, PIL\n"
+        "        return cls()\n\n"
+        "    def predict(self, instances, **kwargs):\n"
+        "        return [{'label': 'left'}]\n"
+    )
+    golden.write(root / "artifacts", [golden.GoldenExample(instance=n, label="left") for n in range(2)])
+    trial = tried(root)
+    (error,) = trial.errors
+    assert error.code == "ST503"
+    assert error.subject == "a batch of 2"
+    assert error.message == "2 instances were sent, 1 predictions came back"

@@ -1,0 +1,1 @@
+"""How the demo predictor was trained. Never ships."""
