@@ -8,7 +8,6 @@ refused by name even where it would not.
 from __future__ import annotations
 
 import contextlib
-import fnmatch
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from seatrial import golden
+from seatrial import credentials, golden
 from seatrial.errors import UsageError
 from seatrial.facts import requirements
 from seatrial.facts.requirements import RequirementFile
@@ -32,14 +31,7 @@ from seatrial.rules import RULES
 FORMAT = 1
 SOURCE_DATE_EPOCH = "1580601600"  # 2020-02-02, hatchling's own default: the time of every file in the archives
 
-# Names of files that hold secrets. The last is what google-github-actions/auth leaves in a workspace.
-_SECRET_NAMES = (
-    ".env", ".env.*", ".netrc", ".pypirc", ".git", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa*", "id_ed25519*",
-    "application_default_credentials.json", "*credentials*.json", "*service-account*.json", "gha-creds-*.json",
-)  # fmt: skip
-_SECRET_TEXTS = (b"PRIVATE KEY-----", b'"type": "service_account"', b'"type":"service_account"')
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # the first line of every pointer file
-_LOOKED_AT = 65_536  # bytes of a file that are searched for a secret; keys and credential files are far smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +64,14 @@ def build(project: Project, device: str) -> Stage[Bundle | None]:
     Raises:
         UsageError: the lock or the predictor's package is not there, or a glob of `package-data` matches nothing.
     """
-    lock_file = project.lock_for(device)
-    if not lock_file.is_file():
-        raise UsageError(f"there is no {lock_file.name}", fix="run `seatrial lock`")
+    lock_file = _lock_file(project, device)
     listing = list_files(project)
     refused = list(_refused(project, listing))
     yield from refused
     if refused:
         return None
     described = _describe(project, listing, lock_file)
-    digest = hashlib.sha256(_canonical(described)).hexdigest()
+    digest = _digest(described)
     yield Step(f"building wheels of {len(listing.package)} files, with {len(listing.artifacts)} artifacts")
     final = project.build_dir / "bundle"
     with _replacing(final) as draft:
@@ -97,6 +87,22 @@ def build(project: Project, device: str) -> Stage[Bundle | None]:
         settings = {**described, "name": project.name, "digest": digest, "device": device}
         (draft / "bundle.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return Bundle(final, digest, device, final / "wheels" / predictor, final / "wheels" / runtime)
+
+
+def digest_of(project: Project, device: str) -> str:
+    """Give the digest that a bundle of the project as it is now would have; nothing is built.
+
+    Raises:
+        UsageError: as `build`.
+    """
+    return _digest(_describe(project, list_files(project), _lock_file(project, device)))
+
+
+def _lock_file(project: Project, device: str) -> Path:
+    lock_file = project.lock_for(device)
+    if not lock_file.is_file():
+        raise UsageError(f"there is no {lock_file.name}", fix="run `seatrial lock`")
+    return lock_file
 
 
 def list_files(project: Project) -> Listing:
@@ -170,8 +176,9 @@ def _describe(project: Project, listing: Listing, lock_file: Path) -> dict[str, 
     }
 
 
-def _canonical(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+def _digest(described: dict[str, Any]) -> str:
+    canonical = json.dumps(described, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:
@@ -195,10 +202,10 @@ def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
     }
     for path in sorted(shipped | beside):
         where = Location(path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path))
-        if any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in _SECRET_NAMES):
+        if credentials.is_secret_name(path.name):
             yield RULES["ST801"].finding(f"{where.path} looks like a secret, by its name", location=where)
         elif path.is_file() and (head := _head(path)):
-            if any(text in head for text in _SECRET_TEXTS) and path.suffix != ".py":
+            if credentials.mentions_secret(head) and path.suffix != ".py":
                 yield RULES["ST801"].finding(f"{where.path} holds a private key or credentials", location=where)
             if path in shipped and head.startswith(_LFS_POINTER):
                 yield RULES["ST802"].finding(f"{where.path} is a Git LFS pointer, not the file itself", location=where)
@@ -206,7 +213,7 @@ def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
 
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(_LOOKED_AT)
+        return file.read(credentials.LOOKED_AT)
 
 
 @contextlib.contextmanager
@@ -240,7 +247,7 @@ def _runtime_files() -> dict[str, str]:
 def _runtime_wheel(draft: Path) -> str:
     """Build the runtime's wheel: `seatrial.serving` alone, so that nothing else of the tool ships."""
     files = _runtime_files()
-    digest = hashlib.sha256(_canonical(files)).hexdigest()
+    digest = _digest(files)
     with _staging(draft) as root:
         home = root / "seatrial/serving"
         home.mkdir(parents=True)

@@ -24,7 +24,7 @@ from seatrial.findings import Finding, Phase, Severity, Stage, Step, failed
 if TYPE_CHECKING:
     from seatrial.project import Project
     from seatrial.report.console import Console
-    from seatrial.trial.smoke import Trial
+    from seatrial.trial.behaviour import Trial
 
 T = TypeVar("T")
 
@@ -36,6 +36,8 @@ The stages, in the order in which they run:
   check     what can be known before anything is installed, in under a second
   build     the bundle: wheels, artifacts, locks, one content digest
   smoke     all of the above, then the real server on your golden images
+  image     `image build`: the bundle as a container image, by docker or podman; after `smoke --image REF`,
+            the same trial in a locked-down container, `image push` sends it to Artifact Registry, by digest
 
   explain   what a finding's code means
 """
@@ -105,6 +107,21 @@ def _parser() -> argparse.ArgumentParser:
     smoke = _command(commands, "smoke", _smoke, "prove the predictor: real server, golden images, one verdict")
     smoke.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where to run it (default: cpu)")
     smoke.add_argument("--skip-check", action="store_true", help="go on to what really happens, without `check`")
+    smoke.add_argument("--image", metavar="REF", help="prove this container image instead: it runs, locked down")
+    _engine_option(smoke)
+
+    image = commands.add_parser("image", help="the container image: build", description="the container image")
+    images = image.add_subparsers(metavar="COMMAND", required=True)
+    image_build = _command(images, "build", _image_build, "build the container image of the bundle")
+    image_build.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the target (default: cpu)")
+    _engine_option(image_build)
+    image_build.add_argument("--write", action="store_true", help="keep the generated Dockerfiles in build/image")
+    image_build.add_argument("--no-cache", action="store_true", help="use nothing that an earlier build left")
+
+    image_push = _command(images, "push", _image_push, "push the image that `smoke --image` proved, by digest")
+    image_push.add_argument("--repository", metavar="NAME", help="REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE")
+    image_push.add_argument("--region", help="the model's; a repository of another one is refused")
+    _engine_option(image_push)
 
     explain = commands.add_parser("explain", help="say what a finding's code means")
     explain.add_argument("code", metavar="CODE", help="such as ST120")
@@ -118,6 +135,15 @@ def _command(commands: Any, name: str, run: Any, help_text: str) -> argparse.Arg
     parser.add_argument("--format", choices=("console", "json"), default="console", help="json goes to standard output")
     parser.set_defaults(run=run)
     return parser
+
+
+def _engine_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "docker", "podman"),
+        default=os.environ.get("SEATRIAL_ENGINE") or None,
+        help="which container engine (default: SEATRIAL_ENGINE, then image.engine, then the first that answers)",
+    )
 
 
 class _Run:
@@ -244,10 +270,31 @@ def _build(arguments: argparse.Namespace) -> int:
         return run.finish(arguments, f"build/bundle, digest {digest}", bundle_digest=digest)
 
 
+def _image_build(arguments: argparse.Namespace) -> int:
+    from seatrial import engine
+    from seatrial.image import build_image
+
+    with _run("image build", arguments) as run:
+        found = engine.find(arguments.engine or run.project.image.engine)
+        stage = build_image(run.project, arguments.device, found, write=arguments.write, fresh=arguments.no_cache)
+        image = run.of(stage)
+        if image is None:
+            return run.finish(arguments, "")
+        size = f"{image.rebuilt_bytes / 1e3:,.1f} kB"
+        proof = (
+            f"{image.reference} by {image.engine}, {image.id[:19]} · version {image.version_digest[:12]} · "
+            f"{len(image.rebuilt)} of {len(image.layers)} layers are new, {size} · {image.seconds:.1f} s"
+        )
+        return run.finish(arguments, proof, image=image.as_dict())
+
+
 def _smoke(arguments: argparse.Namespace) -> int:
     from seatrial.report import json as json_report
     from seatrial.trial import smoke
+    from seatrial.trial.behaviour import DEPTH
 
+    if arguments.image is not None:
+        return _smoke_image(arguments)
     with _run("smoke", arguments) as run:
         began = time.monotonic()
         file = run.project.build_dir / "smoke/report.json"
@@ -255,9 +302,54 @@ def _smoke(arguments: argparse.Namespace) -> int:
         trial = run.of(smoke.smoke(run.project, arguments.device, skip_check=arguments.skip_check))
         if not trial.finished and not failed(run.findings):
             raise EnvironmentFaultError("the trial did not come to its end and found no reason; please report this")
-        more = _particulars(trial, smoke.DEPTH)
+        more = _particulars(trial, DEPTH)
         json_report.write(file, json_report.document("smoke", run.findings, run.seconds, **more))
-        return run.finish(arguments, _proof(trial, smoke.DEPTH, time.monotonic() - began), **more)
+        return run.finish(arguments, _proof(trial, DEPTH, time.monotonic() - began), **more)
+
+
+def _smoke_image(arguments: argparse.Namespace) -> int:
+    from seatrial import engine
+    from seatrial.push import report_file
+    from seatrial.report import json as json_report
+    from seatrial.trial.behaviour import DEPTH
+    from seatrial.trial.image import smoke_image
+
+    with _run("smoke --image", arguments) as run:
+        if arguments.skip_check:
+            raise UsageError("an image is only run, never checked, so --skip-check has no meaning with --image")
+        began = time.monotonic()
+        file = report_file(run.project)
+        file.unlink(missing_ok=True)
+        found = engine.find(arguments.engine or run.project.image.engine)
+        tried = run.of(smoke_image(run.project, arguments.image, found, arguments.device))
+        if not tried.trial.finished and not failed(run.findings):
+            raise EnvironmentFaultError("the trial did not come to its end and found no reason; please report this")
+        more = {**_particulars(tried.trial, DEPTH), **tried.particulars()}
+        json_report.write(file, json_report.document("smoke --image", run.findings, run.seconds, **more))
+        for line in tried.sizes():
+            run.console.measured(line)
+        proof = _proof(tried.trial, DEPTH, time.monotonic() - began)
+        healthy = f"healthy after {tried.trial.healthy_after:.1f} s"
+        return run.finish(arguments, f"{tried.image.id[:19]} · {healthy} · {proof}", **more)
+
+
+def _image_push(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from seatrial import engine, push
+    from seatrial.report import json as json_report
+
+    with _run("image push", arguments) as run:
+        repository = push.repository_of(arguments.repository or run.project.image.repository, arguments.region)
+        proven = push.proven_image(run.project)
+        pushed = run.of(push.push(proven, repository, engine.find(arguments.engine or proven.engine)))
+        proof = (
+            f"{pushed.reference} · {pushed.bytes_pushed / 1e6:,.3f} of {pushed.bytes / 1e6:,.3f} MB sent, in "
+            f"{pushed.layers_pushed} of {pushed.layers} layers · {pushed.took:.1f} s"
+        )
+        document = json_report.document("image push", run.findings, run.seconds, **asdict(pushed))
+        json_report.write(run.project.build_dir / "image/pushed.json", document)
+        return run.finish(arguments, proof, pushed=asdict(pushed))
 
 
 def _particulars(trial: Trial, depth: str) -> dict[str, Any]:

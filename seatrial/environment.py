@@ -32,7 +32,7 @@ INSTALL_TIMEOUT = 1800.0  # seconds; 3 GB of CUDA wheels at 2 MB/s
 _FORMAT = "1"  # raise it when what a kept environment holds changes
 
 # Measured with `du -sh`, torch 2.15.0: what an environment needs on disk, and what its download adds before that.
-_CUDA_GIGABYTES, _CPU_GIGABYTES, _SMALL_GIGABYTES = 8.5, 1.5, 0.3
+CUDA_GIGABYTES, CPU_GIGABYTES, SMALL_GIGABYTES = 8.5, 1.5, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,11 +179,15 @@ def install_wheels(copy: Copy, wheels: list[Path]) -> None:
         raise EnvironmentFaultError(f"the built wheels could not be installed:\n{printed}")
 
 
+def gigabytes(names: frozenset[str]) -> float:
+    """Give about how much disk an installed lock takes, by the names of its distributions."""
+    if "torch" not in names:
+        return SMALL_GIGABYTES
+    return CUDA_GIGABYTES if any(name.startswith("nvidia-") for name in names) else CPU_GIGABYTES
+
+
 def _refuse_full_disk(root: Path, lock: Lock) -> None:
-    if "torch" not in lock.names:
-        needed = _SMALL_GIGABYTES
-    else:
-        needed = _CUDA_GIGABYTES if any(n.startswith("nvidia-") for n in lock.names) else _CPU_GIGABYTES
+    needed = gigabytes(lock.names)
     free = shutil.disk_usage(root).free / 1e9
     if free < needed:
         raise EnvironmentFaultError(

@@ -11,10 +11,12 @@ import os
 import shlex
 import signal
 import subprocess
+import tempfile
 import textwrap
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 from seatrial.errors import EnvironmentFaultError
 
@@ -33,14 +35,18 @@ def install_environment(**extra: str) -> dict[str, str]:
 
 
 def lines(
-    argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None
+    argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None, given: bytes | None = None
 ) -> Generator[str, None, int]:
     """Run a program, yield what it prints (both streams) line by line, return its exit code.
+
+    It reads `given` from its standard input; without, there is none.
 
     Raises:
         EnvironmentFaultError: it cannot be started, or still runs after `timeout` seconds.
     """
-    process = start(argv, env=env, cwd=cwd)
+    process = start(argv, env=env, cwd=cwd, piped=given is not None)
+    if given is not None:
+        threading.Thread(target=_give, args=(process, given), daemon=True).start()
     expired = threading.Event()
     threading.Thread(target=_end_group, args=(process, timeout, expired), daemon=True).start()
     try:
@@ -55,7 +61,7 @@ def lines(
     return code
 
 
-def _end_group(process: subprocess.Popen[str], timeout: float, expired: threading.Event) -> None:
+def _end_group(process: subprocess.Popen[Any], timeout: float, expired: threading.Event) -> None:
     """Kill the group when its leader ends or its time is up: whoever is left could hold the pipe open for ever."""
     try:
         process.wait(timeout)
@@ -68,9 +74,20 @@ def _named(argv: Sequence[str]) -> str:
     return textwrap.shorten(shlex.join([Path(argv[0]).name, *argv[1:4]]), 80, placeholder=" …")
 
 
-def output(argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None) -> tuple[int, str]:
+def _give(process: subprocess.Popen[str], given: bytes) -> None:
+    """Write a program's standard input; it may end without having read it all."""
+    assert process.stdin is not None  # noqa: S101 - started with a pipe
+    with contextlib.suppress(OSError, ValueError), open(process.stdin.fileno(), "wb", closefd=False) as pipe:
+        pipe.write(given)
+    with contextlib.suppress(OSError, ValueError):
+        process.stdin.close()
+
+
+def output(
+    argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None, given: bytes | None = None
+) -> tuple[int, str]:
     """Run a program to its end and give its exit code and all that it printed."""
-    run = lines(argv, env=env, timeout=timeout, cwd=cwd)
+    run = lines(argv, env=env, timeout=timeout, cwd=cwd, given=given)
     printed: list[str] = []
     while True:
         try:
@@ -79,7 +96,41 @@ def output(argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: 
             return int(end.value), "\n".join(printed)
 
 
-def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def streamed(argv: Sequence[str], *, env: Mapping[str, str], timeout: float) -> Iterator[IO[bytes]]:
+    """Run a program and give its standard output as it comes; it must have come to its end with the block.
+
+    Raises:
+        EnvironmentFaultError: it cannot be started, fails, or still runs after `timeout` seconds.
+    """
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                list(argv), env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors,
+                start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise EnvironmentFaultError(f"cannot run {argv[0]}: {error.strerror}") from None
+        expired = threading.Event()
+        threading.Thread(target=_end_group, args=(process, timeout, expired), daemon=True).start()
+        assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+        try:
+            yield process.stdout
+            while process.stdout.read(1 << 20):
+                pass  # padding that its reader had no use for
+            code = process.wait()
+        finally:
+            kill(process)
+        if expired.is_set():
+            raise EnvironmentFaultError(f"`{_named(argv)}` did not end within {timeout:g} s")
+        if code != 0:
+            errors.seek(0)
+            raise EnvironmentFaultError(f"`{_named(argv)}` failed:\n{errors.read().decode(errors='replace').strip()}")
+
+
+def start(
+    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, piped: bool = False
+) -> subprocess.Popen[str]:
     """Start a program as the leader of a process group, both streams in one pipe.
 
     Raises:
@@ -87,20 +138,21 @@ def start(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = Non
     """
     try:
         return subprocess.Popen(
-            list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", start_new_session=True,
+            list(argv), env=dict(env), cwd=cwd, stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+            errors="replace", start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         raise EnvironmentFaultError(f"cannot run {argv[0]}: {error.strerror}") from None
 
 
-def signal_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+def signal_group(process: subprocess.Popen[Any], number: signal.Signals) -> None:
     """Signal a process that `start` began and everything that it started; nothing happens when all are gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
-def kill(process: subprocess.Popen[str]) -> None:
+def kill(process: subprocess.Popen[Any]) -> None:
     """End a process that `start` began, and everything that it started, at once."""
     signal_group(process, signal.SIGKILL)
     process.wait()

@@ -20,10 +20,12 @@ IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Z
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 PYTHON = r"^3\.\d+$"
 TOP_LEVEL = r"^[A-Za-z_][A-Za-z0-9_]*$"
+MEMORY = r"^[1-9]\d*[mg]$"
 _IN_WORDS = {  # what a value must be, for whoever wrote another one
     IMPORT_PATH: 'a module and a class in it, such as "predictor:DigitPredictor"',
     NAME: "at most 63 lower-case letters, digits and hyphens, the first and last no hyphen",
     PYTHON: 'a minor version of Python in quotes, such as "3.11"',
+    MEMORY: 'megabytes or gigabytes, such as "512m" or "4g"',
     TOP_LEVEL: "the name of a top-level package or module, without dots and slashes",
     # pydantic's names of a wrong type
     "string_type": "text in quotes",
@@ -74,12 +76,21 @@ class SmokeSettings(_Table):
     """Limits of the trial; none of them reaches the server."""
 
     load_timeout: Annotated[float, Field(gt=0)] = 180.0  # seconds from start to healthy
+    memory: Annotated[str, StringConstraints(pattern=MEMORY)] = "4g"  # that a container on trial may take
     tolerance_cpu: Annotated[float, Field(ge=0)] = 1e-5  # measured drift over batch sizes and threads: 7e-7
     tolerance_cuda: Annotated[float, Field(ge=0)] = 1e-2
 
     def tolerance_for(self, device: str) -> float:
         """Give how much a served number may differ from the recorded one on a device."""
         return self.tolerance_cuda if device == "cuda" else self.tolerance_cpu
+
+
+class ContainerSettings(_Table):
+    """How the container image is made and where it goes; none of it enters the bundle digest."""
+
+    base: str = ""  # the image with the Python that serves, as NAME@sha256:DIGEST
+    repository: str = ""  # where `image push` sends it: REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE
+    engine: Literal["auto", "docker", "podman"] = "auto"
 
 
 # TOML's arrays arrive as lists; what is in them is as strict as all else.
@@ -101,6 +112,7 @@ class Project(_Table):
     lock: LockSettings = LockSettings()
     serving: ServingSettings = ServingSettings()
     smoke: SmokeSettings = SmokeSettings()
+    image: ContainerSettings = ContainerSettings()
 
     @model_validator(mode="before")
     @classmethod

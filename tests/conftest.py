@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
+pytest_plugins = ["tests.engines"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,6 +26,13 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["SEATRIAL_CACHE"]
     else:
         os.environ["SEATRIAL_CACHE"] = before
+
+
+@pytest.fixture
+def no_other_trial(shared_cache: Path) -> Iterator[None]:
+    """Keep other workers of this run from trying images, whose containers would be taken for this test's own."""
+    with FileLock(f"{shared_cache}-trials.lock"):
+        yield
 
 
 @pytest.fixture

@@ -117,6 +117,10 @@ class Console:
             return None
         return lines[location.line - 1].replace("\t", " ") if 0 < location.line <= len(lines) else None
 
+    def measured(self, text: str) -> None:
+        """Print a line of what was measured, under the stage that has ended."""
+        self._rich.print(Text(f"{'':14}{text}", "dim"))
+
     def verdict(self, passed: bool, text: str) -> None:
         """Print the one line that says how it ended."""
         self.end_phase()

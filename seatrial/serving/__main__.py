@@ -37,9 +37,14 @@ def main() -> NoReturn:
     faulthandler.enable()  # a crash inside a C extension leaves at least the Python stack on stderr
     parser = argparse.ArgumentParser(prog="python -m seatrial.serving", description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True, metavar="FILE", help="the bundle.json to serve")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="the working directory, made if it is not there")
+    arguments = parser.parse_args()
     try:
-        bundle = read_bundle(parser.parse_args().bundle)
+        bundle = read_bundle(arguments.bundle)
         contract = read_contract(os.environ)
+        if arguments.work is not None:  # before the predictor is imported: its code may write where it stands
+            arguments.work.mkdir(parents=True, exist_ok=True)
+            os.chdir(arguments.work)
         listener = _listen(contract.port)
     except (SettingsError, OSError) as error:
         log.write("CRITICAL", log.text_of(error), phase="start", traceback=log.traceback_of(error))

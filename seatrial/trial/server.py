@@ -1,7 +1,7 @@
-"""The server process of a trial: started as Vertex starts it, asked over HTTP, stopped by SIGTERM.
+"""A server on trial: what every one is asked and how it logs, and the one that runs as a process of this machine.
 
-It sees an empty working directory, a HOME of its own and no variable of the caller: nothing leads back to the
-repository, and no certificate or proxy variable leads out.
+The process is started as Vertex starts a container. It sees an empty working directory, a HOME of its own and no
+variable of the caller: nothing leads back to the repository, and no certificate or proxy variable leads out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import socket
 import subprocess
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,13 +25,15 @@ from typing import Any
 from seatrial import process
 from seatrial.bundle import Bundle
 from seatrial.kept import Copy
+from seatrial.trial.ask import ask
 
 STOP_TIMEOUT = 30.0  # seconds after SIGTERM; Kubernetes' default grace period
 ANSWER_TIMEOUT = 60.0  # seconds; what a shared public endpoint allows a prediction
+SCRIPT_TIMEOUT = 120.0  # seconds; a first import of torch from a slow disk takes tens
 _POLL = 0.02  # seconds between two health checks
 
 # Names and forms as Vertex gives them; see "Custom container requirements for inference", table of variables.
-_PORT_ENVIRONMENT = {
+CONTRACT = {
     "AIP_MODE": "PREDICTION",
     "AIP_MODE_VERSION": "1.0.0",
     "AIP_FRAMEWORK": "CUSTOM_CONTAINER",
@@ -54,31 +57,31 @@ class Answer:
     body: Any
 
 
-class Server:
+class Server(ABC):
     """A running server and what it has logged so far."""
 
-    def __init__(self, running: subprocess.Popen[str], port: int, outside: Path) -> None:
-        self._process = running
-        self._port = port
-        self._outside = outside
+    def __init__(self, printing: subprocess.Popen[str], began: float) -> None:
+        """`printing` prints the log and ends when the server does; `began` is the monotonic time of the start."""
+        self._printing = printing
+        self.began = began
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None  # noqa: S101 - process.start() gives a pipe
+        assert self._printing.stdout is not None  # noqa: S101 - process.start() gives a pipe
         with contextlib.suppress(ValueError):  # closed under the reader when the group was killed
-            self._lines.extend(line.rstrip("\n") for line in self._process.stdout)
+            self._lines.extend(line.rstrip("\n") for line in self._printing.stdout)
 
     def wait_until_healthy(self, timeout: float) -> bool | None:
-        """Wait for health 200. True: healthy; None: the process has ended; False: neither within `timeout` s."""
+        """Wait for health 200. True: healthy; None: the server has ended; False: neither within `timeout` s."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            if self._process.poll() is not None:
+            if self.exit_code is not None:
                 self._reader.join(5)
                 return None
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self._ask("GET", _PORT_ENVIRONMENT["AIP_HEALTH_ROUTE"], None, timeout=10).status == 200:
+                if self._ask("GET", CONTRACT["AIP_HEALTH_ROUTE"], b"", timeout=10)[0] == 200:
                     return True
             time.sleep(_POLL)
         return False
@@ -86,37 +89,14 @@ class Server:
     def predict(self, instances: list[Any]) -> Answer | None:
         """Send one predict request; None where the connection broke or no answer came in time."""
         body = json.dumps({"instances": instances}).encode()
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            return self._ask("POST", _PORT_ENVIRONMENT["AIP_PREDICT_ROUTE"], body, timeout=ANSWER_TIMEOUT)
-        return None
-
-    def _ask(self, method: str, route: str, body: bytes | None, timeout: float) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
         try:
-            connection.request(method, route, body, {"Content-Type": "application/json"} if body else {})
-            response = connection.getresponse()
-            data = response.read()
-        finally:
-            connection.close()
-        try:
-            return Answer(response.status, json.loads(data) if data else None)
-        except ValueError:
-            return Answer(response.status, data.decode("utf-8", "replace"))
-
-    def stop(self) -> int | None:
-        """Send SIGTERM to the server; give its exit code, or None where it did not end in time."""
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            return self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
+            status, data = self._ask("POST", CONTRACT["AIP_PREDICT_ROUTE"], body, timeout=ANSWER_TIMEOUT)
+        except (OSError, http.client.HTTPException):
             return None
-        finally:
-            self._reader.join(1)
-
-    @property
-    def exit_code(self) -> int | None:
-        """The exit code, or None while it runs; negative for a signal."""
-        return self._process.poll()
+        try:
+            return Answer(status, json.loads(data) if data else None)
+        except ValueError:
+            return Answer(status, data.decode("utf-8", "replace"))
 
     @property
     def log(self) -> list[str]:
@@ -127,9 +107,69 @@ class Server:
         """Give the structured log lines of a severity."""
         return [record for record in _parsed(self.log) if record.get("severity") == severity]
 
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        code = self.exit_code
+        return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+
     def outside_connections(self) -> list[dict[str, str]]:
-        """Give the attempts to reach the outside: `host`, and the `traceback` of the call."""
+        """Give the attempts to reach the outside, where they are seen: `host`, and the `traceback` of the call."""
+        return []
+
+    @abstractmethod
+    def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        """Send one request; raises OSError or HTTPException where no answer comes."""
+
+    @abstractmethod
+    def stop(self) -> int | None:
+        """Send SIGTERM to the server; give its exit code, or None where it did not end in time."""
+
+    @property
+    @abstractmethod
+    def exit_code(self) -> int | None:
+        """The exit code, or None while it runs; negative for a signal."""
+
+    @abstractmethod
+    def run_script(self, name: str) -> tuple[int, str]:
+        """Run one of this folder's scripts in the same environment; give its exit code and all that it printed."""
+
+
+class ProcessServer(Server):
+    """A server that runs as a process of this machine, in a trial's copy of the environment."""
+
+    def __init__(self, running: subprocess.Popen[str], port: int, outside: Path, copy: Copy) -> None:
+        super().__init__(running, time.monotonic())
+        self._process = running
+        self._port = port
+        self._outside = outside
+        self._copy = copy
+
+    def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        return ask("127.0.0.1", self._port, method, route, body, timeout)
+
+    def stop(self) -> int | None:
+        """Send SIGTERM to the process itself, not to what it started."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            self._reader.join(1)
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the process."""
+        return self._process.poll()
+
+    def outside_connections(self) -> list[dict[str, str]]:
+        """Give what the guard wrote down."""
         return list(_parsed(self._outside.read_text(encoding="utf-8").splitlines()))
+
+    def run_script(self, name: str) -> tuple[int, str]:
+        """Run a script in the copy, on the CPU."""
+        return run_script(self._copy, name, "cpu")
 
 
 def _parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
@@ -141,7 +181,7 @@ def _parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[Server]:
+def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[ProcessServer]:
     """Start the runtime on a bundle in a trial's environment; the process and all its children end with the block."""
     home = copy.folder("served")
     shutil.copytree(bundle.path, home / "bundle", dirs_exist_ok=True)
@@ -154,16 +194,23 @@ def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[Server]:
             str(copy.python), "-I", str(guard), str(outside), str(os.getpid()),
             "seatrial.serving", "--bundle", str(home / "bundle/bundle.json"),
         ],
-        env=served_environment(copy, device) | _PORT_ENVIRONMENT | {"AIP_HTTP_PORT": str(port)},
+        env=_served_environment(copy, device) | CONTRACT | {"AIP_HTTP_PORT": str(port)},
         cwd=copy.folder("work"),
     )  # fmt: skip
     try:
-        yield Server(running, port, outside)
+        yield ProcessServer(running, port, outside, copy)
     finally:
         process.kill(running)
 
 
-def served_environment(copy: Copy, device: str) -> dict[str, str]:
+def run_script(copy: Copy, name: str, device: str) -> tuple[int, str]:
+    """Run one of this folder's scripts in the predictor's environment, as isolated as the server."""
+    script = shutil.copy(str(Path(__file__).with_name(name)), str(copy.folder("served")))
+    env, folder = _served_environment(copy, device), copy.folder("work")
+    return process.output([str(copy.python), "-I", script], env=env, cwd=folder, timeout=SCRIPT_TIMEOUT)
+
+
+def _served_environment(copy: Copy, device: str) -> dict[str, str]:
     """Give the variables of a process in the predictor's environment; `cpu` hides every GPU."""
     env = {
         "PATH": f"{copy.python.parent}:/usr/local/bin:/usr/bin:/bin",

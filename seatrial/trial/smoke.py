@@ -1,6 +1,6 @@
 """`seatrial smoke`: check → build → environment → load → golden answers → stop, on one device.
 
-The stages' own work lies in their modules; this one only joins them and turns what the server did into findings.
+The stages' own work lies in their modules; this one only joins them, and `behaviour` judges what the server does.
 Errors of a stage end the trial, except that an inconsistent environment is still started: what really happens in it
 is the better evidence.
 """
@@ -8,11 +8,6 @@ is the better evidence.
 from __future__ import annotations
 
 import shutil
-import signal
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 from seatrial import environment, golden, interpreter, process
 from seatrial import kept as kept_environments
@@ -20,49 +15,12 @@ from seatrial.bundle import Bundle, build, runtime_requirements
 from seatrial.check import check
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import requirements
-from seatrial.findings import Finding, Phase, Stage, Step, watched
+from seatrial.findings import Phase, Stage, watched
 from seatrial.golden import GoldenExample
 from seatrial.kept import Copy, Kept
 from seatrial.project import Project
-from seatrial.rules import RULES
-from seatrial.rules.translate import diagnose, user_frames
-from seatrial.trial import parity, samples
-from seatrial.trial.parity import Drift
-from seatrial.trial.server import Answer, Server, serve, served_environment
-
-DEPTH = "default"
-REQUEST_BYTES = 1_500_000  # of a request to a shared public endpoint, by Vertex's custom-container requirements
-_SHOWN = 3  # findings of one kind; a wrong transform makes every image differ
-_LOG_TAIL = 15  # lines
-
-
-@dataclass(slots=True)
-class Trial:
-    """What a trial proved, as far as it came.
-
-    Attributes:
-        device: what it ran on, `cpu` or `cuda`.
-        bundle_digest: 64 hex digits, once there is a bundle.
-        versions: of Python and of what the lock pins among torch, torchvision, pillow and numpy.
-        interface: how the runtime understood the predictor.
-        asked: inputs that were sent, alone and again in batches.
-        golden: how many of them have recorded answers.
-        drift: the largest difference between a recorded and a served number.
-        finished: the trial came to its end; whether it passed, its findings tell.
-        unproven: what a green trial still does not prove, in words.
-    """
-
-    device: str
-    bundle_digest: str = ""
-    versions: dict[str, str] = field(default_factory=dict)
-    interface: str = ""
-    card: str = ""
-    asked: int = 0
-    golden: int = 0
-    drift: float = 0.0
-    tolerance: float = 0.0
-    finished: bool = False
-    unproven: list[str] = field(default_factory=list)
+from seatrial.trial.behaviour import CUDA_PROBE, Trial, judge_cuda_probe, observe, versions_in
+from seatrial.trial.server import run_script, serve
 
 
 def smoke(project: Project, device: str, *, skip_check: bool = False) -> Stage[Trial]:
@@ -123,9 +81,7 @@ def _keep(project: Project, device: str, trial: Trial) -> Stage[Kept | None]:
     lock = requirements.read(lock_file, project.root)
     yield from environment.out_of_range(lock, runtime_requirements("requirements.in"))
     found = yield from interpreter.find(project.python)
-    pins = lock.pins(requirements.marker_environment(project.python))
-    named = ("torch", "torchvision", "pillow", "numpy")
-    trial.versions = {"python": found.version, **{n: str(pins[n].version) for n in named if n in pins}}
+    trial.versions = {"python": found.version, **versions_in(lock, project.python)}
     merged = environment.merge(lock, lock_file.read_text(encoding="utf-8"), runtime_requirements("requirements.txt"))
     return (yield from environment.keep(merged, found))
 
@@ -135,182 +91,10 @@ def _on_device(
 ) -> Stage[None]:
     if trial.device == "cuda":
         yield Phase("device")
-        _, broken = yield from watched(_probe_cuda(copy, trial))
+        probed = run_script(copy, CUDA_PROBE, "cuda")
+        _, broken = yield from watched(judge_cuda_probe(*probed, trial))
         if broken:
             return
     yield Phase("load")
     with serve(copy, bundle, trial.device) as server:
-        _, broken = yield from watched(_load(project, server, copy, trial))
-        if broken:
-            return
-        yield Phase("answers")
-        _, broken = yield from watched(_ask(project, server, examples, trial))
-        yield from _outside(project, server)
-        if broken and server.exit_code is not None:
-            return
-        yield Phase("stop")
-        code = server.stop()
-        if code != 0:
-            what = "did not end within 30 s" if code is None else f"ended with exit code {code}"
-            yield RULES["ST505"].finding(f"after SIGTERM the server {what}", evidence=tuple(server.log[-_LOG_TAIL:]))
-    trial.finished = True
-
-
-def _probe_cuda(copy: Copy, trial: Trial) -> Stage[None]:
-    code, printed = _run_script(copy, "cuda_probe.py", "cuda")
-    last = printed.strip().splitlines()[-1:] or ["no output"]
-    if code != 0:
-        yield RULES["ST602"].finding(
-            f"CUDA cannot be used: {last[0]}", evidence=tuple(printed.splitlines()[-_LOG_TAIL:])
-        )
-        return
-    trial.card = last[0]
-    yield Step(f"one convolution ran on {trial.card}")
-
-
-def _load(project: Project, server: Server, copy: Copy, trial: Trial) -> Stage[None]:
-    yield Step("starting the server, waiting for health 200")
-    healthy = server.wait_until_healthy(project.smoke.load_timeout)
-    if healthy:
-        ready = next((r for r in server.records("INFO") if r.get("message") == "ready"), {})
-        trial.interface = str(ready.get("interface", ""))
-        yield Step(f"healthy; the predictor's interface is {trial.interface}")
-        return
-    yield from _outside(project, server)
-    if healthy is False:
-        yield RULES["ST502"].finding(
-            f"the server was not healthy within {project.smoke.load_timeout:.0f} s",
-            evidence=tuple(server.log[-_LOG_TAIL:]),
-        )
-        return
-    records = [r for r in server.records("CRITICAL") if r.get("phase") == "load"]
-    if records:
-        yield from _translated(project, records[-1], "ST501", copy)
-    else:
-        yield RULES["ST501"].finding(
-            f"the server ended with {_exit_text(server.exit_code)} before it was healthy",
-            evidence=tuple(server.log[-_LOG_TAIL:]),
-        )
-
-
-def _exit_text(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"signal {signal.Signals(-code).name}"
-    return f"exit code {code}"
-
-
-def _translated(project: Project, record: dict[str, Any], otherwise: str, copy: Copy | None) -> Iterator[Finding]:
-    """Give the finding behind an exception that the server logged; `otherwise` is the rule when none knows it."""
-    text = str(record.get("traceback", ""))
-    known = diagnose(text, project)
-    if not known:
-        location, frames = user_frames(text, project)
-        message = str(record.get("message", "the predictor failed"))
-        yield RULES[otherwise].finding(message, location=location, evidence=tuple(frames))
-    elif known[0].code == "ST122" and copy is not None:
-        yield replace(known[0], evidence=known[0].evidence + _hidden_cause(copy))
-    else:
-        yield known[0]
-
-
-def _hidden_cause(copy: Copy) -> tuple[str, ...]:
-    _, printed = _run_script(copy, "hidden_cause.py", "cpu")
-    return tuple(printed.splitlines()[-5:])
-
-
-def _run_script(copy: Copy, name: str, device: str) -> tuple[int, str]:
-    """Run one of this folder's scripts in the predictor's environment, as isolated as the server."""
-    script = shutil.copy(str(Path(__file__).with_name(name)), str(copy.folder("served")))
-    env, folder = served_environment(copy, device), copy.folder("work")
-    return process.output([str(copy.python), "-I", script], env=env, cwd=folder, timeout=120)
-
-
-def _outside(project: Project, server: Server) -> Iterator[Finding]:
-    """Yield one finding for each host that the predictor tried to reach."""
-    seen = set()
-    for attempt in server.outside_connections():
-        if attempt["host"] not in seen:
-            seen.add(attempt["host"])
-            location, frames = user_frames(attempt["traceback"], project)
-            yield RULES["ST506"].finding(
-                f"the predictor tried to reach {attempt['host']}", location=location, evidence=tuple(frames)
-            )
-
-
-def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], trial: Trial) -> Stage[None]:
-    """Send every input alone, then all of them in batches, and compare with what training recorded."""
-    trial.golden = len(examples)
-    inputs = [(example, example.vertex_instance(project.artifacts_dir)) for example in examples]
-    if not examples:
-        trial.unproven.append("that answers equal training's, because artifacts/golden/golden.json is not there")
-        yield RULES["ST403"].finding(f"there are no golden answers in {project.artifacts}/golden")
-        if trial.interface != "batched":
-            trial.unproven.append(
-                f"any prediction: what a {trial.interface} predictor accepts, only golden answers say"
-            )
-            return
-        inputs = [(GoldenExample(image=name), instance) for name, instance in samples.instances()]
-    trial.asked = len(inputs)
-    yield Step(f"asking {len(inputs)} inputs, each alone")
-    drift = Drift()
-    for chunk in [[one] for one in inputs]:
-        _, broken = yield from watched(_compare(project, server, chunk, trial, drift))
-        if broken:
-            break
-    else:
-        yield Step(f"asking them in batches of up to {REQUEST_BYTES / 1e6:.1f} MB")
-        for chunk in _batches(inputs):
-            yield from _compare(project, server, chunk, trial, drift)
-    trial.drift = drift.largest
-
-
-def _batches(inputs: list[tuple[GoldenExample, Any]]) -> Iterator[list[tuple[GoldenExample, Any]]]:
-    batch: list[tuple[GoldenExample, Any]] = []
-    size = 0
-    for one in inputs:
-        own = len(repr(one[1]))
-        if batch and size + own > REQUEST_BYTES * 0.9:
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += own
-    yield batch
-
-
-def _compare(
-    project: Project, server: Server, chunk: list[tuple[GoldenExample, Any]], trial: Trial, drift: Drift
-) -> Stage[None]:
-    alone = len(chunk) == 1
-    subject = parity.example_name(chunk[0][0]) if alone else f"a batch of {len(chunk)}"
-    answer = server.predict([instance for _, instance in chunk])
-    predictions = answer.body.get("predictions") if answer and isinstance(answer.body, dict) else None
-    if answer is None or answer.status != 200 or not isinstance(predictions, list):
-        yield from _refused(project, server, subject, answer)
-        return
-    if len(predictions) != len(chunk):
-        yield RULES["ST503"].finding(
-            f"{subject}: {len(chunk)} instances, {len(predictions)} predictions", subject=subject
-        )
-        return
-    found = [
-        finding
-        for (example, _), prediction in zip(chunk, predictions, strict=True)
-        for finding in parity.compare(example, prediction, tolerance=trial.tolerance, drift=drift, alone=alone)
-    ]
-    yield from found[:_SHOWN]
-    if len(found) > _SHOWN:
-        yield Step(f"{len(found) - _SHOWN} more answers differ")
-
-
-def _refused(project: Project, server: Server, subject: str, answer: Answer | None) -> Iterator[Finding]:
-    """Yield why a golden input got no prediction."""
-    records = [r for r in server.records("ERROR") if r.get("phase") == "predict"]
-    if answer is not None and answer.status >= 500 and records and records[-1].get("traceback"):
-        for finding in _translated(project, records[-1], "ST504", None):
-            yield replace(finding, subject=subject)
-        return
-    if answer is None:
-        what = f"the server ended with {_exit_text(server.exit_code)}" if server.exit_code is not None else "no answer"
-        yield RULES["ST504"].finding(f"{subject}: {what}", subject=subject, evidence=tuple(server.log[-_LOG_TAIL:]))
-        return
-    yield RULES["ST504"].finding(f"{subject}: HTTP {answer.status}, {str(answer.body)[:300]}", subject=subject)
+        yield from observe(project, server, examples, trial)

@@ -153,6 +153,43 @@ def test_a_port_that_is_taken_ends_the_process_in_words(tmp_path: Path) -> None:
             assert "Address already in use" in server.log(phase="start")[0]["message"]
 
 
+WHERE = """
+HERE = os.getcwd()  # while the module is imported
+
+
+class P:
+    def load(self, artifacts_uri):
+        pathlib.Path("copied").write_text(artifacts_uri)
+
+    def predict(self, body):
+        return {"predictions": [[HERE, os.getcwd(), pathlib.Path("copied").read_text()]]}
+"""
+
+
+def test_the_working_directory_is_made_and_entered_before_the_predictor_is_imported(tmp_path: Path) -> None:
+    work = tmp_path / "not yet" / "work"
+    command = [sys.executable, "-m", "seatrial.serving", "--work", str(work)]
+    with served(tmp_path, WHERE, command=command, interface="cpr") as server:
+        assert server.predictions(1) == [[str(work), str(work), str(tmp_path / "artifacts")]]
+    assert (work / "copied").is_file()
+
+
+def test_a_bundle_is_found_from_where_the_process_started_not_from_its_working_directory(tmp_path: Path) -> None:
+    code = "import os, runpy, sys; os.chdir(os.environ['FOLDER']); sys.argv[-1] = 'bundle.json'; "
+    code += "runpy.run_module('seatrial.serving', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", code, "--work", str(tmp_path / "work")]
+    with served(tmp_path, WHERE, command=command, interface="cpr") as server:
+        assert server.predictions(1)[0][2] == str(tmp_path / "artifacts")
+
+
+def test_a_working_directory_that_cannot_be_made_ends_the_process_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-m", "seatrial.serving", "--work", str(tmp_path / "file" / "work")]
+    with launched(tmp_path, MEAN, command=command) as server:
+        assert server.process.wait(PATIENCE) == 1
+        assert "Not a directory" in server.log(severity="CRITICAL", phase="start")[0]["message"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_lets_predictions_finish_and_refuses_new_ones(tmp_path: Path, number: int) -> None:
     with served(tmp_path, BLOCKING) as server, ThreadPoolExecutor(1) as clients:

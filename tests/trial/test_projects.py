@@ -9,7 +9,8 @@ import pytest
 
 from seatrial import interpreter, project
 from seatrial.errors import EnvironmentFaultError
-from seatrial.trial.smoke import Trial, smoke
+from seatrial.trial.behaviour import Trial
+from seatrial.trial.smoke import smoke
 from tests.stages import Ended, ended
 
 Copied = Callable[[str], Path]

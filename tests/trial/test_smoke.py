@@ -10,7 +10,8 @@ import pytest
 
 from seatrial import golden, project
 from seatrial.findings import Severity
-from seatrial.trial.smoke import Trial, smoke
+from seatrial.trial.behaviour import Trial
+from seatrial.trial.smoke import smoke
 from tests.stages import Ended, ended
 
 PREDICTOR = "predictor/half_predictor.py"

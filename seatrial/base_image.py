@@ -1,0 +1,134 @@
+"""The base image: what Python it has and what wheels run on it, by asking the image itself.
+
+It is named by digest, so that what was asked is what serves. Nothing of it is changed or guessed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from seatrial.engine import Engine
+from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.findings import Stage, Step
+from seatrial.project import Project
+
+PULL_TIMEOUT = 1800.0  # seconds
+_BY_DIGEST = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+_NOT_FOUND = (126, 127)  # exit codes of `run` for a program that is not in the image or does not run
+# Versions of glibc that uv has a platform for: `uv pip install --help`, --python-platform.
+_GLIBC_MINORS = (17, 28, *range(31, 41))
+_ASK = """
+import os, sys
+try:
+    libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
+except (OSError, ValueError):
+    libc = ""
+print("%s\\n%d.%d.%d" % (sys.implementation.name, *sys.version_info[:3]))
+print("%s\\n%s" % (getattr(sys, "_base_executable", None) or sys.executable, libc))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseImage:
+    """A base image that is here and fits.
+
+    Attributes:
+        reference: NAME@sha256:DIGEST, as configured.
+        executable: the path of its Python, inside.
+        version: of that Python, in full.
+        platform: uv's name of what wheels may ask of its C library.
+        layers: its layers' digests, as uncompressed tars.
+    """
+
+    reference: str
+    executable: str
+    version: str
+    platform: str
+    layers: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """The digest of its manifest, 64 hex digits."""
+        return self.reference.rpartition(":")[2]
+
+
+def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
+    """Give the configured base, pulled where it is not here yet.
+
+    Raises:
+        UsageError: none is configured, it is not named by digest, or its Python, platform or C library do not fit.
+        EnvironmentFaultError: it cannot be pulled or run.
+    """
+    reference = project.image.base
+    _require_digest(reference)
+    code, printed = engine.output(_inspect(reference), timeout=60)
+    if code != 0:
+        yield Step(f"pulling {reference}")
+        code, printed = engine.output(["pull", "--quiet", "--platform", "linux/amd64", reference], timeout=PULL_TIMEOUT)
+        if code != 0:
+            raise EnvironmentFaultError(f"{engine.name} could not pull the base image:\n{printed[-2000:]}")
+        printed = engine.ask(_inspect(reference))
+    platform, _, layers = printed.partition(" ")
+    if platform != "linux/amd64":
+        raise UsageError(f"image.base is an image for {platform}; Vertex AI serves linux/amd64")
+    executable, version, libc = _python(project, engine, reference)
+    return BaseImage(reference, executable, version, _wheel_platform(libc), tuple(json.loads(layers)))
+
+
+def _inspect(reference: str) -> list[str]:
+    return ["image", "inspect", "--format", "{{.Os}}/{{.Architecture}} {{json .RootFS.Layers}}", reference]
+
+
+def _require_digest(reference: str) -> None:
+    if _BY_DIGEST.fullmatch(reference):
+        return
+    if not reference:
+        what = "[tool.seatrial.image] needs `base`, the image with the Python that serves"
+    else:
+        what = f'[tool.seatrial.image] base: "{reference}" names no digest; what a tag names can change any day'
+    name = reference.partition("@")[0] or "NAME:TAG"
+    raise UsageError(
+        what,
+        fix=f'`docker pull {name}` prints the digest; write it as base = "{name.rsplit(":", 1)[0]}@sha256:…"',
+    )
+
+
+def _python(project: Project, engine: Engine, reference: str) -> tuple[str, str, str]:
+    """Ask the Pythons that the image may have; the first of the configured version wins."""
+    seen = []
+    for program in (f"python{project.python}", "python3", "/usr/local/bin/python3", "/usr/bin/python3"):
+        code, printed = engine.output(
+            [
+                "run", "--rm", "--pull=never", "--network=none", "--read-only", "--cap-drop=all", "--user=65532:65532",
+                f"--entrypoint={program}", reference, "-I", "-S", "-c", _ASK,
+            ],
+            timeout=120,
+        )  # fmt: skip
+        if code in _NOT_FOUND:
+            continue
+        answer = printed.splitlines()[-4:]
+        if code != 0 or len(answer) != 4:
+            raise EnvironmentFaultError(f"{engine.name} could not run the base image:\n{printed[-2000:]}")
+        implementation, version, executable, libc = answer
+        if implementation == "cpython" and version.startswith(f"{project.python}."):
+            return executable, version, libc
+        seen.append(f"{implementation} {version}")
+    has = f"has {', '.join(dict.fromkeys(seen))}" if seen else "has no Python that runs"
+    raise UsageError(
+        f"[tool.seatrial.image] base {has}, but `python` is {project.python}",
+        fix=f"name a base image with CPython {project.python}, or change `python` and lock again",
+    )
+
+
+def _wheel_platform(libc: str) -> str:
+    found = re.fullmatch(r"glibc 2\.(\d+)", libc.strip())
+    fitting = [minor for minor in _GLIBC_MINORS if found and minor <= int(found[1])]
+    if not fitting:
+        raise UsageError(
+            f"[tool.seatrial.image] base has the C library {libc.strip() or '(not glibc)'}; "
+            "wheels of torch need glibc 2.17 or later",
+            fix="name a base image of Debian, Ubuntu or another distribution with glibc",
+        )
+    return f"x86_64-manylinux_2_{fitting[-1]}"

@@ -1,0 +1,120 @@
+"""Container engines: docker or podman, found by asking the daemon, driven as child processes.
+
+It knows how to find and to run one, never what for. A client without a daemon that answers is not an engine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from seatrial import process
+from seatrial.errors import EnvironmentFaultError, UsageError
+
+NAMES = ("docker", "podman")  # in the order in which they are asked
+_ANSWER_TIMEOUT = 15.0  # seconds for a daemon to say its version
+_PREFIXES = ("DOCKER_", "BUILDX_", "BUILDKIT_", "CONTAINERS_", "CONTAINER_", "BUILDAH_", "STORAGE_", "XDG_")
+_ALSO = ("REGISTRY_AUTH_FILE", "DBUS_SESSION_BUS_ADDRESS", "SSH_AUTH_SOCK")
+
+Name = Literal["docker", "podman"]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A container engine whose daemon answered.
+
+    Attributes:
+        name: which of the two it is; `program` called docker may well be podman's stand-in for it.
+        program: the path of the client.
+        buildx: whether docker builds with BuildKit through its buildx plugin.
+    """
+
+    name: Name
+    program: str
+    buildx: bool = False
+
+    def output(self, arguments: Sequence[str], *, timeout: float, cwd: Path | None = None) -> tuple[int, str]:
+        """Run the client to its end; give its exit code and all that it printed.
+
+        Raises:
+            EnvironmentFaultError: it does not end within `timeout` seconds.
+        """
+        return process.output([self.program, *arguments], env=self._environment(), timeout=timeout, cwd=cwd)
+
+    def lines(self, arguments: Sequence[str], *, timeout: float, cwd: Path | None = None) -> Generator[str, None, int]:
+        """Run the client, yield what it prints line by line, return its exit code."""
+        return process.lines([self.program, *arguments], env=self._environment(), timeout=timeout, cwd=cwd)
+
+    def storage(self) -> Path:
+        """Give the folder where it keeps images, which may lie on another machine."""
+        question = "{{.Store.GraphRoot}}" if self.name == "podman" else "{{.DockerRootDir}}"
+        return Path(self.ask(["info", "--format", question]).strip())
+
+    def _environment(self) -> dict[str, str]:
+        # Without buildx a client that is told to use BuildKit fails instead of using the builder that it has.
+        return environment() | {"DOCKER_BUILDKIT": "1" if self.buildx else "0"}
+
+    def ask(self, arguments: Sequence[str], *, timeout: float = 60.0) -> str:
+        """Run the client and give what it printed.
+
+        Raises:
+            EnvironmentFaultError: it fails, with its own words.
+        """
+        code, printed = self.output(arguments, timeout=timeout)
+        if code != 0:
+            raise EnvironmentFaultError(f"`{self.name} {' '.join(arguments[:2])}` failed:\n{printed}")
+        return printed
+
+
+def environment() -> dict[str, str]:
+    """Give the variables that a client may see: where its daemon, storage and login are, and the network's."""
+    names = [name for name in os.environ if name.startswith(_PREFIXES) or name in _ALSO]
+    return process.install_environment(**{name: os.environ[name] for name in names})
+
+
+def find(wanted: str = "auto") -> Engine:
+    """Find an engine: `docker`, `podman`, or `auto` for the first of the two whose daemon answers.
+
+    Raises:
+        UsageError: `wanted` is none of the three.
+        EnvironmentFaultError: no daemon answers within 15 s each.
+    """
+    if wanted not in ("auto", *NAMES):
+        raise UsageError(f"there is no container engine {wanted!r}", fix="name docker, podman or auto")
+    reasons = []
+    for name in NAMES if wanted == "auto" else (wanted,):
+        found = _asked(name)
+        if isinstance(found, Engine):
+            return found
+        reasons.append(f"{name}: {found}")
+    raise EnvironmentFaultError(
+        "no container engine answers\n" + "\n".join(reasons),
+        fix="start docker, or install podman; `--engine` and SEATRIAL_ENGINE choose one",
+    )
+
+
+def _asked(name: str) -> Engine | str:
+    """Ask the daemon of a client; give the engine, or why there is none."""
+    program = shutil.which(name)
+    if program is None:
+        return "it is not installed"
+    question = ["info", "--format", "{{.Version.Version}}"]
+    if name == "docker" and "podman" not in _output(program, ["--version"])[1].lower():
+        question = ["version", "--format", "{{.Server.Version}}"]
+    code, printed = _output(program, question)
+    if code != 0:
+        return " ".join(printed.split())[-300:] or f"exit code {code}"
+    if question[0] == "info":
+        return Engine("podman", program)
+    return Engine("docker", program, buildx=_output(program, ["buildx", "inspect"])[0] == 0)
+
+
+def _output(program: str, arguments: list[str]) -> tuple[int, str]:
+    try:
+        return process.output([program, *arguments], env=environment(), timeout=_ANSWER_TIMEOUT)
+    except EnvironmentFaultError as error:
+        return 1, error.message

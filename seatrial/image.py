@@ -1,0 +1,348 @@
+"""`seatrial image build`: the bundle and its locked distributions as a container image in small, repeatable layers.
+
+The distributions are installed on the host and become an image of their own, named by lock and base; a code build
+starts from it, with a context that holds no distribution. A context is a temporary folder with tars and a Dockerfile,
+so nothing else of the project or the machine can enter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from seatrial import base_image, builder, dependencies, environment, interpreter, labels, layers, sbom
+from seatrial.base_image import BaseImage
+from seatrial.bundle import Bundle, build, runtime_requirements
+from seatrial.engine import Engine
+from seatrial.environment import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
+from seatrial.errors import EnvironmentFaultError
+from seatrial.facts import requirements
+from seatrial.facts.requirements import Entry, marker_environment
+from seatrial.findings import Location, Phase, Stage, Step, watched
+from seatrial.interpreter import Interpreter
+from seatrial.kept import cache_dir, sweep
+from seatrial.project import Project
+from seatrial.report import json as json_report
+from seatrial.rules import RULES
+
+_FORMAT = "1"  # raise it when what the dependencies' image holds changes
+_SIZE_LABEL = "dev.seatrial.dependencies-bytes"
+_LARGEST_LAYER = 5.8  # gigabytes: the tar of torch 2.15.0+cu132 with torchvision, measured
+_CODE_LAYERS = ("runtime", "artifacts", "predictor")  # what changes most often comes last
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer: what it holds, the digest of its uncompressed tar as the engine made it, its size in bytes as tar."""
+
+    name: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A built image.
+
+    Attributes:
+        reference: the local name that it is tagged with.
+        id: as the engine names it, `sha256:…`: the digest of its configuration, or with docker's containerd store
+            of its manifest.
+        digest: of its manifest, where the engine fixes it before a push; else empty.
+        base: the base image by digest; its layers come before those in `layers`.
+        dependencies: the local name of the image of the distributions.
+        layers: the layers above the base.
+        rebuilt: the names of the layers that the image before this one did not have.
+        seconds: what the whole build took.
+    """
+
+    reference: str
+    id: str
+    digest: str
+    engine: str
+    device: str
+    base: str
+    dependencies: str
+    bundle_digest: str
+    version_digest: str
+    labels: dict[str, str]
+    layers: tuple[Layer, ...]
+    rebuilt: tuple[str, ...]
+    seconds: float
+
+    @property
+    def rebuilt_bytes(self) -> int:
+        """The size of the content that changed, uncompressed."""
+        return sum(layer.size for layer in self.layers if layer.name in self.rebuilt)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the record as JSON data."""
+        return {**asdict(self), "rebuilt_bytes": self.rebuilt_bytes}
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What an image is made from: a project's bundle and pins, a base, and the engine that builds."""
+
+    project: Project
+    engine: Engine
+    bundle: Bundle
+    base: BaseImage
+    python: Interpreter
+    lock: Lock
+    pins: dict[str, Entry]
+
+    @property
+    def lock_digest(self) -> str:
+        """The digest of what gets installed: names, versions and hashes, not comments."""
+        pinned = [f"{pin.text} {' '.join(sorted(pin.hashes))}\n" for _, pin in sorted(self.pins.items())]
+        return hashlib.sha256("".join(pinned).encode()).hexdigest()
+
+    @property
+    def version_digest(self) -> str:
+        """The bundle digest hashed together with the base's: what names the version on the server."""
+        return hashlib.sha256(f"{self.bundle.digest}\n{self.base.digest}\n".encode()).hexdigest()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the image is made from."""
+        return {
+            "dev.seatrial.lock-digest": self.lock_digest,
+            "dev.seatrial.bundle-digest": self.bundle.digest,
+            "dev.seatrial.version-digest": self.version_digest,
+            "dev.seatrial.python": self.base.version,
+            "dev.seatrial.device": self.bundle.device,
+        }
+
+    def dependencies_file(self, size: int) -> str:
+        """Give the Dockerfile of the distributions, whose layer's tar has `size` bytes."""
+        about = {"dev.seatrial.lock-digest": self.lock_digest, "dev.seatrial.base-digest": self.base.digest}
+        return builder.dependencies_file(self.base.reference, about | {_SIZE_LABEL: str(size)})
+
+
+def build_image(
+    project: Project, device: str, engine: Engine, *, write: bool = False, fresh: bool = False
+) -> Stage[Image | None]:
+    """Build the image of a project for a device, and its record in build/image; None after a finding that refuses it.
+
+    `write` keeps the generated Dockerfiles in build/image too; `fresh` takes nothing that an earlier build left.
+
+    Raises:
+        UsageError: the project cannot be built, or no base image is configured that fits it.
+        EnvironmentFaultError: the engine, the network or the disk.
+    """
+    began = time.monotonic()
+    yield Phase("bundle")
+    bundle = yield from build(project, device)
+    if bundle is None:
+        return None
+    inputs, broken = yield from watched(_gather(project, engine, bundle))
+    if broken:
+        return None
+    lock = yield from _alone(cache_dir())
+    with contextlib.ExitStack() as stack:
+        stack.callback(lock.release)
+        # Beside the installer's cache, whose files can then be linked instead of copied.
+        workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".image-", dir=cache_dir())))
+        yield Phase("dependencies")
+        ground = yield from _dependencies(inputs, workplace, fresh=fresh)
+        if ground is None:
+            return None
+        yield Phase("code")
+        about = inputs.labels | labels.of_pins(inputs.pins) | labels.of_commit(project.root)
+        tag = f"localhost/{project.name}:{inputs.version_digest[:16]}"
+        _refuse_full_disk(engine, workplace, *[_size(bundle.path) / 1e9] * 2)
+        context = _code_context(inputs, workplace)
+        text = builder.code_file(ground, [f"{name}.tar" for name in _CODE_LAYERS], about)
+        yield from builder.build(engine, context, text, tag, fresh=fresh)
+        image = _describe(inputs, tag, ground, about, context, began)
+    _record(inputs, image, text if write else "")
+    return image
+
+
+def _gather(project: Project, engine: Engine, bundle: Bundle) -> Stage[_Inputs]:
+    """Bring together what decides the image, with everything that can be refused before anything is installed."""
+    yield Phase("base")
+    base = yield from base_image.resolve(project, engine)
+    python = yield from interpreter.find(project.python)
+    lock_file = project.lock_for(bundle.device)
+    own = requirements.read(lock_file, project.root)
+    yield from environment.out_of_range(own, runtime_requirements("requirements.in"))
+    runtime = runtime_requirements("requirements.txt")
+    lock = environment.merge(own, lock_file.read_text(encoding="utf-8"), runtime)
+    where = marker_environment(project.python)
+    pins = runtime.pins(where) | own.pins(where)
+    if bundle.device == "cpu" and any(name.startswith("nvidia-") for name in pins):
+        more = CUDA_GIGABYTES - CPU_GIGABYTES
+        yield RULES["ST610"].finding(
+            f"{own.path} locks NVIDIA's libraries, about {more:.1f} GB that a target without accelerator never uses",
+            location=Location(own.path),
+        )
+    return _Inputs(project, engine, bundle, base, python, lock, pins)
+
+
+def _alone(root: Path) -> Stage[FileLock]:
+    """Wait until no other build runs, which would only take disk and cores; remove what a killed one left."""
+    root.mkdir(parents=True, exist_ok=True)
+    sweep(root)
+    lock = FileLock(root / "image.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield Step("waiting for another image build")
+        lock.acquire()
+    return lock
+
+
+def _dependencies(inputs: _Inputs, workplace: Path, *, fresh: bool) -> Stage[str | None]:
+    """Give the image of the distributions by its local name, made where it is not there yet."""
+    engine, base = inputs.engine, inputs.base
+    tag = f"localhost/seatrial-dependencies:{_FORMAT}-{inputs.lock_digest[:16]}-{base.digest[:16]}"
+    if not fresh and _dependencies_size(engine, tag) is not None:
+        yield Step(f"{tag} is there already")
+        return tag
+    unpacked = environment.gigabytes(frozenset(inputs.pins))
+    _refuse_full_disk(engine, workplace, unpacked, min(unpacked, _LARGEST_LAYER))
+    root, context = workplace / "root", workplace / "dependencies"
+    root.mkdir()
+    if not (yield from dependencies.install(inputs.lock, base, inputs.python, root)):
+        return None
+    context.mkdir()
+    size = layers.write_tar(root, context / "dependencies.tar")
+    shutil.rmtree(root)
+    yield Step(f"building {tag}, one layer of {size / 1e6:.1f} MB")
+    yield from builder.build(engine, context, inputs.dependencies_file(size), tag, fresh=fresh)
+    shutil.rmtree(context)
+    return tag
+
+
+def _dependencies_size(engine: Engine, tag: str) -> int | None:
+    """Give the size that an image of distributions says of itself; None where there is no such image.
+
+    What engines say is compressed or not, by the kind of their store.
+    """
+    question = f'{{{{index .Config.Labels "{_SIZE_LABEL}"}}}}'
+    code, printed = engine.output(["image", "inspect", "--format", question, tag], timeout=60)
+    return int(printed) if code == 0 and printed.strip().isdigit() else None
+
+
+def _refuse_full_disk(engine: Engine, workplace: Path, unpacked: float, layer: float) -> None:
+    """Compare free disk with what a layer takes: its content unpacked, its tar, its copies in the engine's storage.
+
+    All sizes are in gigabytes.
+    """
+    storage = engine.storage()
+    needs = {workplace: unpacked + layer}
+    if storage.is_dir():  # else it lies on another machine
+        copies = (
+            1 if engine.name == "podman" else 2
+        )  # docker's daemon takes a copy of the context, then makes the layer
+        place = workplace if storage.stat().st_dev == workplace.stat().st_dev else storage
+        needs[place] = needs.get(place, 0.0) + copies * layer
+    for place, needed in needs.items():
+        free = shutil.disk_usage(place).free / 1e9
+        if free < needed:
+            raise EnvironmentFaultError(
+                f"{place} has {free:.1f} GB free; building a layer of {layer:.1f} GB needs about {needed:.1f} GB",
+                fix=f"free disk space, for example with `{engine.name} image prune`, "
+                "or set SEATRIAL_CACHE to a folder on a larger disk",
+            )
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _code_context(inputs: _Inputs, workplace: Path) -> Path:
+    """Make the folder that a code build sees: a tar for the runtime, the artifacts and the predictor each."""
+    context = workplace / "code"
+    context.mkdir()
+    bundle, site = inputs.bundle, dependencies.site_packages(inputs.project.python)
+    for name in _CODE_LAYERS:
+        root = workplace / name
+        root.mkdir()
+        if name == "artifacts":
+            shutil.copytree(bundle.path / "artifacts", root / "app/bundle/artifacts")
+        else:
+            wheel = bundle.runtime_wheel if name == "runtime" else bundle.predictor_wheel
+            with zipfile.ZipFile(wheel) as packed:
+                packed.extractall(root / site)
+            layers.compile_bytecode(root / site, f"/{site}", inputs.python, workplace)
+        if name == "predictor":  # both change with every change of the code
+            (root / "app/bundle").mkdir(parents=True)
+            shutil.copyfile(bundle.settings, root / builder.BUNDLE_FILE.lstrip("/"))
+        layers.write_tar(root, context / f"{name}.tar")
+        shutil.rmtree(root)
+    return context
+
+
+def _describe(inputs: _Inputs, tag: str, ground: str, labels: dict[str, str], context: Path, began: float) -> Image:
+    """Ask the engine what it built, and compare it with the image before it."""
+    engine, base = inputs.engine, inputs.base
+    printed = engine.ask(["image", "inspect", "--format", "{{.Id}} {{json .RootFS.Layers}}", tag])
+    own_id, _, listed = printed.partition(" ")
+    digests = json.loads(listed)[len(base.layers) :]
+    sizes = [
+        _dependencies_size(engine, ground) or 0,
+        *((context / f"{name}.tar").stat().st_size for name in _CODE_LAYERS),
+    ]
+    made = tuple(map(Layer, ("dependencies", *_CODE_LAYERS), digests, sizes))
+    if len(digests) != len(made):
+        raise EnvironmentFaultError(f"{tag} has {len(digests)} layers above its base, not {len(made)}")
+    before = _digests_before(inputs)
+    return Image(
+        reference=tag,
+        id=own_id if own_id.startswith("sha256:") else f"sha256:{own_id}",
+        digest=_manifest_digest(engine, tag),
+        engine=engine.name,
+        device=inputs.bundle.device,
+        base=base.reference,
+        dependencies=ground,
+        bundle_digest=inputs.bundle.digest,
+        version_digest=inputs.version_digest,
+        labels=labels,
+        layers=made,
+        rebuilt=tuple(layer.name for layer in made if layer.digest not in before),
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _manifest_digest(engine: Engine, tag: str) -> str:
+    if engine.name == "podman":
+        return engine.ask(["image", "inspect", "--format", "{{.Digest}}", tag]).strip()
+    return ""  # docker makes the manifest when it pushes
+
+
+def _record_file(project: Project) -> Path:
+    return project.build_dir / "image/image.json"
+
+
+def _digests_before(inputs: _Inputs) -> set[str]:
+    """Give the layers of the last image that this engine made of the project; two engines write a layer differently."""
+    try:
+        former = json.loads(_record_file(inputs.project).read_text(encoding="utf-8"))
+        return {layer["digest"] for layer in former["layers"] if former["engine"] == inputs.engine.name}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def _record(inputs: _Inputs, image: Image, dockerfile: str) -> None:
+    """Write the record of the image and its bill of materials, and the Dockerfiles where they are wanted."""
+    file = _record_file(inputs.project)
+    bill = sbom.document(inputs.project.name, image.version_digest, image.base, inputs.pins, inputs.bundle)
+    json_report.write(file.with_name("sbom.cdx.json"), bill)
+    json_report.write(file, image.as_dict() | {"sbom": "sbom.cdx.json"})
+    if dockerfile:
+        below = inputs.dependencies_file(image.layers[0].size)
+        file.with_name("dependencies.Dockerfile").write_text(below, encoding="utf-8")
+        file.with_name("Dockerfile").write_text(dockerfile, encoding="utf-8")

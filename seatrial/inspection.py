@@ -1,0 +1,208 @@
+"""What an engine knows of an image, and what its layers hold: identity, labels, sizes, and files that look secret.
+
+The layers are read from the engine's `save` as a stream: nothing is unpacked, and no byte is written to disk.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, Any, cast
+
+from seatrial import credentials, process
+from seatrial import engine as engines
+from seatrial.engine import Engine
+from seatrial.errors import EnvironmentFaultError, UsageError
+
+SAVE_TIMEOUT = 1800.0  # seconds; an image of 10 GB from a slow disk
+# Test keys of the standard library, which some distributions of Python bring along and everybody has.
+_PUBLIC = re.compile(r"(?:^|/)lib/python3\.\d+/test/")
+_RECORD = re.compile(r"^(?P<site>.*/)?(?P<name>[^/]+)-[^/-]+\.dist-info/RECORD$")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image as its engine describes it.
+
+    Attributes:
+        id: by which the engine runs it; docker and podman take the digest of its configuration.
+        labels: its labels.
+        env: its environment variables.
+        python: the interpreter that its command starts.
+        layers: the digests of its unpacked layers, from the base's up.
+    """
+
+    id: str
+    labels: dict[str, str]
+    env: tuple[str, ...]
+    python: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A file in a layer that looks like a credential."""
+
+    layer: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer: its size unpacked, in bytes, and the command of the history that made it."""
+
+    size: int
+    files: int
+    made_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the layers hold, from the base's up.
+
+    Attributes:
+        config_digest: `sha256:` and 64 hex digits, as a registry's manifest will name it.
+        history: every command of the history, those that made no layer too.
+    """
+
+    layers: tuple[Layer, ...]
+    suspects: tuple[Suspect, ...]
+    history: tuple[str, ...]
+    config_digest: str
+
+
+def inspect(engine: Engine, reference: str) -> Image:
+    """Ask the engine for an image.
+
+    Raises:
+        UsageError: it has no such image.
+        EnvironmentFaultError: it does not answer.
+    """
+    code, printed = engine.output(["image", "inspect", reference], timeout=60)
+    try:
+        found = json.loads(printed)[0]
+    except (ValueError, IndexError):
+        found = None
+    if code != 0 or not found:
+        raise UsageError(f"{engine.name} has no image {reference}", fix="build it with `seatrial image build`")
+    config = found.get("Config") or {}
+    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+    return Image(
+        id="sha256:" + found["Id"].removeprefix("sha256:"),
+        labels=config.get("Labels") or {},
+        env=tuple(config.get("Env") or ()),
+        python=command[0] if command else "",
+        layers=tuple(found["RootFS"]["Layers"]),
+    )
+
+
+def read_layers(engine: Engine, image: Image, own: str) -> Contents:
+    """Read every layer of an image; `own` is the name of the distribution whose files are the project's.
+
+    Files that another distribution's RECORD lists are not suspected: what a lock with hashes brings is as public as
+    the index that it came from.
+
+    Raises:
+        EnvironmentFaultError: the engine cannot save the image, or in a form that cannot be read.
+    """
+    layers: dict[str, tuple[Layer, list[str]]] = {}
+    links: dict[str, str] = {}
+    texts: dict[str, bytes] = {}
+    command = [engine.program, "save", image.id]
+    with process.streamed(command, env=engines.environment(), timeout=SAVE_TIMEOUT) as stream:
+        for member, file in _members(stream, engine):
+            if member.issym() or member.islnk():
+                links[member.name] = _resolved(member.name, member.linkname, symbolic=member.issym())
+            elif _is_layer(bytes(file.peek(512))):
+                layers[member.name] = _read_layer(file, member.name, own)
+            else:
+                texts[member.name] = file.read()
+    return _contents(engine, image, layers, links, texts)
+
+
+def _members(stream: IO[bytes], engine: Engine) -> Iterator[tuple[tarfile.TarInfo, Any]]:
+    """Yield files and links of the saved archive, each file with a reader that has peek(), since none can seek()."""
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                if member.isfile() or member.issym():
+                    yield member, archive.extractfile(member) if member.isfile() else None
+                elif member.islnk():
+                    yield member, None
+    except tarfile.TarError as error:
+        raise EnvironmentFaultError(f"what {engine.name} saved of the image cannot be read: {error}") from None
+
+
+def _is_layer(head: bytes) -> bool:
+    """Tell an archive, plain, empty or compressed, from the JSON files beside it."""
+    return head[257:262] == b"ustar" or head.startswith((b"\0", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
+
+
+def _resolved(name: str, target: str, *, symbolic: bool) -> str:
+    """Give the member that a link of the archive stands for."""
+    parts: list[str] = list(PurePosixPath(name).parent.parts) if symbolic else []
+    for part in PurePosixPath(target).parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def _read_layer(file: IO[bytes], name: str, own: str) -> tuple[Layer, list[str]]:
+    size = files = 0
+    suspects, public = [], set()
+    try:
+        with tarfile.open(fileobj=file, mode="r|*") as layer:
+            for entry in layer:
+                path = entry.name.removeprefix("./")
+                size, files = size + entry.size, files + 1
+                if not entry.isfile():
+                    if credentials.is_secret_name(PurePosixPath(path).name) and entry.isdir():
+                        suspects.append(path)
+                    continue
+                content = cast("IO[bytes]", layer.extractfile(entry))
+                record = _RECORD.match(path)
+                if record and record["name"] != own:
+                    public |= {f"{record['site'] or ''}{line}" for line in _listed(content.read())}
+                elif credentials.is_secret(PurePosixPath(path).name, content.read(credentials.LOOKED_AT)):
+                    suspects.append(path)
+    except tarfile.TarError as error:
+        raise EnvironmentFaultError(f"a layer of the saved image, {name}, cannot be read: {error}") from None
+    secret = [path for path in suspects if path not in public and not _PUBLIC.search(path)]
+    return Layer(size, files, ""), secret
+
+
+def _listed(record: bytes) -> Iterator[str]:
+    for line in record.decode("utf-8", "replace").splitlines():
+        yield line.rsplit(",", 2)[0].strip('"')
+
+
+def _contents(
+    engine: Engine,
+    image: Image,
+    layers: dict[str, tuple[Layer, list[str]]],
+    links: dict[str, str],
+    texts: dict[str, bytes],
+) -> Contents:
+    """Bring the layers into their order, by the archive's own manifest."""
+    try:
+        manifest = json.loads(texts["manifest.json"])[0]
+        config = json.loads(texts[links.get(manifest["Config"], manifest["Config"])])
+        found = [layers[links.get(name, name)] for name in manifest["Layers"]]
+        steps = config.get("history") or []
+        commands = [(step.get("created_by", ""), step.get("empty_layer", False)) for step in steps]
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        raise EnvironmentFaultError(f"{engine.name} saved the image in a form that is not known: {error!r}") from None
+    made = [text for text, empty in commands if not empty]
+    made = [""] * (len(found) - len(made)) + made[max(0, len(made) - len(found)) :]
+    return Contents(
+        layers=tuple(Layer(layer.size, layer.files, text) for (layer, _), text in zip(found, made, strict=True)),
+        suspects=tuple(Suspect(at, path) for at, (_, paths) in enumerate(found) for path in paths),
+        history=tuple(text for text, _ in commands),
+        config_digest=image.id if engine.name == "podman" else f"sha256:{PurePosixPath(manifest['Config']).stem}",
+    )

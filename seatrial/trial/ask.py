@@ -1,0 +1,42 @@
+"""Asks a server one HTTP request: the only place of the trial that does.
+
+Standard library only, since it also runs by its text with a container's own Python, where the host cannot reach the
+container: `python -c TEXT METHOD ROUTE TIMEOUT` sends standard input and prints one JSON line, `[status, base64]`.
+"""
+
+import base64
+import http.client
+import json
+import sys
+
+CONTAINER_PORT = 8080  # Vertex: the first of containerSpec.ports, 8080 by default
+
+
+def ask(host: str, port: int, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+    """Send one request and give the status and the body of the answer.
+
+    Raises:
+        OSError: there is no connection, or no answer within `timeout` seconds.
+        http.client.HTTPException: what came back is no HTTP.
+    """
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    try:
+        connection.request(method, route, body or None, {"Content-Type": "application/json"} if body else {})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def main() -> None:
+    """Ask the server of this container; status 0 stands for no answer."""
+    method, route, timeout = sys.argv[1:]
+    try:
+        status, data = ask("127.0.0.1", CONTAINER_PORT, method, route, sys.stdin.buffer.read(), float(timeout))
+    except (OSError, http.client.HTTPException) as error:
+        status, data = 0, repr(error).encode()
+    print(json.dumps([status, base64.b64encode(data).decode()]))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,253 @@
+"""A server on trial that runs as a container: locked down, on a network with no way out, gone when the block ends.
+
+Whatever is started carries the label of its trial, so that even what a killed run left is found and removed by the
+next one. The image is run as it is: its own command, other user, nothing mounted but an empty /tmp.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ipaddress
+import json
+import secrets
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from seatrial import engine as engines
+from seatrial import process
+from seatrial.engine import Engine
+from seatrial.inspection import Image
+from seatrial.kept import cache_dir
+from seatrial.trial import ask as asking
+from seatrial.trial.ask import CONTAINER_PORT, ask
+from seatrial.trial.server import CONTRACT, SCRIPT_TIMEOUT, STOP_TIMEOUT, Server
+
+LABEL = "dev.seatrial.trial"
+USER = "12345:12345"  # neither root nor the image's own: nothing may depend on who it is
+PIDS = 2048  # processes and threads; torch starts one a core, several times over
+COMMAND_TIMEOUT = 120.0  # seconds for the engine to create, start or remove
+_LOG_DRIVER = {"docker": "json-file", "podman": "k8s-file"}  # whatever the daemon's default, which may be a remote one
+_GPU = {"docker": ["--gpus", "all"], "podman": ["--device", "nvidia.com/gpu=all"]}
+# podman would else add writable folders of its own to a read-only container.
+_READ_ONLY = {"docker": ["--read-only"], "podman": ["--read-only", "--read-only-tmpfs=false"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """A network with no way out, and the name under which everything of one trial is found again."""
+
+    engine: Engine
+    trial: str
+
+    @property
+    def network(self) -> str:
+        """The name of the network."""
+        return f"seatrial-{self.trial}"
+
+
+@contextlib.contextmanager
+def isolated(engine: Engine) -> Iterator[Isolation]:
+    """Make an isolated network; it and every container of the trial are gone when the block ends, however it does."""
+    root = cache_dir()
+    root.mkdir(parents=True, exist_ok=True)
+    sweep(engine, root)
+    isolation = Isolation(engine, secrets.token_hex(8))
+    lock = root / f"{engine.name}-{isolation.trial}.lock"
+    with FileLock(lock):
+        try:
+            quiet = ["--disable-dns"] if engine.name == "podman" else []  # its name server would ask the outside
+            label = f"{LABEL}={isolation.trial}"
+            _done(engine, ["network", "create", "--internal", *quiet, "--label", label, isolation.network])
+            yield isolation
+        finally:
+            if _remove(engine, isolation.trial):
+                lock.unlink(missing_ok=True)
+
+
+def sweep(engine: Engine, root: Path) -> None:
+    """Remove the containers and networks of killed runs, which are those whose lock nobody holds."""
+    for lock in root.glob(f"{engine.name}-*.lock"):
+        with contextlib.suppress(Timeout), FileLock(lock, timeout=0):
+            if _remove(engine, lock.stem.removeprefix(f"{engine.name}-")):
+                lock.unlink(missing_ok=True)
+
+
+def _remove(engine: Engine, trial: str) -> bool:
+    """Remove everything of a trial; tell whether nothing is left."""
+    label = f"label={LABEL}={trial}"
+    at_once = ["--time", "0"] if engine.name == "podman" else []
+    for listing, removing in (
+        (["ps", "--all", "--quiet", "--filter", label], ["rm", "--force", "--volumes", *at_once]),
+        (["network", "ls", "--quiet", "--filter", label], ["network", "rm"]),
+    ):
+        code, printed = engine.output(listing, timeout=COMMAND_TIMEOUT)
+        if code != 0:
+            return False
+        if printed.split() and engine.output([*removing, *printed.split()], timeout=COMMAND_TIMEOUT)[0] != 0:
+            return False
+    return True
+
+
+def _done(engine: Engine, arguments: list[str]) -> str:
+    """Run a command of the engine to its end even when interrupted, so that what it makes can be found and removed."""
+    with ThreadPoolExecutor(1) as alone:
+        return alone.submit(engine.ask, arguments, timeout=COMMAND_TIMEOUT).result()
+
+
+class ContainerServer(Server):
+    """A server in a container, asked at its own address, or from within where the host cannot reach that."""
+
+    def __init__(self, isolation: Isolation, name: str, image: Image, memory: str, began: float) -> None:
+        self._engine = isolation.engine
+        self._isolation = isolation
+        self._name = name
+        self._image = image
+        self._memory = memory
+        self._exit_code: int | None = None
+        self._address: str | None = None
+        command = [self._engine.program, "logs", "--follow", name]
+        super().__init__(process.start(command, env=engines.environment()), began)
+
+    def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        if self._address is None:
+            self._address = self._reachable_address()
+        if self._address:
+            return ask(self._address, CONTAINER_PORT, method, route, body, timeout)
+        return self._ask_from_within(method, route, body, timeout)
+
+    def _reachable_address(self) -> str:
+        """Give the container's address if it is on a network of this very machine and takes connections; else ""."""
+        found = self._inspected()["NetworkSettings"]["Networks"].get(self._isolation.network, {})
+        if not found.get("IPAddress"):
+            raise ConnectionError("the container has no address, or none any more")
+        subnet = ipaddress.ip_network(f"{found['IPAddress']}/{found['IPPrefixLen']}", strict=False)
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.connect((found["IPAddress"], CONTAINER_PORT))  # sends nothing; only chooses a route
+                if ipaddress.ip_address(probe.getsockname()[0]) not in subnet:
+                    return ""  # another machine's network may have such an address too: it must not be asked
+            with contextlib.suppress(ConnectionRefusedError):
+                socket.create_connection((found["IPAddress"], CONTAINER_PORT), timeout=2).close()
+        except OSError:
+            return ""
+        return str(found["IPAddress"])
+
+    def _ask_from_within(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
+        program = Path(asking.__file__).read_text(encoding="utf-8")
+        inside = [self._image.python, "-I", "-c", program, method, route, f"{timeout:g}"]
+        code, printed = process.output(
+            [self._engine.program, "exec", "--interactive", self._name, *inside],
+            env=engines.environment(), timeout=timeout + COMMAND_TIMEOUT, given=body,
+        )  # fmt: skip
+        try:
+            status, data = json.loads(printed.splitlines()[-1]) if code == 0 else (0, "")
+        except (ValueError, IndexError):
+            status, data = 0, ""
+        if status == 0:
+            raise ConnectionError(base64.b64decode(data).decode() or printed)
+        return status, base64.b64decode(data)
+
+    def stop(self) -> int | None:
+        """Send SIGTERM to the container's first process."""
+        self._engine.output(["kill", "--signal", "TERM", self._name], timeout=COMMAND_TIMEOUT)
+        return self.wait(STOP_TIMEOUT)
+
+    def wait(self, timeout: float) -> int | None:
+        """Wait until the container has ended and give its exit code; None if it has not within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._printing.wait(timeout)
+        while (code := self.exit_code) is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._reader.join(1)
+        return code
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the container's first process; asked of the engine once its log has ended."""
+        if self._exit_code is None and self._printing.poll() is not None:
+            state = self._inspected()["State"]
+            self._exit_code = None if state["Running"] else int(state["ExitCode"])
+        return self._exit_code
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words; 128 and a signal's number is how an engine says that a signal did it."""
+        code = self.exit_code
+        if code is None or code <= 128:
+            return super().ending
+        if self._inspected()["State"].get("OOMKilled"):
+            return f"exit code {code}: it needed more than the {self._memory} of memory that smoke.memory allows"
+        return f"exit code {code} (signal {code - 128})"
+
+    @property
+    def ended_at(self) -> datetime:
+        """When it ended, by the engine's clock, which is the container's."""
+        return datetime.fromisoformat(self._inspected()["State"]["FinishedAt"])
+
+    def run_script(self, name: str) -> tuple[int, str]:
+        """Run a script in a second container of the same image, on the CPU."""
+        return run_script(self._isolation, self._image, name, "cpu", self._memory)
+
+    def _inspected(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._engine.ask(["inspect", "--type", "container", self._name]))[0]
+        return found
+
+    def close(self) -> None:
+        """Stop following the log."""
+        process.kill(self._printing)
+
+
+@contextlib.contextmanager
+def serve(isolation: Isolation, image: Image, device: str, memory: str, **variables: str) -> Iterator[ContainerServer]:
+    """Start an image as Vertex would, locked down; `variables` replace those of the contract."""
+    name = f"seatrial-{isolation.trial}-{secrets.token_hex(4)}"
+    env = CONTRACT | {"AIP_HTTP_PORT": str(CONTAINER_PORT)} | variables
+    arguments = [*_arguments(isolation, device, memory, env), "--name", name, image.id]
+    _done(isolation.engine, ["create", *arguments])
+    began = time.monotonic()
+    _done(isolation.engine, ["start", name])
+    server = ContainerServer(isolation, name, image, memory, began)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def run_script(isolation: Isolation, image: Image, name: str, device: str, memory: str) -> tuple[int, str]:
+    """Run one of this folder's scripts with the image's own Python, as isolated as the server."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    arguments = ["--entrypoint", image.python, *_arguments(isolation, device, memory, {}), image.id]
+    return isolation.engine.output(["run", *arguments, "-I", "-c", text], timeout=SCRIPT_TIMEOUT)
+
+
+def _arguments(isolation: Isolation, device: str, memory: str, env: Mapping[str, str]) -> list[str]:
+    """Give what every container of a trial is created with."""
+    engine = isolation.engine.name
+    return [
+        "--label", f"{LABEL}={isolation.trial}",
+        "--network", isolation.network,
+        # Names are looked up nowhere, and that fails at once: an old docker's name server would ask the outside.
+        "--dns", "127.0.0.1", "--dns-option", "timeout:1", "--dns-option", "attempts:1",
+        *_READ_ONLY[engine],
+        "--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777",  # noqa: S108 - a path of the container
+        "--cap-drop", "all",
+        "--security-opt", "no-new-privileges",
+        "--memory", memory, "--memory-swap", memory,
+        "--pids-limit", str(PIDS),
+        "--user", USER,
+        "--restart", "no",
+        "--log-driver", _LOG_DRIVER[engine],
+        *(_GPU[engine] if device == "cuda" else ()),
+        *(part for name, value in env.items() for part in ("--env", f"{name}={value}")),
+    ]  # fmt: skip

@@ -1,0 +1,213 @@
+"""`seatrial smoke --image`: the trial of a container image: identity, layers, load → answers → stop, a failed load.
+
+The image must be of the project as it is now; what was proven is then the image that ships. Nothing is built here,
+and the image is not changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from seatrial import bundle, credentials, golden
+from seatrial.engine import Engine
+from seatrial.errors import UsageError
+from seatrial.facts import requirements
+from seatrial.findings import Phase, Stage, Step, watched
+from seatrial.inspection import Contents, Image, inspect, read_layers
+from seatrial.project import Project
+from seatrial.rules import RULES
+from seatrial.trial import container
+from seatrial.trial.behaviour import CUDA_PROBE, LOG_TAIL, Trial, judge_cuda_probe, observe, versions_in
+from seatrial.trial.container import ContainerServer, Isolation
+
+BUNDLE_LABEL, VERSION_LABEL = "dev.seatrial.bundle-digest", "dev.seatrial.version-digest"
+DEVICE_LABEL, PYTHON_LABEL = "dev.seatrial.device", "dev.seatrial.python"
+# The runtime leaves within a second of the failure; the rest is what an engine may take on a loaded machine.
+END_SECONDS = 5.0
+_NOWHERE = "/tmp/no-such-artifacts"  # noqa: S108 - a path of the container, where /tmp is empty
+
+
+@dataclass(slots=True)
+class ImageTrial:
+    """What a trial of an image proved, as far as it came: that of the server, and what only an image shows.
+
+    Attributes:
+        trial: as of any server.
+        image: as the engine knows it.
+        contents: what its layers hold.
+        version_digest: 64 hex digits, from the image's label.
+        engine: `docker` or `podman`.
+        failed_load_seconds: from the log line of a failed load to the container's end.
+    """
+
+    trial: Trial
+    image: Image
+    version_digest: str
+    engine: str
+    contents: Contents | None = None
+    failed_load_seconds: float = 0.0
+
+    def sizes(self) -> Iterator[str]:
+        """Give a line for each layer, from the base up: its size unpacked, its entries, and what made it."""
+        for number, layer in enumerate(self.contents.layers if self.contents else (), start=1):
+            made_by = " ".join(layer.made_by.replace("/bin/sh -c #(nop)", "").split())
+            yield f"layer {number}: {layer.size / 1e6:10.3f} MB, {layer.files:6} entries  {made_by[:60]}".rstrip()
+
+    def particulars(self) -> dict[str, Any]:
+        """Give what the report of an image names beside that of any trial."""
+        layers = self.contents.layers if self.contents else ()
+        return {
+            "version_digest": self.version_digest,
+            "image_id": self.contents.config_digest if self.contents else None,
+            "engine_id": self.image.id,
+            "engine": self.engine,
+            "layers": [{"bytes": layer.size, "entries": layer.files, "made_by": layer.made_by} for layer in layers],
+            "healthy_after": round(self.trial.healthy_after, 3),
+            "stopped_after": round(self.trial.stopped_after, 3),
+            "failed_load_seconds": round(self.failed_load_seconds, 3),
+        }
+
+
+def smoke_image(project: Project, reference: str, engine: Engine, device: str) -> Stage[ImageTrial]:
+    """Run the whole trial of an image that the engine has, on `cpu` or `cuda`.
+
+    Raises:
+        UsageError: there is no such image, or it is not of the project as it is now.
+        EnvironmentFaultError: the engine fails, or there is no such device.
+    """
+    yield Phase("image")
+    tried = identify(project, reference, engine, device)
+    _, broken = yield from watched(search(project, tried, engine))
+    if not broken:
+        yield from run(project, tried, engine)
+    return tried
+
+
+def identify(project: Project, reference: str, engine: Engine, device: str) -> ImageTrial:
+    """Begin the trial of an image that is of the project as it is now.
+
+    Raises:
+        UsageError: there is no such image, or it is of something else.
+    """
+    image = inspect(engine, reference)
+    trial = Trial(device, tolerance=project.smoke.tolerance_for(device))
+    trial.bundle_digest = _same_bundle(project, image, reference, device)
+    lock = requirements.read(project.lock_for(device), project.root)
+    trial.versions = {"python": image.labels.get(PYTHON_LABEL, project.python), **versions_in(lock, project.python)}
+    return ImageTrial(trial, image, image.labels[VERSION_LABEL], engine.name)
+
+
+def search(project: Project, tried: ImageTrial, engine: Engine) -> Stage[None]:
+    """Read every layer and the configuration: sizes, and what looks like a credential."""
+    yield Step(f"reading every layer of {tried.image.id[:19]}")
+    tried.contents = read_layers(engine, tried.image, f"{project.name}-predictor".replace("-", "_"))
+    total = sum(layer.size for layer in tried.contents.layers)
+    yield Step(f"{len(tried.contents.layers)} layers, {total / 1e6:.1f} MB unpacked")
+    yield from _secrets(tried.image, tried.contents)
+
+
+def run(project: Project, tried: ImageTrial, engine: Engine) -> Stage[None]:
+    """Run the image: load, answers, stop, and a load that fails."""
+    trial, image, memory = tried.trial, tried.image, project.smoke.memory
+    examples = golden.read(project.artifacts_dir)
+    with container.isolated(engine) as isolation:
+        if trial.device == "cuda":
+            yield Phase("device")
+            probed = container.run_script(isolation, image, CUDA_PROBE, trial.device, memory)
+            _, broken = yield from watched(judge_cuda_probe(*probed, trial))
+            if broken:
+                return
+        yield Phase("load")
+        with container.serve(isolation, image, trial.device, memory) as server:
+            yield from observe(project, server, examples, trial)
+        if not trial.finished:
+            return
+        yield Step(f"stopped {trial.stopped_after:.2f} s after SIGTERM")
+        yield Phase("failed load")
+        trial.finished = False
+        yield from _fail_to_load(project, isolation, tried)
+        trial.finished = True
+
+
+def _same_bundle(project: Project, image: Image, reference: str, device: str) -> str:
+    """Give the bundle digest that image and project share.
+
+    Raises:
+        UsageError: they do not.
+    """
+    missing = [label for label in (BUNDLE_LABEL, VERSION_LABEL) if label not in image.labels]
+    if missing:
+        raise UsageError(
+            f"{reference} has no label {missing[0]}, so it is not known what it is made of",
+            fix="build it with `seatrial image build`",
+        )
+    labelled, now = image.labels[BUNDLE_LABEL], bundle.digest_of(project, device)
+    if labelled != now:
+        made_for = image.labels.get(DEVICE_LABEL, device)
+        raise UsageError(
+            f"{reference} holds bundle {labelled}; the project as it is now is bundle {now}",
+            fix="build the image again with `seatrial image build`"
+            if made_for == device
+            else f"the image is made for {made_for}: try it with --device {made_for}",
+        )
+    return now
+
+
+def _secrets(image: Image, contents: Contents) -> Stage[None]:
+    """Yield what looks like a credential in layers, environment, labels or history; never its value."""
+    for suspect in contents.suspects:
+        where = f"layer {suspect.layer + 1} of {len(contents.layers)}"
+        made_by = " ".join(contents.layers[suspect.layer].made_by.split())[:200]
+        yield RULES["ST810"].finding(
+            f"{where} holds /{suspect.path}, which looks like a credential",
+            subject=f"/{suspect.path}",
+            evidence=(f"made by: {made_by}",) if made_by else (),
+        )
+    for name, _, value in (variable.partition("=") for variable in image.env):
+        if name.startswith("AIP_"):
+            yield RULES["ST811"].finding(f"the image sets {name}, which is Vertex AI's to set", subject=name)
+        elif credentials.is_secret_variable(name, value):
+            yield RULES["ST811"].finding(f"the image's variable {name} holds a credential", subject=name)
+    for name, value in image.labels.items():
+        if credentials.is_secret_variable(name.replace(".", "_").replace("-", "_"), value):
+            yield RULES["ST811"].finding(f"the image's label {name} holds a credential", subject=name)
+    for number, command in enumerate(contents.history, start=1):
+        for name in credentials.secrets_in_command(command):
+            yield RULES["ST811"].finding(
+                f"step {number} of the image's history holds a credential: {name}", subject=name
+            )
+
+
+def _fail_to_load(project: Project, isolation: Isolation, tried: ImageTrial) -> Stage[None]:
+    """Start the image with artifacts that are not there: it must say so once, and end."""
+    yield Step("starting it once more, with artifacts that are not there")
+    limits = project.smoke
+    with container.serve(isolation, tried.image, tried.trial.device, limits.memory, AIP_STORAGE_URI=_NOWHERE) as server:
+        code, failures = _until_ended(server, limits.load_timeout)
+        evidence = tuple(server.log[-LOG_TAIL:])
+        if code is None or code == 0 or len(failures) != 1:
+            what = "goes on" if code is None else f"ended with {server.ending}"
+            times = f"{len(failures)} failed load{'' if len(failures) == 1 else 's'}"
+            yield RULES["ST511"].finding(f"a container whose load fails {what}, after {times}", evidence=evidence)
+            return
+        failed_at = datetime.fromisoformat(str(failures[0]["time"]))
+        tried.failed_load_seconds = max(0.0, (server.ended_at - failed_at).total_seconds())
+    yield Step(f"it ended with exit code {code}, {tried.failed_load_seconds:.2f} s after the load had failed")
+    if tried.failed_load_seconds > END_SECONDS:
+        yield RULES["ST511"].finding(
+            f"a container whose load failed ended only {tried.failed_load_seconds:.1f} s later", evidence=evidence
+        )
+
+
+def _until_ended(server: ContainerServer, timeout: float) -> tuple[int | None, list[dict[str, Any]]]:
+    """Give the exit code and the failed loads; no code where a second load fails, or after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        code = server.wait(0.2)
+        failures = [record for record in server.records("CRITICAL") if record.get("phase") == "load"]
+        if code is not None or len(failures) > 1 or time.monotonic() > deadline:
+            return code, failures

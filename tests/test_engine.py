@@ -1,0 +1,42 @@
+"""Engines: found by asking, chosen by name, and a clear word where none answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from seatrial import engine as engines
+from seatrial.engine import Engine
+from seatrial.errors import EnvironmentFaultError, UsageError
+from tests.engines import Base
+
+
+def test_an_engine_is_found_by_name_and_its_daemon_answers(engine: Engine) -> None:
+    assert engines.find(engine.name) == engine
+    code, printed = engine.output(["images", "--quiet"], timeout=30)
+    assert code == 0, printed
+
+
+def test_docker_comes_before_podman(docker: Engine, podman: Engine) -> None:
+    assert engines.find() == docker
+
+
+def test_without_an_engine_the_reasons_and_the_way_out_are_named(no_engine: None) -> None:
+    with pytest.raises(EnvironmentFaultError, match=r"(?s)docker: .*\npodman: it is not installed") as raised:
+        engines.find()
+    assert "start docker" in raised.value.fix
+    assert raised.value.exit_code == 3
+
+
+def test_a_client_without_its_daemon_is_no_engine(docker: Engine, no_engine: None) -> None:
+    with pytest.raises(EnvironmentFaultError, match=r"docker: .*nobody\.sock"):
+        engines.find("docker")
+
+
+def test_an_engine_that_nobody_knows_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="'lxc'"):
+        engines.find("lxc")
+
+
+def test_the_base_image_is_pulled_by_its_digest(engine: Engine, base: Base) -> None:
+    code, printed = engine.output(["pull", "--quiet", base.reference], timeout=120)
+    assert code == 0, printed

@@ -1,0 +1,343 @@
+"""Pushing a proven image: to a real registry, once, by digest; and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Container, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from seatrial import process, push
+from seatrial.engine import Engine
+from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.image import build_image
+from seatrial.inspection import inspect
+from seatrial.project import Project, load
+from seatrial.push import Proven, Pushed, repository_of
+from seatrial.trial import container
+from tests.engines import Base
+from tests.stages import Ended, ended
+
+PREDICTOR = "predictor/half_predictor.py"
+Tiny = Callable[[Engine, str], Proven]
+TOKEN = "ya29.not-a-real-token"
+# What `htpasswd -nbB oauth2accesstoken` writes for TOKEN; at cost 4, so that no test waits for it.
+LOGIN = "oauth2accesstoken:$2y$04$39CJb7mFpBXW8nb5w9wxoeAwh/2iDGubm7ccnFDXGVdcg1/7KG61."
+
+
+@pytest.fixture
+def halves(copied: Callable[[str], Path], base: Base, registry: str, tmp_path: Path) -> Path:
+    root = copied("tests/projects/packaged-transform")
+    file = root / "pyproject.toml"
+    text = re.sub(r'python = "[0-9.]+"', f'python = "{base.python}"', file.read_text())
+    table = f'base = "{base.reference}"\nrepository = "{registry}/{tmp_path.name.replace("_", "-")}/halves"\n'
+    file.write_text(f"{text}\n[tool.seatrial.image]\n{table}")
+    return root
+
+
+def seatrial(*arguments: str, root: Path) -> str:
+    """Run a command that must pass, and give the line of its verdict."""
+    command = [sys.executable, "-m", "seatrial", *arguments, "--project", str(root)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert run.returncode == 0, run.stderr
+    return next(line for line in run.stderr.splitlines() if line.startswith("PASSED"))
+
+
+def built(root: Path, engine: Engine) -> str:
+    image = ended(build_image(load(root), "cpu", engine)).value
+    assert image is not None
+    return image.reference
+
+
+def believed(reference: str, engine: Engine) -> Proven:
+    """Take an image as proven: these tests are about what comes after the proof."""
+    image = inspect(engine, reference)
+    version, bundle = (image.labels.get(f"dev.seatrial.{of}-digest", "0" * 64) for of in ("version", "bundle"))
+    return Proven(image.id, image.id, engine.name, version, bundle, "cpu")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    """Make images of one small file, for tests to which it does not matter what an image holds."""
+
+    def make(engine: Engine, content: str) -> Proven:
+        (tmp_path / "tiny").mkdir(exist_ok=True)
+        (tmp_path / "tiny/content").write_text(content)
+        (tmp_path / "tiny/Dockerfile").write_text("FROM scratch\nCOPY content /\n")
+        engine.ask(["build", "--tag", "localhost/tiny:1", str(tmp_path / "tiny")])
+        return believed("localhost/tiny:1", engine)
+
+    return make
+
+
+def pushed(root: Path, proven: Proven, engine: Engine, to: str = "") -> Ended[Pushed]:
+    return ended(push.push(proven, repository_of(to or load(root).image.repository, None), engine))
+
+
+@pytest.mark.usefixtures("no_other_trial")
+def test_an_image_is_pushed_pulled_by_digest_proven_and_not_pushed_again(halves: Path, engine: Engine) -> None:
+    believing = believed(built(halves, engine), engine)
+    report(load(halves), json.dumps({"verdict": "passed", **asdict(believing)}))
+    seatrial("image", "push", root=halves)
+    record = json.loads((halves / "build/image/pushed.json").read_text())
+    assert record["image_id"] == believing.image_id
+    assert record["reference"].endswith(f"/halves@{record['digest']}")
+    assert 0 < record["bytes_pushed"] <= record["bytes"]
+    engine.ask(["image", "rm", "--force", believing.image_id])
+    engine.ask(["pull", record["reference"]], timeout=120)
+    verdict = seatrial("smoke", "--image", record["reference"], "--engine", engine.name, root=halves)
+    assert believing.image_id[:19] in verdict
+    assert push.proven_image(load(halves)) == believing
+    label = f"label={container.LABEL}"
+    assert not engine.ask(["ps", "--all", "--quiet", "--filter", label])
+    assert not engine.ask(["network", "ls", "--quiet", "--filter", label])
+    verdict = seatrial("image", "push", root=halves)
+    assert "0.000 of" in verdict
+    again = json.loads((halves / "build/image/pushed.json").read_text())
+    assert (again["digest"], again["bytes_pushed"], again["layers_pushed"]) == (record["digest"], 0, 0)
+
+
+def test_a_change_of_code_sends_one_small_layer(halves: Path, engine: Engine) -> None:
+    first = pushed(halves, believed(built(halves, engine), engine), engine).value
+    with (halves / PREDICTOR).open("a") as file:
+        file.write("# changed\n")
+    second = pushed(halves, believed(built(halves, engine), engine), engine).value
+    assert first.bytes > 20_000_000
+    assert second.layers_pushed == 1
+    assert 0 < second.bytes_pushed < 1_000_000
+    assert second.digest != first.digest
+
+
+def test_what_the_registry_has_is_not_sent_again(halves: Path, docker: Engine, tiny: Tiny) -> None:
+    proven = tiny(docker, str(halves))
+    first = pushed(halves, proven, docker)
+    second = pushed(halves, proven, docker)
+    assert not any("pushing" in step for step in second.steps)
+    assert "the registry has it already: nothing is sent" in second.steps
+    assert second.value.reference == first.value.reference
+
+
+def test_an_interrupted_push_is_resumed_with_the_layers_that_are_missing(
+    halves: Path, docker: Engine, tiny: Tiny
+) -> None:
+    proven = tiny(docker, str(halves))
+    target = f"{load(halves).image.repository}:other"
+    docker.ask(["tag", proven.image_id, target])
+    docker.ask(["push", target])  # all layers are there, but not the tag that makes it a finished push
+    end = pushed(halves, proven, docker)
+    assert any("pushing" in step for step in end.steps)
+    assert (end.value.layers_pushed, end.value.bytes_pushed) == (0, 0)
+
+
+@contextlib.contextmanager
+def unreliable(registry: str, broken: Container[int]) -> Iterator[str]:
+    """Forward connections to the registry, but break those with these numbers, counted from 0."""
+    host, _, port = registry.partition(":")
+    listener = socket.create_server(("127.0.0.1", 0))
+    numbers = itertools.count()
+    connections: list[threading.Thread] = []
+
+    def forward(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def connect(client: socket.socket) -> None:
+        with client, socket.create_connection((host, int(port))) as behind:
+            back = threading.Thread(target=forward, args=(behind, client), daemon=True)
+            back.start()
+            forward(client, behind)
+            back.join()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                if next(numbers) in broken:
+                    client.close()
+                    continue
+                connections.append(threading.Thread(target=connect, args=(client,), daemon=True))
+                connections[-1].start()
+
+    accepting = threading.Thread(target=serve, daemon=True)
+    accepting.start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        accepting.join(10)
+        listener.close()
+        for connection in connections:
+            connection.join(10)
+
+
+def test_a_transient_failure_is_tried_again(
+    halves: Path, docker: Engine, tiny: Tiny, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push, "FIRST_PAUSE", 0.1)
+    with unreliable(registry, {0, *range(2, 8)}) as address:
+        end = pushed(halves, tiny(docker, "transient"), docker, f"{address}/transient/halves")
+    tries = [step.split(":")[0] for step in end.steps]
+    assert "attempt 1 of 4 failed, the next in 0 s" in tries[: tries.index(f"pushing {address.split(':')[0]}")]
+    assert "attempt 1 of 4 failed, the next in 0 s" in tries[tries.index(f"pushing {address.split(':')[0]}") :]
+    assert end.value.reference.startswith(f"{address}/transient/halves@sha256:")
+
+
+def test_a_registry_that_never_answers_ends_the_push_after_a_bounded_time(
+    halves: Path, docker: Engine, registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(push, "FIRST_PAUSE", 0.01)
+    proven = Proven("sha256:0", "sha256:0", "docker", "0" * 64, "0" * 64, "cpu")
+    with unreliable(registry, range(1000)) as address, pytest.raises(EnvironmentFaultError, match="does not answer"):
+        pushed(halves, proven, docker, f"{address}/never/halves")
+
+
+def test_a_registry_with_another_image_under_the_tag_is_found_out(halves: Path, docker: Engine, tiny: Tiny) -> None:
+    proven = tiny(docker, str(halves))
+    other = tiny(docker, "another")
+    mixed = Proven(proven.image_id, other.engine_id, "docker", proven.version_digest, proven.bundle_digest, "cpu")
+    with pytest.raises(EnvironmentFaultError, match="not the proven sha256:"):
+        pushed(halves, mixed, docker)
+    assert not (halves / "build/image/pushed.json").exists()
+
+
+@contextlib.contextmanager
+def guarded_registry(folder: Path) -> Iterator[str]:
+    """Run a registry that wants the name and the token of a push to Artifact Registry."""
+    program = shutil.which("docker-registry") or shutil.which("registry")
+    assert program is not None
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    (folder / "htpasswd").write_text(LOGIN + "\n")
+    config = {
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
+        "http": {"addr": address},
+        "auth": {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}},
+    }
+    (folder / "registry.yml").write_text(json.dumps(config))
+    with (
+        (folder / "registry.log").open("wb") as log,
+        subprocess.Popen([program, "serve", str(folder / "registry.yml")], stdout=log, stderr=log) as running,
+    ):
+        try:
+            deadline = time.monotonic() + 30
+            while True:
+                with contextlib.suppress(OSError):
+                    host, port = address.split(":")
+                    socket.create_connection((host, int(port))).close()
+                    break
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield address
+        finally:
+            running.kill()
+
+
+def test_the_token_reaches_the_registry_and_no_command_line_and_no_file_that_stays(
+    halves: Path, docker: Engine, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proven = tiny(docker, str(halves))
+    commands: list[list[str]] = []
+    folders: list[Path] = []
+    output = process.output
+
+    def recorded(argv: list[str], **options: object) -> tuple[int, str]:
+        env = options["env"]
+        assert isinstance(env, dict)
+        assert TOKEN not in str(env)
+        commands.append(argv)
+        if "push" in argv:
+            folders.append(Path(env["DOCKER_CONFIG"]))
+            assert folders[0].stat().st_mode & 0o077 == 0
+            assert "auths" in (folders[0] / "config.json").read_text()
+        return output(argv, **options)  # type: ignore[arg-type]
+
+    with guarded_registry(tmp_path) as address:
+        refused = push._send(docker, proven.image_id, f"{address}/a/halves:1", address, None)
+        with pytest.raises(EnvironmentFaultError, match=r"no basic auth credentials|unauthorized|denied"):
+            ended(refused)
+        monkeypatch.setattr(process, "output", recorded)
+        end = ended(push._send(docker, proven.image_id, f"{address}/a/halves:1", address, TOKEN))
+    assert end.value == set()
+    assert [argv[1:] for argv in commands if "push" in argv] == [["push", f"{address}/a/halves:1"]]
+    assert TOKEN not in str(commands)
+    assert TOKEN not in str(end.steps)
+    (folder,) = folders
+    assert not folder.exists()
+
+
+GOOD = "us-central1-docker.pkg.dev/my-project/models/digits"
+
+
+def test_a_regional_repository_of_the_models_region_is_taken() -> None:
+    for region in ("us-central1", None):
+        repository = repository_of(GOOD, region)
+        assert (repository.region, repository.name) == ("us-central1", "my-project/models/digits")
+    assert repository_of("127.0.0.1:5000/x", "us-central1").region is None
+
+
+@pytest.mark.parametrize(
+    ("name", "region", "words"),
+    [
+        ("", None, "not said where"),
+        ("us-docker.pkg.dev/my-project/models/digits", "us-central1", "multi-regional"),
+        ("europe-docker.pkg.dev/my-project/models/digits", None, "multi-regional"),
+        (GOOD, "europe-west4", "in us-central1, but the model in europe-west4"),
+        ("gcr.io/my-project/digits", None, "no Artifact Registry"),
+        ("us-central1-docker.pkg.dev.evil.example/a/b/c", None, "no Artifact Registry"),
+        ("127.0.0.1.evil.example/a", None, "no Artifact Registry"),
+        ("docker.io/library/digits", None, "no Artifact Registry"),
+        ("us-central1-docker.pkg.dev/my-project/digits", None, "lacks a part"),
+        (f"{GOOD}:latest@sha256:{'0' * 64}", None, "without tag and digest"),
+        ("us-central1-docker.pkg.dev/My-Project/models/digits", None, "without tag and digest"),
+    ],
+)
+def test_a_repository_that_no_model_could_be_made_from_is_refused(name: str, region: str | None, words: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        repository_of(name, region)
+
+
+def report(project: Project, text: str) -> None:
+    push.report_file(project).parent.mkdir(parents=True, exist_ok=True)
+    push.report_file(project).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "no image was proven yet"),
+        ("{}", "is no report of a trial"),
+        (
+            json.dumps({"verdict": "failed", **dict.fromkeys(Proven.__slots__, "x")}),
+            "the last trial of an image did not pass",
+        ),
+    ],
+)
+def test_only_an_image_that_passed_its_trial_is_pushed(
+    copied: Callable[[str], Path], text: str | None, words: str
+) -> None:
+    project = load(copied("tests/projects/packaged-transform"))
+    if text is not None:
+        report(project, text)
+    with pytest.raises(UsageError, match=words):
+        push.proven_image(project)
+
+
+def test_a_push_to_google_without_its_library_says_what_to_install() -> None:
+    hide = "import sys; sys.modules['google.auth'] = None; from seatrial.push import access_token; access_token()"
+    run = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, timeout=60, check=False)
+    assert "UsageError: google-auth, which knows the ambient identity, is not installed" in run.stderr

@@ -1,0 +1,292 @@
+"""The trial of an image: the small project built for real, and the same with one fault put in."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from seatrial import kept
+from seatrial.engine import Engine
+from seatrial.errors import UsageError
+from seatrial.image import build_image
+from seatrial.project import load
+from seatrial.trial import container, server
+from seatrial.trial.image import ImageTrial, identify, run, search
+from tests.engines import Base
+from tests.stages import Ended, ended
+from tests.trial.test_smoke import PREDICTOR, at_load, edit
+
+pytestmark = pytest.mark.usefixtures("no_other_trial")
+PRIVATE_KEY = f"-----BEGIN PRIVATE KEY-----\n{'MIIEvgIBADANBgkqhkiG9w0BAQEFAASC' * 2}\n-----END PRIVATE KEY-----\n"
+
+
+@pytest.fixture
+def halves(copied: Callable[[str], Path], base: Base) -> Path:
+    """The packaged-transform project, on the base image's Python."""
+    root = copied("tests/projects/packaged-transform")
+    file = root / "pyproject.toml"
+    text = re.sub(r'python = "[0-9.]+"', f'python = "{base.python}"', file.read_text())
+    file.write_text(f'{text}\n[tool.seatrial.image]\nbase = "{base.reference}"\n')
+    return root
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a server that does not stop only as long as this needs to be seen."""
+    monkeypatch.setattr(container, "STOP_TIMEOUT", 1.0)
+
+
+def built(root: Path, engine: Engine) -> str:
+    made = ended(build_image(load(root), "cpu", engine)).value
+    assert made is not None
+    return made.reference
+
+
+def derived(engine: Engine, folder: Path, image: str, *lines: str, name: str) -> str:
+    """Build another image from one, with further lines of a Dockerfile."""
+    folder.mkdir(exist_ok=True)
+    (folder / "Dockerfile").write_text("\n".join([f"FROM {image}", *lines]) + "\n")
+    engine.ask(["build", "--tag", f"localhost/{name}:1", str(folder)])
+    return f"localhost/{name}:1"
+
+
+def ran(root: Path, engine: Engine, image: str = "") -> Ended[ImageTrial]:
+    """Run the project's image, or another one of its bundle, without reading its layers first."""
+    project = load(root)
+    trial = identify(project, image or built(root, engine), engine, "cpu")
+    end = ended(run(project, trial, engine))
+    assert not left(engine)
+    return Ended(trial, end.findings, end.steps, end.phases)
+
+
+def searched(root: Path, image: str, engine: Engine) -> Ended[ImageTrial]:
+    """Read the layers of an image without running it."""
+    project = load(root)
+    trial = identify(project, image, engine, "cpu")
+    return Ended(trial, ended(search(project, trial, engine)).findings)
+
+
+def left(engine: Engine) -> list[str]:
+    """Give what is there of trials: containers and networks."""
+    label = f"label={container.LABEL}"
+    containers = engine.ask(["ps", "--all", "--quiet", "--filter", label])
+    return [*containers.split(), *engine.ask(["network", "ls", "--quiet", "--filter", label]).split()]
+
+
+def line_of(root: Path, end: Ended[ImageTrial]) -> str:
+    """Give the line of the project's source that the first error points at."""
+    location = end.errors[0].location
+    assert location is not None
+    assert location.path == PREDICTOR
+    return (root / PREDICTOR).read_text().splitlines()[(location.line or 0) - 1]
+
+
+def test_a_sound_image_passes_the_whole_trial(halves: Path, docker: Engine) -> None:
+    image = built(halves, docker)
+    command = [sys.executable, "-m", "seatrial", "smoke", "--image", image, "--project", str(halves)]
+    run = subprocess.run(
+        [*command, "--engine", docker.name], capture_output=True, text=True, timeout=120, check=False
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"layer 1: +\d+\.\d+ MB", run.stderr)
+    report = json.loads((halves / "build/image/smoke.json").read_text())
+    record = json.loads((halves / "build/image/image.json").read_text())
+    assert (report["verdict"], report["findings"]) == ("passed", [])
+    assert list(report["seconds"]) == ["image", "load", "answers", "stop", "failed load"]
+    for name in ("version_digest", "bundle_digest", "engine"):
+        assert report[name] == record[name]
+    assert report["image_id"] == report["engine_id"] == record["id"]
+    assert (report["device"], report["depth"], report["interface"]) == ("cpu", "default", "batched")
+    assert report["asked"] == report["golden"] == 4
+    assert 0 < report["healthy_after"] < 60
+    sizes = [layer["bytes"] for layer in report["layers"]]
+    assert sizes[0] > sizes[-1] > 0
+    assert not (halves / "build/smoke/report.json").exists()
+    assert not left(docker)
+
+
+def test_the_container_sees_what_vertex_gives_and_nothing_of_the_caller(
+    halves: Path, docker: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container.ContainerServer, "_reachable_address", lambda _: "")  # so it is asked from within
+    monkeypatch.setattr(container, "ask", None)
+    monkeypatch.setenv("SECRET_TOKEN", "caller's")
+    expected = {**server.CONTRACT, "AIP_HTTP_PORT": "8080"}
+    at_load(
+        halves,
+        "import os, shutil\n"
+        f"seen = {{n: v for n, v in os.environ.items() if n.startswith('AIP_')}}\n"
+        f"assert seen == {expected!r} or seen['AIP_STORAGE_URI']\n"
+        "assert 'SECRET_TOKEN' not in os.environ\n"
+        "assert os.getuid() == 12345\n"
+        "assert 'CapEff:\\t0000000000000000' in open('/proc/self/status').read()\n"
+        "assert 'NoNewPrivs:\\t1' in open('/proc/self/status').read()\n"
+        "assert os.listdir() == [] and os.getcwd().startswith('/tmp/')\n"
+        "shutil.copytree(artifacts_uri, 'mine')",
+    )
+    end = ran(halves, docker)
+    assert end.findings == []
+    assert end.value.trial.asked == end.value.trial.golden == 4
+    assert end.value.trial.finished
+
+
+def test_an_image_of_another_bundle_is_refused_with_both_digests(halves: Path, docker: Engine) -> None:
+    image = built(halves, docker)
+    with (halves / PREDICTOR).open("a") as file:
+        file.write("# changed\n")
+    with pytest.raises(UsageError, match=r"holds bundle [0-9a-f]{64}; the project as it is now is bundle [0-9a-f]{64}"):
+        identify(load(halves), image, docker, "cpu")
+
+
+def test_an_image_without_labels_is_refused(halves: Path, docker: Engine, base: Base) -> None:
+    docker.ask(["pull", base.reference])
+    with pytest.raises(UsageError, match=r"has no label dev\.seatrial\.bundle-digest"):
+        identify(load(halves), base.reference, docker, "cpu")
+
+
+def test_an_image_that_is_not_there_is_refused(halves: Path, engine: Engine) -> None:
+    with pytest.raises(UsageError, match=f"{engine.name} has no image localhost/nobody:1"):
+        identify(load(halves), "localhost/nobody:1", engine, "cpu")
+
+
+def test_answers_that_differ_from_trainings_fail(halves: Path, docker: Engine) -> None:
+    edit(halves / PREDICTOR, "np.exp(batch @ self._rows.T)", "np.exp(batch @ self._rows.T * 1.001)")
+    end = ran(halves, docker)
+    assert end.codes == ["ST401"]
+    assert not left(docker)
+
+
+@pytest.mark.parametrize("path", ["/var/cache/counter", "{artifacts}/weights.npy"])
+def test_a_write_outside_tmp_is_named_at_its_line(halves: Path, docker: Engine, path: str) -> None:
+    at_load(halves, f'open("{path}".format(artifacts=artifacts_uri), "a").close()')
+    end = ran(halves, docker)
+    assert end.codes == ["ST510"]
+    assert path.removeprefix("{artifacts}") in end.errors[0].message
+    assert "open(" in line_of(halves, end)
+
+
+def test_a_failing_load_points_at_the_users_line(halves: Path, docker: Engine) -> None:
+    edit(halves / PREDICTOR, 'artifacts / "weights.npy"', 'artifacts / "gone.npy"')
+    end = ran(halves, docker)
+    assert end.codes == ["ST501"]
+    assert "gone.npy" in line_of(halves, end)
+
+
+def test_a_predictor_that_needs_more_memory_than_allowed_is_told_so(halves: Path, docker: Engine) -> None:
+    at_load(halves, "self.much = bytearray(1 << 30)")
+    with (halves / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.seatrial.smoke]\nmemory = "256m"\n')
+    end = ran(halves, docker)
+    assert end.codes == ["ST501"]
+    assert "more than the 256m of memory" in end.errors[0].message
+
+
+def test_a_download_finds_no_way_out(halves: Path, docker: Engine) -> None:
+    at_load(halves, 'import urllib.request\nurllib.request.urlopen("http://weights.example/w.pt", timeout=5)')
+    end = ran(halves, docker)
+    assert end.codes == ["ST506"]
+    assert "urlopen" in line_of(halves, end)
+
+
+def test_a_server_that_ignores_sigterm_is_reported(halves: Path, docker: Engine, patience: None) -> None:
+    at_load(halves, "import ctypes, signal\nctypes.CDLL(None).signal(signal.SIGTERM, ctypes.c_void_p(1))  # SIG_IGN")
+    end = ran(halves, docker)
+    assert end.codes == ["ST505"]
+    assert not left(docker)
+
+
+def test_an_image_that_starts_its_server_again_and_again_is_reported(
+    halves: Path, docker: Engine, patience: None, tmp_path: Path
+) -> None:
+    loop = "import subprocess, sys\nwhile True: subprocess.run([sys.executable, *sys.argv[1:]])"
+    inner = ["-I", "-m", "seatrial.serving", "--bundle", "/app/bundle/bundle.json", "--work", "/tmp/work"]  # noqa: S108
+    entry = f"ENTRYPOINT {json.dumps(['/app/bin/python', '-c', loop, *inner])}"
+    image = derived(docker, tmp_path / "loop", built(halves, docker), entry, name="loop")
+    end = ran(halves, docker, image)
+    assert end.codes == ["ST505", "ST511"]
+    assert "goes on, after" in end.errors[-1].message
+
+
+def test_a_credential_in_a_layer_is_named_with_layer_and_path(halves: Path, docker: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "planted"
+    folder.mkdir()
+    (folder / "notes.txt").write_text(f"do not lose this\n{PRIVATE_KEY}")
+    (folder / "gha-creds-1234.json").write_text("{}")
+    (folder / "public.pem").write_text("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+    image = derived(docker, folder, built(halves, docker), "COPY . /srv/", "ENV BETWEEN=1", name="planted")
+    end = searched(halves, image, docker)
+    assert end.codes == ["ST810"]
+    assert {f.subject for f in end.errors} == {"/srv/notes.txt", "/srv/gha-creds-1234.json"}
+    last = len(end.value.image.layers)
+    assert all(f"layer {last} of {last}" in f.message for f in end.errors)
+    assert not left(docker)
+
+
+def test_credentials_and_aip_variables_in_the_configuration_are_named_without_their_values(
+    halves: Path, docker: Engine, tmp_path: Path
+) -> None:
+    lines = ["ENV AIP_HTTP_PORT=8081", "ENV HUB_TOKEN=verysecret", "ENV INDEX=https://me:verysecret@index.example/"]
+    image = derived(docker, tmp_path / "told", built(halves, docker), *lines, name="told")
+    end = searched(halves, image, docker)
+    assert end.codes == ["ST811"]
+    assert {"AIP_HTTP_PORT", "HUB_TOKEN", "INDEX"} <= {f.subject for f in end.errors}
+    assert "verysecret" not in str(end.errors)
+
+
+@contextlib.contextmanager
+def held(halves: Path, docker: Engine, cache: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a trial whose container loads for ever, up to the moment when it does."""
+    at_load(halves, "import time\ntime.sleep(600)")
+    image = built(halves, docker)
+    command = [sys.executable, "-m", "seatrial", "smoke", "--image", image, "--project", str(halves)]
+    env = {**os.environ, "SEATRIAL_CACHE": str(cache)}
+    with subprocess.Popen([*command, "--engine", "docker"], env=env, stderr=subprocess.PIPE, text=True) as running:
+        try:
+            deadline = time.monotonic() + 60
+            while not docker.ask(["ps", "--quiet", "--filter", f"label={container.LABEL}"]):
+                assert running.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield running
+        finally:
+            running.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_trial_leaves_no_container_and_no_network(
+    halves: Path, docker: Engine, tmp_path: Path, number: signal.Signals
+) -> None:
+    with held(halves, docker, tmp_path / "cache") as running:
+        running.send_signal(number)
+        _, printed = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert "Traceback" not in printed
+    assert not left(docker)
+    assert not list((tmp_path / "cache").glob("docker-*"))
+
+
+def test_what_a_killed_trial_left_is_removed_by_the_next(halves: Path, docker: Engine, tmp_path: Path) -> None:
+    with held(halves, docker, tmp_path / "cache") as running:
+        running.kill()
+    assert len(left(docker)) == 2
+    container.sweep(docker, kept.cache_dir())
+    assert len(left(docker)) == 2, "a run with another cache folder might still be using them"
+    container.sweep(docker, tmp_path / "cache")
+    assert not left(docker)
+
+
+def test_no_image_is_tried_with_a_flag_that_means_nothing_for_it(halves: Path) -> None:
+    command = [sys.executable, "-m", "seatrial", "smoke", "--image", "x", "--skip-check", "--project", str(halves)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 2
+    assert "--skip-check" in run.stderr
