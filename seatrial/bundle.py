@@ -12,7 +12,6 @@ import fnmatch
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from seatrial import golden
 from seatrial.errors import UsageError
 from seatrial.facts import requirements
 from seatrial.facts.requirements import RequirementFile
+from seatrial.facts.sources import module_files
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
 from seatrial.rules import RULES
@@ -39,6 +39,7 @@ _SECRET_NAMES = (
 )  # fmt: skip
 _SECRET_TEXTS = (b"PRIVATE KEY-----", b'"type": "service_account"', b'"type":"service_account"')
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # the first line of every pointer file
+_BYTECODE = "__pycache__"  # differs from run to run
 _LOOKED_AT = 65_536  # bytes of a file that are searched for a secret; keys and credential files are far smaller
 
 
@@ -106,7 +107,7 @@ def list_files(project: Project) -> Listing:
     """
     package: set[Path] = set()
     for name in project.packages:
-        found = _modules(project.root, name)
+        found = list(module_files(project.root, name))
         if not found:
             raise UsageError(
                 f"`packages` names {name}, but there is neither {name}/ with modules nor {name}.py in {project.root}",
@@ -114,22 +115,11 @@ def list_files(project: Project) -> Listing:
             )
         package.update(found)
     for pattern in project.package_data:
-        data = [path for path in project.root.glob(pattern) if path.is_file()]
+        data = [path for path in project.root.glob(pattern) if path.is_file() and _BYTECODE not in path.parts]
         if not data:
             raise UsageError(f"`package-data` has {pattern}, which matches no file")
         package.update(data)
     return Listing(tuple(sorted(p.relative_to(project.root).as_posix() for p in package)), _artifacts(project))
-
-
-def _modules(root: Path, name: str) -> list[Path]:
-    """List what can be imported of a package, or the single NAME.py; editors' and caches' folders have no names."""
-    folder, module = root / name, root / f"{name}.py"
-    found = [path for path in folder.rglob("*.py") if all(map(str.isidentifier, _dotted(path, root)))]
-    return sorted(found) or ([module] if module.is_file() else [])
-
-
-def _dotted(path: Path, root: Path) -> tuple[str, ...]:
-    return path.relative_to(root).with_suffix("").parts
 
 
 def _artifacts(project: Project) -> tuple[str, ...]:
@@ -140,7 +130,7 @@ def _artifacts(project: Project) -> tuple[str, ...]:
         for path in listed:
             if Path(path).is_absolute() or ".." in Path(path).parts:
                 raise UsageError(f"{folder / golden.MANIFEST_FILE} lists {path}, which is not below {folder.name}/")
-        return tuple(sorted(path for path in listed if (folder / path).is_file()))
+        return tuple(sorted(listed))
     return tuple(sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
 
 
@@ -191,8 +181,11 @@ def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
         path
         for name in project.packages
         for path in (project.root / name).rglob("*")
-        if not {"__pycache__", ".git"}.intersection(path.relative_to(project.root).parts[:-1])
+        if not {_BYTECODE, ".git"}.intersection(path.relative_to(project.root).parts[:-1])
     }
+    for listed in listing.artifacts:
+        if not (project.artifacts_dir / listed).is_file():
+            yield RULES["ST306"].finding(f"{listed} is in the manifest and not in {project.artifacts}", subject=listed)
     for path in sorted(shipped | beside):
         where = Location(path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path))
         if any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in _SECRET_NAMES):
@@ -212,11 +205,11 @@ def _head(path: Path) -> bytes:
 @contextlib.contextmanager
 def _replacing(final: Path) -> Iterator[Path]:
     """Give an empty folder that takes the place of `final` when the block ends without an error."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    draft = final.with_name(f".{final.name}-{secrets.token_hex(4)}")
-    old = final.with_name(f"{draft.name}-old")
+    draft, old = final.with_name(f".{final.name}-draft"), final.with_name(f".{final.name}-old")
+    for left in (draft, old):  # by a killed run
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        draft.mkdir()
+        draft.mkdir(parents=True)
         yield draft
         if final.exists():
             final.rename(old)
@@ -252,11 +245,10 @@ def _runtime_wheel(draft: Path) -> str:
 
 
 def _predictor_wheel(project: Project, listing: Listing, digest: str, draft: Path) -> str:
-    """Build the predictor's wheel and sdist; the version is the bundle digest, the commit is no part of it."""
-    asked = (
-        requirements.read(project.requirements_in, project.root).entries if project.requirements_in.is_file() else ()
-    )
-    wanted = [str(entry.requirement) for entry in asked if entry.requirement and not entry.requirement.url]
+    """Build the predictor's wheel and sdist; the version is the bundle digest, the commit is no part of it.
+
+    The wheel asks for no distribution: the lock beside it says exactly what it needs.
+    """
     with _staging(draft) as root:
         for path in listing.package:
             target = root / path
@@ -264,7 +256,7 @@ def _predictor_wheel(project: Project, listing: Listing, digest: str, draft: Pat
             shutil.copyfile(project.root / path, target)
         tops = sorted({path.split("/")[0] for path in listing.package})
         name = f"{project.name}-predictor"
-        _write_pyproject(root, name, f"0+d{digest[:12]}", f"=={project.python}.*", wanted, tops)
+        _write_pyproject(root, name, f"0+d{digest[:12]}", f"=={project.python}.*", [], tops)
         _sdist(root, draft / "sdist")
         return _wheel(root, draft / "wheels")
 

@@ -74,12 +74,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_received: list[int] = []
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)  # once is enough; a second one must not disturb the cleaning up
+    _received.append(number)
     raise _Interruption(number)
+
+
+def _raise_if_swallowed() -> None:
+    """Raise the interruption again: Python drops what is raised inside a finalizer or a weakref callback."""
+    if _received:
+        raise _Interruption(_received[0])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -141,7 +149,9 @@ class _Run:
                     event = next(stage)
                 except StopIteration as end:
                     self._begin("")
+                    _raise_if_swallowed()
                     return end.value  # type: ignore[no-any-return]
+                _raise_if_swallowed()
                 if isinstance(event, Finding):
                     self.findings.append(event)
                 elif isinstance(event, Phase):
@@ -203,6 +213,26 @@ def _run(command: str, arguments: argparse.Namespace) -> Iterator[_Run]:
         console.end_phase()
 
 
+@contextlib.contextmanager
+def _alone(run: _Run) -> Iterator[None]:
+    """Let one run at a time work in the project's build folder, whose bundle and report they share."""
+    from filelock import FileLock, Timeout
+
+    run.project.build_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.project.build_dir / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        run.console.phase("waiting")
+        run.console.step("for another run in this project")
+        lock.acquire()
+        run.console.end_phase()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 class _Ended(Exception):  # noqa: N818 - no error by itself
     """A command ended early, its reason already shown."""
 
@@ -238,7 +268,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     from seatrial.bundle import build
 
-    with _run("build", arguments) as run:
+    with _run("build", arguments) as run, _alone(run):
         bundle = run.of(build(run.project, arguments.device), "build")
         digest = bundle.digest if bundle else ""
         return run.finish(arguments, f"build/bundle, digest {digest}", bundle_digest=digest)
@@ -248,7 +278,7 @@ def _smoke(arguments: argparse.Namespace) -> int:
     from seatrial.report import json as json_report
     from seatrial.trial import smoke
 
-    with _run("smoke", arguments) as run:
+    with _run("smoke", arguments) as run, _alone(run):
         began = time.monotonic()
         file = run.project.build_dir / "smoke/report.json"
         file.unlink(missing_ok=True)  # whatever happens now, the report of another run must not stand for this one

@@ -96,7 +96,9 @@ def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
         yield Step("waiting for another run that installs the same lock")
         alone.acquire()
     try:
-        if not kept.snapshot.is_file() and not (yield from _make(lock, kept)):
+        if kept.snapshot.is_file():
+            yield Step(f"{len(lock.names)} distributions from {lock.path}, kept from an earlier run")
+        elif not (yield from _make(lock, kept)):
             return None
         os.utime(kept.path)
     finally:

@@ -22,10 +22,12 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from seatrial import environment, interpreter, process
+from seatrial import kept as kept_environments
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts import requirements
 from seatrial.facts.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
+from seatrial.kept import Kept
 from seatrial.project import Project
 from seatrial.rules.locks import CPU_BUILDS, index_lines, judge
 
@@ -62,10 +64,10 @@ def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
         UsageError: there is no requirements.in, or no versions satisfy it.
         EnvironmentFaultError: pip-compile could not reach the index or was stopped by its deadline.
     """
-    asked = _asked(project)
+    asked, former = _asked(project), _read(project.lock_file, project)
     with _workplace() as folder:
         draft = folder / project.lock_file.name
-        if project.lock_file.is_file() and not upgrade:
+        if former and not upgrade and all(entry.version for entry in former.entries):  # no conflict of a merge
             shutil.copyfile(project.lock_file, draft)  # pip-compile keeps the pins that it finds
         yield from _pip_compile(project, draft, [])
         text = draft.read_text(encoding="utf-8").replace(str(draft), draft.name)  # the header names its output
@@ -146,7 +148,12 @@ def _publish(draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[boo
 
 def _pip_compile(project: Project, draft: Path, extra: list[str], command: str = "") -> Stage[None]:
     """Run pip-compile into the draft; `command` is what the header then names instead of pip-compile's own line."""
-    python = yield from _compiler(project)
+    kept = yield from _compiler(project)
+    with kept_environments.copy(kept) as copy:
+        yield from _run_pip_compile(project, draft, copy.python, extra, command)
+
+
+def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[str], command: str) -> Stage[None]:
     yield Step(f"resolving {project.requirements_in.name} under Python {project.python}")
     env = process.install_environment(
         PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1", TMPDIR=str(draft.parent)
@@ -171,15 +178,15 @@ def _pip_compile(project: Project, draft: Path, extra: list[str], command: str =
             yield Step(f"{found[1].lower()} {found[2].rsplit('/', 1)[-1]}")
 
 
-def _compiler(project: Project) -> Stage[Path]:
-    """Give a Python of the configured version that has pip-tools, from a hashed lock of the tool's own."""
+def _compiler(project: Project) -> Stage[Kept]:
+    """Give an environment of the configured Python with pip-tools, from a hashed lock of the tool's own."""
     found = yield from interpreter.find(project.python)
     text = resources.files("seatrial").joinpath("pip-tools.txt").read_text(encoding="utf-8")
     names = frozenset(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
     kept = yield from environment.keep(environment.Lock(text, names, "seatrial's pip-tools.txt"), found)
     if kept is None:
         raise EnvironmentFaultError("pip-tools could not be installed")
-    return kept.path / "environment/bin/python"
+    return kept
 
 
 def _pip_settings(python: Path, project: Project) -> dict[str, str]:
@@ -191,9 +198,8 @@ def _pip_settings(python: Path, project: Project) -> dict[str, str]:
     )  # fmt: skip
     if code != 0:
         raise UsageError(f"pip cannot read its own configuration:\n{printed}")
-    listed = re.findall(r"^(global|install|:env:)\.([a-z-]+)=(.*)$", printed, re.MULTILINE)
-    listed.sort(key=lambda setting: ("global", "install", ":env:").index(setting[0]))  # the last one wins
-    settings = {name: str(ast.literal_eval(value)) for _, name, value in listed if name in _PIP_SETTINGS}
+    listed = re.findall(r"^(?:global|install|:env:)\.([a-z-]+)=(.*)$", printed, re.MULTILINE)
+    settings = {name: str(ast.literal_eval(value)) for name, value in listed if name in _PIP_SETTINGS}  # the last wins
     return {f"PIP_{name.upper().replace('-', '_')}": " ".join(value.split()) for name, value in settings.items()}
 
 

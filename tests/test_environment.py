@@ -89,7 +89,7 @@ def test_an_environment_is_made_once_and_found_again(own_cache: Path, python: In
     first = ended(environment.keep(small_lock(), python))
     again = ended(environment.keep(small_lock(), python))
     assert any("installing" in step for step in first.steps)
-    assert again.steps == []
+    assert not any("installing" in step for step in again.steps)
     assert first.value == again.value
     assert kept(python, "another lock") != first.value
 

@@ -61,7 +61,7 @@ def read_sources(project: Project) -> Sources:
     faults: dict[str, SyntaxFault] = {}
     absent: list[str] = []
     for package in project.packages:
-        files = list(_files_of(project.root, package))
+        files = list(module_files(project.root, package))
         if not files:
             absent.append(package)
         for file in files:
@@ -124,7 +124,7 @@ def _is_foreign(folder: Path) -> bool:
     return hidden or (folder / "pyvenv.cfg").exists()
 
 
-def _files_of(root: Path, package: str) -> Iterator[Path]:
+def module_files(root: Path, package: str) -> Iterator[Path]:
     """Yield the importable .py files of an entry of `packages`: a folder, or the single NAME.py."""
     folder, single = root / package, root / f"{package}.py"
     if folder.is_dir():

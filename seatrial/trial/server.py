@@ -86,9 +86,12 @@ class Server:
     def predict(self, instances: list[Any]) -> Answer | None:
         """Send one predict request; None where the connection broke or no answer came in time."""
         body = json.dumps({"instances": instances}).encode()
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        try:
             return self._ask("POST", _PORT_ENVIRONMENT["AIP_PREDICT_ROUTE"], body, timeout=ANSWER_TIMEOUT)
-        return None
+        except (OSError, http.client.HTTPException):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)  # a connection breaks a moment before the process can be reaped
+            return None
 
     def _ask(self, method: str, route: str, body: bytes | None, timeout: float) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)

@@ -149,6 +149,7 @@ def _on_device(
         if broken and server.exit_code is not None:
             return
         yield Phase("stop")
+        yield Step("SIGTERM")
         code = server.stop()
         if code != 0:
             what = "did not end within 30 s" if code is None else f"ended with exit code {code}"
