@@ -96,11 +96,15 @@ def locks(session: nox.Session) -> None:
 def seatrial(session: nox.Session, command: str) -> None:
     """Call the command line with the session's arguments; a relative --project counts from the caller's folder."""
     install(session, TOOL)
-    arguments = list(session.posargs)
+    arguments = [part for argument in session.posargs for part in _split_project(argument)]
     for at, argument in enumerate(arguments[1:], start=1):
         if arguments[at - 1] == "--project":
             arguments[at] = os.path.join(session.invoked_from, argument)  # noqa: PTH118
     run(session, "python", "-m", "seatrial", command, *arguments)
+
+
+def _split_project(argument: str) -> list[str]:
+    return argument.split("=", 1) if argument.startswith("--project=") else [argument]
 
 
 def run(session: nox.Session, *command: str) -> None:

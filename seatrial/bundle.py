@@ -23,7 +23,6 @@ from typing import Any
 from seatrial import golden
 from seatrial.errors import UsageError
 from seatrial.facts import requirements
-from seatrial.facts.requirements import RequirementFile
 from seatrial.facts.sources import module_files
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
@@ -95,7 +94,7 @@ def build(project: Project, device: str) -> Stage[Bundle | None]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(project.artifacts_dir / path, target)
         (draft / "artifacts").mkdir(exist_ok=True)
-        settings = {**described, "name": project.name, "digest": digest, "device": device}
+        settings = {**described, "digest": digest, "device": device}
         (draft / "bundle.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return Bundle(final, digest, device, final / "wheels" / predictor, final / "wheels" / runtime)
 
@@ -115,7 +114,11 @@ def list_files(project: Project) -> Listing:
             )
         package.update(found)
     for pattern in project.package_data:
-        data = [path for path in project.root.glob(pattern) if path.is_file() and _BYTECODE not in path.parts]
+        try:
+            matched = list(project.root.glob(pattern))
+        except ValueError as error:
+            raise UsageError(f"`package-data` has {pattern}, which is no glob: {error}") from None
+        data = [path for path in matched if path.is_file() and _BYTECODE not in path.parts]
         if not data:
             raise UsageError(f"`package-data` has {pattern}, which matches no file")
         package.update(data)
@@ -139,16 +142,11 @@ def runtime_text(name: str) -> str:
     return resources.files("seatrial").joinpath("serving", name).read_text(encoding="utf-8")
 
 
-def runtime_requirements(name: str) -> RequirementFile:
-    """Read one of the runtime's requirement files, which ship with the tool."""
-    with resources.as_file(resources.files("seatrial").joinpath("serving", name)) as file:
-        return requirements.read(file, file.parent, shown_as=f"runtime {name}")
-
-
 def _describe(project: Project, listing: Listing, lock_file: Path) -> dict[str, Any]:
     """Give everything that decides how the server behaves; its canonical JSON is what the bundle digest covers."""
     return {
         "format": FORMAT,
+        "name": project.name,
         "predictor": project.predictor,
         "interface": project.interface,
         "python": project.python,
@@ -174,27 +172,51 @@ def _text_sha256(text: str) -> str:
 
 
 def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
-    """Yield secrets beside or among what ships, and Git LFS pointers that stand for a file that is not here."""
-    shipped = {project.root / path for path in listing.package}
-    shipped |= {project.artifacts_dir / path for path in listing.artifacts}
+    """Yield what must not ship: secrets, links out of the project, what is not the file that training wrote."""
+    package = {project.root / path for path in listing.package}
+    artifacts = {project.artifacts_dir / path for path in listing.artifacts}
     beside = {
         path
         for name in project.packages
         for path in (project.root / name).rglob("*")
         if not {_BYTECODE, ".git"}.intersection(path.relative_to(project.root).parts[:-1])
     }
-    for listed in listing.artifacts:
-        if not (project.artifacts_dir / listed).is_file():
-            yield RULES["ST306"].finding(f"{listed} is in the manifest and not in {project.artifacts}", subject=listed)
-    for path in sorted(shipped | beside):
-        where = Location(path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path))
-        if any(fnmatch.fnmatch(path.name.lower(), pattern) for pattern in _SECRET_NAMES):
-            yield RULES["ST801"].finding(f"{where.path} looks like a secret, by its name", location=where)
-        elif path.is_file() and (head := _head(path)):
-            if any(text in head for text in _SECRET_TEXTS) and path.suffix != ".py":
-                yield RULES["ST801"].finding(f"{where.path} holds a private key or credentials", location=where)
-            if path in shipped and head.startswith(_LFS_POINTER):
-                yield RULES["ST802"].finding(f"{where.path} is a Git LFS pointer, not the file itself", location=where)
+    manifest = golden.read_manifest(project.artifacts_dir)
+    if manifest is not None:
+        differences = golden.differences(project.artifacts_dir, manifest)
+        pointers = {path for path in differences.changed if _is_pointer(project.artifacts_dir / path)}
+        for path in (*(p for p in differences.changed if p not in pointers), *differences.missing):
+            yield RULES["ST306"].finding(f"{project.artifacts}/{path} is not what the manifest lists", subject=path)
+    homes = (project.root, project.artifacts_dir.resolve())
+    vouched = artifacts if manifest is not None else set()
+    for file in sorted(package | artifacts | beside):
+        yield from _secret(project, file)
+        if file not in package | artifacts or not file.is_file():
+            continue
+        shown = _shown(project, file)
+        if file not in vouched and not any(file.resolve().is_relative_to(home) for home in homes):
+            message = f"{shown} is a link to a file outside of the project"
+            yield RULES["ST801"].finding(message, location=Location(shown))
+        if _is_pointer(file):
+            message = f"{shown} is a Git LFS pointer, not the file itself"
+            yield RULES["ST802"].finding(message, location=Location(shown))
+
+
+def _secret(project: Project, file: Path) -> Iterator[Finding]:
+    """Yield a finding for a file that looks like a secret by a name in its path or by its first bytes."""
+    shown = _shown(project, file)
+    if any(fnmatch.fnmatch(part.lower(), pattern) for part in shown.split("/") for pattern in _SECRET_NAMES):
+        yield RULES["ST801"].finding(f"{shown} looks like a secret, by its name", location=Location(shown))
+    elif file.is_file() and file.suffix != ".py" and any(text in _head(file) for text in _SECRET_TEXTS):
+        yield RULES["ST801"].finding(f"{shown} holds a private key or credentials", location=Location(shown))
+
+
+def _shown(project: Project, file: Path) -> str:
+    return file.relative_to(project.root).as_posix() if file.is_relative_to(project.root) else str(file)
+
+
+def _is_pointer(file: Path) -> bool:
+    return _head(file).startswith(_LFS_POINTER)
 
 
 def _head(path: Path) -> bytes:
@@ -239,7 +261,7 @@ def _runtime_wheel(draft: Path) -> str:
         home.mkdir(parents=True)
         for name in files:
             (home / name).write_text(runtime_text(name), encoding="utf-8")
-        wanted = [entry.text for entry in runtime_requirements("requirements.in").entries]
+        wanted = [entry.text for entry in requirements.read_runtime("requirements.in").entries]
         _write_pyproject(root, "seatrial-serving", f"0+r{digest[:12]}", ">=3.10", wanted, ["seatrial"])
         return _wheel(root, draft / "wheels")
 

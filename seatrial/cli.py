@@ -61,14 +61,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(number, _interrupt)
     try:
         code = int(arguments.run(arguments))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except _Ended as ended:
         return int(ended.code)
     except _Interruption as interruption:
         sys.stderr.write("\ninterrupted; everything that was started is stopped\n")
         return 128 + int(interruption.args[0])
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # what is still buffered shall not raise at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return int(ExitCode.ENVIRONMENT)
     return code
 
@@ -174,8 +176,7 @@ class _Run:
         from seatrial.report import json as json_report
 
         if arguments.format == "json":
-            report = json_report.document(self.command, self.findings, self.seconds, **more)
-            sys.stdout.write(json_report.dumps(report) + "\n")
+            _print_json(json_report.document(self.command, self.findings, self.seconds, **more))
         for finding in self.findings:
             self.console.finding(finding)
         self.console.verdict(not failed(self.findings), self._summary(proof))
@@ -190,25 +191,38 @@ class _Run:
         return f"{self.project.name}: {many} ({codes}); `seatrial explain {errors[0].code}` says more"
 
 
+def _print_json(report: dict[str, Any]) -> None:
+    from seatrial.report import json as json_report
+
+    if sys.stdout is None:
+        raise UsageError("--format json needs a standard output, and it is closed")
+    sys.stdout.write(json_report.dumps(report) + "\n")
+
+
 @contextlib.contextmanager
 def _run(command: str, arguments: argparse.Namespace) -> Iterator[_Run]:
     """Load the project and show whatever ends the command early."""
     from seatrial.report.console import Console
 
     console = Console(arguments.project)
+
+    def end(code: ExitCode, message: str, fix: str = "") -> _Ended:
+        console.error(message, fix)
+        if arguments.format == "json":
+            _print_json({"format": 1, "command": command, "verdict": "error", "message": message, "fix": fix})
+        return _Ended(code)
+
     try:
         from seatrial import project
 
         yield _Run(command, project.load(arguments.project), console)
     except SeatrialError as error:
-        console.error(error.message, error.fix)
-        raise _Ended(error.exit_code) from None
+        raise end(error.exit_code, error.message, error.fix) from None
     except BrokenPipeError:
         raise
     except OSError as error:  # a full disk, a folder that may not be written
         place = f"{error.filename}: " if error.filename else ""
-        console.error(f"{place}{error.strerror or error}")
-        raise _Ended(ExitCode.ENVIRONMENT) from None
+        raise end(ExitCode.ENVIRONMENT, f"{place}{error.strerror or error}") from None
     finally:
         console.end_phase()
 
@@ -303,6 +317,7 @@ def _particulars(trial: Trial, depth: str) -> dict[str, Any]:
         "interface": trial.interface,
         "asked": trial.asked,
         "golden": trial.golden,
+        "compared": trial.compared,
         "largest_difference": trial.drift,
         "tolerance": trial.tolerance,
         "unproven": trial.unproven,
@@ -312,9 +327,11 @@ def _particulars(trial: Trial, depth: str) -> dict[str, Any]:
 def _proof(trial: Trial, depth: str, seconds: float) -> str:
     """Say in one line what a green trial has proven, and what it has not."""
     inputs = f"{trial.golden} golden answers" if trial.golden else f"{trial.asked} sample images"
-    parity = f", numbers within {trial.drift:.1g} of training's (allowed {trial.tolerance:.1g})" if trial.golden else ""
+    asked = f"{inputs}, alone and in batches" if trial.asked else "loaded and stopped"
+    if trial.compared:
+        asked += f", numbers within {trial.drift:.1g} of training's (allowed {trial.tolerance:.1g})"
     parts = [
-        f"{inputs}, alone and in batches{parity}",
+        asked,
         f"{depth} depth on {trial.card or trial.device}",
         f"bundle {trial.bundle_digest[:12]}",
         f"{seconds:.1f} s",

@@ -29,7 +29,7 @@ from seatrial.facts.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.kept import Kept
 from seatrial.project import Project
-from seatrial.rules.locks import CPU_BUILDS, index_lines, judge
+from seatrial.rules.locks import CPU_BUILDS, index_lines, judge, unlockable
 
 COMPILE_TIMEOUT = 1800.0  # seconds; pip-compile downloads every wheel of an index that offers no metadata files
 
@@ -65,6 +65,10 @@ def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
         EnvironmentFaultError: pip-compile could not reach the index or was stopped by its deadline.
     """
     asked, former = _asked(project), _read(project.lock_file, project)
+    never = list(unlockable(asked, marker_environment(project.python)))
+    yield from never
+    if never:
+        return False
     with _workplace() as folder:
         draft = folder / project.lock_file.name
         if former and not upgrade and all(entry.version for entry in former.entries):  # no conflict of a merge
@@ -205,7 +209,7 @@ def _pip_settings(python: Path, project: Project) -> dict[str, str]:
 
 def _failure(printed: str) -> UsageError | EnvironmentFaultError:
     """Tell a resolver's verdict on the requirements from a fault of the network."""
-    end = "\n".join(printed.splitlines()[-30:])
+    end = "\n".join(_without_frames(printed)[-12:])
     if re.search(r"Retrying \(|Max retries|CERTIFICATE_VERIFY|HTTP error|\b(401|403|407|5\d\d) (\w+ )?Error", printed):
         return EnvironmentFaultError(f"pip-compile failed:\n{end}", fix="check the network and pip's index settings")
     if re.search(r"ResolutionImpossible|No matching distribution|Could not find a version", printed):
@@ -213,6 +217,15 @@ def _failure(printed: str) -> UsageError | EnvironmentFaultError:
     if re.search(r"Invalid requirement|InvalidRequirement|RequirementsFileParseError", printed):
         return UsageError(f"requirements.in has a line that pip cannot read:\n{end}")
     return EnvironmentFaultError(f"pip-compile failed:\n{end}")
+
+
+def _without_frames(printed: str) -> list[str]:
+    """Drop pip's tracebacks and its list of indexes, which say nothing to who wrote the requirements."""
+    noise = re.compile(
+        r"Traceback |The above exception was|During handling of|pip\._|\s+File \"|\s{4,}\S|\s*[\^~]+$"
+        r"|Using indexes:|\s*(https?|file)://|\s*Looking in (indexes|links)"
+    )
+    return [line for line in printed.splitlines() if not noise.match(line)]
 
 
 def _own_index_lines(asked: RequirementFile) -> list[str]:

@@ -358,3 +358,36 @@ class TestTheRuntimesWheel:
         )  # -S: without site-packages, where the tool itself is
         assert ran.stderr == ""
         assert ran.stdout.endswith("P False\n")
+
+
+class TestWhatMustNotShip:
+    def test_a_git_folder_is_refused_however_it_is_listed(self, project: Project) -> None:
+        (project.root / "artifacts/manifest.json").unlink()
+        (project.root / "artifacts/.git").mkdir()
+        (project.root / "artifacts/.git/config").write_text("[core]")
+        ran = refused(project)
+        assert {f.code for f in ran.errors} == {"ST801"}
+        assert any("artifacts/.git/config" in f.message for f in ran.errors)
+
+    def test_a_link_out_of_the_project_is_refused_unless_the_manifest_vouches_for_its_content(
+        self, project: Project, tmp_path: Path
+    ) -> None:
+        (tmp_path / "outside.bin").write_text("private")
+        (project.root / "artifacts/data.bin").symlink_to(tmp_path / "outside.bin")
+        golden.write_manifest(project.artifacts_dir)
+        built(project)
+        (project.root / "artifacts/manifest.json").unlink()
+        (error,) = refused(project).errors
+        assert error.code == "ST801"
+        assert "artifacts/data.bin is a link" in error.message
+
+    def test_artifacts_that_contradict_their_manifest_are_refused(self, project: Project) -> None:
+        (project.root / "artifacts/weights.bin").write_text("other weights")
+        (project.root / "artifacts/labels.json").unlink()
+        ran = refused(project)
+        assert [(f.code, f.subject) for f in ran.errors] == [("ST306", "weights.bin"), ("ST306", "labels.json")]
+
+    def test_a_pattern_that_is_no_glob_is_a_usage_error(self, project: Project) -> None:
+        broken = project.model_copy(update={"package_data": ("**x",)})
+        with pytest.raises(UsageError, match="no glob"):
+            ended(build(broken, "cpu"))

@@ -238,10 +238,20 @@ class TestAFailedRun:
         assert "network" in raised.value.fix
         assert files(made.root) == before
 
-    def test_names_the_line_that_is_no_requirement(self, project: Callable[..., Project]) -> None:
-        with pytest.raises(UsageError, match="line that pip cannot read") as raised:
-            ended(compile_lock(project("numpy = 1.2\n")))
-        assert "numpy = 1.2" in raised.value.message
+    @pytest.mark.parametrize("line", ["numpy = 1.2", "-e .", "./local", "https://example.com/numpy.whl"])
+    def test_names_the_line_that_no_lock_can_answer(self, project: Callable[..., Project], line: str) -> None:
+        ran = ended(compile_lock(project(f"{line}\n")))
+        assert ran.value is False
+        assert [(f.code, f.location and f.location.line) for f in ran.errors] == [("ST102", 1)]
+        assert f"`{line}`" in ran.errors[0].message
+
+    def test_shows_no_frame_of_pips_own(self, project: Callable[..., Project]) -> None:
+        with pytest.raises(UsageError, match="no set of versions") as raised:
+            ended(compile_lock(project("numpy==99\n")))
+        assert "numpy==99" in raised.value.message
+        assert "Traceback" not in raised.value.message
+        assert 'File "' not in raised.value.message
+        assert "Looking in indexes" not in raised.value.message
 
     def test_names_an_included_file_that_does_not_exist(self, project: Callable[..., Project]) -> None:
         with pytest.raises(UsageError, match=r"requirements\.in:2.* includes base\.in"):

@@ -75,10 +75,12 @@ class Server:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
+                process.signal_group(self._process, signal.SIGKILL)  # a child that it left would hold the log open
                 self._reader.join(5)
                 return None
+            left = max(_POLL, min(10, deadline - time.monotonic()))
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self._ask("GET", _PORT_ENVIRONMENT["AIP_HEALTH_ROUTE"], None, timeout=10).status == 200:
+                if self._ask("GET", _PORT_ENVIRONMENT["AIP_HEALTH_ROUTE"], None, timeout=left).status == 200:
                     return True
             time.sleep(_POLL)
         return False
@@ -106,6 +108,14 @@ class Server:
         except ValueError:
             return Answer(response.status, data.decode("utf-8", "replace"))
 
+    def dump_and_kill(self) -> None:
+        """Let a server that hangs print where each of its threads is, and end it."""
+        self._process.send_signal(signal.SIGABRT)  # faulthandler answers it, even while C code holds the GIL
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(3)
+        process.signal_group(self._process, signal.SIGKILL)
+        self._reader.join(2)
+
     def stop(self) -> int | None:
         """Send SIGTERM to the server; give its exit code, or None where it did not end in time."""
         self._process.send_signal(signal.SIGTERM)
@@ -130,8 +140,25 @@ class Server:
         """Give the structured log lines of a severity."""
         return [record for record in _parsed(self.log) if record.get("severity") == severity]
 
+    def wait_for_record(self, severity: str, message: str, timeout: float = 5.0) -> dict[str, Any]:
+        """Give the log record of a message; what the server did may be seen a moment before its line is read."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for record in self.records(severity):
+                if record.get("message") == message:
+                    return record
+            time.sleep(_POLL)
+        return {}
+
     def outside_connections(self) -> list[dict[str, str]]:
         """Give the attempts to reach the outside: `host`, and the `traceback` of the call."""
+        return [noted for noted in self._noted() if "host" in noted]
+
+    def children(self) -> list[str]:
+        """Give the programs that the predictor started; what they reach is not watched."""
+        return list(dict.fromkeys(str(noted["child"]) for noted in self._noted() if "child" in noted))
+
+    def _noted(self) -> list[dict[str, str]]:
         return list(_parsed(self._outside.read_text(encoding="utf-8").splitlines()))
 
 
@@ -181,6 +208,7 @@ def served_environment(copy: Copy, device: str) -> dict[str, str]:
         "LD_LIBRARY_PATH",
         "NVIDIA_VISIBLE_DEVICES",
     )  # where the driver's library lies
+    env["AIP_ACCELERATOR_TYPE"] = "ACCELERATOR_TYPE_UNSPECIFIED"  # Vertex sets it on machines that have one
     return env | {name: os.environ[name] for name in passed if name in os.environ}
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from seatrial import environment, golden, interpreter, process
 from seatrial import kept as kept_environments
-from seatrial.bundle import Bundle, build, runtime_requirements
+from seatrial.bundle import Bundle, build
 from seatrial.check import check
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import requirements
@@ -25,6 +25,7 @@ from seatrial.golden import GoldenExample
 from seatrial.kept import Copy, Kept
 from seatrial.project import Project
 from seatrial.rules import RULES
+from seatrial.rules.runtime import outside_runtime
 from seatrial.rules.translate import diagnose, user_frames
 from seatrial.trial import parity, samples
 from seatrial.trial.parity import Drift
@@ -47,6 +48,7 @@ class Trial:
         interface: how the runtime understood the predictor.
         asked: inputs that were sent, alone and again in batches.
         golden: how many of them have recorded answers.
+        compared: how many numbers of answers were compared with recorded ones.
         drift: the largest difference between a recorded and a served number.
         finished: the trial came to its end; whether it passed, its findings tell.
         unproven: what a green trial still does not prove, in words.
@@ -59,6 +61,7 @@ class Trial:
     card: str = ""
     asked: int = 0
     golden: int = 0
+    compared: int = 0
     drift: float = 0.0
     tolerance: float = 0.0
     finished: bool = False
@@ -121,12 +124,13 @@ def _require_card() -> None:
 def _keep(project: Project, device: str, trial: Trial) -> Stage[Kept | None]:
     lock_file = project.lock_for(device)
     lock = requirements.read(lock_file, project.root)
-    yield from environment.out_of_range(lock, runtime_requirements("requirements.in"))
+    yield from outside_runtime(lock, requirements.read_runtime("requirements.in"), project.python)
     found = yield from interpreter.find(project.python)
     pins = lock.pins(requirements.marker_environment(project.python))
     named = ("torch", "torchvision", "pillow", "numpy")
     trial.versions = {"python": found.version, **{n: str(pins[n].version) for n in named if n in pins}}
-    merged = environment.merge(lock, lock_file.read_text(encoding="utf-8"), runtime_requirements("requirements.txt"))
+    runtime_lock = requirements.read_runtime("requirements.txt")
+    merged = environment.merge(lock, lock_file.read_text(encoding="utf-8"), runtime_lock)
     return (yield from environment.keep(merged, found))
 
 
@@ -146,6 +150,8 @@ def _on_device(
         yield Phase("answers")
         _, broken = yield from watched(_ask(project, server, examples, trial))
         yield from _outside(project, server)
+        if children := server.children():
+            trial.unproven.append(f"that child processes ({', '.join(children)}) reach nothing outside")
         if broken and server.exit_code is not None:
             return
         yield Phase("stop")
@@ -173,25 +179,27 @@ def _load(project: Project, server: Server, copy: Copy, trial: Trial) -> Stage[N
     yield Step("starting the server, waiting for health 200")
     healthy = server.wait_until_healthy(project.smoke.load_timeout)
     if healthy:
-        ready = next((r for r in server.records("INFO") if r.get("message") == "ready"), {})
-        trial.interface = str(ready.get("interface", ""))
+        trial.interface = str(server.wait_for_record("INFO", "ready").get("interface", ""))
         yield Step(f"healthy; the predictor's interface is {trial.interface}")
         return
     yield from _outside(project, server)
     if healthy is False:
-        yield RULES["ST502"].finding(
-            f"the server was not healthy within {project.smoke.load_timeout:.0f} s",
-            evidence=tuple(server.log[-_LOG_TAIL:]),
-        )
+        server.dump_and_kill()
+        yield _from_log(project, server, "ST502", f"not healthy within {project.smoke.load_timeout:.0f} s")
         return
     records = [r for r in server.records("CRITICAL") if r.get("phase") == "load"]
     if records:
         yield from _translated(project, records[-1], "ST501", copy)
     else:
-        yield RULES["ST501"].finding(
-            f"the server ended with {_exit_text(server.exit_code)} before it was healthy",
-            evidence=tuple(server.log[-_LOG_TAIL:]),
-        )
+        what = f"the server ended with {_exit_text(server.exit_code)} before it was healthy"
+        yield _from_log(project, server, "ST501", what)
+
+
+def _from_log(project: Project, server: Server, code: str, message: str) -> Finding:
+    """Make a finding of a server that left no record of why: at the user's frame in a dumped stack, if there is one."""
+    location, frames = user_frames("\n".join(server.log), project)
+    evidence = tuple(frames) if location else tuple(server.log[-_LOG_TAIL:])
+    return RULES[code].finding(message, location=location, evidence=evidence)
 
 
 def _exit_text(code: int | None) -> str:
@@ -262,7 +270,9 @@ def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], 
         yield Step(f"asking them in batches of up to {REQUEST_BYTES / 1e6:.1f} MB")
         for chunk in _batches(inputs):
             yield from _compare(project, server, chunk, trial, drift)
-    trial.drift = drift.largest
+    trial.drift, trial.compared = drift.largest, drift.compared
+    if examples and not drift.compared:
+        trial.unproven.append("that scores equal training's: the golden answers record none")
 
 
 def _batches(inputs: list[tuple[GoldenExample, Any]]) -> Iterator[list[tuple[GoldenExample, Any]]]:
