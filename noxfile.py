@@ -47,6 +47,12 @@ def smoke(session: nox.Session) -> None:
 
 
 @nox.session
+def image(session: nox.Session) -> None:
+    """Build the container image (-- push: push the one that was proven by `smoke --image`)."""
+    seatrial(session, "image", *([] if session.posargs[:1] in (["build"], ["push"]) else ["build"]))
+
+
+@nox.session
 def train(session: nox.Session) -> None:
     """Train the demo again and write artifacts/, in an environment of its own lock."""
     install(session, TOOL)
@@ -93,14 +99,18 @@ def locks(session: nox.Session) -> None:
     session.run(*compile_, "--python-version=3.10", f"{runtime}.in", "-o", f"{runtime}.txt")
 
 
-def seatrial(session: nox.Session, command: str) -> None:
+def seatrial(session: nox.Session, *command: str) -> None:
     """Call the command line with the session's arguments; a relative --project counts from the caller's folder."""
     install(session, TOOL)
-    arguments = list(session.posargs)
+    arguments = [part for argument in session.posargs for part in _split_project(argument)]
     for at, argument in enumerate(arguments[1:], start=1):
         if arguments[at - 1] == "--project":
             arguments[at] = os.path.join(session.invoked_from, argument)  # noqa: PTH118
-    run(session, "python", "-m", "seatrial", command, *arguments)
+    run(session, "python", "-m", "seatrial", *command, *arguments)
+
+
+def _split_project(argument: str) -> list[str]:
+    return argument.split("=", 1) if argument.startswith("--project=") else [argument]
 
 
 def run(session: nox.Session, *command: str) -> None:

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Any
 from seatrial import credentials, golden
 from seatrial.errors import UsageError
 from seatrial.facts import requirements
-from seatrial.facts.requirements import RequirementFile
+from seatrial.facts.sources import module_files
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
 from seatrial.rules import RULES
@@ -32,6 +31,7 @@ FORMAT = 1
 SOURCE_DATE_EPOCH = "1580601600"  # 2020-02-02, hatchling's own default: the time of every file in the archives
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # the first line of every pointer file
+_BYTECODE = "__pycache__"  # differs from run to run
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def build(project: Project, device: str) -> Stage[Bundle | None]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(project.artifacts_dir / path, target)
         (draft / "artifacts").mkdir(exist_ok=True)
-        settings = {**described, "name": project.name, "digest": digest, "device": device}
+        settings = {**described, "digest": digest, "device": device}
         (draft / "bundle.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return Bundle(final, digest, device, final / "wheels" / predictor, final / "wheels" / runtime)
 
@@ -112,7 +112,7 @@ def list_files(project: Project) -> Listing:
     """
     package: set[Path] = set()
     for name in project.packages:
-        found = _modules(project.root, name)
+        found = list(module_files(project.root, name))
         if not found:
             raise UsageError(
                 f"`packages` names {name}, but there is neither {name}/ with modules nor {name}.py in {project.root}",
@@ -120,22 +120,15 @@ def list_files(project: Project) -> Listing:
             )
         package.update(found)
     for pattern in project.package_data:
-        data = [path for path in project.root.glob(pattern) if path.is_file()]
+        try:
+            matched = list(project.root.glob(pattern))
+        except ValueError as error:
+            raise UsageError(f"`package-data` has {pattern}, which is no glob: {error}") from None
+        data = [path for path in matched if path.is_file() and _BYTECODE not in path.parts]
         if not data:
             raise UsageError(f"`package-data` has {pattern}, which matches no file")
         package.update(data)
     return Listing(tuple(sorted(p.relative_to(project.root).as_posix() for p in package)), _artifacts(project))
-
-
-def _modules(root: Path, name: str) -> list[Path]:
-    """List what can be imported of a package, or the single NAME.py; editors' and caches' folders have no names."""
-    folder, module = root / name, root / f"{name}.py"
-    found = [path for path in folder.rglob("*.py") if all(map(str.isidentifier, _dotted(path, root)))]
-    return sorted(found) or ([module] if module.is_file() else [])
-
-
-def _dotted(path: Path, root: Path) -> tuple[str, ...]:
-    return path.relative_to(root).with_suffix("").parts
 
 
 def _artifacts(project: Project) -> tuple[str, ...]:
@@ -146,7 +139,7 @@ def _artifacts(project: Project) -> tuple[str, ...]:
         for path in listed:
             if Path(path).is_absolute() or ".." in Path(path).parts:
                 raise UsageError(f"{folder / golden.MANIFEST_FILE} lists {path}, which is not below {folder.name}/")
-        return tuple(sorted(path for path in listed if (folder / path).is_file()))
+        return tuple(sorted(listed))
     return tuple(sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()))
 
 
@@ -155,16 +148,11 @@ def runtime_text(name: str) -> str:
     return resources.files("seatrial").joinpath("serving", name).read_text(encoding="utf-8")
 
 
-def runtime_requirements(name: str) -> RequirementFile:
-    """Read one of the runtime's requirement files, which ship with the tool."""
-    with resources.as_file(resources.files("seatrial").joinpath("serving", name)) as file:
-        return requirements.read(file, file.parent, shown_as=f"runtime {name}")
-
-
 def _describe(project: Project, listing: Listing, lock_file: Path) -> dict[str, Any]:
     """Give everything that decides how the server behaves; its canonical JSON is what the bundle digest covers."""
     return {
         "format": FORMAT,
+        "name": project.name,
         "predictor": project.predictor,
         "interface": project.interface,
         "python": project.python,
@@ -191,24 +179,51 @@ def _text_sha256(text: str) -> str:
 
 
 def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
-    """Yield secrets beside or among what ships, and Git LFS pointers that stand for a file that is not here."""
-    shipped = {project.root / path for path in listing.package}
-    shipped |= {project.artifacts_dir / path for path in listing.artifacts}
+    """Yield what must not ship: secrets, links out of the project, what is not the file that training wrote."""
+    package = {project.root / path for path in listing.package}
+    artifacts = {project.artifacts_dir / path for path in listing.artifacts}
     beside = {
         path
         for name in project.packages
         for path in (project.root / name).rglob("*")
-        if not {"__pycache__", ".git"}.intersection(path.relative_to(project.root).parts[:-1])
+        if not {_BYTECODE, ".git"}.intersection(path.relative_to(project.root).parts[:-1])
     }
-    for path in sorted(shipped | beside):
-        where = Location(path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path))
-        if credentials.is_secret_name(path.name):
-            yield RULES["ST801"].finding(f"{where.path} looks like a secret, by its name", location=where)
-        elif path.is_file() and (head := _head(path)):
-            if credentials.mentions_secret(head) and path.suffix != ".py":
-                yield RULES["ST801"].finding(f"{where.path} holds a private key or credentials", location=where)
-            if path in shipped and head.startswith(_LFS_POINTER):
-                yield RULES["ST802"].finding(f"{where.path} is a Git LFS pointer, not the file itself", location=where)
+    manifest = golden.read_manifest(project.artifacts_dir)
+    if manifest is not None:
+        differences = golden.differences(project.artifacts_dir, manifest)
+        pointers = {path for path in differences.changed if _is_pointer(project.artifacts_dir / path)}
+        for path in (*(p for p in differences.changed if p not in pointers), *differences.missing):
+            yield RULES["ST306"].finding(f"{project.artifacts}/{path} is not what the manifest lists", subject=path)
+    homes = (project.root, project.artifacts_dir.resolve())
+    vouched = artifacts if manifest is not None else set()
+    for file in sorted(package | artifacts | beside):
+        yield from _secret(project, file)
+        if file not in package | artifacts or not file.is_file():
+            continue
+        shown = _shown(project, file)
+        if file not in vouched and not any(file.resolve().is_relative_to(home) for home in homes):
+            message = f"{shown} is a link to a file outside of the project"
+            yield RULES["ST801"].finding(message, location=Location(shown))
+        if _is_pointer(file):
+            message = f"{shown} is a Git LFS pointer, not the file itself"
+            yield RULES["ST802"].finding(message, location=Location(shown))
+
+
+def _secret(project: Project, file: Path) -> Iterator[Finding]:
+    """Yield a finding for a file that looks like a secret by a name in its path or by its first bytes."""
+    shown = _shown(project, file)
+    if any(credentials.is_secret_name(part) for part in shown.split("/")):
+        yield RULES["ST801"].finding(f"{shown} looks like a secret, by its name", location=Location(shown))
+    elif file.is_file() and file.suffix != ".py" and credentials.mentions_secret(_head(file)):
+        yield RULES["ST801"].finding(f"{shown} holds a private key or credentials", location=Location(shown))
+
+
+def _shown(project: Project, file: Path) -> str:
+    return file.relative_to(project.root).as_posix() if file.is_relative_to(project.root) else str(file)
+
+
+def _is_pointer(file: Path) -> bool:
+    return _head(file).startswith(_LFS_POINTER)
 
 
 def _head(path: Path) -> bytes:
@@ -219,11 +234,11 @@ def _head(path: Path) -> bytes:
 @contextlib.contextmanager
 def _replacing(final: Path) -> Iterator[Path]:
     """Give an empty folder that takes the place of `final` when the block ends without an error."""
-    final.parent.mkdir(parents=True, exist_ok=True)
-    draft = final.with_name(f".{final.name}-{secrets.token_hex(4)}")
-    old = final.with_name(f"{draft.name}-old")
+    draft, old = final.with_name(f".{final.name}-draft"), final.with_name(f".{final.name}-old")
+    for left in (draft, old):  # by a killed run
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        draft.mkdir()
+        draft.mkdir(parents=True)
         yield draft
         if final.exists():
             final.rename(old)
@@ -253,17 +268,16 @@ def _runtime_wheel(draft: Path) -> str:
         home.mkdir(parents=True)
         for name in files:
             (home / name).write_text(runtime_text(name), encoding="utf-8")
-        wanted = [entry.text for entry in runtime_requirements("requirements.in").entries]
+        wanted = [entry.text for entry in requirements.read_runtime("requirements.in").entries]
         _write_pyproject(root, "seatrial-serving", f"0+r{digest[:12]}", ">=3.10", wanted, ["seatrial"])
         return _wheel(root, draft / "wheels")
 
 
 def _predictor_wheel(project: Project, listing: Listing, digest: str, draft: Path) -> str:
-    """Build the predictor's wheel and sdist; the version is the bundle digest, the commit is no part of it."""
-    asked = (
-        requirements.read(project.requirements_in, project.root).entries if project.requirements_in.is_file() else ()
-    )
-    wanted = [str(entry.requirement) for entry in asked if entry.requirement and not entry.requirement.url]
+    """Build the predictor's wheel and sdist; the version is the bundle digest, the commit is no part of it.
+
+    The wheel asks for no distribution: the lock beside it says exactly what it needs.
+    """
     with _staging(draft) as root:
         for path in listing.package:
             target = root / path
@@ -271,7 +285,7 @@ def _predictor_wheel(project: Project, listing: Listing, digest: str, draft: Pat
             shutil.copyfile(project.root / path, target)
         tops = sorted({path.split("/")[0] for path in listing.package})
         name = f"{project.name}-predictor"
-        _write_pyproject(root, name, f"0+d{digest[:12]}", f"=={project.python}.*", wanted, tops)
+        _write_pyproject(root, name, f"0+d{digest[:12]}", f"=={project.python}.*", [], tops)
         _sdist(root, draft / "sdist")
         return _wheel(root, draft / "wheels")
 

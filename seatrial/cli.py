@@ -63,25 +63,35 @@ def main(argv: Sequence[str] | None = None) -> int:
             signal.signal(number, _interrupt)
     try:
         code = int(arguments.run(arguments))
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except _Ended as ended:
         return int(ended.code)
     except _Interruption as interruption:
         sys.stderr.write("\ninterrupted; everything that was started is stopped\n")
         return 128 + int(interruption.args[0])
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # what is still buffered shall not raise at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return int(ExitCode.ENVIRONMENT)
     return code
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_received: list[int] = []
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     for each in _SIGNALS:
         signal.signal(each, signal.SIG_IGN)  # once is enough; a second one must not disturb the cleaning up
+    _received.append(number)
     raise _Interruption(number)
+
+
+def _raise_if_swallowed() -> None:
+    """Raise the interruption again: Python drops what is raised inside a finalizer or a weakref callback."""
+    if _received:
+        raise _Interruption(_received[0])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -167,7 +177,9 @@ class _Run:
                     event = next(stage)
                 except StopIteration as end:
                     self._begin("")
+                    _raise_if_swallowed()
                     return end.value  # type: ignore[no-any-return]
+                _raise_if_swallowed()
                 if isinstance(event, Finding):
                     self.findings.append(event)
                 elif isinstance(event, Phase):
@@ -190,8 +202,7 @@ class _Run:
         from seatrial.report import json as json_report
 
         if arguments.format == "json":
-            report = json_report.document(self.command, self.findings, self.seconds, **more)
-            sys.stdout.write(json_report.dumps(report) + "\n")
+            _print_json(json_report.document(self.command, self.findings, self.seconds, **more))
         for finding in self.findings:
             self.console.finding(finding)
         self.console.verdict(not failed(self.findings), self._summary(proof))
@@ -206,27 +217,60 @@ class _Run:
         return f"{self.project.name}: {many} ({codes}); `seatrial explain {errors[0].code}` says more"
 
 
+def _print_json(report: dict[str, Any]) -> None:
+    from seatrial.report import json as json_report
+
+    if sys.stdout is None:
+        raise UsageError("--format json needs a standard output, and it is closed")
+    sys.stdout.write(json_report.dumps(report) + "\n")
+
+
 @contextlib.contextmanager
 def _run(command: str, arguments: argparse.Namespace) -> Iterator[_Run]:
     """Load the project and show whatever ends the command early."""
     from seatrial.report.console import Console
 
     console = Console(arguments.project)
+
+    def end(code: ExitCode, message: str, fix: str = "") -> _Ended:
+        console.error(message, fix)
+        if arguments.format == "json":
+            _print_json({"format": 1, "command": command, "verdict": "error", "message": message, "fix": fix})
+        return _Ended(code)
+
     try:
         from seatrial import project
 
         yield _Run(command, project.load(arguments.project), console)
     except SeatrialError as error:
-        console.error(error.message, error.fix)
-        raise _Ended(error.exit_code) from None
+        raise end(error.exit_code, error.message, error.fix) from None
     except BrokenPipeError:
         raise
     except OSError as error:  # a full disk, a folder that may not be written
         place = f"{error.filename}: " if error.filename else ""
-        console.error(f"{place}{error.strerror or error}")
-        raise _Ended(ExitCode.ENVIRONMENT) from None
+        raise end(ExitCode.ENVIRONMENT, f"{place}{error.strerror or error}") from None
     finally:
         console.end_phase()
+
+
+@contextlib.contextmanager
+def _alone(run: _Run) -> Iterator[None]:
+    """Let one run at a time work in the project's build folder, whose bundle and report they share."""
+    from filelock import FileLock, Timeout
+
+    run.project.build_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.project.build_dir / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        run.console.phase("waiting")
+        run.console.step("for another run in this project")
+        lock.acquire()
+        run.console.end_phase()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Ended(Exception):  # noqa: N818 - no error by itself
@@ -264,7 +308,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     from seatrial.bundle import build
 
-    with _run("build", arguments) as run:
+    with _run("build", arguments) as run, _alone(run):
         bundle = run.of(build(run.project, arguments.device), "build")
         digest = bundle.digest if bundle else ""
         return run.finish(arguments, f"build/bundle, digest {digest}", bundle_digest=digest)
@@ -295,7 +339,7 @@ def _smoke(arguments: argparse.Namespace) -> int:
 
     if arguments.image is not None:
         return _smoke_image(arguments)
-    with _run("smoke", arguments) as run:
+    with _run("smoke", arguments) as run, _alone(run):
         began = time.monotonic()
         file = run.project.build_dir / "smoke/report.json"
         file.unlink(missing_ok=True)  # whatever happens now, the report of another run must not stand for this one
@@ -365,6 +409,7 @@ def _particulars(trial: Trial, depth: str) -> dict[str, Any]:
         "interface": trial.interface,
         "asked": trial.asked,
         "golden": trial.golden,
+        "compared": trial.compared,
         "largest_difference": trial.drift,
         "tolerance": trial.tolerance,
         "unproven": trial.unproven,
@@ -374,9 +419,11 @@ def _particulars(trial: Trial, depth: str) -> dict[str, Any]:
 def _proof(trial: Trial, depth: str, seconds: float) -> str:
     """Say in one line what a green trial has proven, and what it has not."""
     inputs = f"{trial.golden} golden answers" if trial.golden else f"{trial.asked} sample images"
-    parity = f", numbers within {trial.drift:.1g} of training's (allowed {trial.tolerance:.1g})" if trial.golden else ""
+    asked = f"{inputs}, alone and in batches" if trial.asked else "loaded and stopped"
+    if trial.compared:
+        asked += f", numbers within {trial.drift:.1g} of training's (allowed {trial.tolerance:.1g})"
     parts = [
-        f"{inputs}, alone and in batches{parity}",
+        asked,
         f"{depth} depth on {trial.card or trial.device}",
         f"bundle {trial.bundle_digest[:12]}",
         f"{seconds:.1f} s",

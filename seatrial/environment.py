@@ -23,7 +23,7 @@ from seatrial.errors import EnvironmentFaultError
 from seatrial.facts.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.interpreter import Interpreter, uv
-from seatrial.kept import Copy, Kept, cache_dir, drop_least_used, snapshot_of, sweep
+from seatrial.kept import Copy, Kept, cache_dir, changed_files, discard, drop_least_used, remove, snapshot_of, sweep
 from seatrial.rules import RULES
 from seatrial.rules.pairs import mismatch
 from seatrial.rules.translate import diagnose
@@ -62,21 +62,6 @@ def merge(lock: RequirementFile, lock_text: str, runtime: RequirementFile) -> Lo
     return Lock(text, frozenset(own | {e.name for e in runtime.entries}), lock.path)
 
 
-def out_of_range(lock: RequirementFile, runtime_in: RequirementFile) -> Iterator[Finding]:
-    """Yield the project's pins that the runtime cannot work with."""
-    pins = {entry.name: entry for entry in lock.entries}
-    for wanted in runtime_in.entries:
-        pin = pins.get(wanted.name)
-        if pin is None or pin.version is None or wanted.requirement is None:
-            continue
-        if not wanted.requirement.specifier.contains(pin.version, prereleases=True):
-            yield RULES["ST112"].finding(
-                f"the lock pins {pin.text}, but the serving runtime needs {wanted.text}",
-                location=pin.location,
-                fix=f"ask for `{wanted.text}` in requirements.in, then run `seatrial lock`",
-            )
-
-
 def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
     """Find or make the kept environment of a lock; None after a finding that says why it cannot be installed.
 
@@ -96,7 +81,12 @@ def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
         yield Step("waiting for another run that installs the same lock")
         alone.acquire()
     try:
-        if not kept.snapshot.is_file() and not (yield from _make(lock, kept)):
+        if kept.snapshot.is_file() and (changed := changed_files(kept)):
+            yield Step(f"{changed[0]} is not as it was installed: making the environment anew")
+            discard(kept, changed)
+        if kept.snapshot.is_file():
+            yield Step(f"{len(lock.names)} distributions from {lock.path}, kept from an earlier run")
+        elif not (yield from _make(lock, kept)):
             return None
         os.utime(kept.path)
     finally:
@@ -114,6 +104,7 @@ def _make(lock: Lock, kept: Kept) -> Stage[bool]:
         if not (yield from _install(lock, kept.interpreter, making)):
             return False
         (making / kept.snapshot.name).write_text(json.dumps(snapshot_of(making / "environment")))
+        remove(kept.path)  # one without a snapshot, if any
         making.rename(kept.path)
     finally:
         shutil.rmtree(making, ignore_errors=True)
@@ -177,6 +168,8 @@ def install_wheels(copy: Copy, wheels: list[Path]) -> None:
     )  # fmt: skip
     if code != 0:
         raise EnvironmentFaultError(f"the built wheels could not be installed:\n{printed}")
+    for trace in copy.python.parent.parent.glob("lib/python*/site-packages/*.dist-info/direct_url.json"):
+        trace.unlink()  # it names the folder of the project, and nothing served may lead back there
 
 
 def gigabytes(names: frozenset[str]) -> float:

@@ -171,6 +171,8 @@ def _example(file: Path, number: int, entry: Any) -> GoldenExample:
             raise refuse(f"names an image outside of the folder {FOLDER}/: {image!r}")
         if not (file.parent / image).is_file():
             raise refuse(f"names an image that does not exist: {image!r}")
+    if label is None and scores is None and entry.get("response") is None:
+        raise refuse("records no answer: it needs a label, scores or a response")
     values = entry | {"scores": None if scores is None else tuple(float(score) for score in scores)}
     return GoldenExample(**values)
 

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 
 from seatrial import base_image, builder, dependencies, environment, interpreter, labels, layers, sbom
 from seatrial.base_image import BaseImage
-from seatrial.bundle import Bundle, build, runtime_requirements
+from seatrial.bundle import Bundle, build
 from seatrial.engine import Engine
 from seatrial.environment import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
 from seatrial.errors import EnvironmentFaultError
@@ -34,6 +34,7 @@ from seatrial.kept import cache_dir, sweep
 from seatrial.project import Project
 from seatrial.report import json as json_report
 from seatrial.rules import RULES
+from seatrial.rules.runtime import outside_runtime
 
 _FORMAT = "1"  # raise it when what the dependencies' image holds changes
 _SIZE_LABEL = "dev.seatrial.dependencies-bytes"
@@ -177,8 +178,8 @@ def _gather(project: Project, engine: Engine, bundle: Bundle) -> Stage[_Inputs]:
     python = yield from interpreter.find(project.python)
     lock_file = project.lock_for(bundle.device)
     own = requirements.read(lock_file, project.root)
-    yield from environment.out_of_range(own, runtime_requirements("requirements.in"))
-    runtime = runtime_requirements("requirements.txt")
+    yield from outside_runtime(own, requirements.read_runtime("requirements.in"), project.python)
+    runtime = requirements.read_runtime("requirements.txt")
     lock = environment.merge(own, lock_file.read_text(encoding="utf-8"), runtime)
     where = marker_environment(project.python)
     pins = runtime.pins(where) | own.pins(where)

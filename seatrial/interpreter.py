@@ -84,14 +84,18 @@ def _candidates(version: str) -> Iterator[Path]:
 
 
 def _versions_of_uv(version: str) -> list[Path]:
-    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    data = Path(os.environ.get("XDG_DATA_HOME") or _at_home(".local/share"))
     root = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv/python")
     return sorted(root.glob(f"cpython-{version}.*/bin/python{version}"), reverse=True)
 
 
 def _versions_of_pyenv(version: str) -> list[Path]:
-    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    root = Path(os.environ.get("PYENV_ROOT") or _at_home(".pyenv"))
     return sorted(root.glob(f"versions/{version}.*/bin/python{version}"), reverse=True)
+
+
+def _at_home(path: str) -> str:
+    return os.path.expanduser(f"~/{path}")  # noqa: PTH111 - pathlib raises where there is no home directory
 
 
 @functools.cache

@@ -22,12 +22,14 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from seatrial import environment, interpreter, process
+from seatrial import kept as kept_environments
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts import requirements
 from seatrial.facts.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
+from seatrial.kept import Kept
 from seatrial.project import Project
-from seatrial.rules.locks import CPU_BUILDS, index_lines, judge
+from seatrial.rules.locks import CPU_BUILDS, index_lines, judge, unlockable
 
 COMPILE_TIMEOUT = 1800.0  # seconds; pip-compile downloads every wheel of an index that offers no metadata files
 
@@ -62,10 +64,14 @@ def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
         UsageError: there is no requirements.in, or no versions satisfy it.
         EnvironmentFaultError: pip-compile could not reach the index or was stopped by its deadline.
     """
-    asked = _asked(project)
+    asked, former = _asked(project), _read(project.lock_file, project)
+    never = list(unlockable(asked, marker_environment(project.python)))
+    yield from never
+    if never:
+        return False
     with _workplace() as folder:
         draft = folder / project.lock_file.name
-        if project.lock_file.is_file() and not upgrade:
+        if former and not upgrade and all(entry.version for entry in former.entries):  # no conflict of a merge
             shutil.copyfile(project.lock_file, draft)  # pip-compile keeps the pins that it finds
         yield from _pip_compile(project, draft, [])
         text = draft.read_text(encoding="utf-8").replace(str(draft), draft.name)  # the header names its output
@@ -146,7 +152,12 @@ def _publish(draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[boo
 
 def _pip_compile(project: Project, draft: Path, extra: list[str], command: str = "") -> Stage[None]:
     """Run pip-compile into the draft; `command` is what the header then names instead of pip-compile's own line."""
-    python = yield from _compiler(project)
+    kept = yield from _compiler(project)
+    with kept_environments.copy(kept) as copy:
+        yield from _run_pip_compile(project, draft, copy.python, extra, command)
+
+
+def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[str], command: str) -> Stage[None]:
     yield Step(f"resolving {project.requirements_in.name} under Python {project.python}")
     env = process.install_environment(
         PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1", TMPDIR=str(draft.parent)
@@ -171,15 +182,15 @@ def _pip_compile(project: Project, draft: Path, extra: list[str], command: str =
             yield Step(f"{found[1].lower()} {found[2].rsplit('/', 1)[-1]}")
 
 
-def _compiler(project: Project) -> Stage[Path]:
-    """Give a Python of the configured version that has pip-tools, from a hashed lock of the tool's own."""
+def _compiler(project: Project) -> Stage[Kept]:
+    """Give an environment of the configured Python with pip-tools, from a hashed lock of the tool's own."""
     found = yield from interpreter.find(project.python)
     text = resources.files("seatrial").joinpath("pip-tools.txt").read_text(encoding="utf-8")
     names = frozenset(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
     kept = yield from environment.keep(environment.Lock(text, names, "seatrial's pip-tools.txt"), found)
     if kept is None:
         raise EnvironmentFaultError("pip-tools could not be installed")
-    return kept.path / "environment/bin/python"
+    return kept
 
 
 def _pip_settings(python: Path, project: Project) -> dict[str, str]:
@@ -191,15 +202,14 @@ def _pip_settings(python: Path, project: Project) -> dict[str, str]:
     )  # fmt: skip
     if code != 0:
         raise UsageError(f"pip cannot read its own configuration:\n{printed}")
-    listed = re.findall(r"^(global|install|:env:)\.([a-z-]+)=(.*)$", printed, re.MULTILINE)
-    listed.sort(key=lambda setting: ("global", "install", ":env:").index(setting[0]))  # the last one wins
-    settings = {name: str(ast.literal_eval(value)) for _, name, value in listed if name in _PIP_SETTINGS}
+    listed = re.findall(r"^(?:global|install|:env:)\.([a-z-]+)=(.*)$", printed, re.MULTILINE)
+    settings = {name: str(ast.literal_eval(value)) for name, value in listed if name in _PIP_SETTINGS}  # the last wins
     return {f"PIP_{name.upper().replace('-', '_')}": " ".join(value.split()) for name, value in settings.items()}
 
 
 def _failure(printed: str) -> UsageError | EnvironmentFaultError:
     """Tell a resolver's verdict on the requirements from a fault of the network."""
-    end = "\n".join(printed.splitlines()[-30:])
+    end = "\n".join(_without_frames(printed)[-12:])
     if re.search(r"Retrying \(|Max retries|CERTIFICATE_VERIFY|HTTP error|\b(401|403|407|5\d\d) (\w+ )?Error", printed):
         return EnvironmentFaultError(f"pip-compile failed:\n{end}", fix="check the network and pip's index settings")
     if re.search(r"ResolutionImpossible|No matching distribution|Could not find a version", printed):
@@ -207,6 +217,15 @@ def _failure(printed: str) -> UsageError | EnvironmentFaultError:
     if re.search(r"Invalid requirement|InvalidRequirement|RequirementsFileParseError", printed):
         return UsageError(f"requirements.in has a line that pip cannot read:\n{end}")
     return EnvironmentFaultError(f"pip-compile failed:\n{end}")
+
+
+def _without_frames(printed: str) -> list[str]:
+    """Drop pip's tracebacks and its list of indexes, which say nothing to who wrote the requirements."""
+    noise = re.compile(
+        r"Traceback |The above exception was|During handling of|pip\._|\s+File \"|\s{4,}\S|\s*[\^~]+$"
+        r"|Using indexes:|\s*(https?|file)://|\s*Looking in (indexes|links)"
+    )
+    return [line for line in printed.splitlines() if not noise.match(line)]
 
 
 def _own_index_lines(asked: RequirementFile) -> list[str]:

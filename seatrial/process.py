@@ -30,7 +30,8 @@ _NETWORK = (
 
 def install_environment(**extra: str) -> dict[str, str]:
     """Give the environment of a process that installs: network settings and uv's own, nothing of Python's."""
-    names = {*_INHERITED, *_NETWORK, *(name for name in os.environ if name.startswith("UV_"))}
+    of_uv = {name for name in os.environ if name.startswith("UV_")} - {"UV_LINK_MODE"}  # links are what we rely on
+    names = {*_INHERITED, *_NETWORK, *of_uv}
     return {name: os.environ[name] for name in sorted(names) if name in os.environ} | extra
 
 

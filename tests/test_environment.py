@@ -15,7 +15,7 @@ import pytest
 from seatrial import environment, interpreter
 from seatrial import kept as kept_environments
 from seatrial.environment import Lock
-from seatrial.errors import EnvironmentFaultError
+from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts import requirements
 from seatrial.interpreter import Interpreter
 from seatrial.kept import Kept
@@ -89,9 +89,29 @@ def test_an_environment_is_made_once_and_found_again(own_cache: Path, python: In
     first = ended(environment.keep(small_lock(), python))
     again = ended(environment.keep(small_lock(), python))
     assert any("installing" in step for step in first.steps)
-    assert again.steps == []
+    assert not any("installing" in step for step in again.steps)
     assert first.value == again.value
     assert kept(python, "another lock") != first.value
+
+
+def test_an_environment_without_its_snapshot_is_made_anew(own_cache: Path, python: Interpreter) -> None:
+    kept(python).snapshot.unlink()
+    again = ended(environment.keep(small_lock(), python))
+    assert any("installing" in step for step in again.steps)
+    assert again.value is not None
+    assert again.value.snapshot.is_file()
+    assert [p.name for p in own_cache.iterdir() if p.is_dir()] == [again.value.path.name]
+
+
+def test_a_cache_without_a_home_directory_needs_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("SEATRIAL_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(UsageError, match="home directory"):
+        kept_environments.cache_dir()
 
 
 def test_a_copy_has_folders_of_its_own_and_shares_the_bytes(own_cache: Path, python: Interpreter) -> None:
@@ -173,7 +193,7 @@ def test_a_disk_that_cannot_hold_it_is_refused_with_numbers(
         ended(environment.keep(cuda, python))
 
 
-def test_the_projects_pin_wins_and_must_lie_in_the_runtimes_range(tmp_path: Path) -> None:
+def test_the_projects_pin_wins_over_the_runtimes(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("uvicorn==0.29.0 --hash=sha256:00\nclick==8.1.0 --hash=sha256:11\n")
     lock = requirements.read(tmp_path / "requirements.txt", tmp_path)
     runtime = requirements.read(RUNTIME / "requirements.txt", RUNTIME)
@@ -182,9 +202,6 @@ def test_the_projects_pin_wins_and_must_lie_in_the_runtimes_range(tmp_path: Path
     assert "uvicorn==0.29.0" in merged.text
     assert "click==8.1.0" in merged.text
     assert "h11==" in merged.text
-    (finding,) = environment.out_of_range(lock, requirements.read(RUNTIME / "requirements.in", RUNTIME))
-    assert finding.code == "ST112"
-    assert "uvicorn==0.29.0" in finding.message
 
 
 def test_an_inconsistent_lock_is_named_at_its_line(own_cache: Path, python: Interpreter, tmp_path: Path) -> None:

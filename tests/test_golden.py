@@ -45,7 +45,7 @@ def refusal(artifacts: Path, content: Any) -> UsageError:
 class TestExamples:
     EXAMPLES = (
         GoldenExample(image=GREY, label="7", scores=(0.1, 1 / 3, 5e-324)),
-        GoldenExample(image="more/b.jpg"),
+        GoldenExample(image="more/b.jpg", label="1"),
         GoldenExample(instance=[[1.5, "é"], None], response={"label": "7", "boxes": []}),
         GoldenExample(instance=0, scores=()),
     )
@@ -81,7 +81,7 @@ class TestExamples:
     def test_that_no_json_can_hold_leave_the_former_file_alone(self, artifacts: Path) -> None:
         golden.write(artifacts, self.EXAMPLES)
         with pytest.raises(ValueError, match="JSON compliant"):
-            golden.write(artifacts, [GoldenExample(instance=[float("nan")])])
+            golden.write(artifacts, [GoldenExample(instance=[float("nan")], label="7")])
         assert golden.read(artifacts) == self.EXAMPLES
         assert sorted(p.name for p in (artifacts / "golden").iterdir()) == ["golden.json", GREY, "more"]
 
@@ -114,6 +114,7 @@ class TestMalformedExamples:
             ({"image": GREY, "scores": [True]}, "has scores that are not a list of finite numbers"),
             ({"image": GREY, "scores": [float("nan")]}, "has scores that are not a list of finite numbers"),
             ({"image": GREY, "scores": [10**400]}, "has scores that are not a list of finite numbers"),
+            ({"image": GREY}, "records no answer"),
             ({"image": "absent.png"}, "names an image that does not exist: 'absent.png'"),
             ({"image": "more"}, "names an image that does not exist: 'more'"),
             ({"image": 7}, "names an image outside of the folder golden/: 7"),
@@ -123,7 +124,7 @@ class TestMalformedExamples:
         ],
     )
     def test_are_refused_by_their_number_and_fault(self, artifacts: Path, entry: Any, why: str) -> None:
-        error = refusal(artifacts, [{"image": GREY}, entry])
+        error = refusal(artifacts, [{"image": GREY, "label": "7"}, entry])
         assert f"golden.json: example 1 {why}" in error.message
         assert '{"image": "a.png"}' in error.fix
 
@@ -134,7 +135,7 @@ class TestMalformedExamples:
 
 class TestManifest:
     def test_covers_every_file_but_itself(self, artifacts: Path) -> None:
-        golden.write(artifacts, [GoldenExample(image=GREY)])
+        golden.write(artifacts, [GoldenExample(image=GREY, label="7")])
         golden.write_manifest(artifacts)
         covered = list(golden.write_manifest(artifacts).files)
         assert covered == ["golden/golden.json", f"golden/{GREY}", "golden/more/b.jpg", "weights.pt"]

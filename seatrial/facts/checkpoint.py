@@ -5,8 +5,10 @@ Nothing is ever unpickled: opcodes are read one by one, and long byte strings (t
 
 from __future__ import annotations
 
+import lzma
 import os
 import zipfile
+import zlib
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,12 +16,13 @@ from pathlib import Path
 from pickletools import genops
 from typing import IO, TYPE_CHECKING, cast
 
-from seatrial.facts.opcodes import PickleScan, SkippingReader, scan
+from seatrial.facts.opcodes import UNREAD, PickleScan, SkippingReader, scan
 
 if TYPE_CHECKING:
     from seatrial.project import Project
 
 SUFFIXES = {".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib"}
+ZIP_PICKLE_LIMIT = 256 << 20  # bytes unpacked, half a second; tensors are records of their own beside the pickle
 SAFETENSORS_HEADER_LIMIT = 100_000_000  # bytes; safetensors' own MAX_HEADER_SIZE
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER: the first pickle of a legacy file
 LEGACY_PREAMBLE = 3  # torch.serialization._legacy_save: magic, protocol, sys_info; then the object
@@ -80,7 +83,7 @@ def read_checkpoint(file: Path, path: str) -> Checkpoint:
             kind, scans = _zip(content)
         elif kind is Kind.PICKLE:
             content.seek(0)
-            kind, scans = _pickles(cast("IO[bytes]", SkippingReader(content)))
+            kind, scans = _pickles(cast("IO[bytes]", SkippingReader(content, size)))
     found = dict.fromkeys(_current(*g, protocol=s.protocol) for s in scans for g in s.globals)
     devices = sorted({device for s in scans for device in s.devices})
     return Checkpoint(path, kind, size, tuple(found), tuple(devices), all(s.complete for s in scans))
@@ -112,10 +115,15 @@ def _zip(content: IO[bytes]) -> tuple[Kind, list[PickleScan]]:
             pickles = [name for name in names if name == "data.pkl" or name.endswith("/data.pkl")]
             if not pickles:
                 return Kind.OTHER, []
+            unpacked = archive.getinfo(pickles[0]).file_size  # what is read at most, whatever was packed
+            if unpacked > ZIP_PICKLE_LIMIT:
+                return Kind.TORCH_ZIP, [UNREAD]
             with archive.open(pickles[0]) as stream:
-                return Kind.TORCH_ZIP, [scan(genops(stream))]
-    except (zipfile.BadZipFile, OSError, EOFError):
+                return Kind.TORCH_ZIP, [scan(genops(cast("IO[bytes]", SkippingReader(stream, unpacked))))]
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, lzma.LZMAError):
         return Kind.TRUNCATED, []
+    except RuntimeError:  # encrypted, or packed by a method that zipfile does not know
+        return Kind.TORCH_ZIP, [UNREAD]
 
 
 def _pickles(content: IO[bytes]) -> tuple[Kind, list[PickleScan]]:

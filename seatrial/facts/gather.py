@@ -32,6 +32,8 @@ class Facts:
         requirements: requirements.in.
         lock: requirements.txt.
         cpu_lock: requirements-cpu.txt.
+        runtime_in: what the serving runtime asks for.
+        runtime_lock: the serving runtime's own lock.
         sources: the source tree.
         checkpoints: the files of the artifacts that may hold a model.
         main_definitions: name → where the project defines it, for what a pickle imports from `__main__`.
@@ -49,6 +51,8 @@ class Facts:
     requirements: RequirementFile | None = None
     lock: RequirementFile | None = None
     cpu_lock: RequirementFile | None = None
+    runtime_in: RequirementFile | None = None
+    runtime_lock: RequirementFile | None = None
     sources: Sources = field(default_factory=Sources)
     checkpoints: tuple[Checkpoint, ...] = ()
     main_definitions: Mapping[str, Location] = field(default_factory=dict)
@@ -74,6 +78,8 @@ def gather(project: Project) -> Facts:
         requirements=_requirements(project.requirements_in, project.root),
         lock=_requirements(project.lock_file, project.root),
         cpu_lock=_requirements(project.cpu_lock_file, project.root),
+        runtime_in=requirements.read_runtime("requirements.in"),
+        runtime_lock=requirements.read_runtime("requirements.txt"),
         sources=sources,
         checkpoints=checkpoints,
         main_definitions=find_definitions(project.root, of_main),

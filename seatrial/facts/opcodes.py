@@ -5,7 +5,6 @@ It follows only strings and the memo, never builds an object, and stops after a 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pickletools import OpcodeInfo
@@ -36,40 +35,46 @@ class PickleScan:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """Bytes that were stepped over: they have a length, and nothing to iterate over."""
+UNREAD = PickleScan(0, (), frozenset(), None, complete=False)  # a pickle that nobody followed
+
+
+class Skipped(bytes):
+    """Bytes that were stepped over: they have a length, and nothing to decode."""
 
     length: int
+
+    @classmethod
+    def of(cls, length: int) -> Skipped:
+        """Stand for `length` bytes."""
+        skipped = cls()
+        skipped.length = length
+        return skipped
 
     def __len__(self) -> int:
         return self.length
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(())
-
 
 class SkippingReader:
-    """A binary file of which long reads are skipped: they give only a length, all that genops looks at."""
+    """A binary stream of which long reads are skipped: they give only a length, all that genops looks at."""
 
-    def __init__(self, content: IO[bytes]) -> None:
+    def __init__(self, content: IO[bytes], size: int) -> None:
         self._content = content
-        self._size = os.fstat(content.fileno()).st_size
+        self._size = size
 
-    def read(self, length: int) -> bytes | Skipped:
+    def read(self, length: int) -> bytes:
         """Read `length` bytes, or step over them where they are too many to be a name."""
         if length < SKIP_FROM:
             return self._content.read(length)
         here = self._content.tell()
         there = self._content.seek(min(here + length, self._size))
-        return Skipped(there - here)
+        return Skipped.of(there - here)
 
     def readline(self) -> bytes:
         """Read the rest of a line, which protocols 0 to 2 use for names."""
         return self._content.readline(SKIP_FROM)
 
     def tell(self) -> int:
-        """Give the position in the file."""
+        """Give the position in the stream."""
         return self._content.tell()
 
 

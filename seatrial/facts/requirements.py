@@ -11,6 +11,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -124,6 +125,12 @@ def read(file: Path, root: Path, shown_as: str = "") -> RequirementFile:
         UsageError: it, or one that it includes, is no text.
     """
     return _Reader(root).read(file, shown_as)
+
+
+def read_runtime(name: str) -> RequirementFile:
+    """Read one of the serving runtime's own files, requirements.in or requirements.txt, which ship with the tool."""
+    with resources.as_file(resources.files("seatrial").joinpath("serving", name)) as file:
+        return read(file, file.parent, shown_as=f"runtime {name}")
 
 
 class _Reader:

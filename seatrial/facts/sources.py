@@ -30,6 +30,7 @@ class Sources:
         modules: what ships, by dotted name.
         faults: shipped files that are no Python, by dotted name.
         absent: entries of `packages` for which there is neither a folder nor a NAME.py.
+        under_src: where src/ has what is absent: entry → path.
         left_out: modules that exist in the project and that a shipped module imports, but that do not ship:
             dotted name → path.
         reachable: the shipped modules that serving imports, starting at the predictor's.
@@ -40,6 +41,7 @@ class Sources:
     absent: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     reachable: frozenset[str] = frozenset()
+    under_src: Mapping[str, str] = field(default_factory=dict)
 
     def ships(self, module: str) -> bool:
         """Tell whether a dotted name is a module or package that ships; a folder of modules is a package."""
@@ -61,7 +63,7 @@ def read_sources(project: Project) -> Sources:
     faults: dict[str, SyntaxFault] = {}
     absent: list[str] = []
     for package in project.packages:
-        files = list(_files_of(project.root, package))
+        files = list(module_files(project.root, package))
         if not files:
             absent.append(package)
         for file in files:
@@ -78,7 +80,15 @@ def read_sources(project: Project) -> Sources:
         for name in (n for i in module.imports if i.runs for n in i.candidates()):
             if not sources.ships(name) and (path_found := locate(project.root, name)):
                 left_out[name] = path_found
-    return Sources(modules, faults, tuple(absent), left_out, _reachable(project, sources))
+    under_src = {name: place for name in absent if (place := _under_src(project.root, name))}
+    return Sources(modules, faults, tuple(absent), left_out, _reachable(project, sources), under_src)
+
+
+def _under_src(root: Path, package: str) -> str | None:
+    """Give where the src layout keeps an entry of `packages`."""
+    if next(module_files(root / "src", package), None) is None:
+        return None
+    return f"src/{package}" if (root / "src" / package).is_dir() else f"src/{package}.py"
 
 
 def locate(root: Path, module: str) -> str | None:
@@ -124,7 +134,7 @@ def _is_foreign(folder: Path) -> bool:
     return hidden or (folder / "pyvenv.cfg").exists()
 
 
-def _files_of(root: Path, package: str) -> Iterator[Path]:
+def module_files(root: Path, package: str) -> Iterator[Path]:
     """Yield the importable .py files of an entry of `packages`: a folder, or the single NAME.py."""
     folder, single = root / package, root / f"{package}.py"
     if folder.is_dir():

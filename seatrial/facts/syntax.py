@@ -95,6 +95,8 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
         return SyntaxFault(error.msg, Location(path, error.lineno, column, end if on_one_line else None))
     except ValueError as error:  # NUL bytes; an encoding that cannot be decoded
         return SyntaxFault(str(error), Location(path))
+    except (MemoryError, RecursionError):  # how Python refuses what its own parser cannot hold
+        return SyntaxFault("an expression or a block is nested too deeply", Location(path))
     is_package = file.name == "__init__.py"
     package = name if is_package else name.rpartition(".")[0]
     reader = _Reader(path, package)
@@ -112,7 +114,11 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
 
 
 class _Reader(ast.NodeVisitor):
-    """Walks one file and keeps in which kind of block it is."""
+    """Walks one file and keeps in which kind of block it is.
+
+    Statements nest by recursion, which Python limits to 100 levels of indentation. Expressions and chains of elif
+    may be thousands deep, so they are walked in loops.
+    """
 
     def __init__(self, path: str, package: str) -> None:
         self.imports: list[Import] = []
@@ -124,6 +130,16 @@ class _Reader(ast.NodeVisitor):
         self._package = package
         self._block = Import("", (), Location(path))  # the flags that an import here has
         self._in_scope_of_module = True
+
+    def visit(self, node: ast.AST) -> None:
+        if not isinstance(node, ast.expr):
+            super().visit(node)
+            return
+        for part in ast.walk(node):  # no statement and no scope that counts here lies inside an expression
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                self._bind(part.id)
+            elif isinstance(part, ast.Call):
+                self._call(part)
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -163,18 +179,6 @@ class _Reader(ast.NodeVisitor):
     def visit_Global(self, node: ast.Global) -> None:
         self.names.update(node.names)
 
-    def visit_Name(self, node: ast.Name) -> None:
-        if isinstance(node.ctx, ast.Store):
-            self._bind(node.id)
-
-    def visit_Call(self, node: ast.Call) -> None:
-        called = _dotted(node.func)
-        self.open = self.open or called in ("globals", "exec", "setattr", "vars")
-        given = any(keyword.arg in ("map_location", None) for keyword in node.keywords) or len(node.args) > 1
-        if called == "torch.load" and not given:
-            self.unmapped_loads.append(_place(self._path, node))
-        self.generic_visit(node)
-
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
         guarded = any(_catches_import(handler.type) for handler in node.handlers)
         with_flags = replace(self._block, optional=self._block.optional or guarded)
@@ -197,13 +201,21 @@ class _Reader(ast.NodeVisitor):
         self._visit_in(replace(self._block, optional=self._block.optional or suppresses), node.body)
 
     def visit_If(self, node: ast.If) -> None:
-        self.visit(node.test)
-        inside = [_dotted(part) for part in ast.walk(node.test)]
-        never = inside[0].endswith("TYPE_CHECKING") or _is_main_guard(node.test)
-        chosen = any(name in CHOOSES_PLATFORM for name in inside)
-        block = replace(self._block, optional=self._block.optional or chosen)
-        self._visit_in(replace(block, typing_only=block.typing_only or never), node.body)
-        self._visit_in(block, node.orelse)
+        before = self._block
+        while True:
+            self.visit(node.test)
+            inside = [_dotted(part) for part in ast.walk(node.test)]
+            never = inside[0].endswith("TYPE_CHECKING") or _is_main_guard(node.test)
+            chosen = any(name in CHOOSES_PLATFORM for name in inside)
+            self._block = replace(self._block, optional=self._block.optional or chosen)
+            self._visit_in(replace(self._block, typing_only=self._block.typing_only or never), node.body)
+            match node.orelse:
+                case [ast.If() as node]:  # elif: the next link of the chain
+                    continue
+                case rest:
+                    self._visit_in(self._block, rest)
+                    break
+        self._block = before
 
     def _visit_in(self, block: Import, nodes: list[ast.stmt] | list[ast.AST]) -> None:
         before, self._block = self._block, block
@@ -214,6 +226,13 @@ class _Reader(ast.NodeVisitor):
     def _import(self, module: str, names: tuple[str, ...], location: Location) -> None:
         if module:
             self.imports.append(replace(self._block, module=module, names=names, location=location))
+
+    def _call(self, node: ast.Call) -> None:
+        called = _dotted(node.func)
+        self.open = self.open or called in ("globals", "exec", "setattr", "vars")
+        given = any(keyword.arg in ("map_location", None) for keyword in node.keywords) or len(node.args) > 1
+        if called == "torch.load" and not given:
+            self.unmapped_loads.append(_place(self._path, node))
 
     def _bind(self, name: str) -> None:
         if self._in_scope_of_module:

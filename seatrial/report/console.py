@@ -21,6 +21,13 @@ HEARTBEAT = 20.0  # seconds between two signs of life in a log that is no termin
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 
 
+class _Terminal(RichConsole):
+    """rich ends the process with exit code 1 when its reader has gone; that code means findings here."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
 class Console:
     """Prints to standard error.
 
@@ -30,7 +37,7 @@ class Console:
     def __init__(self, root: Path, heartbeat: float = HEARTBEAT) -> None:
         self._root = root
         self._every = heartbeat
-        self._rich = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._rich = _Terminal(stderr=True, highlight=False, soft_wrap=True)
         self._status: Status | None = None
         self._phase = ""
         self._began = 0.0

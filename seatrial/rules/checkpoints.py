@@ -177,6 +177,21 @@ STATE_DICT = Rule(
         ),
     ),
 )
+NOT_READ = Rule(
+    code="ST307",
+    title="a checkpoint that cannot be read to its end",
+    explanation=(
+        "What a checkpoint imports when it is loaded is read from its pickle, which is followed without running it. "
+        "One that unpacks to more than 256 MB, has more than a million steps, is encrypted or is cut off is not "
+        "followed to its end: which classes and devices it names there, only the trial shows."
+    ),
+    fix="save tensors and plain values only (`torch.save(model.state_dict(), …)`); tensors lie beside the pickle",
+    severity=Severity.WARNING,
+    sources=(
+        "https://docs.python.org/3/library/pickletools.html",
+        "https://docs.pytorch.org/docs/stable/notes/serialization.html",
+    ),
+)
 OTHER_DEVICE = Rule(
     code="ST601",
     title="tensors are on a device that is not there, or on two",
@@ -277,6 +292,17 @@ def _no_checkpoint(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def _not_read(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        # joblib writes raw data between the steps of a pickle: such a file is whole and can never be followed.
+        of_torch = checkpoint.kind in (Kind.TORCH_ZIP, Kind.TORCH_LEGACY) or checkpoint.path.endswith((".pt", ".pth"))
+        if of_torch and not checkpoint.complete:
+            yield NOT_READ.finding(
+                f"{checkpoint.path} cannot be read to its end, so what it imports is not all known",
+                location=Location(checkpoint.path),
+            )
+
+
 def _other_device(facts: Facts) -> Iterator[Finding]:
     saved = [(c, [d for d in c.devices if d.startswith("cuda")]) for c in facts.checkpoints]
     on_gpu: list[tuple[Checkpoint, list[str]]] = [(c, devices) for c, devices in saved if devices]
@@ -298,5 +324,6 @@ RULES = (
     NO_CHECKPOINT.decided_by(_no_checkpoint),
     WEIGHTS_ONLY,
     STATE_DICT,
+    NOT_READ.decided_by(_not_read),
     OTHER_DEVICE.decided_by(_other_device),
 )

@@ -169,9 +169,11 @@ def _not_in_package(facts: Facts) -> Iterator[Finding]:
     sources = facts.sources
     for package in sources.absent:
         if package != facts.project.predictor_module.split(".")[0]:  # that one is ST202
+            found = sources.under_src.get(package)
             yield NOT_IN_PACKAGE.finding(
                 f"`packages` names `{package}`, but there is neither a folder {package}/ nor a {package}.py",
                 location=Location("pyproject.toml"),
+                fix=_out_of_src(found) if found else NOT_IN_PACKAGE.fix,
             )
     for module, imported in sources.imports():
         if not imported.optional and (finding := _left_out(sources, module, imported)):
@@ -214,10 +216,12 @@ def _no_predictor(facts: Facts) -> Iterator[Finding]:
     setting = Location("pyproject.toml")
     module = sources.modules.get(project.predictor_module)
     if module is None:
+        found = sources.under_src.get(project.predictor_module.split(".")[0])
         yield NO_PREDICTOR.finding(
             f"there is no module `{project.predictor_module}` in the package",
             location=setting,
-            cause=f'`predictor` is "{project.predictor}"',
+            cause=f'`predictor` is "{project.predictor}"' + (f", and there is {found}" if found else ""),
+            fix=_out_of_src(found) if found else NO_PREDICTOR.fix,
         )
     elif not module.open and project.predictor_class not in module.names:
         near = difflib.get_close_matches(project.predictor_class, module.definitions, n=1)
@@ -227,6 +231,11 @@ def _no_predictor(facts: Facts) -> Iterator[Finding]:
             location=module.definitions[near[0]] if near else Location(module.path),
             cause=f'`predictor` in [tool.seatrial] is "{project.predictor}"',
         )
+
+
+def _out_of_src(found: str) -> str:
+    """Say what to do with the src layout: under the name `src.x` a package cannot import itself as `x`."""
+    return f"move {found} out of src/ to the project's root, beside pyproject.toml"
 
 
 def _no_python(facts: Facts) -> Iterator[Finding]:

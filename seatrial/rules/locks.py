@@ -101,7 +101,7 @@ def judge(
             fix="write what the predictor imports into requirements.in, one distribution a line",
         )
     else:
-        yield from _unlockable(requirements, marker_environment(project.python))
+        yield from unlockable(requirements, marker_environment(project.python))
     if lock is None:
         yield STALE.finding("there is no requirements.txt", location=Location("requirements.txt"))
     for file in (lock, cpu_lock):
@@ -139,7 +139,8 @@ def _stale(project: Project, requirements: RequirementFile, lock: RequirementFil
             )
 
 
-def _unlockable(requirements: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:
+def unlockable(requirements: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:
+    """Yield the lines of requirements.in that no lock can answer, which is known before any resolver runs."""
     for option in requirements.missing:
         remote = "://" in option.value
         yield STALE.finding(
@@ -150,7 +151,11 @@ def _unlockable(requirements: RequirementFile, environment: dict[str, str]) -> I
         )
     for entry in requirements.entries:
         if (entry.requirement is None or entry.requirement.url) and entry.applies(environment):
-            yield LOOSE.finding(f"`{entry.text}` cannot be locked with a hash", location=entry.location)
+            yield LOOSE.finding(
+                f"`{entry.text}` cannot be locked with a hash",
+                location=entry.location,
+                fix="ask for a published distribution by name; what is your own belongs into `packages`",
+            )
 
 
 def _pinned_twice(lock: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:

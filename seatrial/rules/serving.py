@@ -35,16 +35,6 @@ INCONSISTENT = Rule(
     cloud=SERVER_EXITED,
     sources=("https://pip.pypa.io/en/stable/cli/pip_check/",),
 )
-OUTSIDE_RUNTIME = Rule(
-    code="ST112",
-    title="a pin lies outside what the serving runtime takes",
-    explanation=(
-        "The environment is the project's lock plus the runtime's own small lock. Where both name a "
-        "distribution the project's pin wins, and it must be a version that the runtime works with."
-    ),
-    fix="take a version within the range that the message names, then run `seatrial lock`",
-    sources=("https://packaging.python.org/en/latest/specifications/version-specifiers/",),
-)
 CHANGED_INSTALL = Rule(
     code="ST113",
     title="the trial changed an installed file",
@@ -275,7 +265,6 @@ def _bad_golden(facts: Facts) -> Iterator[Finding]:
 
 RULES = (
     INCONSISTENT,
-    OUTSIDE_RUNTIME,
     CHANGED_INSTALL,
     OTHER_ANSWER,
     WRONG_LABEL,

@@ -27,8 +27,18 @@ if TYPE_CHECKING:
 LAST = ("ST110", "ST201", "ST202", "ST504", "ST506")  # their symptoms are wide: a narrower one says more
 CAUSE = re.compile(r"\n\s*The above exception was the direct cause of the following exception:\n")
 DURING = re.compile(r"\n\s*During handling of the above exception, another exception occurred:\n")
-FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$')
-EXCEPTION = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: .*)?$")
+FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$')
+EXCEPTION = re.compile(r"^(?P<type>Fatal Python error|[A-Za-z_][\w.]*)(?:: .*)?$")
+# What faulthandler writes when the process dies of a signal; unlike a traceback it begins with the innermost frame.
+CRASH = re.compile(r"^Fatal Python error: .*$", re.MULTILINE)
+THREAD = re.compile(
+    r"^(?P<which>Current thread|Thread) .*\(most recent call first\):\n(?P<frames>(?: +File .*\n?)+)", re.MULTILINE
+)
+GROUP = "Exception Group Traceback (most recent call last):"
+GROUP_BEGIN = re.compile(rf"^ *\+ {re.escape(GROUP)}$", re.MULTILINE)
+GROUP_MARGIN = re.compile(r"^ +\| ?", re.MULTILINE)  # before each line of an exception group
+GROUP_RULE = re.compile(r"^(?P<margin> +(?:\+-)?)\+-{5,}(?P<member> (?:\d+|\.\.\.) -{5,})?$\n?", re.MULTILINE)
+TRACEBACK = "Traceback (most recent call last):"
 EVIDENCE_LINES = 12  # more is no longer reduced
 
 
@@ -46,6 +56,7 @@ def diagnose(text: str, project: Project | None = None) -> list[Finding]:
     With a project, first-party modules are told from distributions, and the finding has the place of the
     user's innermost frame, or of the class that a pickle asks for.
     """
+    text = _plain(text)
     facts = gather(project) if project else None
     matches = [match for rule in RULES.values() for match in _first(rule, text, facts)]
     matches.sort(key=lambda m: (m.rule.code in LAST, m.position))
@@ -62,10 +73,13 @@ def user_frames(traceback_text: str, project: Project) -> tuple[Location | None,
     """Reduce a Python traceback to the frames in the project's package.
 
     Returns the place of the innermost of them, and as evidence each frame with its source line and then the
-    exception. Of chained exceptions the first with such a frame counts: it is the cause of the others.
+    exception. Of chained exceptions the first with such a frame counts: it is the cause of the others; so is a member
+    of an exception group. Where a log tells of a crash of Python itself, the frames are those of the crashed thread, or
+    of another where that one has none in the package.
     """
-    exceptions = exception_lines(traceback_text)
-    for part in _parts(traceback_text):
+    parts = _crashed(traceback_text) or _parts(traceback_text)
+    exceptions = _exceptions(parts)
+    for part in parts:
         frames = list(_frames(part, project))
         if frames:
             location = frames[-1][0]
@@ -77,11 +91,15 @@ def user_frames(traceback_text: str, project: Project) -> tuple[Location | None,
 
 def exception_lines(text: str) -> list[str]:
     """Give the line that names the exception at the end of each traceback in a text, first cause first."""
+    return _exceptions(_parts(text))
+
+
+def _exceptions(parts: list[str]) -> list[str]:
     found = []
-    for part in _parts(text):
+    for part in parts:
         in_traceback = False
         for line in part.splitlines():
-            if line.startswith("Traceback (most recent call last)") or FRAME.match(line):
+            if line.startswith((TRACEBACK, GROUP)) or FRAME.match(line):
                 in_traceback = True
             elif in_traceback and EXCEPTION.match(line):
                 found.append(line.strip())
@@ -91,7 +109,38 @@ def exception_lines(text: str) -> list[str]:
 
 def _parts(text: str) -> list[str]:
     """Split chained tracebacks, first cause first."""
-    return [part for by_cause in CAUSE.split(text) for part in DURING.split(by_cause)]
+    chains = _members(_plain(text))
+    return [part for chain in chains for by_cause in CAUSE.split(chain) for part in DURING.split(by_cause)]
+
+
+def _plain(text: str) -> str:
+    """Take the margin off exception groups, so that their lines read like those of any traceback."""
+    return GROUP_MARGIN.sub("", GROUP_BEGIN.sub(GROUP, text)) if GROUP_BEGIN.search(text) else text
+
+
+def _members(text: str) -> list[str]:
+    """Split an exception group: its members, the innermost first, then its own traceback."""
+    pieces: list[tuple[int, str]] = []
+    depth, head, begin = 0, "", 0
+    for rule in GROUP_RULE.finditer(text):
+        pieces.append((depth, head + text[begin : rule.start()]))
+        # A member that was never raised is nothing but its last line.
+        depth, head = (len(rule["margin"]), f"{TRACEBACK}\n") if rule["member"] else (0, "")
+        begin = rule.end()
+    pieces.append((depth, head + text[begin:]))
+    return [piece for _, piece in sorted(pieces, key=lambda p: -p[0])]
+
+
+def _crashed(text: str) -> list[str]:
+    """Give the threads in faulthandler's report in the order of tracebacks, the crashed one first; [] where none is.
+
+    A signal from outside strikes the main thread, whatever thread it was that hung.
+    """
+    crash = CRASH.search(text)
+    if crash is None:
+        return []
+    threads = sorted(THREAD.finditer(text, crash.end()), key=lambda t: t["which"] != "Current thread")
+    return ["\n".join([*reversed(t["frames"].splitlines()), crash[0]]) for t in threads] or [crash[0]]
 
 
 def _frames(part: str, project: Project) -> Iterator[tuple[Location, list[str]]]:

@@ -7,6 +7,8 @@ never by importing either.
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
@@ -25,12 +27,41 @@ class AnswerError(Exception):
         self.instance = instance
 
 
-def parse(body: bytes) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Request:
+    """A parsed request.
+
+    Attributes:
+        body: the whole object that was sent.
+        instances: its list "instances".
+        parameters: its object "parameters", or None.
+        parameters_key: the parameters as text: equal for equal ones, where Python holds 1, 1.0 and True equal.
+    """
+
+    body: dict[str, Any]
+    instances: list[Any]
+    parameters: dict[str, Any] | None = None
+    parameters_key: str = "null"
+
+
+def parse(body: bytes) -> Request:
     """Parse a request: a JSON object that holds the list `instances` and may hold the object `parameters`.
 
     Raises:
         AnswerError: status 400, with what is wrong.
     """
+    request = _parse_object(body)
+    parameters = request.get("parameters")
+    if not isinstance(parameters, (dict, type(None))):
+        raise AnswerError(400, f'"parameters" is {_kind(parameters)}, not an object')
+    try:
+        key = json.dumps(parameters, sort_keys=True)
+    except RecursionError:  # writing takes more of the stack than reading
+        raise AnswerError(400, '"parameters" is nested too deeply') from None
+    return Request(request, request["instances"], parameters, key)
+
+
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         request = json.loads(body, parse_constant=_no_constant)
     except RecursionError:
@@ -43,8 +74,6 @@ def parse(body: bytes) -> dict[str, Any]:
         raise AnswerError(400, 'the body has no list "instances"')
     if not isinstance(request["instances"], list):
         raise AnswerError(400, f'"instances" is {_kind(request["instances"])}, not a list')
-    if not isinstance(request.get("parameters"), (dict, type(None))):
-        raise AnswerError(400, f'"parameters" is {_kind(request["parameters"])}, not an object')
     return request
 
 
@@ -59,7 +88,14 @@ def call(what: str, function: Callable[..., T], *args: object, instance: int | N
     except AnswerError:
         raise
     except BaseException as error:
-        raise AnswerError(500, f"{what} raised {type(error).__name__}: {error}", instance) from error
+        raise AnswerError(500, f"{what} raised {type(error).__name__}: {_text(error)}", instance) from error
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the predictor's own exception class; the traceback says what it can
+        return "(its text cannot be read)"
 
 
 def encode(predictions: object, instances: Sequence[object], others: dict[str, object] | None = None) -> bytes:
@@ -69,7 +105,7 @@ def encode(predictions: object, instances: Sequence[object], others: dict[str, o
         AnswerError: status 500; not a list, not one an instance, or a value that JSON does not have.
     """
     tolist = getattr(predictions, "tolist", None)
-    rows = tolist() if tolist else predictions
+    rows = call("predictions.tolist()", tolist) if tolist else predictions
     if not isinstance(rows, (list, tuple)):
         raise AnswerError(500, f"the predictions are {_kind(rows)}, not a list with one for each instance")
     if len(rows) != len(instances):
@@ -91,14 +127,14 @@ def encode_error(error: AnswerError) -> bytes:
 def _dump(where: str, value: object, instance: int | None = None) -> str:
     try:
         return json.dumps(_plain(value), allow_nan=False, separators=(",", ":"))
-    except ValueError:
-        raise AnswerError(500, f"{where} holds NaN or Infinity, which JSON does not have", instance) from None
-    except (TypeError, RecursionError) as error:
-        raise AnswerError(500, f"{where} cannot be written as JSON: {error}", instance) from None
+    except Exception as error:  # a value's own tolist() may raise anything
+        raise AnswerError(500, f"{where} cannot be written as JSON: {_text(error)}", instance) from error
 
 
 def _plain(value: object) -> object:
     """Turn arrays, tensors and their scalars into Python's own lists and numbers, at any depth."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("it holds NaN or Infinity, which JSON does not have")
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
     if isinstance(value, dict):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
+BODY_SECONDS = 30.0  # for a whole body; Vertex AI gives a request to a shared public endpoint 60 s in all
+
 
 class App:
     """The ASGI application. `served` is None until the predictor is loaded; `drain` refuses what is new."""
@@ -31,13 +33,16 @@ class App:
         self.served: Served | None = None
         self._max_body = bundle.max_body_bytes
         self._health_route, self._predict_route = contract.health_route, contract.predict_route
-        self._draining = False
+        self._draining = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
 
     async def drain(self, seconds: float) -> bool:
-        """Refuse new predictions, wait for those in flight; tell whether all of them ended in time."""
-        self._draining = True
+        """Refuse new predictions, wait for those in flight; tell whether all of them ended in time.
+
+        In flight is what has sent its whole body: a client that stalls must not hold up the end.
+        """
+        self._draining.set()
         if self._in_flight:
             await asyncio.wait({asyncio.ensure_future(self._idle.wait())}, timeout=seconds)
         return not self._in_flight
@@ -51,11 +56,16 @@ class App:
                 await self._predict(scope, receive, send)
             else:
                 await self._refuse(scope, send)
-        except AnswerError as error:
-            await _respond(send, error.status, encode_error(error))
+        except Exception as error:  # noqa: BLE001 - whatever was not foreseen is answered and logged like the rest
+            failure = error if isinstance(error, AnswerError) else AnswerError(500, log.text_of(error))
+            if failure.status == 500:
+                at = {} if failure.instance is None else {"instance": failure.instance}
+                log.write("ERROR", failure.message, phase="predict", **at, traceback=log.traceback_of(error))
+            close = [(b"connection", b"close")] if isinstance(error, _BodyMissingError) else []
+            await _respond(send, failure.status, encode_error(failure), *close)
 
     async def _health(self, send: Send) -> None:
-        state = "draining" if self._draining else "ready" if self.served else "loading"
+        state = "draining" if self._draining.is_set() else "ready" if self.served else "loading"
         await _respond(send, 200 if state == "ready" else 503, json.dumps({"status": state}).encode())
 
     async def _refuse(self, scope: Message, send: Send) -> None:
@@ -68,27 +78,37 @@ class App:
         await _respond(send, 405, encode_error(error), (b"allow", allowed.encode()))
 
     async def _predict(self, scope: Message, receive: Receive, send: Send) -> None:
-        if self._draining:
-            raise AnswerError(503, "the server is shutting down")
+        if self._draining.is_set():
+            raise AnswerError(503, _SHUTTING_DOWN)
         if self.served is None:
             raise AnswerError(503, "the predictor is still loading")
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        answer = self.served.answer_image if _is_image(headers) else self.served.answer
+        body = await self._body_in_time(headers, receive)
+        if body is None:
+            return
         self._in_flight += 1
         try:
-            headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-            is_image = _is_image(headers)
-            body = await self._body(headers, receive)
-            if body is not None:
-                answer = self.served.answer_image if is_image else self.served.answer
-                await _respond(send, 200, await answer(body))
-        except AnswerError as error:
-            if error.status == 500:
-                at = {} if error.instance is None else {"instance": error.instance}
-                log.write("ERROR", error.message, phase="predict", **at, traceback=log.traceback_of(error))
-            raise
+            await _respond(send, 200, await answer(body))
         finally:
             self._in_flight -= 1
-            if self._draining and not self._in_flight:
+            if self._draining.is_set() and not self._in_flight:
                 self._idle.set()
+
+    async def _body_in_time(self, headers: dict[bytes, str], receive: Receive) -> bytes | None:
+        """Read the body, unless it takes too long or the server is told to stop meanwhile."""
+        reading = asyncio.ensure_future(self._body(headers, receive))
+        draining = asyncio.ensure_future(self._draining.wait())
+        try:
+            await asyncio.wait({reading, draining}, timeout=BODY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                return reading.result()
+            if draining.done():
+                raise _BodyMissingError(503, _SHUTTING_DOWN)
+            raise _BodyMissingError(408, f"the body was not complete after {BODY_SECONDS:.0f} s")
+        finally:
+            reading.cancel()
+            draining.cancel()
 
     async def _body(self, headers: dict[bytes, str], receive: Receive) -> bytes | None:
         """Read the body; None when the client went away.
@@ -113,6 +133,13 @@ class App:
     def _check_length(self, length: int) -> None:
         if length > self._max_body:
             raise AnswerError(413, f"the body is larger than the limit of {self._max_body} bytes")
+
+
+_SHUTTING_DOWN = "the server is shutting down"
+
+
+class _BodyMissingError(AnswerError):
+    """Refuses a request whose body is still on its way; its connection is of no further use."""
 
 
 def _is_image(headers: dict[bytes, str]) -> bool:

@@ -6,7 +6,6 @@ waits for nothing: a lone request is a batch of its own. If a shared batch fails
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import deque
 from concurrent.futures import Future
@@ -31,12 +30,13 @@ class Batcher:
         self._some = threading.Condition()
         threading.Thread(target=self._run, name="inference", daemon=True).start()
 
-    def submit(self, inputs: list[Any], parameters: Any) -> Future[list[Any]]:  # the user's own types
+    def submit(self, inputs: list[Any], parameters: Any, key: str) -> Future[list[Any]]:  # the user's own types
         """Queue the inputs of one request (at least one); the future gives one row for each.
 
+        `key` is equal for equal parameters only (see `seatrial.serving.answers.Request`).
         It raises AnswerError where `predict` raised, gave another number of rows, or an input is no tensor.
         """
-        job = _Job(inputs, parameters)
+        job = _Job(inputs, parameters, key)
         with self._some:
             self._pending.extend((job, index) for index in range(len(inputs)))
             self._some.notify()
@@ -92,12 +92,10 @@ class Batcher:
 class _Job:
     """One request on its way: which rows it already has, by index."""
 
-    def __init__(self, inputs: list[Any], parameters: Any) -> None:
+    def __init__(self, inputs: list[Any], parameters: Any, key: str) -> None:
         self.inputs = inputs
         self.parameters = parameters
-        # As text, because Python holds 1, 1.0 and True to be equal.
-        said = json.dumps(parameters, sort_keys=True)
-        self.keys: list[Hashable] = [(said, *_form(one)) for one in inputs]
+        self.keys: list[Hashable] = [(key, *_form(one)) for one in inputs]
         self.rows: dict[int, Any] = {}
         self.future: Future[list[Any]] = Future()
         self.future.set_running_or_notify_cancel()  # from here on nobody can cancel it under the thread

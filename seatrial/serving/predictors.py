@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from seatrial.serving import images, log
-from seatrial.serving.answers import AnswerError, call, encode, parse
+from seatrial.serving.answers import AnswerError, Request, call, encode, parse
 from seatrial.serving.batching import Batcher
 from seatrial.serving.interfaces import AI_PLATFORM, BATCHED, interface_of, parameter_names
 from seatrial.serving.settings import artifacts_uri
@@ -65,7 +65,7 @@ def load(bundle: Bundle, contract: Contract) -> Served:
 class _WholeRequest:
     """An interface that gets a request whole and answers it whole, one at a time."""
 
-    def __init__(self, interface: str, ask: Callable[[dict[str, Any]], bytes]) -> None:
+    def __init__(self, interface: str, ask: Callable[[Request], bytes]) -> None:
         self.interface = interface
         self._ask = ask
         self._thread = ThreadPoolExecutor(1, "inference")
@@ -78,8 +78,8 @@ class _WholeRequest:
         raise AnswerError(415, f"a predictor of the {self.interface} interface takes JSON, not an image")
 
 
-def _ask_ai_platform(loaded: Any, request: dict[str, Any]) -> bytes:  # the user's own class
-    instances, parameters = request["instances"], request.get("parameters") or {}
+def _ask_ai_platform(loaded: Any, request: Request) -> bytes:  # the user's own class
+    instances, parameters = request.instances, request.parameters or {}
     try:
         inspect.signature(loaded.predict).bind(instances, **parameters)
     except TypeError as error:
@@ -89,9 +89,9 @@ def _ask_ai_platform(loaded: Any, request: dict[str, Any]) -> bytes:  # the user
     return encode(call("predict", loaded.predict, instances, **parameters), instances)
 
 
-def _ask_cpr(loaded: Any, request: dict[str, Any]) -> bytes:
-    instances = list(request["instances"])  # preprocess may change the request in place
-    given: Any = request
+def _ask_cpr(loaded: Any, request: Request) -> bytes:
+    instances = list(request.instances)  # preprocess may change the request in place
+    given: Any = request.body
     for step in ("preprocess", "predict", "postprocess"):
         if hasattr(loaded, step):
             given = call(step, getattr(loaded, step), given)
@@ -120,18 +120,20 @@ class _Batched:
 
     async def answer(self, body: bytes) -> bytes:
         request = await self._in_thread(parse, body)
-        return await self._answer(request["instances"], request.get("parameters"), self._decode)
+        return await self._answer(request, self._decode)
 
     async def answer_image(self, data: bytes) -> bytes:
         if self._own_decode is not None:
             raise AnswerError(415, "this predictor decodes its own instances; send them as JSON")
-        return await self._answer([data], None, lambda data, _: images.open_image(data, self._image))
+        request = Request({}, [data])
+        return await self._answer(request, lambda data, _: images.open_image(data, self._image))
 
-    async def _answer(self, instances: list[Any], parameters: Any, decode: _Decode) -> bytes:
+    async def _answer(self, request: Request, decode: _Decode) -> bytes:
+        instances = request.instances
         if not instances:
             return encode([], instances)
         inputs = await self._in_thread(self._prepare, instances, decode)
-        rows = await asyncio.wrap_future(self._batcher.submit(inputs, parameters))
+        rows = await asyncio.wrap_future(self._batcher.submit(inputs, request.parameters, request.parameters_key))
         return await self._in_thread(self._finish, rows, instances)
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:

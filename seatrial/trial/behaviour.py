@@ -38,6 +38,7 @@ class Trial:
         interface: how the runtime understood the predictor.
         asked: inputs that were sent, alone and again in batches.
         golden: how many of them have recorded answers.
+        compared: how many numbers of answers were compared with recorded ones.
         drift: the largest difference between a recorded and a served number.
         finished: the trial came to its end; whether it passed, its findings tell.
         unproven: what a green trial still does not prove, in words.
@@ -52,6 +53,7 @@ class Trial:
     card: str = ""
     asked: int = 0
     golden: int = 0
+    compared: int = 0
     drift: float = 0.0
     tolerance: float = 0.0
     finished: bool = False
@@ -68,9 +70,12 @@ def observe(project: Project, server: Server, examples: tuple[GoldenExample, ...
     yield Phase("answers")
     _, broken = yield from watched(_ask(project, server, examples, trial))
     yield from _outside(project, server)
+    if children := server.children():
+        trial.unproven.append(f"that child processes ({', '.join(children)}) reach nothing outside")
     if broken and server.exit_code is not None:
         return
     yield Phase("stop")
+    yield Step("SIGTERM")
     began = time.monotonic()
     code = server.stop()
     trial.stopped_after = time.monotonic() - began
@@ -101,26 +106,27 @@ def _load(project: Project, server: Server, trial: Trial) -> Stage[None]:
     yield Step("starting the server, waiting for health 200")
     healthy = server.wait_until_healthy(project.smoke.load_timeout)
     if healthy:
-        ready = next((r for r in server.records("INFO") if r.get("message") == "ready"), {})
-        trial.interface = str(ready.get("interface", ""))
         trial.healthy_after = time.monotonic() - server.began
+        trial.interface = str(server.wait_for_record("INFO", "ready").get("interface", ""))
         yield Step(f"healthy after {trial.healthy_after:.2f} s; the predictor's interface is {trial.interface}")
         return
     yield from _outside(project, server)
     if healthy is False:
-        yield RULES["ST502"].finding(
-            f"the server was not healthy within {project.smoke.load_timeout:.0f} s",
-            evidence=tuple(server.log[-LOG_TAIL:]),
-        )
+        server.dump_and_end()
+        yield _from_log(project, server, "ST502", f"not healthy within {project.smoke.load_timeout:.0f} s")
         return
     records = [r for r in server.records("CRITICAL") if r.get("phase") == "load"]
     if records:
         yield from _translated(project, records[-1], "ST501", server)
     else:
-        yield RULES["ST501"].finding(
-            f"the server ended with {server.ending} before it was healthy",
-            evidence=tuple(server.log[-LOG_TAIL:]),
-        )
+        yield _from_log(project, server, "ST501", f"the server ended with {server.ending} before it was healthy")
+
+
+def _from_log(project: Project, server: Server, code: str, message: str) -> Finding:
+    """Make a finding of a server that left no record of why: at the user's frame in a dumped stack, if there is one."""
+    location, frames = user_frames("\n".join(server.log), project)
+    evidence = tuple(frames) if location else tuple(server.log[-LOG_TAIL:])
+    return RULES[code].finding(message, location=location, evidence=evidence)
 
 
 def _translated(project: Project, record: dict[str, Any], otherwise: str, server: Server) -> Iterator[Finding]:
@@ -155,13 +161,12 @@ def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], 
     trial.golden = len(examples)
     inputs = [(example, example.vertex_instance(project.artifacts_dir)) for example in examples]
     if not examples:
-        trial.unproven.append("that answers equal training's, because artifacts/golden/golden.json is not there")
         yield RULES["ST403"].finding(f"there are no golden answers in {project.artifacts}/golden")
         if trial.interface != "batched":
-            trial.unproven.append(
-                f"any prediction: what a {trial.interface} predictor accepts, only golden answers say"
-            )
+            what = f"what a {trial.interface} predictor accepts, only golden answers say"
+            trial.unproven.append(f"any prediction: {what}")
             return
+        trial.unproven.append("that answers equal training's: there are no golden answers")
         inputs = [(GoldenExample(image=name), instance) for name, instance in samples.instances()]
     trial.asked = len(inputs)
     yield Step(f"asking {len(inputs)} inputs, each alone")
@@ -174,7 +179,9 @@ def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], 
         yield Step(f"asking them in batches of up to {REQUEST_BYTES / 1e6:.1f} MB")
         for chunk in _batches(inputs):
             yield from _compare(project, server, chunk, trial, drift)
-    trial.drift = drift.largest
+    trial.drift, trial.compared = drift.largest, drift.compared
+    if examples and not drift.compared:
+        trial.unproven.append("that scores equal training's: the golden answers record none")
 
 
 def _batches(inputs: list[tuple[GoldenExample, Any]]) -> Iterator[list[tuple[GoldenExample, Any]]]:

@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import json
 import secrets
+import signal
 import socket
 import subprocess
 import time
@@ -30,7 +31,7 @@ from seatrial.inspection import Image
 from seatrial.kept import cache_dir
 from seatrial.trial import ask as asking
 from seatrial.trial.ask import CONTAINER_PORT, ask
-from seatrial.trial.server import CONTRACT, SCRIPT_TIMEOUT, STOP_TIMEOUT, Server
+from seatrial.trial.server import CONTRACT, SCRIPT_TIMEOUT, Server
 
 LABEL = "dev.seatrial.trial"
 USER = "12345:12345"  # neither root nor the image's own: nothing may depend on who it is
@@ -157,13 +158,12 @@ class ContainerServer(Server):
             raise ConnectionError(base64.b64decode(data).decode() or printed)
         return status, base64.b64decode(data)
 
-    def stop(self) -> int | None:
-        """Send SIGTERM to the container's first process."""
-        self._engine.output(["kill", "--signal", "TERM", self._name], timeout=COMMAND_TIMEOUT)
-        return self.wait(STOP_TIMEOUT)
+    def _signal(self, number: signal.Signals) -> None:
+        name = number.name.removeprefix("SIG")
+        self._engine.output(["kill", "--signal", name, self._name], timeout=COMMAND_TIMEOUT)
 
-    def wait(self, timeout: float) -> int | None:
-        """Wait until the container has ended and give its exit code; None if it has not within `timeout` seconds."""
+    def wait_for_end(self, timeout: float) -> int | None:
+        """Wait for the end of the log, and then for the engine to say how it ended."""
         deadline = time.monotonic() + timeout
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._printing.wait(timeout)
@@ -171,6 +171,13 @@ class ContainerServer(Server):
             time.sleep(0.05)
         self._reader.join(1)
         return code
+
+    def end(self) -> None:
+        """End the container."""
+        if self.exit_code is None:
+            self._signal(signal.SIGKILL)
+            self.wait_for_end(COMMAND_TIMEOUT)
+        self._reader.join(1)
 
     @property
     def exit_code(self) -> int | None:

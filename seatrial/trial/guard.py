@@ -1,8 +1,8 @@
 """Runs a module as `python -m` would, and catches every attempt to open a connection to the outside.
 
 This file runs in the predictor's environment, by its path, with nothing of the tool beside it: standard library
-only. An attempt fails as it would on a machine without network, and is written down with the call that made it.
-Libraries that open sockets in C are not seen.
+only. An attempt fails as it would on a machine without network, and is written down with the call that made it. What
+a C library or a child process opens is not seen; that a child was started is written down too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any
 
 # Asked by Google's client libraries wherever they run; present in the cloud, so no fault of the predictor.
 METADATA_SERVER = ("metadata.google.internal", "metadata.google.internal.", "169.254.169.254", "fd20:ce::254")
+CHILDREN = ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty")  # audit events
+LOOKUPS = ("ldconfig", "gcc", "cc", "ld", "objdump", "uname")  # what ctypes.util and platform ask, on torch's import
 
 
 def is_local(host: str | None) -> bool:
@@ -32,11 +34,21 @@ def is_local(host: str | None) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def note(record: str, what: dict[str, str]) -> None:
+    """Append a JSON line to the file `record`."""
+    with open(record, "a", encoding="utf-8") as file:  # noqa: PTH123 - no more modules than the runtime needs
+        file.write(json.dumps(what) + "\n")
+
+
 def watch(record: str) -> None:
-    """Refuse outside connections from now on; append a JSON line with host and stack to the file `record`."""
+    """Refuse outside connections from now on; note each in `record`, with host and stack."""
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "socket.connect":
+        if event in CHILDREN:
+            program = str(arguments[0]) if arguments else event
+            if os.path.basename(program) not in LOOKUPS:  # noqa: PTH119
+                note(record, {"child": program})
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
             address = arguments[1]
             host = address[0] if isinstance(address, tuple) else None  # a unix socket has no host
         elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
@@ -48,8 +60,7 @@ def watch(record: str) -> None:
             return
         if host not in METADATA_SERVER:
             stack = "Traceback (most recent call last):\n" + "".join(traceback.format_stack()[:-1])
-            with open(record, "a", encoding="utf-8") as file:  # noqa: PTH123
-                file.write(json.dumps({"host": host, "traceback": stack}) + "\n")
+            note(record, {"host": str(host), "traceback": stack})
         raise OSError(101, f"Network is unreachable: the trial has no way out, and {host} was asked for")
 
     sys.addaudithook(refuse)

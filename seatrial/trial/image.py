@@ -207,7 +207,7 @@ def _until_ended(server: ContainerServer, timeout: float) -> tuple[int | None, l
     """Give the exit code and the failed loads; no code where a second load fails, or after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
-        code = server.wait(0.2)
+        code = server.wait_for_end(0.2)
         failures = [record for record in server.records("CRITICAL") if record.get("phase") == "load"]
         if code is not None or len(failures) > 1 or time.monotonic() > deadline:
             return code, failures

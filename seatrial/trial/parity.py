@@ -14,13 +14,21 @@ from seatrial.rules import RULES
 
 @dataclass(slots=True)
 class Drift:
-    """The largest difference of a number between training and serving so far."""
+    """How far numbers of training and serving lie apart so far: the largest difference, of how many compared."""
 
     largest: float = 0.0
+    compared: int = 0
 
-    def note(self, difference: float) -> None:
-        """Take one more difference into account; not-a-number counts as infinite."""
-        self.largest = max(self.largest, math.inf if math.isnan(difference) else difference)
+    def note(self, expected: float, actual: float) -> float:
+        """Take one more pair into account and give its difference; not-a-number counts as infinite."""
+        try:
+            difference = abs(float(expected) - float(actual))
+        except OverflowError:  # an integer that no float can hold
+            difference = 0.0 if expected == actual else math.inf
+        difference = math.inf if math.isnan(difference) else difference
+        self.compared += 1
+        self.largest = max(self.largest, difference)
+        return difference
 
 
 def compare(
@@ -28,7 +36,7 @@ def compare(
 ) -> Iterator[Finding]:
     """Yield how a prediction differs from what training recorded; numbers may differ by `tolerance`."""
     subject = example_name(example) + ("" if alone else ", in a batch")
-    fields = prediction if isinstance(prediction, dict) else {}
+    fields = prediction if isinstance(prediction, dict) else {"label": prediction}  # a bare label is an answer too
     if example.label is not None and str(fields.get("label")) != example.label:
         yield RULES["ST402"].finding(
             f"{subject}: the answer is {_short(fields.get('label', prediction))}, the label is {example.label}",
@@ -52,24 +60,25 @@ def _differences(
 ) -> Iterator[Finding]:
     own = Drift()
     where = _first_difference(expected, actual, tolerance, own, what)
-    drift.note(own.largest)
+    drift.largest = max(drift.largest, own.largest)
+    drift.compared += own.compared
     if where:
         yield RULES["ST401"].finding(
             f"{subject}: {where}",
             subject=subject,
             evidence=(
-                f"recorded: {_short(expected)}", f"answered: {_short(actual)}",
+                f"recorded: {_short(expected)}",
+                f"answered: {_short(actual)}",
                 f"largest difference: {own.largest:.2g}, allowed: {tolerance:.2g}",
             ),
-        )  # fmt: skip
+        )
 
 
 def _first_difference(expected: Any, actual: Any, tolerance: float, drift: Drift, path: str) -> str:
     """Describe the first place where two JSON values differ, or give "" when they agree."""
     if _is_number(expected) and _is_number(actual):
-        difference = abs(float(expected) - float(actual))
-        drift.note(difference)
-        return "" if difference <= tolerance else f"{path} is {actual!r}, training recorded {expected!r}"
+        difference = drift.note(expected, actual)
+        return "" if difference <= tolerance else f"{path} is {_short(actual)}, training recorded {_short(expected)}"
     if isinstance(expected, list) and isinstance(actual, list):
         if len(expected) != len(actual):
             return f"{path} has {len(actual)} elements, training recorded {len(expected)}"
@@ -91,5 +100,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # more digits than Python prints
+        text = "an integer of thousands of digits"
     return text if len(text) <= 100 else f"{text[:97]}..."

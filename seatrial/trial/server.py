@@ -78,10 +78,11 @@ class Server(ABC):
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if self.exit_code is not None:
-                self._reader.join(5)
+                self.end()
                 return None
+            left = max(_POLL, min(10, deadline - time.monotonic()))
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self._ask("GET", CONTRACT["AIP_HEALTH_ROUTE"], b"", timeout=10)[0] == 200:
+                if self._ask("GET", CONTRACT["AIP_HEALTH_ROUTE"], b"", timeout=left)[0] == 200:
                     return True
             time.sleep(_POLL)
         return False
@@ -92,6 +93,7 @@ class Server(ABC):
         try:
             status, data = self._ask("POST", CONTRACT["AIP_PREDICT_ROUTE"], body, timeout=ANSWER_TIMEOUT)
         except (OSError, http.client.HTTPException):
+            self.wait_for_end(1)  # a connection breaks a moment before the server is seen to have ended
             return None
         try:
             return Answer(status, json.loads(data) if data else None)
@@ -107,6 +109,16 @@ class Server(ABC):
         """Give the structured log lines of a severity."""
         return [record for record in _parsed(self.log) if record.get("severity") == severity]
 
+    def wait_for_record(self, severity: str, message: str, timeout: float = 5.0) -> dict[str, Any]:
+        """Give the log record of a message; what the server did may be seen a moment before its line is read."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for record in self.records(severity):
+                if record.get("message") == message:
+                    return record
+            time.sleep(_POLL)
+        return {}
+
     @property
     def ending(self) -> str:
         """How it ended, in words."""
@@ -117,13 +129,36 @@ class Server(ABC):
         """Give the attempts to reach the outside, where they are seen: `host`, and the `traceback` of the call."""
         return []
 
+    def children(self) -> list[str]:
+        """Give the programs that the predictor started, where what they reach is not watched."""
+        return []
+
+    def dump_and_end(self) -> None:
+        """Let a server that hangs print where each of its threads is, and end it."""
+        self._signal(signal.SIGABRT)  # faulthandler answers it, even while C code holds the GIL
+        self.wait_for_end(3)
+        self.end()
+
+    def stop(self) -> int | None:
+        """Send SIGTERM to the server; give its exit code, or None where it did not end in time."""
+        self._signal(signal.SIGTERM)
+        return self.wait_for_end(STOP_TIMEOUT)
+
     @abstractmethod
     def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         """Send one request; raises OSError or HTTPException where no answer comes."""
 
     @abstractmethod
-    def stop(self) -> int | None:
-        """Send SIGTERM to the server; give its exit code, or None where it did not end in time."""
+    def _signal(self, number: signal.Signals) -> None:
+        """Send a signal to the server's own process."""
+
+    @abstractmethod
+    def wait_for_end(self, timeout: float) -> int | None:
+        """Wait until the server has ended and give its exit code; None if it has not within `timeout` seconds."""
+
+    @abstractmethod
+    def end(self) -> None:
+        """End whatever still runs, at once, and read its log to the end."""
 
     @property
     @abstractmethod
@@ -148,15 +183,20 @@ class ProcessServer(Server):
     def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         return ask("127.0.0.1", self._port, method, route, body, timeout)
 
-    def stop(self) -> int | None:
-        """Send SIGTERM to the process itself, not to what it started."""
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            return self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            self._reader.join(1)
+    def _signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)  # to the process itself, not to what it started
+
+    def wait_for_end(self, timeout: float) -> int | None:
+        """Wait for the process."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout)
+        return self.exit_code
+
+    def end(self) -> None:
+        """End the process and what it started, which would hold the log open."""
+        process.signal_group(self._process, signal.SIGKILL)
+        self._process.wait()
+        self._reader.join(5)
 
     @property
     def exit_code(self) -> int | None:
@@ -164,7 +204,14 @@ class ProcessServer(Server):
         return self._process.poll()
 
     def outside_connections(self) -> list[dict[str, str]]:
-        """Give what the guard wrote down."""
+        """Give what the guard wrote down of connections."""
+        return [noted for noted in self._noted() if "host" in noted]
+
+    def children(self) -> list[str]:
+        """Give what the guard wrote down of other programs."""
+        return list(dict.fromkeys(str(noted["child"]) for noted in self._noted() if "child" in noted))
+
+    def _noted(self) -> list[dict[str, str]]:
         return list(_parsed(self._outside.read_text(encoding="utf-8").splitlines()))
 
     def run_script(self, name: str) -> tuple[int, str]:
@@ -225,6 +272,7 @@ def _served_environment(copy: Copy, device: str) -> dict[str, str]:
         "LD_LIBRARY_PATH",
         "NVIDIA_VISIBLE_DEVICES",
     )  # where the driver's library lies
+    env["AIP_ACCELERATOR_TYPE"] = "ACCELERATOR_TYPE_UNSPECIFIED"  # Vertex sets it on machines that have one
     return env | {name: os.environ[name] for name in passed if name in os.environ}
 
 

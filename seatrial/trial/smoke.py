@@ -11,7 +11,7 @@ import shutil
 
 from seatrial import environment, golden, interpreter, process
 from seatrial import kept as kept_environments
-from seatrial.bundle import Bundle, build, runtime_requirements
+from seatrial.bundle import Bundle, build
 from seatrial.check import check
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import requirements
@@ -19,6 +19,7 @@ from seatrial.findings import Phase, Stage, watched
 from seatrial.golden import GoldenExample
 from seatrial.kept import Copy, Kept
 from seatrial.project import Project
+from seatrial.rules.runtime import outside_runtime
 from seatrial.trial.behaviour import CUDA_PROBE, Trial, judge_cuda_probe, observe, versions_in
 from seatrial.trial.server import run_script, serve
 
@@ -79,10 +80,11 @@ def _require_card() -> None:
 def _keep(project: Project, device: str, trial: Trial) -> Stage[Kept | None]:
     lock_file = project.lock_for(device)
     lock = requirements.read(lock_file, project.root)
-    yield from environment.out_of_range(lock, runtime_requirements("requirements.in"))
+    yield from outside_runtime(lock, requirements.read_runtime("requirements.in"), project.python)
     found = yield from interpreter.find(project.python)
     trial.versions = {"python": found.version, **versions_in(lock, project.python)}
-    merged = environment.merge(lock, lock_file.read_text(encoding="utf-8"), runtime_requirements("requirements.txt"))
+    runtime_lock = requirements.read_runtime("requirements.txt")
+    merged = environment.merge(lock, lock_file.read_text(encoding="utf-8"), runtime_lock)
     return (yield from environment.keep(merged, found))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from seatrial.facts.checkpoint import Checkpoint, Kind, read_checkpoint
+from seatrial.facts.checkpoint import ZIP_PICKLE_LIMIT, Checkpoint, Kind, read_checkpoint
 
 FILES = Path(__file__).parent / "checkpoints"
 
@@ -125,6 +127,57 @@ def test_long_bytes_are_stepped_over_and_what_follows_is_read(tmp_path: Path) ->
     read = of_bytes(tmp_path, content)
     assert (Own.__module__, "Own") in read.globals
     assert read.complete
+
+
+def archive(folder: Path, content: bytes, *, how: int = zipfile.ZIP_DEFLATED) -> Path:
+    file = folder / "weights.pt"
+    with zipfile.ZipFile(file, "w", how) as made:
+        made.writestr("w/data.pkl", content)
+    return file
+
+
+@pytest.mark.parametrize("how", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_long_values_in_an_archive_are_stepped_over_and_what_follows_is_read(tmp_path: Path, how: int) -> None:
+    content = pickle.dumps(["long text" * (1 << 18), bytes(3 << 20), Own()], protocol=4)
+    read = read_checkpoint(archive(tmp_path, content, how=how), "weights.pt")
+    assert (read.kind, read.complete) == (Kind.TORCH_ZIP, True)
+    assert (Own.__module__, "Own") in read.globals
+
+
+def test_a_long_value_in_an_archive_is_never_held_whole(tmp_path: Path) -> None:
+    length = 96 << 20
+    file = archive(tmp_path, b"\x80\x04B" + length.to_bytes(4, "little") + bytes(length) + b".")
+    tracemalloc.start()
+    try:
+        read = read_checkpoint(file, "weights.pt")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert read.complete
+    assert most < length / 2
+
+
+def test_an_archive_that_unpacks_to_more_than_the_limit_is_not_unpacked(tmp_path: Path) -> None:
+    file = archive(tmp_path, b"")
+    content = bytearray(file.read_bytes())
+    directory = content.rindex(b"PK\x01\x02")
+    content[directory + 24 : directory + 28] = (ZIP_PICKLE_LIMIT + 1).to_bytes(4, "little")  # "uncompressed size"
+    read = of_bytes(tmp_path, bytes(content))
+    assert (read.kind, read.complete, read.globals) == (Kind.TORCH_ZIP, False, ())
+
+
+def test_an_archive_that_is_encrypted_is_not_read(tmp_path: Path) -> None:
+    content = bytearray(archive(tmp_path, pickle.dumps(Own())).read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1  # the flag "encrypted" of its entry
+    content[6] |= 1
+    read = of_bytes(tmp_path, bytes(content))
+    assert (read.kind, read.complete) == (Kind.TORCH_ZIP, False)
+
+
+def test_an_archive_whose_packed_bytes_are_damaged_is_no_crash(tmp_path: Path) -> None:
+    content = bytearray(archive(tmp_path, pickle.dumps([Own(), list(range(300))])).read_bytes())
+    content[60:90] = bytes([0xFF]) * 30
+    assert of_bytes(tmp_path, bytes(content)).kind is Kind.TRUNCATED
 
 
 def test_a_pickle_that_is_cut_off_is_incomplete_but_names_what_came_before(tmp_path: Path) -> None:

@@ -72,6 +72,16 @@ def test_weights_of_an_unknown_kind_are_a_warning_and_other_files_are_left_alone
     assert [(f.code, f.severity) for f in findings(project)] == [("ST303", "warning")]
 
 
+def test_a_checkpoint_that_cannot_be_read_to_its_end_is_a_warning(tmp_path: Path) -> None:
+    files: dict[str, str | bytes] = {"artifacts/weights.pth": b"\x80\x02]q\x00"}
+    (found,) = findings(small_project(tmp_path, files))
+    assert (found.code, found.severity, str(found.location)) == ("ST307", "warning", "artifacts/weights.pth")
+
+
+def test_a_joblib_file_is_no_checkpoint_that_was_cut_off(tmp_path: Path) -> None:
+    assert findings(small_project(tmp_path, {"artifacts/model.joblib": b"\x80\x02]q\x00"})) == []
+
+
 LOAD = "import torch\n\nclass P:\n    def load(self, uri):\n        torch.load('weights.pt'{0})\n"
 
 

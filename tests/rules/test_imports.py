@@ -119,6 +119,23 @@ def test_a_predictor_module_that_does_not_exist_is_found(tmp_path: Path) -> None
     assert [f.message for f in findings(project)] == ["there is no module `predictor.serve` in the package"]
 
 
+@pytest.mark.parametrize(("file", "found_at"), [("src/mine/__init__.py", "src/mine"), ("src/mine.py", "src/mine.py")])
+def test_a_package_in_src_is_to_be_moved_to_the_root(tmp_path: Path, file: str, found_at: str) -> None:
+    project = small_project(tmp_path, {file: CLASS}, predictor="mine:P")
+    (found,) = findings(project)
+    assert found.code == "ST202"
+    assert found.cause == f'`predictor` is "mine:P", and there is {found_at}'
+    assert found.fix == f"move {found_at} out of src/ to the project's root, beside pyproject.toml"
+
+
+def test_a_second_package_in_src_is_to_be_moved_too(tmp_path: Path) -> None:
+    files = {"predictor.py": CLASS, "src/nets/layer.py": ""}
+    (found,) = findings(small_project(tmp_path, files, packages=["predictor", "nets"]))
+    assert (found.code, found.fix) == (
+        "ST201", "move src/nets out of src/ to the project's root, beside pyproject.toml",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("text", ["from .model import P\n", "from .model import *\n", "P = None\n"])
 def test_a_class_that_is_exported_again_counts(tmp_path: Path, text: str) -> None:
     files = {"predictor/__init__.py": text, "predictor/model.py": CLASS}
@@ -134,3 +151,21 @@ def test_a_syntax_error_is_found_where_serving_reaches_it(tmp_path: Path) -> Non
     assert places(small_project(tmp_path, files), "ST203") == ["predictor/model.py:1:10"]
     newer = small_project(tmp_path, files, python="3.14")
     assert [f.severity for f in findings(newer, "ST203")] == ["warning"]
+
+
+@pytest.mark.parametrize("text", ["x = " + "-" * 90_000 + "1\n", "x = " + "+".join(["1"] * 20_000) + "\n"])
+def test_a_file_that_python_itself_cannot_hold_is_found_and_not_crashed_on(tmp_path: Path, text: str) -> None:
+    (found,) = findings(small_project(tmp_path, {"predictor.py": text + CLASS}))
+    assert (found.code, str(found.location)) == ("ST203", "predictor.py")
+    assert found.message == "predictor.py is no valid Python: an expression or a block is nested too deeply"
+
+
+def test_a_long_sum_and_a_long_chain_of_elif_are_read_to_their_end(tmp_path: Path) -> None:
+    text = (
+        "TEXT = " + " + ".join(['"a"'] * 2000) + "\n"
+        "if TEXT == 0:\n    x = 0\n" + "".join(f"elif TEXT == {n}:\n    x = {n}\n" for n in range(1, 600)) + "else:\n"
+        "    import extra\n"
+    )
+    compile(text, "predictor.py", "exec")  # Python takes it
+    project = small_project(tmp_path, {"predictor.py": text + CLASS, "extra.py": ""})
+    assert places(project, "ST201") == ["predictor.py:1203:12"]

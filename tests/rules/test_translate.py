@@ -5,6 +5,7 @@ The files in logs/ are the output of a predictor that was installed in an enviro
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.findings import Location
-from seatrial.rules.translate import diagnose, user_frames
+from seatrial.rules.translate import diagnose, exception_lines, user_frames
 from tests.small_project import locked, small_project
 
 LOGS = Path(__file__).parent / "logs"
@@ -109,7 +110,7 @@ def test_what_no_rule_knows_gives_no_finding() -> None:
     assert diagnose('Traceback (most recent call last):\n  File "a.py", line 1\nValueError: 7\n') == []
 
 
-def installed(folder: Path, files: dict[str, str], code: str) -> str:
+def installed(folder: Path, files: dict[str, str], code: str, *, ends: int = 1) -> str:
     """Install modules into an empty environment's folder, run code that uses them, and give the traceback."""
     place = folder / "environment" / "site-packages"
     for name, text in files.items():
@@ -122,7 +123,7 @@ def installed(folder: Path, files: dict[str, str], code: str) -> str:
         timeout=60,
         check=False,
     )
-    assert run.returncode == 1
+    assert run.returncode == ends
     return run.stderr
 
 
@@ -203,6 +204,126 @@ def test_of_chained_exceptions_the_first_cause_gives_the_place(tmp_path: Path, h
     location, evidence = user_frames(installed(tmp_path, files, "import predictor; predictor.load()"), project)
     assert location == Location("predictor.py", 3)
     assert evidence[-2:] == ["KeyError: 'weights'", "RuntimeError: no weights"]
+
+
+GROUPED = """
+def one():
+    int("x")
+
+def load():
+    found = []
+    try:
+        one()
+    except ValueError as error:
+        found.append(error)
+    try:
+        try:
+            {}["weights"]
+        except KeyError as error:
+            raise RuntimeError("no weights") from error
+    except RuntimeError as error:
+        found.append(error)
+    raise ExceptionGroup("several", [*found, TypeError("never raised")])
+"""
+
+
+def test_of_an_exception_group_the_first_member_gives_the_place(tmp_path: Path) -> None:
+    files = {"predictor.py": GROUPED}
+    project = small_project(tmp_path / "project", files)
+    location, evidence = user_frames(installed(tmp_path, files, "import predictor; predictor.load()"), project)
+    assert location == Location("predictor.py", 3)
+    assert evidence == [
+        "predictor.py:8, in load",
+        "    one()",
+        "predictor.py:3, in one",
+        '    int("x")',
+        "ValueError: invalid literal for int() with base 10: 'x'",
+        "ExceptionGroup: several (3 sub-exceptions)",
+    ]
+
+
+def test_an_exception_group_of_members_that_were_never_raised_has_the_place_of_its_raise(tmp_path: Path) -> None:
+    text = "def load():\n    raise ExceptionGroup('several', [TypeError('a'), ExceptionGroup('b', [KeyError('c')])])\n"
+    files = {"predictor.py": text}
+    project = small_project(tmp_path / "project", files)
+    printed = installed(tmp_path, files, "import predictor; predictor.load()")
+    location, evidence = user_frames(printed, project)
+    assert location == Location("predictor.py", 2)
+    assert evidence[-1] == "ExceptionGroup: several (2 sub-exceptions)"
+    assert exception_lines(printed) == [
+        "KeyError: 'c'",
+        "TypeError: a",
+        "ExceptionGroup: b (1 sub-exception)",
+        "ExceptionGroup: several (2 sub-exceptions)",
+    ]
+
+
+def test_a_fault_inside_an_exception_group_is_recognised(tmp_path: Path) -> None:
+    text = (
+        "def load():\n    try:\n        import torchvision\n"
+        "    except ImportError as error:\n        raise ExceptionGroup('several', [error])\n"
+    )
+    files = {"predictor.py": text}
+    project = small_project(tmp_path / "project", {**files, **locked("torch==2.5.1")})
+    (found,) = diagnose(installed(tmp_path, files, "import predictor; predictor.load()"), project)
+    assert (found.code, str(found.location)) == ("ST110", "predictor.py:3")
+
+
+HANGING = """
+import faulthandler
+import threading
+
+faulthandler.enable()
+inside = threading.Event()
+
+def load():
+    inside.set()
+    threading.Event().wait()
+"""
+
+
+def test_a_hang_in_another_thread_than_the_signal_struck_is_placed_too(tmp_path: Path) -> None:
+    files = {"predictor.py": HANGING}
+    project = small_project(tmp_path / "project", files)
+    code = (
+        "import os, signal, threading, predictor; "
+        "threading.Thread(target=predictor.load, daemon=True).start(); predictor.inside.wait(); "
+        "os.kill(os.getpid(), signal.SIGABRT)"
+    )
+    location, evidence = user_frames(installed(tmp_path, files, code, ends=-signal.SIGABRT), project)
+    assert location is not None
+    assert location.path == "predictor.py"
+    assert location.line in (9, 10)  # set() may not have returned yet
+    assert evidence[-1] == "Fatal Python error: Aborted"
+
+
+CRASHING = """
+import ctypes
+import faulthandler
+import threading
+
+faulthandler.enable()
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+
+def inner():
+    ctypes.string_at(0)
+
+def load():
+    inner()
+"""
+
+
+def test_a_crash_of_python_itself_is_placed_at_the_users_innermost_frame(tmp_path: Path) -> None:
+    files = {"predictor.py": CRASHING}
+    project = small_project(tmp_path / "project", files)
+    printed = installed(tmp_path, files, "import predictor; predictor.load()", ends=-signal.SIGSEGV)
+    location, evidence = user_frames(f'{{"severity": "INFO"}}\nloading\n{printed}', project)
+    assert location == Location("predictor.py", 10)
+    assert evidence == [
+        "predictor.py:13, in load",
+        "predictor.py:10, in inner",
+        "Fatal Python error: Segmentation fault",
+    ]
 
 
 def test_frames_in_the_project_itself_count_and_those_of_others_do_not(tmp_path: Path) -> None:

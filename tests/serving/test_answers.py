@@ -45,6 +45,27 @@ def test_a_value_that_json_lacks_names_its_instance(value: Any) -> None:
     assert (caught.value.status, caught.value.instance) == (500, 0)
 
 
+def test_an_integer_too_long_to_write_is_not_called_nan() -> None:
+    with pytest.raises(AnswerError, match=r"predictions\[0\] cannot be written as JSON: Exceeds the limit"):
+        encode([10**5000], [0])
+
+
+class Broken:
+    """A value whose tolist() fails, as a tensor's does that is on a device that is gone."""
+
+    def tolist(self) -> list[float]:
+        raise RuntimeError("device lost")
+
+
+def test_a_value_whose_tolist_fails_names_its_instance_and_the_cause() -> None:
+    with pytest.raises(AnswerError, match=r"predictions\[1\] cannot be written as JSON: device lost") as caught:
+        encode([1, Broken()], [0, 0])
+    assert (caught.value.status, caught.value.instance) == (500, 1)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    with pytest.raises(AnswerError, match=r"predictions.tolist\(\) raised RuntimeError: device lost"):
+        encode(Broken(), [0])
+
+
 def test_a_list_that_holds_itself_is_an_error() -> None:
     endless: list[Any] = []
     endless.append(endless)

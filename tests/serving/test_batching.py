@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from seatrial.serving.answers import AnswerError
+from seatrial.serving.answers import AnswerError, parse
 from seatrial.serving.batching import Batcher
 
 from .server import PATIENCE, gray, served
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOLD = -1.0
+
+
+def key_of(parameters: Any) -> str:
+    return parse(json.dumps({"instances": [], "parameters": parameters}).encode()).parameters_key
 
 
 class Held:
@@ -46,7 +50,7 @@ class Held:
         return batch[:1] if 68 in values else batch * 10
 
     def submit(self, *values: float, parameters: Any = None, length: int = 1) -> Future[list[Any]]:
-        return self.batcher.submit([np.full((length,), value) for value in values], parameters)
+        return self.batcher.submit([np.full((length,), value) for value in values], parameters, key_of(parameters))
 
     def batches_after_release(self, *futures: Future[list[Any]]) -> list[list[float]]:
         self.release.set()
@@ -93,7 +97,7 @@ def test_equal_parameters_share_a_batch_whatever_their_order() -> None:
 
 def test_different_shapes_and_types_never_share_a_batch() -> None:
     held = Held()
-    single = held.batcher.submit([np.full((1,), 4, dtype=np.float32)], None)
+    single = held.batcher.submit([np.full((1,), 4, dtype=np.float32)], None, "null")
     futures = [held.submit(1), held.submit(2, length=2), single]
     assert held.batches_after_release(*futures) == [[4], [1], [2]]
 
@@ -127,14 +131,33 @@ def test_a_wrong_number_of_rows_names_both_numbers() -> None:
 def test_an_output_without_rows_is_an_error_and_the_thread_lives_on(output: Any) -> None:
     batcher = Batcher(lambda batch, parameters: batch if parameters else output, 4)
     with pytest.raises(AnswerError):
-        batcher.submit([np.zeros(1)], None).result(PATIENCE)
-    assert values_of(batcher.submit([np.ones(1)], True)) == [1]
+        batcher.submit([np.zeros(1)], None, "null").result(PATIENCE)
+    assert values_of(batcher.submit([np.ones(1)], {"whole": True}, '{"whole": true}')) == [1]
 
 
 @pytest.mark.parametrize("value", [3, [1.0], None])
 def test_what_cannot_be_stacked_names_its_type(value: Any) -> None:
     with pytest.raises(AnswerError, match=f"preprocess returned {type(value).__name__}"):
-        Batcher(lambda batch, _: batch, 4).submit([value], None).result(PATIENCE)
+        Batcher(lambda batch, _: batch, 4).submit([value], None, "null").result(PATIENCE)
+
+
+class Unspeakable(Exception):  # noqa: N818 - the user's own name for it
+    """An exception that cannot be printed."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_an_exception_without_a_readable_text_fails_its_request_and_the_thread_lives_on() -> None:
+    def predict(batch: Any, parameters: Any) -> Any:
+        if not parameters:
+            raise Unspeakable
+        return batch
+
+    batcher = Batcher(predict, 4)
+    with pytest.raises(AnswerError, match="predict raised Unspeakable"):
+        batcher.submit([np.zeros(1)], None, "null").result(PATIENCE)
+    assert values_of(batcher.submit([np.ones(1)], {"a": 1}, '{"a": 1}')) == [1]
 
 
 RECORDING = """
@@ -172,7 +195,7 @@ def test_concurrent_requests_each_get_their_own_answer(tmp_path: Path) -> None:
         254: "preprocess raised KeyError: 'preprocess of 254'",
         253: "predict raised ValueError: predict of 253",
         252: "postprocess raised ValueError: postprocess of 252",
-        251: "predictions[1] holds NaN or Infinity, which JSON does not have",
+        251: "predictions[1] cannot be written as JSON: it holds NaN or Infinity, which JSON does not have",
     }
     with served(tmp_path, RECORDING, serving={"max-batch": 8}) as server:
 

@@ -97,6 +97,16 @@ def test_a_body_of_another_form_is_400(server: Server, body: bytes, words: str) 
     assert words in reply.error["message"]
 
 
+def test_parameters_nested_too_deeply_are_400_and_the_server_goes_on(server: Server) -> None:
+    for depth in (300, 900, 960, 980, 990):
+        nested = b"[" * depth + b"]" * depth
+        reply = server.post(b'{"instances": ["%s"], "parameters": {"a": %s}}' % (gray(1)["b64"].encode(), nested))
+        assert reply.status in (200, 400)
+        if reply.status == 400:
+            assert "nested too deeply" in reply.error["message"]
+    assert server.predictions(gray(1)) == [1]
+
+
 def test_another_content_type_is_415(server: Server) -> None:
     assert server.post(b"{}", "text/plain").status == 415
 

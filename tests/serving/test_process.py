@@ -214,6 +214,20 @@ def test_a_signal_ends_an_idle_server_with_an_open_connection(tmp_path: Path) ->
         assert server.process.wait(PATIENCE) == 0
 
 
+def test_a_signal_does_not_wait_for_a_body_that_stalls(tmp_path: Path) -> None:
+    with served(tmp_path, MEAN) as server, socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+        head = b"POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 500\r\n\r\n"
+        client.sendall(head)
+        assert client.recv(1000).startswith(b"HTTP/1.1 100")  # from here on the server reads the body
+        client.sendall(b'{"inst')
+        server.process.terminate()
+        answer = b"".join(iter(lambda: client.recv(1000), b""))  # to the end: the server closes the connection
+        assert answer.startswith(b"HTTP/1.1 503")
+        assert b"the server is shutting down" in answer
+        assert server.process.wait(PATIENCE) == 0
+        assert not server.log(severity="ERROR")
+
+
 def test_a_signal_during_the_load_ends_the_process_with_0(tmp_path: Path) -> None:
     with launched(tmp_path, HANGING + 'wait("never")') as server:
         wait_for(lambda: answers(server))

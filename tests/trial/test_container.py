@@ -43,7 +43,7 @@ def halves(copied: Callable[[str], Path], base: Base) -> Path:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for a server that does not stop only as long as this needs to be seen."""
-    monkeypatch.setattr(container, "STOP_TIMEOUT", 1.0)
+    monkeypatch.setattr(server, "STOP_TIMEOUT", 1.0)
 
 
 def built(root: Path, engine: Engine) -> str:

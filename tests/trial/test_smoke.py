@@ -128,8 +128,13 @@ def test_a_load_that_hangs_ends_at_the_projects_own_limit(halves: Path) -> None:
     with (halves / "pyproject.toml").open("a") as file:
         file.write("\n[tool.seatrial.smoke]\nload-timeout = 2\n")
     trial = tried(halves)
-    assert trial.codes == ["ST502"]
-    assert "2 s" in trial.errors[0].message
+    (error,) = trial.errors
+    assert error.code == "ST502"
+    assert "2 s" in error.message
+    assert error.location is not None
+    assert error.location.path == PREDICTOR
+    line = (halves / PREDICTOR).read_text().splitlines()[(error.location.line or 0) - 1]
+    assert "time.sleep(600)" in line
 
 
 def test_a_download_at_load_is_caught_with_the_call_that_made_it(halves: Path) -> None:
@@ -179,6 +184,79 @@ def test_an_installed_file_changed_in_place_is_named_and_the_kept_environment_dr
     assert not list((tmp_path / "own-cache").glob("*/snapshot.json"))
     (halves / PREDICTOR).write_text(sound)
     assert tried(halves).findings == []
+
+
+def test_golden_labels_alone_are_not_called_parity(halves: Path) -> None:
+    file = halves / "artifacts/golden/golden.json"
+    entries = [{k: v for k, v in e.items() if k != "scores"} for e in json.loads(file.read_text())]
+    file.write_text(json.dumps(entries))
+    trial = tried(halves)
+    assert trial.findings == []
+    assert trial.value.compared == 0
+    assert any("scores" in text for text in trial.value.unproven)
+
+
+def test_a_bare_label_is_an_answer(halves: Path) -> None:
+    edit(
+        halves / PREDICTOR,
+        'return {"label": LABELS[int(output.argmax())], "scores": output.tolist()}',
+        "return LABELS[int(output.argmax())]",
+    )
+    file = halves / "artifacts/golden/golden.json"
+    entries = [{k: v for k, v in e.items() if k != "scores"} for e in json.loads(file.read_text())]
+    file.write_text(json.dumps(entries))
+    assert tried(halves).findings == []
+
+
+def test_a_datagram_to_the_outside_is_refused_too(halves: Path) -> None:
+    at_load(halves, "import socket\nsocket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('198.51.100.7', 9))")
+    trial = tried(halves)
+    assert trial.codes[0] == "ST506"
+    assert "198.51.100.7" in trial.errors[0].message
+
+
+def test_a_program_that_the_predictor_starts_is_named_as_unwatched(halves: Path) -> None:
+    at_load(halves, "import subprocess\nsubprocess.run(['/bin/true'])")
+    trial = tried(halves)
+    assert trial.findings == []
+    assert any("/bin/true" in text for text in trial.value.unproven)
+
+
+def test_a_dead_server_is_noticed_though_a_child_of_it_lives(halves: Path) -> None:
+    at_load(halves, "import subprocess\nsubprocess.Popen(['/bin/sleep', '60'])\nraise ValueError('boom')")
+    trial = tried(halves)
+    assert trial.codes == ["ST501"]
+    assert "boom" in trial.errors[0].message
+
+
+def test_a_spoiled_cache_is_not_blamed_on_the_next_trial(
+    halves: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "own-cache"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    tried(halves)
+    (victim,) = (tmp_path / "own-cache").glob("*/environment/lib/*/site-packages/PIL/ImageDraw.py")
+    with victim.open("a") as file:
+        file.write("# spoiled by a stranger")
+    trial = tried(halves)
+    assert trial.findings == []
+    assert any("making the environment anew" in step for step in trial.steps)
+
+
+def test_bytecode_that_is_not_of_its_source_is_not_kept(
+    halves: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "own-cache"))
+    at_load(
+        halves,
+        "import pathlib, sys, PIL\n"
+        "place = pathlib.Path(PIL.__file__).parent / '__pycache__'\n"
+        "place.mkdir(exist_ok=True)\n"
+        "(place / f'ImageDraw2.{sys.implementation.cache_tag}.pyc').write_bytes(bytes(64))",
+    )
+    assert tried(halves).findings == []
+    assert list((tmp_path / "own-cache").rglob("Image.cpython-*.pyc"))
+    assert not list((tmp_path / "own-cache").rglob("ImageDraw2.cpython-*.pyc"))
 
 
 def test_a_trial_leaves_no_copy_behind(

@@ -1,0 +1,76 @@
+"""The ASGI application in this process: what must never happen on the wire, and what would take too long there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seatrial.serving import app as app_module
+from seatrial.serving.app import App
+from seatrial.serving.settings import Bundle, Contract, ImageSettings
+
+from .server import DIGEST
+
+BUNDLE = Bundle(Path(), "test", DIGEST, "served:P", "batched", ImageSettings(), 8, 1000)
+CONTRACT = Contract(8080, "/health", "/predict", "")
+WHOLE = {"type": "http.request", "body": b"{}", "more_body": False}
+
+
+class Served:
+    """A predictor that was loaded; `answer` fails in a way that nobody foresaw."""
+
+    interface = "batched"
+
+    async def answer(self, body: bytes) -> bytes:
+        raise ZeroDivisionError(f"nobody foresaw {len(body)} bytes")
+
+    async def answer_image(self, data: bytes) -> bytes:
+        return data
+
+
+def answered(*received: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Ask for a prediction of which these messages arrive and then nothing; give status, headers and body."""
+    sent: list[dict[str, Any]] = []
+    messages = iter(received)
+
+    async def receive() -> dict[str, Any]:
+        for message in messages:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError("nothing more arrives")
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def ask() -> None:
+        app = App(BUNDLE, CONTRACT)
+        app.served = Served()
+        scope = {"path": "/predict", "method": "POST", "headers": [(b"content-length", b"500")]}
+        await asyncio.wait_for(app(scope, receive, send), 20)
+        assert await app.drain(20)  # nothing is left in flight
+
+    asyncio.run(ask())
+    start, body = sent
+    headers = {name.decode(): value.decode() for name, value in start["headers"]}
+    return start["status"], headers, json.loads(body["body"])
+
+
+def test_a_body_that_never_ends_is_408_and_its_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "BODY_SECONDS", 0.05)
+    status, headers, body = answered({**WHOLE, "more_body": True})
+    assert (status, body["error"]["code"]) == (408, 408)
+    assert headers["connection"] == "close"
+
+
+def test_an_exception_that_nobody_foresaw_is_500_as_json_and_its_traceback_is_logged(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    status, _, body = answered(WHOLE)
+    assert (status, body["error"]["message"]) == (500, "ZeroDivisionError: nobody foresaw 2 bytes")
+    (entry,) = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert (entry["severity"], entry["phase"]) == ("ERROR", "predict")
+    assert "in answer" in entry["traceback"]

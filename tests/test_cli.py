@@ -1,0 +1,233 @@
+"""The command line as people and workflows call it: in a process of its own, judged by exit code and output."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seatrial import __version__
+from seatrial.rules import RULES
+from tests.small_project import locked, small_project
+
+ROOT = Path(__file__).parent.parent
+STAGES = ("lock", "check", "build", "smoke")
+
+
+def seatrial(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "seatrial", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def healthy(tmp_path: Path) -> Path:
+    return small_project(tmp_path / "healthy", {**locked("numpy==2.0.0"), "artifacts/weights": "1"}).root
+
+
+@pytest.fixture
+def stale(tmp_path: Path) -> Path:
+    return small_project(tmp_path / "stale", {**locked("numpy==2.0.0"), "requirements.in": "pillow\n"}).root
+
+
+class TestHelp:
+    def test_names_the_stages_in_the_order_in_which_they_run(self) -> None:
+        ran = seatrial("--help")
+        assert ran.returncode == 0
+        described = [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("  ") and line.split()]
+        first = [word for word in dict.fromkeys(described) if word in STAGES]
+        assert tuple(first) == STAGES
+        assert "exit codes: 0 passed" in ran.stdout
+
+    @pytest.mark.parametrize("command", STAGES)
+    def test_of_every_stage_names_its_options(self, command: str) -> None:
+        ran = seatrial(command, "--help")
+        assert ran.returncode == 0
+        assert "--project DIR" in ran.stdout
+        assert "--format {console,json}" in ran.stdout
+
+    def test_is_what_no_command_at_all_gets(self) -> None:
+        ran = seatrial()
+        assert ran.returncode == 2
+        assert "usage: seatrial" in ran.stderr
+
+    def test_comes_by_the_installed_command_too(self) -> None:
+        ran = subprocess.run(
+            [Path(sys.executable).parent / "seatrial", "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert ran.stdout == f"seatrial {__version__}\n"
+
+    def test_loads_nothing_heavy(self) -> None:
+        heavy = "{'torch', 'numpy', 'google', 'google.cloud', 'pydantic', 'rich', 'uv', 'hatchling', 'packaging'}"
+        script = (
+            f"import sys, seatrial.cli; print(sorted({heavy} & sys.modules.keys()))\n"
+            f"try: seatrial.cli.main(['--help'])\n"
+            f"finally: print(sorted({heavy} & sys.modules.keys()))"
+        )
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert (ran.stdout.splitlines()[0], ran.stdout.splitlines()[-1]) == ("[]", "[]")
+        assert ran.returncode == 0
+
+
+class TestExitCodes:
+    def test_zero_where_nothing_is_wrong(self, healthy: Path) -> None:
+        ran = seatrial("lock", "--check", "--project", healthy)
+        assert (ran.returncode, ran.stdout) == (0, "")
+        assert ran.stderr == "PASSED  healthy: the lock answers requirements.in\n"
+
+    def test_one_for_findings_with_the_place_the_fix_and_where_to_read_more(self, stale: Path) -> None:
+        ran = seatrial("lock", "--check", "--project", stale)
+        assert ran.returncode == 1
+        assert "error[ST101]: requirements.txt does not pin pillow\n --> requirements.in:1:1\n" in ran.stderr
+        assert "1 | pillow\n  | ^^^^^^\n" in ran.stderr
+        assert "= fix: run `seatrial lock` and commit requirements.txt" in ran.stderr
+        assert ran.stderr.splitlines()[-1].startswith("FAILED  stale: ")
+        assert "`seatrial explain ST101` says more" in ran.stderr
+
+    @pytest.mark.parametrize(
+        ("pyproject", "message"),
+        [
+            ("", "has no [tool.seatrial] table"),
+            ("[tool.seatrial]\npredictor = 'p:P'\nserving.max-bach = 1\n", "did you mean `max-batch`?"),
+            ("[tool.seatrial]\npredictor = 'p:P'\npython = 3.11\n", "python: must be text in quotes"),
+        ],
+    )
+    def test_two_for_a_configuration_that_says_nothing_or_nonsense(
+        self, tmp_path: Path, pyproject: str, message: str
+    ) -> None:
+        (tmp_path / "pyproject.toml").write_text(pyproject)
+        ran = seatrial("check", cwd=tmp_path)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert message in ran.stderr
+        assert "Traceback" not in ran.stderr
+
+    @pytest.mark.parametrize("command", STAGES)
+    def test_two_for_every_stage_where_there_is_no_project(self, tmp_path: Path, command: str) -> None:
+        ran = seatrial(command, cwd=tmp_path)
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert ran.stderr.startswith("error: no pyproject.toml in ")
+        assert "  fix: pyproject.toml needs\n  [tool.seatrial]\n" in ran.stderr
+
+    @pytest.mark.parametrize("arguments", [["launch"], ["lock", "--chek"], ["build", "--device", "tpu"]])
+    def test_two_for_arguments_that_do_not_exist(self, arguments: list[str]) -> None:
+        ran = seatrial(*arguments)
+        assert ran.returncode == 2
+        assert "error: " in ran.stderr
+        assert "Traceback" not in ran.stderr
+
+    @pytest.mark.parametrize("option", ["--cpu", "--upgrade"])
+    def test_two_for_a_check_that_is_asked_to_write(self, healthy: Path, option: str) -> None:
+        ran = seatrial("lock", "--check", option, "--project", healthy)
+        assert ran.returncode == 2
+        assert "--check writes nothing" in ran.stderr
+
+    def test_two_for_a_requirement_file_that_is_no_text(self, healthy: Path) -> None:
+        (healthy / "requirements.in").write_bytes(b"numpy\xff")
+        ran = seatrial("check", "--project", healthy)
+        assert ran.returncode == 2
+        assert "is not UTF-8 text" in ran.stderr
+        assert "fix: save it as UTF-8" in ran.stderr
+
+    def test_three_for_a_disk_that_does_not_take_the_bundle(self, healthy: Path) -> None:
+        (healthy / "build").write_text("a file where the folder should be")
+        ran = seatrial("build", "--project", healthy)
+        assert ran.returncode == 3
+        assert "build: " in ran.stderr
+        assert "Traceback" not in ran.stderr
+
+    def test_three_for_an_environment_that_cannot_be_made(self, healthy: Path, tmp_path: Path) -> None:
+        ran = seatrial(
+            "lock", "--project", healthy, SEATRIAL_CACHE=str(tmp_path / "cache"), UV_OFFLINE="1",
+            UV_CACHE_DIR=str(tmp_path / "uv"),
+        )  # fmt: skip
+        assert ran.returncode == 3
+        assert "error: the lock could not be installed" in ran.stderr
+        assert "fix: check the network" in ran.stderr
+        assert (healthy / "requirements.txt").read_text() == locked("numpy==2.0.0")["requirements.txt"]
+
+
+class TestJson:
+    @pytest.mark.parametrize("command", [("check",), ("lock", "--check")])
+    def test_is_the_one_document_on_standard_output(self, stale: Path, command: tuple[str, ...]) -> None:
+        ran = seatrial(*command, "--format", "json", "--project", stale)
+        report = json.loads(ran.stdout)
+        assert (ran.returncode, report["command"], report["verdict"]) == (1, command[0], "failed")
+        (found,) = [one for one in report["findings"] if one["message"] == "requirements.txt does not pin pillow"]
+        assert (found["code"], found["location"]["path"], found["location"]["line"]) == ("ST101", "requirements.in", 1)
+        assert "error[ST101]" in ran.stderr
+
+    def test_says_that_it_passed(self, healthy: Path) -> None:
+        ran = seatrial("lock", "--check", "--format", "json", "--project", healthy)
+        report = json.loads(ran.stdout)
+        assert (ran.returncode, report["verdict"], report["findings"]) == (0, "passed", [])
+
+    def test_names_the_digest_of_a_bundle(self, healthy: Path) -> None:
+        ran = seatrial("build", "--format", "json", "--project", healthy)
+        report = json.loads(ran.stdout)
+        settings = json.loads((healthy / "build/bundle/bundle.json").read_text())
+        assert report["bundle_digest"] == settings["digest"]
+        assert report["seconds"].keys() == {"build"}
+
+    def test_can_be_printed_where_only_ascii_can(self, stale: Path) -> None:
+        (stale / "requirements.in").write_text("./größe\n", encoding="utf-8")
+        ran = seatrial("check", "--format", "json", "--project", stale, PYTHONIOENCODING="ascii:strict", LC_ALL="C")
+        assert "./größe" in [one["message"].split("`")[1] for one in json.loads(ran.stdout)["findings"]]
+
+    def test_is_nothing_for_a_reader_that_has_gone(self) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        ran = subprocess.run(
+            [sys.executable, "-m", "seatrial", "explain", "ST101"], stdout=writing, stderr=subprocess.PIPE, text=True,
+            check=False, cwd=ROOT, timeout=60,
+        )  # fmt: skip
+        os.close(writing)
+        assert (ran.returncode, ran.stderr) == (3, "")
+
+
+class TestExplain:
+    def test_prints_the_page_of_a_code_in_any_case(self) -> None:
+        ran = seatrial("explain", "st101")
+        assert ran.returncode == 0
+        assert ran.stdout.startswith("# ST101: the lock does not answer requirements.in\n")
+        assert "## Fix" in ran.stdout
+
+    def test_names_the_codes_that_there_are(self) -> None:
+        ran = seatrial("explain", "ST999")
+        assert ran.returncode == 2
+        assert all(code in ran.stderr for code in RULES)
+
+
+class TestSignals:
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+    def test_end_a_command_by_their_own_exit_code(self, healthy: Path, number: signal.Signals) -> None:
+        script = (
+            "import os, sys\n"
+            "from seatrial import check, cli\n"
+            f"check.check = lambda project: (os.kill(os.getpid(), {int(number)}) for _ in range(1))\n"
+            f"sys.exit(cli.main(['check', '--project', {str(healthy)!r}]))"
+        )
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert ran.returncode == 128 + number
+        assert ran.stderr == "\ninterrupted; everything that was started is stopped\n"
+
+    def test_that_the_caller_ignores_stay_ignored(self, healthy: Path) -> None:
+        script = (
+            "import os, signal, sys\n"
+            "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+            "from seatrial import check, cli\n"
+            "check.check = lambda project: (os.kill(os.getpid(), signal.SIGHUP) for _ in range(1))\n"
+            f"sys.exit(cli.main(['check', '--project', {str(healthy)!r}]))"
+        )
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert ran.returncode == 0

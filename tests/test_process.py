@@ -1,0 +1,125 @@
+"""Child processes end when they must, take their own children with them, and see only what they should."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from seatrial import process
+from seatrial.errors import EnvironmentFaultError
+
+# Starts a child of its own, writes both process ids down, says so, and waits for ever.
+FAMILY = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open(sys.argv[1], "w").write(f"{os.getpid()} {child.pid}")
+print("started", flush=True)
+time.sleep(float(sys.argv[2]))
+"""
+
+
+def family(file: Path, seconds: float) -> list[str]:
+    return [sys.executable, "-I", "-c", FAMILY, str(file), str(seconds)]
+
+
+def gone(file: Path) -> bool:
+    """Wait for the end of a family: a killed process needs a moment to be gone."""
+    for _ in range(1000):
+        if not alive(file):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def alive(file: Path) -> list[int]:
+    """Give which of the process ids in a file still belong to a process that is no zombie."""
+    found = []
+    for pid in map(int, file.read_text().split()):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if state != "Z":  # nobody may be there to collect an orphan in a container
+            found.append(pid)
+    return found
+
+
+class TestLines:
+    def test_come_from_both_streams_in_order_and_end_with_the_exit_code(self) -> None:
+        script = "import sys; print('a', flush=True); print('b', file=sys.stderr, flush=True); sys.exit(7)"
+        assert process.output([sys.executable, "-c", script], env={}, timeout=60) == (7, "a\nb")
+
+    def test_survive_bytes_that_are_no_text(self) -> None:
+        script = r"import sys; sys.stdout.buffer.write(b'\xff\n')"
+        assert process.output([sys.executable, "-c", script], env={}, timeout=60) == (0, "\N{REPLACEMENT CHARACTER}")
+
+    def test_are_yielded_while_the_program_runs_and_closing_them_kills_its_whole_family(self, tmp_path: Path) -> None:
+        run = process.lines(family(tmp_path / "pids", 600), env={}, timeout=600)
+        assert next(run) == "started"
+        assert len(alive(tmp_path / "pids")) == 2
+        run.close()
+        assert gone(tmp_path / "pids")
+
+    def test_end_at_the_deadline_with_the_whole_family_and_name_the_program(self, tmp_path: Path) -> None:
+        with pytest.raises(EnvironmentFaultError, match=r"python\S* -I -c .* did not end within 3 s"):
+            process.output(family(tmp_path / "pids", 600), env={}, timeout=3)
+        assert len((tmp_path / "pids").read_text().split()) == 2
+        assert gone(tmp_path / "pids")
+
+    def test_end_with_the_program_though_its_child_holds_the_pipe_open(self, tmp_path: Path) -> None:
+        assert process.output(family(tmp_path / "pids", 0), env={}, timeout=100) == (0, "started")
+        assert gone(tmp_path / "pids")
+
+    def test_name_a_program_of_one_word_that_does_not_end(self) -> None:
+        with pytest.raises(EnvironmentFaultError, match="`yes` did not end within"):
+            process.output(["/usr/bin/yes"], env={}, timeout=0.2)
+
+    def test_say_which_program_does_not_exist(self) -> None:
+        with pytest.raises(EnvironmentFaultError, match="cannot run /no/such/program: No such file"):
+            process.output(["/no/such/program"], env={}, timeout=60)
+
+    def test_give_a_program_no_standard_input_to_wait_for(self) -> None:
+        assert process.output([sys.executable, "-c", "print(repr(input()))"], env={}, timeout=60)[0] == 1
+
+
+class TestSignals:
+    def test_reach_nobody_after_the_family_is_gone(self) -> None:
+        started = process.start([sys.executable, "-c", ""], env={})
+        started.wait()
+        process.signal_group(started, signal.SIGTERM)
+        process.kill(started)
+        assert started.returncode == 0
+
+
+class TestTheInstallEnvironment:
+    def test_passes_on_how_to_reach_the_network(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        given = {
+            "SSL_CERT_FILE": "/a.pem", "REQUESTS_CA_BUNDLE": "/b.pem", "HTTPS_PROXY": "http://proxy", "no_proxy": "x",
+            "UV_INDEX_URL": "https://index.example", "NETRC": "/c", "PATH": "/bin", "HOME": "/home/someone",
+        }  # fmt: skip
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        assert process.install_environment().items() >= given.items()
+
+    @pytest.mark.parametrize(
+        "name", ["PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV", "PIP_FIND_LINKS", "PIP_CONFIG_FILE"]
+    )
+    def test_passes_on_nothing_that_changes_what_python_or_pip_takes(
+        self, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(name, "/somewhere")
+        assert name not in process.install_environment()
+
+    def test_passes_on_no_secret_of_the_caller(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/key.json")
+        monkeypatch.setenv("GITHUB_TOKEN", "secret")
+        assert not {"GOOGLE_APPLICATION_CREDENTIALS", "GITHUB_TOKEN"} & process.install_environment().keys()
+
+    def test_adds_what_the_caller_states(self) -> None:
+        assert process.install_environment(TMPDIR="/t")["TMPDIR"] == "/t"
+        assert os.environ.get("TMPDIR") != "/t"
