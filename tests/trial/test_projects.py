@@ -1,4 +1,4 @@
-"""The seed article's listings and their mended twins, and the examples: whole projects, really installed and run."""
+"""The listings of the article that began this and their mended twins, and the examples: whole projects, really installed and run."""
 
 from __future__ import annotations
 
