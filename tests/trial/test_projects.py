@@ -1,4 +1,4 @@
-"""The listings of the article that began this and their mended twins, and the examples: whole projects, really installed and run."""
+"""The listings of an article that went wrong, their mended twins, and the examples: all really installed and run."""
 
 from __future__ import annotations
 
