@@ -78,6 +78,13 @@ def proofs(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure image builds beside Google's own builder, and write docs/image-benchmark.md (about half an hour)."""
+    install(session, DEVELOP)
+    run(session, "python", "-m", "benchmarks.image", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and types."""
     install(session, DEVELOP)

@@ -62,7 +62,7 @@ def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
         EnvironmentFaultError: it cannot be pulled or run.
     """
     reference = project.image.base
-    _require_digest(reference)
+    _require_digest(reference, engine)
     code, printed = engine.output(_inspect(reference), timeout=60)
     if code != 0:
         yield Step(f"pulling {reference}")
@@ -81,7 +81,7 @@ def _inspect(reference: str) -> list[str]:
     return ["image", "inspect", "--format", "{{.Os}}/{{.Architecture}} {{json .RootFS.Layers}}", reference]
 
 
-def _require_digest(reference: str) -> None:
+def _require_digest(reference: str, engine: Engine) -> None:
     if _BY_DIGEST.fullmatch(reference):
         return
     if not reference:
@@ -89,9 +89,10 @@ def _require_digest(reference: str) -> None:
     else:
         what = f'[tool.seatrial.image] base: "{reference}" names no digest; what a tag names can change any day'
     name = reference.partition("@")[0] or "NAME:TAG"
+    program = engine.name
+    question = f"{program} image inspect --format '{{{{index .RepoDigests 0}}}}' {name}"
     raise UsageError(
-        what,
-        fix=f'`docker pull {name}` prints the digest; write it as base = "{name.rsplit(":", 1)[0]}@sha256:…"',
+        what, fix=f"`{program} pull {name}`, then `{question}` prints the name with its digest: that is `base`"
     )
 
 

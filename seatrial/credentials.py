@@ -25,6 +25,10 @@ _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _VARIABLE = re.compile(
     r"(?i)(?:^|_)(?:password|passwd|secret|token|api_?key|access_?key|private_?key|credentials)(?:_|$)"
 )
+_POINTER = re.compile(r"(?i)_(?:file|path|dir|url|name|id)$")  # names where a credential is, and holds none
+_NO_CREDENTIAL = re.compile(r"\$.*|\d*|true|false|none", re.IGNORECASE)  # another variable's, a number, a switch
+# Forms that GitHub, AWS and Google give their keys and tokens, by their documentation.
+_TOKEN = re.compile(r"\b(?:gh[pousr]_\w{36,}|github_pat_\w{22,}|AKIA[0-9A-Z]{16}|AIza[\w-]{35}|ya29\.[\w-]{20,})")
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>[^\s\"';|&)]+)")
 _ADDRESS = re.compile(r"\b[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s@]+@")
 
@@ -51,7 +55,10 @@ def is_secret(name: str, head: bytes) -> bool:
 
 def is_secret_variable(name: str, value: str) -> bool:
     """Tell whether an environment variable holds a credential, or an address with one in it."""
-    return bool(value) and (_VARIABLE.search(name) is not None or _ADDRESS.search(value) is not None)
+    if _TOKEN.search(value) or _ADDRESS.search(value):
+        return True
+    named = _VARIABLE.search(name) is not None and _POINTER.search(name) is None
+    return named and _NO_CREDENTIAL.fullmatch(value) is None
 
 
 def secrets_in_command(command: str) -> list[str]:

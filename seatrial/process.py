@@ -36,16 +36,23 @@ def install_environment(**extra: str) -> dict[str, str]:
 
 
 def lines(
-    argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None, given: bytes | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    timeout: float,
+    cwd: Path | None = None,
+    given: bytes | None = None,
+    errors: IO[bytes] | None = None,
 ) -> Generator[str, None, int]:
-    """Run a program, yield what it prints (both streams) line by line, return its exit code.
+    """Run a program, yield what it prints line by line, return its exit code.
 
-    It reads `given` from its standard input; without, there is none.
+    It reads `given` from its standard input; without, there is none. Its standard error goes to the file `errors`;
+    without one it is part of what it prints.
 
     Raises:
         EnvironmentFaultError: it cannot be started, or still runs after `timeout` seconds.
     """
-    process = start(argv, env=env, cwd=cwd, piped=given is not None)
+    process = start(argv, env=env, cwd=cwd, piped=given is not None, errors=errors)
     if given is not None:
         threading.Thread(target=_give, args=(process, given), daemon=True).start()
     expired = threading.Event()
@@ -85,16 +92,32 @@ def _give(process: subprocess.Popen[str], given: bytes) -> None:
 
 
 def output(
-    argv: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None, given: bytes | None = None
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    timeout: float,
+    cwd: Path | None = None,
+    given: bytes | None = None,
+    both: bool = False,
 ) -> tuple[int, str]:
-    """Run a program to its end and give its exit code and all that it printed."""
-    run = lines(argv, env=env, timeout=timeout, cwd=cwd, given=given)
-    printed: list[str] = []
-    while True:
-        try:
-            printed.append(next(run))
-        except StopIteration as end:
-            return int(end.value), "\n".join(printed)
+    """Run a program to its end and give its exit code and what it printed.
+
+    Of a program that succeeds that is its standard output, its answer; of one that fails, also its standard error.
+    With `both` it is always both streams, in order.
+    """
+    with tempfile.TemporaryFile() as errors:
+        run = lines(argv, env=env, timeout=timeout, cwd=cwd, given=given, errors=None if both else errors)
+        printed: list[str] = []
+        while True:
+            try:
+                printed.append(next(run))
+            except StopIteration as end:
+                code = int(end.value)
+                break
+        if code != 0:
+            errors.seek(0)
+            printed += errors.read().decode("utf-8", "replace").splitlines()
+    return code, "\n".join(printed)
 
 
 @contextlib.contextmanager
@@ -120,19 +143,33 @@ def streamed(argv: Sequence[str], *, env: Mapping[str, str], timeout: float) -> 
             while process.stdout.read(1 << 20):
                 pass  # padding that its reader had no use for
             code = process.wait()
+        except EnvironmentFaultError:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if process.wait(5) > 0:  # what came could not be read because the program had failed: say why it did
+                    raise _failed(argv, errors) from None
+            raise
         finally:
             kill(process)
         if expired.is_set():
             raise EnvironmentFaultError(f"`{_named(argv)}` did not end within {timeout:g} s")
         if code != 0:
-            errors.seek(0)
-            raise EnvironmentFaultError(f"`{_named(argv)}` failed:\n{errors.read().decode(errors='replace').strip()}")
+            raise _failed(argv, errors)
+
+
+def _failed(argv: Sequence[str], errors: IO[bytes]) -> EnvironmentFaultError:
+    errors.seek(0)
+    return EnvironmentFaultError(f"`{_named(argv)}` failed:\n{errors.read().decode(errors='replace').strip()}")
 
 
 def start(
-    argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, piped: bool = False
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    piped: bool = False,
+    errors: IO[bytes] | None = None,
 ) -> subprocess.Popen[str]:
-    """Start a program as the leader of a process group, both streams in one pipe.
+    """Start a program as the leader of a process group, both streams in one pipe unless `errors` gets the second.
 
     Raises:
         EnvironmentFaultError: the program does not exist or cannot be run.
@@ -140,7 +177,7 @@ def start(
     try:
         return subprocess.Popen(
             list(argv), env=dict(env), cwd=cwd, stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+            stdout=subprocess.PIPE, stderr=errors or subprocess.STDOUT, text=True, encoding="utf-8",
             errors="replace", start_new_session=True,
         )  # fmt: skip
     except OSError as error:

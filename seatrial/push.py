@@ -236,7 +236,7 @@ def _send(engine: Engine, image: str, target: str, host: str, token: str | None)
         for attempt in range(1, ATTEMPTS + 1):
             yield Step(f"pushing {target}")
             command = [engine.program, *options, "push", *plain, target]
-            code, printed = process.output(command, env=env, timeout=PUSH_TIMEOUT)
+            code, printed = process.output(command, env=env, timeout=PUSH_TIMEOUT, both=True)
             if code == 0:
                 found = [match for line in printed.splitlines() if (match := _KEPT.search(line))]
                 return {match["short"] or match["long"][:12] for match in found}

@@ -55,6 +55,12 @@ def test_certificates_and_programs_that_mention_keys_are_none(name: str, head: b
         ("PIP_INDEX_URL", "https://index.example/simple", False),
         ("GPG_KEY", "A035C8C19219BA821ECEA86B64E628F8D684696D", False),
         ("TOKENIZERS_PARALLELISM", "false", False),
+        ("API_KEY", "${API_KEY}", False),
+        ("TOKEN", "$(cat /run/secrets/token)", False),
+        ("MAX_TOKEN", "512", False),
+        ("TOKEN_FILE", "/run/token", False),
+        ("ANYTHING", "ghp_" + "a1B2" * 9, True),
+        ("ANYTHING", "AKIA" + "ABCD1234" * 2, True),
     ],
 )
 def test_variables_that_hold_credentials_are_known(name: str, value: str, secret: bool) -> None:

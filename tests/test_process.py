@@ -123,3 +123,13 @@ class TestTheInstallEnvironment:
     def test_adds_what_the_caller_states(self) -> None:
         assert process.install_environment(TMPDIR="/t")["TMPDIR"] == "/t"
         assert os.environ.get("TMPDIR") != "/t"
+
+
+class TestOutput:
+    NOISY = ("sh", "-c", "echo warning >&2; echo answer; exit $0")
+
+    def test_of_a_program_that_succeeds_is_its_answer_without_its_warnings(self) -> None:
+        assert process.output([*self.NOISY, "0"], env={"PATH": "/usr/bin:/bin"}, timeout=30) == (0, "answer")
+
+    def test_of_a_program_that_fails_is_all_that_it_said(self) -> None:
+        assert process.output([*self.NOISY, "3"], env={"PATH": "/usr/bin:/bin"}, timeout=30) == (3, "answer\nwarning")

@@ -31,7 +31,7 @@ from seatrial.inspection import Image
 from seatrial.kept import cache_dir
 from seatrial.trial import ask as asking
 from seatrial.trial.ask import CONTAINER_PORT, ask
-from seatrial.trial.server import CONTRACT, SCRIPT_TIMEOUT, Server
+from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server
 
 LABEL = "dev.seatrial.trial"
 USER = "12345:12345"  # neither root nor the image's own: nothing may depend on who it is
@@ -219,7 +219,8 @@ class ContainerServer(Server):
 def serve(isolation: Isolation, image: Image, device: str, memory: str, **variables: str) -> Iterator[ContainerServer]:
     """Start an image as Vertex would, locked down; `variables` replace those of the contract."""
     name = f"seatrial-{isolation.trial}-{secrets.token_hex(4)}"
-    env = CONTRACT | {"AIP_HTTP_PORT": str(CONTAINER_PORT)} | variables
+    accelerator = ACCELERATOR if device == "cuda" else {}
+    env = CONTRACT | {"AIP_HTTP_PORT": str(CONTAINER_PORT)} | accelerator | variables
     arguments = [*_arguments(isolation, device, memory, env), "--name", name, image.id]
     _done(isolation.engine, ["create", *arguments])
     began = time.monotonic()

@@ -49,6 +49,9 @@ CONTRACT = {
 }
 
 
+ACCELERATOR = {"AIP_ACCELERATOR_TYPE": "ACCELERATOR_TYPE_UNSPECIFIED"}  # Vertex sets it on machines that have one
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An HTTP answer: the status and the JSON body, or the text where it is no JSON."""
@@ -272,8 +275,7 @@ def _served_environment(copy: Copy, device: str) -> dict[str, str]:
         "LD_LIBRARY_PATH",
         "NVIDIA_VISIBLE_DEVICES",
     )  # where the driver's library lies
-    env["AIP_ACCELERATOR_TYPE"] = "ACCELERATOR_TYPE_UNSPECIFIED"  # Vertex sets it on machines that have one
-    return env | {name: os.environ[name] for name in passed if name in os.environ}
+    return env | ACCELERATOR | {name: os.environ[name] for name in passed if name in os.environ}
 
 
 def _free_port() -> int:

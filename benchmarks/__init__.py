@@ -1,0 +1,1 @@
+"""Measurements that docs/ shows; each is a command, and none decides a test."""
