@@ -19,7 +19,7 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
-TOOL, DEVELOP = ROOT / "locks/tool.txt", ROOT / "locks/develop.txt"
+TOOL, PUSH, DEVELOP = (ROOT / f"locks/{name}.txt" for name in ("tool", "push", "develop"))
 
 
 @nox.session
@@ -49,7 +49,8 @@ def smoke(session: nox.Session) -> None:
 @nox.session
 def image(session: nox.Session) -> None:
     """Build the container image (-- push: push the one that was proven by `smoke --image`)."""
-    seatrial(session, "image", *([] if session.posargs[:1] in (["build"], ["push"]) else ["build"]))
+    what = [] if session.posargs[:1] in (["build"], ["push"]) else ["build"]
+    seatrial(session, "image", *what, lock_file=PUSH)
 
 
 @nox.session
@@ -100,15 +101,16 @@ def locks(session: nox.Session) -> None:
     compile_ = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate"]
     compile_ += ["--custom-compile-command", "nox -s locks", *session.posargs]
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "-o", str(TOOL))
+    session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--extra=push", "-o", str(PUSH))
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--group=develop", "-o", str(DEVELOP))
     session.run(*compile_, "--python-version=3.10", "seatrial/pip-tools.in", "-o", "seatrial/pip-tools.txt")
     runtime = "seatrial/serving/requirements"
     session.run(*compile_, "--python-version=3.10", f"{runtime}.in", "-o", f"{runtime}.txt")
 
 
-def seatrial(session: nox.Session, *command: str) -> None:
+def seatrial(session: nox.Session, *command: str, lock_file: Path = TOOL) -> None:
     """Call the command line with the session's arguments; a relative --project counts from the caller's folder."""
-    install(session, TOOL)
+    install(session, lock_file)
     arguments = [part for argument in session.posargs for part in _split_project(argument)]
     for at, argument in enumerate(arguments[1:], start=1):
         if arguments[at - 1] == "--project":

@@ -92,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
 
     image_push = _command(images, "push", commands.image_push, "push the image that `smoke --image` proved, by digest")
     image_push.add_argument("--repository", metavar="NAME", help="REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE")
-    image_push.add_argument("--region", help="the model's; a repository of another one is refused")
+    image_push.add_argument(
+        "--region", help="the model's region, in which the repository must lie (default: vertex.region)"
+    )
     _engine_option(image_push)
 
     explain = groups.add_parser("explain", help="say what a finding's code means")

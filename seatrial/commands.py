@@ -260,7 +260,8 @@ def image_push(arguments: argparse.Namespace) -> int:
     from seatrial.report import json as json_report
 
     with _run("image push", arguments) as run, _alone(run):
-        repository = push.repository_of(arguments.repository or run.project.image.repository, arguments.region)
+        wanted = arguments.repository or run.project.image.repository
+        repository = push.repository_of(wanted, arguments.region or run.project.vertex.region)
         proven = push.proven_image(run.project)
         pushed = run.of(push.push(proven, repository, engine.find(arguments.engine or proven.engine)))
         proof = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -245,11 +246,11 @@ def _refuse_full_disk(engine: Engine, workplace: Path, unpacked: float, layer: f
     storage = engine.storage()
     needs = {workplace: unpacked + layer}
     if storage.is_dir():  # else it lies on another machine
-        copies = (
-            1 if engine.name == "podman" else 2
-        )  # docker's daemon takes a copy of the context, then makes the layer
-        place = workplace if storage.stat().st_dev == workplace.stat().st_dev else storage
-        needs[place] = needs.get(place, 0.0) + copies * layer
+        # Measured on overlay storage: docker's daemon takes a copy of the context and makes the layer; podman's
+        # storage holds three copies at its peak, and buildah two more in its temporary folder.
+        _add(needs, storage, layer * (3 if engine.name == "podman" else 2))
+    if engine.name == "podman":
+        _add(needs, Path(os.environ.get("TMPDIR", "/var/tmp")), layer * 2)  # noqa: S108 - buildah's own default
     for place, needed in needs.items():
         free = shutil.disk_usage(place).free / 1e9
         if free < needed:
@@ -258,6 +259,12 @@ def _refuse_full_disk(engine: Engine, workplace: Path, unpacked: float, layer: f
                 fix=f"free disk space, for example with `{engine.name} image prune`, "
                 "or set SEATRIAL_CACHE to a folder on a larger disk",
             )
+
+
+def _add(needs: dict[Path, float], place: Path, gigabytes: float) -> None:
+    """Count what a place needs to one that was already counted on the same file system."""
+    same = next((known for known in needs if known.stat().st_dev == place.stat().st_dev), place)
+    needs[same] = needs.get(same, 0.0) + gigabytes
 
 
 def _size(folder: Path) -> int:

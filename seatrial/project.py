@@ -20,11 +20,13 @@ IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Z
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 PYTHON = r"^3\.\d+$"
 TOP_LEVEL = r"^[A-Za-z_][A-Za-z0-9_]*$"
+REGION = r"^[a-z]+(-[a-z]+)+[0-9]+$"  # such as us-central1, northamerica-northeast2
 MEMORY = r"^[1-9]\d*[mg]$"
 _IN_WORDS = {  # what a value must be, for whoever wrote another one
     IMPORT_PATH: 'a module and a class in it, such as "predictor:DigitPredictor"',
     NAME: "at most 63 lower-case letters, digits and hyphens, the first and last no hyphen",
     PYTHON: 'a minor version of Python in quotes, such as "3.11"',
+    REGION: 'a region such as "us-central1"',
     MEMORY: 'megabytes or gigabytes, such as "512m" or "4g"',
     TOP_LEVEL: "the name of a top-level package or module, without dots and slashes",
     # pydantic's names of a wrong type
@@ -93,6 +95,12 @@ class ContainerSettings(_Table):
     engine: Literal["auto", "docker", "podman"] = "auto"
 
 
+class VertexSettings(_Table):
+    """Where the model lives on Google Cloud; none of it enters the bundle digest."""
+
+    region: Annotated[str, StringConstraints(pattern=REGION)] = "us-central1"  # the image must lie in the same
+
+
 # TOML's arrays arrive as lists; what is in them is as strict as all else.
 _Texts = Annotated[tuple[str, ...], Field(strict=False)]
 _Names = Annotated[tuple[Annotated[str, StringConstraints(pattern=TOP_LEVEL)], ...], Field(strict=False)]
@@ -113,6 +121,7 @@ class Project(_Table):
     serving: ServingSettings = ServingSettings()
     smoke: SmokeSettings = SmokeSettings()
     image: ContainerSettings = ContainerSettings()
+    vertex: VertexSettings = VertexSettings()
 
     @model_validator(mode="before")
     @classmethod

@@ -152,7 +152,10 @@ def repository_of(text: str, region: str | None) -> Repository:
             fix=f"make a repository in one region{f', {region}' if region else ''} and push there",
         )
     if region is not None and registry["location"] != region:
-        raise UsageError(f"the repository is in {registry['location']}, but the model in {region}")
+        raise UsageError(
+            f"the repository is in {registry['location']}, but the model in {region}",
+            fix="use a repository in the model's region, or set vertex.region to the model's",
+        )
     if len(parts) < 3:
         raise UsageError(f"{text} lacks a part", fix=f"use {host}/PROJECT/REPOSITORY/IMAGE")
     return Repository(host, name, registry["location"])
@@ -203,7 +206,7 @@ def access_token() -> str:
         import google.auth.exceptions
         import google.auth.transport.requests
     except ImportError:
-        fix = "install the tool with its extra: seatrial[vertex]"
+        fix = "install the tool with its extra: seatrial[push]"
         raise UsageError("google-auth, which knows the ambient identity, is not installed", fix=fix) from None
     try:
         given, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
