@@ -212,7 +212,8 @@ class TestSignals:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
     def test_end_a_command_by_their_own_exit_code(self, healthy: Path, number: signal.Signals) -> None:
         script = (
-            "import os, sys\n"
+            "import os, signal, sys\n"
+            f"signal.signal({int(number)}, signal.SIG_DFL)\n"  # the tests themselves may run under nohup
             "from seatrial import check, cli\n"
             f"check.check = lambda project: (os.kill(os.getpid(), {int(number)}) for _ in range(1))\n"
             f"sys.exit(cli.main(['check', '--project', {str(healthy)!r}]))"
