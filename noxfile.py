@@ -19,7 +19,7 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
-TOOL, PUSH, DEVELOP = (ROOT / f"locks/{name}.txt" for name in ("tool", "push", "develop"))
+TOOL, PUSH, DEPLOY, DEVELOP = (ROOT / f"locks/{name}.txt" for name in ("tool", "push", "deploy", "develop"))
 
 
 @nox.session
@@ -51,6 +51,12 @@ def image(session: nox.Session) -> None:
     """Build the container image (-- push: push the one that was proven by `smoke --image`)."""
     what = [] if session.posargs[:1] in (["build"], ["push"]) else ["build"]
     seatrial(session, "image", *what, lock_file=PUSH)
+
+
+@nox.session
+def deploy(session: nox.Session) -> None:
+    """Create the model version and roll it out; without a cloud project it is a rehearsal on this machine."""
+    seatrial(session, "deploy", lock_file=DEPLOY)
 
 
 @nox.session
@@ -102,6 +108,7 @@ def locks(session: nox.Session) -> None:
     compile_ += ["--custom-compile-command", "nox -s locks", *session.posargs]
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "-o", str(TOOL))
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--extra=push", "-o", str(PUSH))
+    session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--extra=deploy", "-o", str(DEPLOY))
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--group=develop", "-o", str(DEVELOP))
     session.run(*compile_, "--python-version=3.10", "seatrial/pip-tools.in", "-o", "seatrial/pip-tools.txt")
     runtime = "seatrial/serving/requirements"

@@ -16,6 +16,7 @@ from seatrial.project import Project
 
 PULL_TIMEOUT = 1800.0  # seconds
 _BY_DIGEST = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+_PLATFORM = ("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}")
 _NOT_FOUND = (126, 127)  # exit codes of `run` for a program that is not in the image or does not run
 # Versions of glibc that uv has a platform for: `uv pip install --help`, --python-platform.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
@@ -63,22 +64,43 @@ def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
     """
     reference = project.image.base
     _require_digest(reference, engine)
-    code, printed = engine.output(_inspect(reference), timeout=60)
+    code, printed = engine.output([*_PLATFORM, reference], timeout=60)
     if code != 0:
         yield Step(f"pulling {reference}")
         code, printed = engine.output(["pull", "--quiet", "--platform", "linux/amd64", reference], timeout=PULL_TIMEOUT)
         if code != 0:
-            raise EnvironmentFaultError(f"{engine.name} could not pull the base image:\n{printed[-2000:]}")
-        printed = engine.ask(_inspect(reference))
-    platform, _, layers = printed.partition(" ")
-    if platform != "linux/amd64":
-        raise UsageError(f"image.base is an image for {platform}; Vertex AI serves linux/amd64")
+            raise EnvironmentFaultError(
+                f"{engine.name} could not pull the base image:\n{printed[-2000:]}",
+                fix="check name and digest in [tool.seatrial.image], the network, and where the registry is private "
+                f"`{engine.name} login {reference.partition('/')[0]}`",
+            )
+        printed = engine.ask([*_PLATFORM, reference])
+    if printed.strip() != "linux/amd64":
+        raise UsageError(
+            f"[tool.seatrial.image] base is an image for {printed.strip()}; Vertex AI serves linux/amd64",
+            fix=f"`{engine.name} pull --platform linux/amd64 NAME:TAG` pulls the one for it; name that one's digest",
+        )
+    _, layers = identity(engine, reference)
     executable, version, libc = _python(project, engine, reference)
-    return BaseImage(reference, executable, version, _wheel_platform(libc), tuple(json.loads(layers)))
+    return BaseImage(reference, executable, version, _wheel_platform(libc), layers)
 
 
-def _inspect(reference: str) -> list[str]:
-    return ["image", "inspect", "--format", "{{.Os}}/{{.Architecture}} {{json .RootFS.Layers}}", reference]
+def identity(engine: Engine, reference: str) -> tuple[str, tuple[str, ...]]:
+    """Give an image's id, `sha256:…`, and the digests of its layers from the lowest up.
+
+    Raises:
+        EnvironmentFaultError: the engine has no such image, or an answer that is not known.
+    """
+    printed = engine.ask(["image", "inspect", "--format", "{{.Id}} {{json .RootFS.Layers}}", reference])
+    own_id, _, listed = printed.partition(" ")
+    try:
+        return f"sha256:{own_id.removeprefix('sha256:')}", tuple(map(str, json.loads(listed)))
+    except (ValueError, TypeError):
+        raise EnvironmentFaultError(
+            f"{engine.name} describes {reference} in a form that is not known:\n{printed[-2000:]}",
+            fix=f"see what `{engine.name} image inspect {reference}` says; "
+            "an image without layers or of another kind cannot be used",
+        ) from None
 
 
 def _require_digest(reference: str, engine: Engine) -> None:
@@ -111,7 +133,11 @@ def _python(project: Project, engine: Engine, reference: str) -> tuple[str, str,
             continue
         answer = printed.splitlines()[-4:]
         if code != 0 or len(answer) != 4:
-            raise EnvironmentFaultError(f"{engine.name} could not run the base image:\n{printed[-2000:]}")
+            raise EnvironmentFaultError(
+                f"{engine.name} could not run {program} of the base image:\n{printed[-2000:]}",
+                fix=f"`{engine.name} run --rm --entrypoint={program} {reference} --version` must work; "
+                "where it does not, the engine or the image is not well",
+            )
         implementation, version, executable, libc = answer
         if implementation == "cpython" and version.startswith(f"{project.python}."):
             return executable, version, libc

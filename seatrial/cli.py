@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from seatrial import __version__, commands
-from seatrial.errors import ExitCode
+from seatrial.errors import ExitCode, SeatrialError
 from seatrial.interruption import Interruption, heed
+from seatrial.run import Ended
 
 _DESCRIPTION = """\
 The sea trial of a PyTorch + torchvision predictor before it becomes a model version on Google Cloud.
@@ -23,12 +24,17 @@ The stages, in the order in which they run:
   smoke     all of the above, then the real server on your golden images
   image     `image build`: the bundle as a container image, by docker or podman; after `smoke --image REF`,
             the same trial in a locked-down container, `image push` sends it to Artifact Registry, by digest
+  deploy    the model version on Vertex AI, its endpoint, traffic in steps, proven by golden images; without a
+            cloud project it is a rehearsal against a local Vertex AI
 
+  emulator  that local Vertex AI, in the foreground
   explain   what a finding's code means
 """
 _EPILOG = """\
 exit codes: 0 passed · 1 findings of level error · 2 wrong usage or configuration
-            3 the environment's fault (network, disk, no GPU) · 129, 130, 143 interrupted
+            3 the environment's fault (network, disk, no GPU, the cloud refused)
+            75 a deadline passed while a cloud operation still runs: the same command goes on with it
+            129, 130, 143 interrupted
 
 A project is a folder with a pyproject.toml that has [tool.seatrial]; only `predictor` is needed:
   [tool.seatrial]
@@ -44,8 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(arguments.run(arguments))
         if sys.stdout is not None:
             sys.stdout.flush()
-    except commands.Ended as ended:
+    except Ended as ended:
         return int(ended.code)
+    except SeatrialError as error:  # of a command that has no project, or none yet
+        sys.stderr.write(f"error: {error.message}\n" + (f"  fix: {error.fix}\n" if error.fix else ""))
+        return int(error.exit_code)
     except Interruption as interruption:
         sys.stderr.write("\ninterrupted; everything that was started is stopped\n")
         return 128 + int(interruption.args[0])
@@ -97,10 +106,65 @@ def _parser() -> argparse.ArgumentParser:
     )
     _engine_option(image_push)
 
+    _deploy(groups)
+    _emulator(groups)
+
     explain = groups.add_parser("explain", help="say what a finding's code means")
     explain.add_argument("code", metavar="CODE", help="such as ST120")
     explain.set_defaults(run=commands.explain)
     return parser
+
+
+def _deploy(groups: Any) -> None:
+    deploy = _command(groups, "deploy", commands.deploy, "create the model version, prove it live, move traffic to it")
+    deploy.add_argument(
+        "--target",
+        choices=("local", "vertex"),
+        default=os.environ.get("SEATRIAL_TARGET") or None,
+        help="Google Cloud, or a rehearsal on this machine (default: SEATRIAL_TARGET; else vertex where vertex.project "
+        "is set, and local where not; where CI is set, the target must be written)",
+    )
+    deploy.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of [tool.seatrial.vertex], such as machine-type=g2-standard-4 or rollout.steps=[10,100]",
+    )
+    image = deploy.add_mutually_exclusive_group()
+    image.add_argument("--image", metavar="REF", help="deploy this image of the engine (local only)")
+    image.add_argument("--pushed", type=Path, metavar="FILE", help="what `image push` wrote (default: this project's)")
+    deploy.add_argument(
+        "--report",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="the report of a trial, for one that ran elsewhere; may be repeated (default: this project's own)",
+    )
+    deploy.add_argument("--cancel-on-stop", action="store_true", help="interrupted, cancel and undo what was begun")
+    whats = deploy.add_mutually_exclusive_group()
+    for what, text in (
+        ("dry-run", "say what would be done; change nothing"),
+        ("status", "say what there is"),
+        ("rollback", "undo an unfinished rollout; where there is none, serve the version before again"),
+        ("undeploy", "stop all that serves this model, and its bill"),
+    ):
+        whats.add_argument(f"--{what}", action="store_const", dest="what", const=what, default="deploy", help=text)
+
+
+def _emulator(groups: Any) -> None:
+    text = "run a local Vertex AI that really starts what is deployed to it, until it is interrupted"
+    emulator = groups.add_parser("emulator", help=text, description=text)
+    state = Path("build/emulator")
+    emulator.add_argument("--state", type=Path, default=state, metavar="DIR", help=f"where it keeps all ({state})")
+    emulator.add_argument("--port", type=int, default=0, help="of gRPC (default: a free one)")
+    emulator.add_argument("--rest-port", type=int, default=0, help="of REST (default: a free one)")
+    emulator.add_argument("--ready-file", type=Path, metavar="FILE", help="written with its addresses, as JSON")
+    emulator.add_argument("--stop-on-eof", action="store_true", help="end when standard input does")
+    emulator.add_argument("--faults", type=Path, metavar="FILE", help="faults to play, as JSON")
+    emulator.add_argument("--probe-period", type=float, default=10.0, metavar="S", help="seconds between probes")
+    emulator.set_defaults(run=commands.emulator)
 
 
 def _command(groups: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:

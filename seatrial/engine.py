@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 from seatrial import process
 from seatrial.errors import EnvironmentFaultError, UsageError
@@ -30,12 +30,17 @@ class Engine:
     Attributes:
         name: which of the two it is; `program` called docker may well be podman's stand-in for it.
         program: the path of the client.
-        buildx: whether docker builds with BuildKit through its buildx plugin.
+        builder: buildx's name of the builder that is docker's daemon itself; empty without the plugin.
     """
 
     name: Name
     program: str
-    buildx: bool = False
+    builder: str = ""
+
+    @property
+    def buildx(self) -> bool:
+        """Whether docker builds with BuildKit through its buildx plugin."""
+        return bool(self.builder)
 
     def output(self, arguments: Sequence[str], *, timeout: float, cwd: Path | None = None) -> tuple[int, str]:
         """Run the client to its end; give its exit code and all that it printed.
@@ -45,14 +50,27 @@ class Engine:
         """
         return process.output([self.program, *arguments], env=self._environment(), timeout=timeout, cwd=cwd)
 
-    def lines(self, arguments: Sequence[str], *, timeout: float, cwd: Path | None = None) -> Generator[str, None, int]:
-        """Run the client, yield what it prints line by line, return its exit code."""
-        return process.lines([self.program, *arguments], env=self._environment(), timeout=timeout, cwd=cwd)
+    def lines(
+        self, arguments: Sequence[str], *, timeout: float, cwd: Path, temporary: Path, errors: IO[bytes] | None = None
+    ) -> Generator[str, None, int]:
+        """Run the client, yield what it prints line by line, return its exit code.
+
+        Its temporary files are made in the folder `temporary`. Its standard error goes to the file `errors`; without
+        one it is part of what it prints.
+        """
+        env = self._environment() | {"TMPDIR": str(temporary)}
+        return process.lines([self.program, *arguments], env=env, timeout=timeout, cwd=cwd, errors=errors)
 
     def storage(self) -> Path:
         """Give the folder where it keeps images, which may lie on another machine."""
         question = "{{.Store.GraphRoot}}" if self.name == "podman" else "{{.DockerRootDir}}"
         return Path(self.ask(["info", "--format", question]).strip())
+
+    def stores_manifests(self) -> bool:
+        """Tell whether an image has its manifest from the build on: podman, and docker with containerd's store."""
+        if self.name == "podman":
+            return True
+        return "io.containerd.snapshotter" in self.ask(["info", "--format", "{{json .DriverStatus}}"])
 
     def _environment(self) -> dict[str, str]:
         # Without buildx a client that is told to use BuildKit fails instead of using the builder that it has.
@@ -66,7 +84,10 @@ class Engine:
         """
         code, printed = self.output(arguments, timeout=timeout)
         if code != 0:
-            raise EnvironmentFaultError(f"`{self.name} {' '.join(arguments[:2])}` failed:\n{printed}")
+            raise EnvironmentFaultError(
+                f"`{self.name} {' '.join(arguments[:2])}` failed:\n{printed}",
+                fix=f"its words say why; `{self.name} info` shows whether the engine is well. Then run it again",
+            )
         return printed
 
 
@@ -110,7 +131,17 @@ def _asked(name: str) -> Engine | str:
         return " ".join(printed.split())[-300:] or f"exit code {code}"
     if question[0] == "info":
         return Engine("podman", program)
-    return Engine("docker", program, buildx=_output(program, ["buildx", "inspect"])[0] == 0)
+    return Engine("docker", program, _daemons_builder(program))
+
+
+def _daemons_builder(program: str) -> str:
+    """Give buildx's name of the builder that is the daemon itself; empty without a buildx that can use it.
+
+    It is called like the context that names the daemon. Others, in containers, see no local image to start from.
+    """
+    code, printed = _output(program, ["context", "inspect", "--format", "{{.Name}}"])
+    name = printed.strip()
+    return name if code == 0 and name and _output(program, ["buildx", "inspect", name])[0] == 0 else ""
 
 
 def _output(program: str, arguments: list[str]) -> tuple[int, str]:

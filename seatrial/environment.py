@@ -16,9 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from seatrial import process
+from seatrial import exclusive, process
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
@@ -74,12 +72,7 @@ def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
     root.mkdir(parents=True, exist_ok=True)
     sweep(root)
     kept = Kept(root / digest, interpreter)
-    alone = FileLock(kept.lock_file)
-    try:
-        alone.acquire(timeout=0)
-    except Timeout:
-        yield Step("waiting for another run that installs the same lock")
-        alone.acquire()
+    alone = yield from exclusive.acquire(kept.lock_file, "another run that installs the same lock")
     try:
         if kept.snapshot.is_file() and (changed := changed_files(kept)):
             yield Step(f"{changed[0]} is not as it was installed: making the environment anew")
@@ -120,7 +113,10 @@ def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
     # In a folder without a project, so that only the user's own settings of uv count, such as a private index.
     code, printed = process.output([*venv, str(target)], env=env, cwd=folder, timeout=60)
     if code != 0:
-        raise EnvironmentFaultError(f"uv could not make an environment with {interpreter.executable}:\n{printed}")
+        raise EnvironmentFaultError(
+            f"uv could not make an environment with {interpreter.executable}:\n{printed}",
+            fix="see that this Python runs, and that SEATRIAL_CACHE or the user's cache folder can be written",
+        )
     # Everything is pinned and hashed, so of all indexes the best match is the same file wherever it lies.
     command = [
         uv(), "pip", "install", "--no-progress", "--require-hashes", "--no-deps",
@@ -167,7 +163,10 @@ def install_wheels(copy: Copy, wheels: list[Path]) -> None:
         env=process.install_environment(), timeout=120,
     )  # fmt: skip
     if code != 0:
-        raise EnvironmentFaultError(f"the built wheels could not be installed:\n{printed}")
+        raise EnvironmentFaultError(
+            f"the built wheels could not be installed:\n{printed}",
+            fix="its words say why: a full disk, or a folder that cannot be written",
+        )
     for trace in copy.python.parent.parent.glob("lib/python*/site-packages/*.dist-info/direct_url.json"):
         trace.unlink()  # it names the folder of the project, and nothing served may lead back there
 

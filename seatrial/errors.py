@@ -39,3 +39,9 @@ class EnvironmentFaultError(SeatrialError):
     """The fault of the surroundings: network, disk, a program that is missing (exit 3)."""
 
     exit_code = ExitCode.ENVIRONMENT
+
+
+class StillRunningError(SeatrialError):
+    """A deadline passed while an operation of the cloud still runs (exit 75); the message names the operation."""
+
+    exit_code = ExitCode.STILL_RUNNING

@@ -77,9 +77,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A line of progress: what the running stage does now."""
+    """A line of progress: what the running stage does now. With `lasting` it stays to be read, in a log too."""
 
     text: str
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

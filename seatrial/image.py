@@ -1,8 +1,7 @@
 """`seatrial image build`: the bundle and its locked distributions as a container image in small, repeatable layers.
 
-The distributions are installed on the host and become an image of their own, named by lock and base; a code build
-starts from it, with a context that holds no distribution. A context is a temporary folder with tars and a Dockerfile,
-so nothing else of the project or the machine can enter.
+A code build starts from the image of the distributions, with a context that holds none of them: a temporary folder
+with tars and a Dockerfile, so nothing else of the project or the machine can enter.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -19,17 +17,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from seatrial import base_image, builder, dependencies, environment, interpreter, labels, layers, sbom
+from seatrial import (
+    base_image,
+    builder,
+    dependencies,
+    dependency_image,
+    disk,
+    environment,
+    exclusive,
+    interpreter,
+    labels,
+    layers,
+    sbom,
+)
 from seatrial.base_image import BaseImage
 from seatrial.bundle import Bundle, build
+from seatrial.dependency_image import DependencyImage, Wanted
 from seatrial.engine import Engine
 from seatrial.environment import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import requirements
 from seatrial.facts.requirements import Entry, marker_environment
-from seatrial.findings import Location, Phase, Stage, Step, watched
+from seatrial.findings import Location, Phase, Stage, watched
 from seatrial.interpreter import Interpreter
 from seatrial.kept import cache_dir, sweep
 from seatrial.project import Project
@@ -37,9 +46,6 @@ from seatrial.report import json as json_report
 from seatrial.rules import RULES
 from seatrial.rules.runtime import outside_runtime
 
-_FORMAT = "1"  # raise it when what the dependencies' image holds changes
-_SIZE_LABEL = "dev.seatrial.dependencies-bytes"
-_LARGEST_LAYER = 5.8  # gigabytes: the tar of torch 2.15.0+cu132 with torchvision, measured
 _CODE_LAYERS = ("runtime", "artifacts", "predictor")  # what changes most often comes last
 
 
@@ -60,7 +66,8 @@ class Image:
         reference: the local name that it is tagged with.
         id: as the engine names it, `sha256:…`: the digest of its configuration, or with docker's containerd store
             of its manifest.
-        digest: of its manifest, where the engine fixes it before a push; else empty.
+        digest: of its manifest, where the engine has one before a push: podman, and docker with containerd's store;
+            else empty.
         base: the base image by digest; its layers come before those in `layers`.
         dependencies: the local name of the image of the distributions.
         layers: the layers above the base.
@@ -119,17 +126,12 @@ class _Inputs:
     def labels(self) -> dict[str, str]:
         """What the image is made from."""
         return {
-            "dev.seatrial.lock-digest": self.lock_digest,
-            "dev.seatrial.bundle-digest": self.bundle.digest,
-            "dev.seatrial.version-digest": self.version_digest,
-            "dev.seatrial.python": self.base.version,
-            "dev.seatrial.device": self.bundle.device,
+            labels.LOCK: self.lock_digest,
+            labels.BUNDLE: self.bundle.digest,
+            labels.VERSION: self.version_digest,
+            labels.PYTHON: self.base.version,
+            labels.DEVICE: self.bundle.device,
         }
-
-    def dependencies_file(self, size: int) -> str:
-        """Give the Dockerfile of the distributions, whose layer's tar has `size` bytes."""
-        about = {"dev.seatrial.lock-digest": self.lock_digest, "dev.seatrial.base-digest": self.base.digest}
-        return builder.dependencies_file(self.base.reference, about | {_SIZE_LABEL: str(size)})
 
 
 def build_image(
@@ -151,24 +153,30 @@ def build_image(
     inputs, broken = yield from watched(_gather(project, engine, bundle))
     if broken:
         return None
-    lock = yield from _alone(cache_dir())
+    # Another build would only take disk and cores.
+    lock = yield from exclusive.acquire(cache_dir() / "image.lock", "another image build")
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
+        sweep(cache_dir())
         # Beside the installer's cache, whose files can then be linked instead of copied.
         workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".image-", dir=cache_dir())))
         yield Phase("dependencies")
-        ground = yield from _dependencies(inputs, workplace, fresh=fresh)
+        wanted = Wanted(inputs.lock, inputs.lock_digest, inputs.base, inputs.python)
+        ground = yield from dependency_image.provide(wanted, engine, workplace, fresh=fresh)
         if ground is None:
             return None
         yield Phase("code")
         about = inputs.labels | labels.of_pins(inputs.pins) | labels.of_commit(project.root)
         tag = f"localhost/{project.name}:{inputs.version_digest[:16]}"
-        _refuse_full_disk(engine, workplace, *[_size(bundle.path) / 1e9] * 2)
+        size = _size(bundle.path) / 1e9
+        disk.refuse_full(engine, workplace, size, size, dependency_image.removals(engine, wanted))
         context = _code_context(inputs, workplace)
-        text = builder.code_file(ground, [f"{name}.tar" for name in _CODE_LAYERS], about)
+        text = builder.code_file(ground.tag, [f"{name}.tar" for name in _CODE_LAYERS], about)
         yield from builder.build(engine, context, text, tag, fresh=fresh)
         image = _describe(inputs, tag, ground, about, context, began)
-    _record(inputs, image, text if write else "")
+    _record(inputs, image)
+    if write:
+        _write(inputs.project, ground.dockerfile, text)
     return image
 
 
@@ -191,80 +199,6 @@ def _gather(project: Project, engine: Engine, bundle: Bundle) -> Stage[_Inputs]:
             location=Location(own.path),
         )
     return _Inputs(project, engine, bundle, base, python, lock, pins)
-
-
-def _alone(root: Path) -> Stage[FileLock]:
-    """Wait until no other build runs, which would only take disk and cores; remove what a killed one left."""
-    root.mkdir(parents=True, exist_ok=True)
-    sweep(root)
-    lock = FileLock(root / "image.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield Step("waiting for another image build")
-        lock.acquire()
-    return lock
-
-
-def _dependencies(inputs: _Inputs, workplace: Path, *, fresh: bool) -> Stage[str | None]:
-    """Give the image of the distributions by its local name, made where it is not there yet."""
-    engine, base = inputs.engine, inputs.base
-    tag = f"localhost/seatrial-dependencies:{_FORMAT}-{inputs.lock_digest[:16]}-{base.digest[:16]}"
-    if not fresh and _dependencies_size(engine, tag) is not None:
-        yield Step(f"{tag} is there already")
-        return tag
-    unpacked = environment.gigabytes(frozenset(inputs.pins))
-    _refuse_full_disk(engine, workplace, unpacked, min(unpacked, _LARGEST_LAYER))
-    root, context = workplace / "root", workplace / "dependencies"
-    root.mkdir()
-    if not (yield from dependencies.install(inputs.lock, base, inputs.python, root)):
-        return None
-    context.mkdir()
-    size = layers.write_tar(root, context / "dependencies.tar")
-    shutil.rmtree(root)
-    yield Step(f"building {tag}, one layer of {size / 1e6:.1f} MB")
-    yield from builder.build(engine, context, inputs.dependencies_file(size), tag, fresh=fresh)
-    shutil.rmtree(context)
-    return tag
-
-
-def _dependencies_size(engine: Engine, tag: str) -> int | None:
-    """Give the size that an image of distributions says of itself; None where there is no such image.
-
-    What engines say is compressed or not, by the kind of their store.
-    """
-    question = f'{{{{index .Config.Labels "{_SIZE_LABEL}"}}}}'
-    code, printed = engine.output(["image", "inspect", "--format", question, tag], timeout=60)
-    return int(printed) if code == 0 and printed.strip().isdigit() else None
-
-
-def _refuse_full_disk(engine: Engine, workplace: Path, unpacked: float, layer: float) -> None:
-    """Compare free disk with what a layer takes: its content unpacked, its tar, its copies in the engine's storage.
-
-    All sizes are in gigabytes.
-    """
-    storage = engine.storage()
-    needs = {workplace: unpacked + layer}
-    if storage.is_dir():  # else it lies on another machine
-        # Measured on overlay storage: docker's daemon takes a copy of the context and makes the layer; podman's
-        # storage holds three copies at its peak, and buildah two more in its temporary folder.
-        _add(needs, storage, layer * (3 if engine.name == "podman" else 2))
-    if engine.name == "podman":
-        _add(needs, Path(os.environ.get("TMPDIR", "/var/tmp")), layer * 2)  # noqa: S108 - buildah's own default
-    for place, needed in needs.items():
-        free = shutil.disk_usage(place).free / 1e9
-        if free < needed:
-            raise EnvironmentFaultError(
-                f"{place} has {free:.1f} GB free; building a layer of {layer:.1f} GB needs about {needed:.1f} GB",
-                fix=f"free disk space, for example with `{engine.name} image prune`, "
-                "or set SEATRIAL_CACHE to a folder on a larger disk",
-            )
-
-
-def _add(needs: dict[Path, float], place: Path, gigabytes: float) -> None:
-    """Count what a place needs to one that was already counted on the same file system."""
-    same = next((known for known in needs if known.stat().st_dev == place.stat().st_dev), place)
-    needs[same] = needs.get(same, 0.0) + gigabytes
 
 
 def _size(folder: Path) -> int:
@@ -294,28 +228,29 @@ def _code_context(inputs: _Inputs, workplace: Path) -> Path:
     return context
 
 
-def _describe(inputs: _Inputs, tag: str, ground: str, labels: dict[str, str], context: Path, began: float) -> Image:
+def _describe(
+    inputs: _Inputs, tag: str, ground: DependencyImage, labels: dict[str, str], context: Path, began: float
+) -> Image:
     """Ask the engine what it built, and compare it with the image before it."""
     engine, base = inputs.engine, inputs.base
-    printed = engine.ask(["image", "inspect", "--format", "{{.Id}} {{json .RootFS.Layers}}", tag])
-    own_id, _, listed = printed.partition(" ")
-    digests = json.loads(listed)[len(base.layers) :]
-    sizes = [
-        _dependencies_size(engine, ground) or 0,
-        *((context / f"{name}.tar").stat().st_size for name in _CODE_LAYERS),
-    ]
+    own_id, found = base_image.identity(engine, tag)
+    digests = found[len(base.layers) :]
+    sizes = [ground.size, *((context / f"{name}.tar").stat().st_size for name in _CODE_LAYERS)]
     made = tuple(map(Layer, ("dependencies", *_CODE_LAYERS), digests, sizes))
     if len(digests) != len(made):
-        raise EnvironmentFaultError(f"{tag} has {len(digests)} layers above its base, not {len(made)}")
+        raise EnvironmentFaultError(
+            f"{tag} has {len(digests)} layers above its base, not {len(made)}",
+            fix=f"remove it with `{engine.name} rmi {tag}` and build with --no-cache",
+        )
     before = _digests_before(inputs)
     return Image(
         reference=tag,
-        id=own_id if own_id.startswith("sha256:") else f"sha256:{own_id}",
-        digest=_manifest_digest(engine, tag),
+        id=own_id,
+        digest=_manifest_digest(engine, tag, own_id),
         engine=engine.name,
         device=inputs.bundle.device,
         base=base.reference,
-        dependencies=ground,
+        dependencies=ground.tag,
         bundle_digest=inputs.bundle.digest,
         version_digest=inputs.version_digest,
         labels=labels,
@@ -325,10 +260,11 @@ def _describe(inputs: _Inputs, tag: str, ground: str, labels: dict[str, str], co
     )
 
 
-def _manifest_digest(engine: Engine, tag: str) -> str:
+def _manifest_digest(engine: Engine, tag: str, own_id: str) -> str:
     if engine.name == "podman":
         return engine.ask(["image", "inspect", "--format", "{{.Digest}}", tag]).strip()
-    return ""  # docker makes the manifest when it pushes
+    # containerd's store names an image by its manifest; docker's own makes the manifest when it pushes.
+    return own_id if engine.stores_manifests() else ""
 
 
 def _record_file(project: Project) -> Path:
@@ -344,13 +280,16 @@ def _digests_before(inputs: _Inputs) -> set[str]:
         return set()
 
 
-def _record(inputs: _Inputs, image: Image, dockerfile: str) -> None:
-    """Write the record of the image and its bill of materials, and the Dockerfiles where they are wanted."""
+def _record(inputs: _Inputs, image: Image) -> None:
+    """Write the record of the image and its bill of materials."""
     file = _record_file(inputs.project)
     bill = sbom.document(inputs.project.name, image.version_digest, image.base, inputs.pins, inputs.bundle)
     json_report.write(file.with_name("sbom.cdx.json"), bill)
     json_report.write(file, image.as_dict() | {"sbom": "sbom.cdx.json"})
-    if dockerfile:
-        below = inputs.dependencies_file(image.layers[0].size)
-        file.with_name("dependencies.Dockerfile").write_text(below, encoding="utf-8")
-        file.with_name("Dockerfile").write_text(dockerfile, encoding="utf-8")
+
+
+def _write(project: Project, below: str, above: str) -> None:
+    """Keep the Dockerfiles that the image was built from."""
+    file = _record_file(project)
+    file.with_name("dependencies.Dockerfile").write_text(below, encoding="utf-8")
+    file.with_name("Dockerfile").write_text(above, encoding="utf-8")

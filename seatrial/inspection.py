@@ -19,6 +19,9 @@ from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
 
 SAVE_TIMEOUT = 1800.0  # seconds; an image of 10 GB from a slow disk
+_UNKNOWN = re.compile(r"(?i)no such image|image not known|invalid reference format|must be lowercase")
+_OTHER_ENGINE = "use docker 20.10 or podman 4.3, or a later one; `--engine` chooses"
+_BUILD_AGAIN = "try it again; if it stays so, build the image again with `seatrial image build --no-cache`"
 # Test keys of the standard library, which some distributions of Python bring along and everybody has.
 _PUBLIC = re.compile(r"(?:^|/)lib/python3\.\d+/test/")
 _RECORD = re.compile(r"^(?P<site>.*/)?(?P<name>[^/]+)-[^/-]+\.dist-info/RECORD$")
@@ -79,25 +82,31 @@ def inspect(engine: Engine, reference: str) -> Image:
     """Ask the engine for an image.
 
     Raises:
-        UsageError: it has no such image.
-        EnvironmentFaultError: it does not answer.
+        UsageError: it has no such image (exit 2).
+        EnvironmentFaultError: it does not answer, or in a form that is not known (exit 3).
     """
     code, printed = engine.output(["image", "inspect", reference], timeout=60)
+    if code != 0 and _UNKNOWN.search(printed):
+        raise UsageError(f"{engine.name} has no image {reference}", fix="build it with `seatrial image build`")
+    if code != 0:
+        raise EnvironmentFaultError(
+            f"{engine.name} does not say what {reference} is:\n{printed}", fix=f"see what `{engine.name} info` says"
+        )
     try:
         found = json.loads(printed)[0]
-    except (ValueError, IndexError):
-        found = None
-    if code != 0 or not found:
-        raise UsageError(f"{engine.name} has no image {reference}", fix="build it with `seatrial image build`")
-    config = found.get("Config") or {}
-    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
-    return Image(
-        id="sha256:" + found["Id"].removeprefix("sha256:"),
-        labels=config.get("Labels") or {},
-        env=tuple(config.get("Env") or ()),
-        python=command[0] if command else "",
-        layers=tuple(found["RootFS"]["Layers"]),
-    )
+        config = found.get("Config") or {}
+        command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
+        return Image(
+            id="sha256:" + found["Id"].removeprefix("sha256:"),
+            labels=config.get("Labels") or {},
+            env=tuple(config.get("Env") or ()),
+            python=command[0] if command else "",
+            layers=tuple(found["RootFS"]["Layers"]),
+        )
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise EnvironmentFaultError(
+            f"{engine.name} describes {reference} in a form that is not known: {error!r}", fix=_OTHER_ENGINE
+        ) from None
 
 
 def read_layers(engine: Engine, image: Image, own: str) -> Contents:
@@ -134,7 +143,8 @@ def _members(stream: IO[bytes], engine: Engine) -> Iterator[tuple[tarfile.TarInf
                 elif member.islnk():
                     yield member, None
     except tarfile.TarError as error:
-        raise EnvironmentFaultError(f"what {engine.name} saved of the image cannot be read: {error}") from None
+        message = f"what {engine.name} saved of the image cannot be read: {error}"
+        raise EnvironmentFaultError(message, fix=_BUILD_AGAIN) from None
 
 
 def _is_layer(head: bytes) -> bool:
@@ -147,7 +157,7 @@ def _resolved(name: str, target: str, *, symbolic: bool) -> str:
     parts: list[str] = list(PurePosixPath(name).parent.parts) if symbolic else []
     for part in PurePosixPath(target).parts:
         if part == "..":
-            parts.pop()
+            del parts[-1:]
         else:
             parts.append(part)
     return "/".join(parts)
@@ -172,7 +182,8 @@ def _read_layer(file: IO[bytes], name: str, own: str) -> tuple[Layer, list[str]]
                 elif credentials.is_secret(PurePosixPath(path).name, content.read(credentials.LOOKED_AT)):
                     suspects.append(path)
     except tarfile.TarError as error:
-        raise EnvironmentFaultError(f"a layer of the saved image, {name}, cannot be read: {error}") from None
+        message = f"a layer of the saved image, {name}, cannot be read: {error}"
+        raise EnvironmentFaultError(message, fix=_BUILD_AGAIN) from None
     secret = [path for path in suspects if path not in public and not _PUBLIC.search(path)]
     return Layer(size, files, ""), secret
 
@@ -196,8 +207,9 @@ def _contents(
         found = [layers[links.get(name, name)] for name in manifest["Layers"]]
         steps = config.get("history") or []
         commands = [(step.get("created_by", ""), step.get("empty_layer", False)) for step in steps]
-    except (KeyError, IndexError, ValueError, TypeError) as error:
-        raise EnvironmentFaultError(f"{engine.name} saved the image in a form that is not known: {error!r}") from None
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        message = f"{engine.name} saved the image in a form that is not known: {error!r}"
+        raise EnvironmentFaultError(message, fix=_OTHER_ENGINE) from None
     made = [text for text, empty in commands if not empty]
     made = [""] * (len(found) - len(made)) + made[max(0, len(made) - len(found)) :]
     return Contents(

@@ -22,6 +22,7 @@ from seatrial import process
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import Finding, Stage, Step
 from seatrial.interpreter import Interpreter, uv
+from seatrial.record import rows
 from seatrial.rules import RULES
 
 KEPT_AT_MOST = 8  # environments; the files of most are shared with uv's cache, so this bounds inodes more than bytes
@@ -220,7 +221,7 @@ def _distributions_of(paths: list[str], root: Path) -> list[str]:
     names = set()
     for record in root.glob("lib/python*/site-packages/*.dist-info/RECORD"):
         site = record.parent.parent.relative_to(root)
-        listed = {str(site / line.rsplit(",", 2)[0]) for line in record.read_text().splitlines()}
+        listed = {str(site / row[0]) for row in rows(record.read_text(encoding="utf-8"))}
         if listed.intersection(paths):
             names.add(record.parent.name.split("-")[0])
     return sorted(names)

@@ -1,6 +1,6 @@
-"""What the labels of an image say beside its digests: the versions that it serves with, and the commit it is of.
+"""The labels of an image: their names, and those that say what it serves with and which commit it is of.
 
-Labels inform whoever looks at an image; none of them decides anything.
+The bundle and version digests tell a trial which project an image is of; the others only inform whoever looks at it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,15 @@ from pathlib import Path
 from seatrial import process
 from seatrial.facts.requirements import Entry
 
+BUNDLE = "dev.seatrial.bundle-digest"
+VERSION = "dev.seatrial.version-digest"
+LOCK = "dev.seatrial.lock-digest"
+BASE = "dev.seatrial.base-digest"
+DEVICE = "dev.seatrial.device"
+PYTHON = "dev.seatrial.python"
+TORCH = "dev.seatrial.torch"
+CUDA = "dev.seatrial.cuda"
+COMMIT = "org.opencontainers.image.revision"  # one of OCI's own annotation keys
 _NONE = "none"
 
 
@@ -19,7 +28,7 @@ def of_pins(pins: dict[str, Entry]) -> dict[str, str]:
     """Give the locked versions of torch and of the CUDA runtime."""
     cuda = [str(pin.version) for name, pin in sorted(pins.items()) if name.startswith("nvidia-cuda-runtime")]
     torch = str(pins["torch"].version) if "torch" in pins else _NONE
-    return {"dev.seatrial.torch": torch, "dev.seatrial.cuda": cuda[0] if cuda else _NONE}
+    return {TORCH: torch, CUDA: cuda[0] if cuda else _NONE}
 
 
 def of_commit(root: Path) -> dict[str, str]:
@@ -33,4 +42,4 @@ def of_commit(root: Path) -> dict[str, str]:
         return {}
     _, changes = process.output([git, "-C", str(root), "status", "--porcelain", "--", "."], env=env, timeout=60)
     mark = "-dirty" if changes.strip() else ""
-    return {"org.opencontainers.image.revision": commit.strip() + mark}
+    return {COMMIT: commit.strip() + mark}

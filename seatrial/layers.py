@@ -7,9 +7,8 @@ engine is known here.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
+import re
 import secrets
 import stat
 import tarfile
@@ -21,9 +20,14 @@ from seatrial import process
 from seatrial.bundle import SOURCE_DATE_EPOCH
 from seatrial.errors import EnvironmentFaultError
 from seatrial.interpreter import Interpreter
+from seatrial.record import rows, written
 
 COMPILE_TIMEOUT = 600.0  # seconds for one chunk
 _CHUNK = 400  # files; a fixed number, so that the cores of a machine change nothing
+# What a module raises that is no valid Python, in Python's versions from 3.10 on.
+_INVALID = frozenset(
+    {"SyntaxError", "IndentationError", "TabError", "UnicodeDecodeError", "ValueError", "RecursionError"}
+)
 _TRACES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")  # written by whoever installs
 
 
@@ -70,7 +74,10 @@ def _entry(path: str, name: str) -> tarfile.TarInfo:
     elif stat.S_ISREG(status.st_mode):
         info.size, info.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
     else:
-        raise EnvironmentFaultError(f"{path} is no file and cannot become part of an image")
+        raise EnvironmentFaultError(
+            f"{path} is no file and cannot become part of an image",
+            fix="leave pipes, sockets and devices out of the artifacts and of the distributions",
+        )
     return info
 
 
@@ -84,19 +91,16 @@ def strip(prefix: Path) -> None:
     for record in sorted(prefix.glob("lib/python*/site-packages/*.dist-info/RECORD")):
         site = record.parent.parent
         kept = []
-        with record.open(encoding="utf-8", newline="") as file:
-            for row in csv.reader(file):
-                place = Path(os.path.normpath(site / row[0]))
-                own = place.parent == record.parent and place.name in _TRACES
-                if own or place.is_relative_to(scripts):
-                    place.unlink(missing_ok=True)
-                else:
-                    kept.append(row)
+        for row in rows(record.read_text(encoding="utf-8")):
+            place = Path(os.path.normpath(site / row[0]))
+            own = place.parent == record.parent and place.name in _TRACES
+            if own or place.is_relative_to(scripts):
+                place.unlink(missing_ok=True)
+            else:
+                kept.append(row)
         for name in _TRACES:
             (record.parent / name).unlink(missing_ok=True)
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(sorted(kept))
-        _replace(record, text.getvalue())
+        _replace(record, written(kept))
     if scripts.is_dir() and not any(scripts.iterdir()):
         scripts.rmdir()
 
@@ -115,7 +119,7 @@ def compile_bytecode(site: Path, inside: str, python: Interpreter, workplace: Pa
     process gets a fixed share of the sorted files. A module that is no valid Python stays without bytecode.
 
     Raises:
-        EnvironmentFaultError: the interpreter fails.
+        EnvironmentFaultError: the interpreter fails, or a module is not compiled for another reason, as a full disk.
     """
     files = [path for path in _walk(site) if path.endswith(".py")]
     shares = [files[at : at + _CHUNK] for at in range(0, len(files), _CHUNK)]
@@ -134,5 +138,20 @@ def _compile(files: list[str], site: Path, inside: str, python: Interpreter, wor
     env = {"PYTHONHASHSEED": "0", "LANG": "C.UTF-8"}
     code, printed = process.output(command, env=env, timeout=COMPILE_TIMEOUT, cwd=workplace)
     listed.unlink()
-    if code not in (0, 1) or "Traceback" in printed:
-        raise EnvironmentFaultError(f"{python.executable} could not compile the distributions:\n{printed[-2000:]}")
+    if code != 0 and not (code == 1 and _only_invalid_modules(printed)):
+        raise EnvironmentFaultError(
+            f"{python.executable} could not compile the distributions:\n{printed[-2000:]}",
+            fix=f"its last words say why; `df {site}` shows whether the disk is full",
+        )
+
+
+def _only_invalid_modules(printed: str) -> bool:
+    """Tell whether all that compileall complains of are modules that are no valid Python, such as templates.
+
+    `-q` prints a line that begins with three stars for each module that failed, then the error.
+    """
+    before, *failures = re.split(r"^\*\*\* Error compiling .*\.\.\.$", printed, flags=re.MULTILINE)
+    if before.strip() or not failures:
+        return False
+    errors = [re.search(r"^(?:Sorry: )?(\w+)", failure, re.MULTILINE) for failure in failures]
+    return all(error and error[1] in _INVALID for error in errors) and "\nTraceback " not in printed

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,11 +24,18 @@ PYTHON = r"^3\.\d+$"
 TOP_LEVEL = r"^[A-Za-z_][A-Za-z0-9_]*$"
 REGION = r"^[a-z]+(-[a-z]+)+[0-9]+$"  # such as us-central1, northamerica-northeast2
 MEMORY = r"^[1-9]\d*[mg]$"
+RESOURCE_ID = r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"  # CreateEndpointRequest.endpoint_id and UploadModelRequest.model_id
+MACHINE = r"^[a-z][a-z0-9]*-[a-z0-9-]+$"
+ACCELERATOR = r"^(NVIDIA|TPU)_[A-Z0-9_]+$"
+_LABEL_KEY, _LABEL_VALUE = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"[a-z0-9_-]{0,63}")
 _IN_WORDS = {  # what a value must be, for whoever wrote another one
     IMPORT_PATH: 'a module and a class in it, such as "predictor:DigitPredictor"',
     NAME: "at most 63 lower-case letters, digits and hyphens, the first and last no hyphen",
     PYTHON: 'a minor version of Python in quotes, such as "3.11"',
     REGION: 'a region such as "us-central1"',
+    RESOURCE_ID: "at most 63 lower-case letters, digits and hyphens that begin with a letter and end with no hyphen",
+    MACHINE: 'a machine type such as "n1-standard-4"',
+    ACCELERATOR: 'an accelerator type such as "NVIDIA_L4"',
     MEMORY: 'megabytes or gigabytes, such as "512m" or "4g"',
     TOP_LEVEL: "the name of a top-level package or module, without dots and slashes",
     # pydantic's names of a wrong type
@@ -95,10 +104,65 @@ class ContainerSettings(_Table):
     engine: Literal["auto", "docker", "podman"] = "auto"
 
 
-class VertexSettings(_Table):
-    """Where the model lives on Google Cloud; none of it enters the bundle digest."""
+class RolloutSettings(_Table):
+    """How a new version takes over the traffic of the one before it."""
 
+    steps: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(strict=False)] = (10, 50, 100)  # percent
+    bake: Annotated[float, Field(ge=0)] | None = None  # seconds at 100 % before the old goes; default 300, locally 0
+    step_timeout: Annotated[float, Field(gt=0)] = 900.0  # seconds in which a step must have its answers
+    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01  # of the answers in a step
+    max_latency_ratio: Annotated[float, Field(gt=0)] = 1.5  # of the 95th percentiles, new to old
+    staging: bool = False  # prove on an endpoint of its own before any traffic moves
+
+    @model_validator(mode="after")
+    def _steps_rise_to_all(self) -> RolloutSettings:
+        if not self.steps or self.steps[-1] != 100 or list(self.steps) != sorted(set(self.steps)):
+            raise ValueError("steps must rise and end with 100, such as [10, 50, 100]")
+        return self
+
+
+class VertexSettings(_Table):
+    """Where the model lives on Google Cloud and what serves it; none of it enters the bundle digest."""
+
+    project: str = ""  # the cloud project's id; empty: rehearse on this machine
     region: Annotated[str, StringConstraints(pattern=REGION)] = "us-central1"  # the image must lie in the same
+    model: Annotated[str, StringConstraints(pattern=RESOURCE_ID)] | None = None  # default: the project's name
+    endpoint: Annotated[str, StringConstraints(pattern=RESOURCE_ID)] | None = None  # default: the project's name
+    endpoint_type: Literal["dedicated", "shared"] = "dedicated"  # dedicated: own host, 10 MB, up to an hour
+    machine_type: Annotated[str, StringConstraints(pattern=MACHINE)] = "n1-standard-4"
+    accelerator_type: Annotated[str, StringConstraints(pattern=ACCELERATOR)] | None = None  # such as "NVIDIA_L4"
+    accelerator_count: Annotated[int, Field(ge=1, le=16)] = 1  # a replica, where there is a type
+    min_replicas: Annotated[int, Field(ge=1)] = 1
+    max_replicas: Annotated[int, Field(ge=1)] = 1
+    cpu_target: Annotated[int, Field(ge=1, le=100)] | None = None  # percent at which replicas are added
+    gpu_target: Annotated[int, Field(ge=1, le=100)] | None = None  # percent of the duty cycle
+    service_account: str = ""  # that the container runs as; empty: Vertex's own
+    labels: dict[str, str] = {}
+    allow_unproven_device: bool = False  # deploy to an accelerator that no trial ran on
+    upload_timeout: Annotated[float, Field(gt=0)] = 900.0  # seconds
+    endpoint_timeout: Annotated[float, Field(gt=0)] = 300.0
+    deploy_timeout: Annotated[float, Field(gt=0)] = 2700.0
+    undeploy_timeout: Annotated[float, Field(gt=0)] = 900.0
+    rollout: RolloutSettings = RolloutSettings()
+
+    @property
+    def device(self) -> Literal["cpu", "cuda"]:
+        """The device of the target machine."""
+        return "cuda" if self.accelerator_type else "cpu"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> VertexSettings:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError(f"min-replicas is {self.min_replicas}, more than max-replicas, {self.max_replicas}")
+        if self.gpu_target is not None and self.accelerator_type is None:
+            raise ValueError("gpu-target needs an accelerator-type")
+        for key, value in self.labels.items():
+            if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value) or key.startswith("seatrial-"):
+                raise ValueError(
+                    f"labels: {key} = {value!r}; at most 63 lower-case letters, digits, _ and -, the key begins with "
+                    "a letter and not with seatrial-"
+                )
+        return self
 
 
 # TOML's arrays arrive as lists; what is in them is as strict as all else.
@@ -190,8 +254,11 @@ class Project(_Table):
         return self.root / "build"
 
 
-def load(root: Path) -> Project:
+def load(root: Path, vertex: Mapping[str, str] | None = None) -> Project:
     """Read the project in folder `root`.
+
+    Keys of [tool.seatrial.vertex] are taken from `vertex` first, as text under their dotted names in kebab-case, then
+    from variables such as SEATRIAL_VERTEX_MACHINE_TYPE and SEATRIAL_VERTEX_ROLLOUT_STEPS, then from the file.
 
     Raises:
         UsageError: no pyproject.toml, no [tool.seatrial], or a key or value that does not fit.
@@ -210,10 +277,42 @@ def load(root: Path) -> Project:
         raise UsageError(f"{file} has no [tool.seatrial] table", fix=_WHAT_IS_NEEDED)
     if "root" in table:
         raise UsageError("[tool.seatrial] has an unknown key `root`")
+    given = {**_from_environment(), **(vertex or {})}
+    if given and isinstance(table.get("vertex", {}), dict):
+        table = {**table, "vertex": _with_texts(table.get("vertex", {}), given)}
     try:
         return Project.model_validate({**table, "root": root.resolve()})
     except ValidationError as error:
         raise UsageError("\n".join(_explain(dict(e)) for e in error.errors())) from None
+
+
+def _from_environment() -> dict[str, str]:
+    """Give the keys of [tool.seatrial.vertex] that variables set; an empty variable sets nothing."""
+    fields = {_kebab(name): name for name in VertexSettings.model_fields if name != "rollout"}
+    fields |= {f"rollout.{_kebab(name)}": f"rollout_{name}" for name in RolloutSettings.model_fields}
+    found = {key: os.environ.get(f"SEATRIAL_VERTEX_{name.upper()}", "") for key, name in fields.items()}
+    return {key: text for key, text in found.items() if text}
+
+
+def _with_texts(table: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """Set keys of a table from texts: a number, true, false, a list or a table as TOML writes it, all else as text."""
+    table = {**table}
+    for key, text in given.items():
+        first, _, second = key.partition(".")
+        if second:
+            inner = table.get(first, {})
+            table[first] = _with_texts(inner if isinstance(inner, dict) else {}, {second: text})
+        else:
+            table[first] = _value(text)
+    return table
+
+
+def _value(text: str) -> Any:
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return value if isinstance(value, bool | int | float | list | dict | str) else text  # a date is no value of ours
 
 
 _WHAT_IS_NEEDED = 'pyproject.toml needs\n  [tool.seatrial]\n  predictor = "your_package:YourPredictor"'

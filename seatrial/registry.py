@@ -1,6 +1,7 @@
 """Reads a registry over HTTP: the manifest of a tag and what it names. It never writes to it.
 
-Docker's registry protocol, version 2, of which two requests are enough. An access token travels in a header only.
+Docker's registry protocol, version 2, of which one request is enough. An access token travels in a header only, and
+to that registry only: no redirect is followed.
 """
 
 from __future__ import annotations
@@ -9,10 +10,15 @@ import hashlib
 import http.client
 import json
 import ssl
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 
 from seatrial.errors import EnvironmentFaultError
+from seatrial.identity import RefusedError
 
+RIGHTS = "give the identity the role roles/artifactregistry.writer on the repository"
+_LATER = "check the network, and HTTPS_PROXY and NO_PROXY where it has a proxy; a later push sends what is missing"
 _TIMEOUT = 30.0  # seconds for one answer
 _KINDS = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -37,31 +43,56 @@ class Manifest:
     layers: tuple[tuple[str, int], ...]
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for the answer; a manifest is never elsewhere, and the token must not go there."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
 def read_manifest(host: str, name: str, tag: str, token: str | None) -> Manifest | None:
     """Read the manifest of `host/name:tag`; None where there is none. `token` is an OAuth access token.
 
+    Without a token the registry is one of this machine: asked without TLS, and past any proxy, as engines do it.
+
     Raises:
-        EnvironmentFaultError: the registry does not answer, or refuses.
+        RefusedError: the registry refuses this identity.
+        EnvironmentFaultError: the registry does not answer, or with something else.
     """
-    headers = {"Accept": ", ".join(_KINDS)} | ({"Authorization": f"Bearer {token}"} if token else {})
-    connection = (
-        http.client.HTTPConnection(host, timeout=_TIMEOUT)
-        if token is None
-        else http.client.HTTPSConnection(host, timeout=_TIMEOUT, context=ssl.create_default_context())
-    )
+    path = f"{host}/v2/{name}/manifests/{tag}"
+    headers = {"Accept": ", ".join(_KINDS)}
+    if token is None:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+        request = urllib.request.Request(f"http://{path}", headers=headers)
+    else:
+        https = urllib.request.HTTPSHandler(context=ssl.create_default_context())
+        opener = urllib.request.build_opener(https, _NoRedirect)  # with the proxies of the environment
+        request = urllib.request.Request(f"https://{path}", headers=headers | {"Authorization": f"Bearer {token}"})
     try:
-        connection.request("GET", f"/v2/{name}/manifests/{tag}", headers=headers)
-        answer = connection.getresponse()
-        data = answer.read()
+        with opener.open(request, timeout=_TIMEOUT) as answer:
+            data = answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == http.client.NOT_FOUND:
+                return None
+            raise _refusal(host, error) from None
     except (OSError, http.client.HTTPException) as error:
-        raise EnvironmentFaultError(f"the registry {host} does not answer: {error}") from None
-    finally:
-        connection.close()
-    if answer.status == http.client.NOT_FOUND:
-        return None
-    if answer.status != http.client.OK:
-        said = data[:300].decode(errors="replace")
-        raise EnvironmentFaultError(f"the registry {host} answers {answer.status} {answer.reason}: {said}")
+        raise EnvironmentFaultError(f"the registry {host} does not answer: {error}", fix=_LATER) from None
+    return _parsed(host, data)
+
+
+def _refusal(host: str, error: urllib.error.HTTPError) -> EnvironmentFaultError:
+    try:
+        said = error.read(300).decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        said = ""
+    message = f"the registry {host} answers {error.code} {error.reason}: {said}"
+    if error.code in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+        return RefusedError(message, fix=RIGHTS)
+    return EnvironmentFaultError(message, fix=_LATER)
+
+
+def _parsed(host: str, data: bytes) -> Manifest:
     try:
         manifest = json.loads(data)
         return Manifest(
@@ -69,5 +100,8 @@ def read_manifest(host: str, name: str, tag: str, token: str | None) -> Manifest
             config=manifest.get("config", {}).get("digest", ""),
             layers=tuple((layer["digest"], layer["size"]) for layer in manifest.get("layers", ())),
         )
-    except (ValueError, KeyError, AttributeError) as error:
-        raise EnvironmentFaultError(f"the registry {host} gave a manifest that cannot be read: {error!r}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EnvironmentFaultError(
+            f"the registry {host} gave a manifest that cannot be read: {error!r}",
+            fix=f"see whether {host} is a registry at all, and not the page of a proxy",
+        ) from None

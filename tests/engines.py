@@ -11,6 +11,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,26 @@ def docker() -> Iterator[Engine]:
     address = _once("docker", lambda: _start_dockerd(dockerd))
     with _variables(DOCKER_HOST=address):
         yield _found("docker")
+
+
+@pytest.fixture
+def containerd_docker() -> Iterator[Engine]:
+    """Give docker as new installations have it, for one test: built by buildx, the images in containerd's store."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can start a docker with containerd's store")
+    dockerd = _program("dockerd")
+    said = subprocess.run([dockerd, "--version"], capture_output=True, text=True, check=True, timeout=30).stdout
+    version = re.search(r"version (\d+)", said)
+    if version is None or int(version[1]) < 24:  # docker's release notes: a feature of the daemon since 24
+        pytest.skip(f"needs a dockerd with containerd's store, version 24 or later; this is {said.strip()}")
+    _program("docker")
+    config = {"features": {"containerd-snapshotter": True}, "bridge": "none", "iptables": False}
+    address = _once("containerd-docker", lambda: _start_dockerd(dockerd, "containerd-docker", config))
+    with _variables(DOCKER_HOST=address):
+        engine = _found("docker")
+        if not engine.buildx:
+            pytest.skip("needs docker's buildx plugin, which is not installed")
+        yield engine
 
 
 @pytest.fixture(scope="session")
@@ -176,13 +197,14 @@ def _wait_for(ready: Any, log: Path) -> None:
         time.sleep(0.1)
 
 
-def _start_dockerd(program: str) -> str:
-    folder = ROOM / "docker"
+def _start_dockerd(program: str, name: str = "docker", config: Mapping[str, Any] | None = None) -> str:
+    folder = ROOM / name
     address = f"unix://{folder}/s"
     folder.mkdir(exist_ok=True)
+    (folder / "daemon.json").write_text(json.dumps(config or {}))
     log = _start(
-        "dockerd", program, "--host", address, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec",
-        "--pidfile", f"{folder}/pid",
+        f"{name}d", program, "--host", address, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec",
+        "--pidfile", f"{folder}/pid", "--config-file", f"{folder}/daemon.json",
     )  # fmt: skip
     client = _program("docker")
     ask = [client, "--host", address, "version", "--format", "{{.Server.Version}}"]

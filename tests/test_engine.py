@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from seatrial import engine as engines
@@ -30,6 +33,30 @@ def test_without_an_engine_the_reasons_and_the_way_out_are_named(no_engine: None
 def test_a_client_without_its_daemon_is_no_engine(docker: Engine, no_engine: None) -> None:
     with pytest.raises(EnvironmentFaultError, match=r"docker: .*nobody\.sock"):
         engines.find("docker")
+
+
+def test_a_failing_client_is_quoted_and_a_way_on_is_named(engine: Engine) -> None:
+    with pytest.raises(
+        EnvironmentFaultError, match=f"(?s)`{engine.name} image inspect` failed:.*no-such-image"
+    ) as raised:
+        engine.ask(["image", "inspect", "no-such-image"])
+    assert f"`{engine.name} info`" in raised.value.fix
+
+
+def test_buildx_builds_with_the_daemon_that_the_context_names(
+    docker: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not docker.buildx:
+        pytest.skip("needs docker's buildx plugin, which is not installed")
+    assert docker.builder == "default"
+    plugins = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "cli-plugins"
+    if plugins.is_dir():
+        (tmp_path / "cli-plugins").symlink_to(plugins)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    docker.ask(["context", "create", "elsewhere", "--docker", f"host={os.environ['DOCKER_HOST']}"])
+    monkeypatch.delenv("DOCKER_HOST")
+    monkeypatch.setenv("DOCKER_CONTEXT", "elsewhere")
+    assert engines.find("docker").builder == "elsewhere"
 
 
 def test_an_engine_that_nobody_knows_is_wrong_usage() -> None:

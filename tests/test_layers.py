@@ -117,6 +117,26 @@ def test_two_places_and_two_orders_compile_to_the_same_bytes(tmp_path: Path, pyt
     assert made[0] == made[1]
 
 
+def test_a_module_that_cannot_be_written_is_the_environments_fault_and_an_invalid_one_is_not(
+    tmp_path: Path, python: Interpreter
+) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    invalid = ["def {{ name }}(): pass", "if 1:\nx", "if 1:\n\tx\n        y", "'\\N{no}'", "# coding: none", "x = '\0'"]
+    for at, text in enumerate(invalid):
+        (site / f"template{at}.py").write_text(f"{text}\n")
+    (site / "valid.py").write_text("x = 1\n")
+    layers.compile_bytecode(site, INSIDE, python, tmp_path)
+    (cached,) = (site / "__pycache__").iterdir()
+    cached.unlink()
+    full = tmp_path / "python"
+    full.write_text(f'#!/bin/sh\nulimit -f 0  # no file may grow, as on a full disk\nexec {python.executable} "$@"\n')
+    full.chmod(0o755)
+    with pytest.raises(EnvironmentFaultError, match=r"(?s)valid\.py.*OSError: .*File too large") as raised:
+        layers.compile_bytecode(site, INSIDE, Interpreter(full, python.version), tmp_path)
+    assert "df " in raised.value.fix
+
+
 def test_an_interpreter_that_cannot_compile_is_the_environments_fault(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     (tmp_path / "site/module.py").write_text("")

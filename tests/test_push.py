@@ -6,34 +6,29 @@ import contextlib
 import itertools
 import json
 import re
-import shutil
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Container, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from seatrial import process, push
+from seatrial import bundle, push, upload
 from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.image import build_image
-from seatrial.inspection import inspect
 from seatrial.project import Project, load
 from seatrial.push import Proven, Pushed, repository_of
 from seatrial.trial import container
 from tests.engines import Base
 from tests.stages import Ended, ended
+from tests.tiny_image import believed, make
 
-PREDICTOR = "predictor/half_predictor.py"
 Tiny = Callable[[Engine, str], Proven]
-TOKEN = "ya29.not-a-real-token"
-# What `htpasswd -nbB oauth2accesstoken` writes for TOKEN; at cost 4, so that no test waits for it.
-LOGIN = "oauth2accesstoken:$2y$04$39CJb7mFpBXW8nb5w9wxoeAwh/2iDGubm7ccnFDXGVdcg1/7KG61."
+PREDICTOR = "predictor/half_predictor.py"
 
 
 @pytest.fixture
@@ -60,25 +55,9 @@ def built(root: Path, engine: Engine) -> str:
     return image.reference
 
 
-def believed(reference: str, engine: Engine) -> Proven:
-    """Take an image as proven: these tests are about what comes after the proof."""
-    image = inspect(engine, reference)
-    version, bundle = (image.labels.get(f"dev.seatrial.{of}-digest", "0" * 64) for of in ("version", "bundle"))
-    return Proven(image.id, image.id, engine.name, version, bundle, "cpu")
-
-
 @pytest.fixture
 def tiny(tmp_path: Path) -> Tiny:
-    """Make images of one small file, for tests to which it does not matter what an image holds."""
-
-    def make(engine: Engine, content: str) -> Proven:
-        (tmp_path / "tiny").mkdir(exist_ok=True)
-        (tmp_path / "tiny/content").write_text(content)
-        (tmp_path / "tiny/Dockerfile").write_text("FROM scratch\nCOPY content /\n")
-        engine.ask(["build", "--tag", "localhost/tiny:1", str(tmp_path / "tiny")])
-        return believed("localhost/tiny:1", engine)
-
-    return make
+    return lambda engine, content: make(engine, tmp_path / "tiny", content)
 
 
 def pushed(root: Path, proven: Proven, engine: Engine, to: str = "") -> Ended[Pushed]:
@@ -186,7 +165,7 @@ def unreliable(registry: str, broken: Container[int]) -> Iterator[str]:
 def test_a_transient_failure_is_tried_again(
     halves: Path, docker: Engine, tiny: Tiny, registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(push, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(upload, "FIRST_PAUSE", 0.1)
     with unreliable(registry, {0, *range(2, 8)}) as address:
         end = pushed(halves, tiny(docker, "transient"), docker, f"{address}/transient/halves")
     tries = [step.split(":")[0] for step in end.steps]
@@ -198,7 +177,7 @@ def test_a_transient_failure_is_tried_again(
 def test_a_registry_that_never_answers_ends_the_push_after_a_bounded_time(
     halves: Path, docker: Engine, registry: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(push, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(upload, "FIRST_PAUSE", 0.01)
     proven = Proven("sha256:0", "sha256:0", "docker", "0" * 64, "0" * 64, "cpu")
     with unreliable(registry, range(1000)) as address, pytest.raises(EnvironmentFaultError, match="does not answer"):
         pushed(halves, proven, docker, f"{address}/never/halves")
@@ -213,71 +192,18 @@ def test_a_registry_with_another_image_under_the_tag_is_found_out(halves: Path, 
     assert not (halves / "build/image/pushed.json").exists()
 
 
-@contextlib.contextmanager
-def guarded_registry(folder: Path) -> Iterator[str]:
-    """Run a registry that wants the name and the token of a push to Artifact Registry."""
-    program = shutil.which("docker-registry") or shutil.which("registry")
-    assert program is not None
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    (folder / "htpasswd").write_text(LOGIN + "\n")
-    config = {
-        "version": 0.1,
-        "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
-        "http": {"addr": address},
-        "auth": {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}},
-    }
-    (folder / "registry.yml").write_text(json.dumps(config))
-    with (
-        (folder / "registry.log").open("wb") as log,
-        subprocess.Popen([program, "serve", str(folder / "registry.yml")], stdout=log, stderr=log) as running,
-    ):
-        try:
-            deadline = time.monotonic() + 30
-            while True:
-                with contextlib.suppress(OSError):
-                    host, port = address.split(":")
-                    socket.create_connection((host, int(port))).close()
-                    break
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            yield address
-        finally:
-            running.kill()
-
-
-def test_the_token_reaches_the_registry_and_no_command_line_and_no_file_that_stays(
-    halves: Path, docker: Engine, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proven = tiny(docker, str(halves))
-    commands: list[list[str]] = []
-    folders: list[Path] = []
-    output = process.output
-
-    def recorded(argv: list[str], **options: object) -> tuple[int, str]:
-        env = options["env"]
-        assert isinstance(env, dict)
-        assert TOKEN not in str(env)
-        commands.append(argv)
-        if "push" in argv:
-            folders.append(Path(env["DOCKER_CONFIG"]))
-            assert folders[0].stat().st_mode & 0o077 == 0
-            assert "auths" in (folders[0] / "config.json").read_text()
-        return output(argv, **options)  # type: ignore[arg-type]
-
-    with guarded_registry(tmp_path) as address:
-        refused = push._send(docker, proven.image_id, f"{address}/a/halves:1", address, None)
-        with pytest.raises(EnvironmentFaultError, match=r"no basic auth credentials|unauthorized|denied"):
-            ended(refused)
-        monkeypatch.setattr(process, "output", recorded)
-        end = ended(push._send(docker, proven.image_id, f"{address}/a/halves:1", address, TOKEN))
-    assert end.value == set()
-    assert [argv[1:] for argv in commands if "push" in argv] == [["push", f"{address}/a/halves:1"]]
-    assert TOKEN not in str(commands)
-    assert TOKEN not in str(end.steps)
-    (folder,) = folders
-    assert not folder.exists()
+def test_a_project_that_changed_since_its_proof_is_told_what_is_pushed(halves: Path) -> None:
+    project = load(halves)
+    proven = Proven("sha256:0", "sha256:0", "docker", "0" * 64, bundle.digest_of(project, "cpu"), "cpu")
+    assert ended(push.changes_since(project, proven)).steps == []
+    with (halves / PREDICTOR).open("a") as file:
+        file.write("# changed\n")
+    (said,) = ended(push.changes_since(project, proven)).steps
+    assert f"the proven image, of bundle {proven.bundle_digest[:12]}; the project has changed since" in said
+    assert bundle.digest_of(project, "cpu")[:12] in said
+    (halves / "requirements.txt").unlink()
+    (said,) = ended(push.changes_since(project, proven)).steps
+    assert "the project has changed since: it makes no bundle now" in said
 
 
 GOOD = "us-central1-docker.pkg.dev/my-project/models/digits"
@@ -335,9 +261,3 @@ def test_only_an_image_that_passed_its_trial_is_pushed(
         report(project, text)
     with pytest.raises(UsageError, match=words):
         push.proven_image(project)
-
-
-def test_a_push_to_google_without_its_library_says_what_to_install() -> None:
-    hide = "import sys; sys.modules['google.auth'] = None; from seatrial.push import access_token; access_token()"
-    run = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, timeout=60, check=False)
-    assert "UsageError: google-auth, which knows the ambient identity, is not installed" in run.stderr

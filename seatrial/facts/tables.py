@@ -1,4 +1,4 @@
-"""Tables about the world that ship with the tool: torch pairs, and which distribution provides a module.
+"""Tables about the world that ship with the tool: torch pairs, modules of distributions, machines and accelerators.
 
 Each table is a JSON file in tables/ that names its source. It is read when first asked for; nothing is looked
 up on a network.
@@ -64,6 +64,57 @@ def torch_pairs() -> TorchPairs:
         source=table["source"],
         read_on=table["read_on"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine type of Vertex AI, and which accelerators a replica on it may have.
+
+    Attributes:
+        processors: its vCPUs.
+        accelerators: type → the numbers that it may have; empty where it takes none.
+        built_in: whether it comes with them, so that it cannot be had without.
+    """
+
+    processors: int
+    accelerators: Mapping[str, tuple[int, ...]]
+    built_in: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """The table of machine types for online prediction.
+
+    Attributes:
+        machines: machine type → machine.
+        quotas: accelerator type → the metric of Vertex AI's quota for it, without `aiplatform.googleapis.com/`.
+        source: what the table was read in.
+        read_on: the day, as `2026-11-22`. What came later is not in it.
+    """
+
+    machines: Mapping[str, Machine]
+    quotas: Mapping[str, str]
+    source: str
+    read_on: str
+
+
+@cache
+def machines() -> Machines:
+    """Give the table of machine types."""
+    table = _table("machines.json")
+    attachable: Mapping[str, Mapping[str, list[int]]] = table["attachable"]
+    known = {
+        (name := f"{series}-{processors}"): Machine(
+            processors, {kind: tuple(numbers) for kind, numbers in attachable.get(name, {}).items()}, built_in=False
+        )
+        for series, sizes in table["processors"].items()
+        for processors in sizes
+    }
+    for name, row in table["built_in"].items():
+        # Several replicas may share the accelerators of some machines, each with a part of them.
+        numbers = range(1 if row.get("shared") else row["number"], row["number"] + 1)
+        known[name] = Machine(row["processors"], {row["type"]: tuple(numbers)}, built_in=True)
+    return Machines(known, table["quotas"], table["source"], table["read_on"])
 
 
 def distributions_of(module: str) -> tuple[str, ...]:

@@ -61,6 +61,12 @@ class Console:
         if self._status:
             self._status.update(self._line())
 
+    def lasting_step(self, text: str) -> None:
+        """The running stage has reached something that is worth a line of its own."""
+        self.step("")
+        seconds = time.monotonic() - self._began
+        self._rich.print(Text.assemble(f"  {'':<12}{seconds:6.1f} s  ", (text, "dim")))
+
     def end_phase(self) -> None:
         """The running stage has ended: leave a line with its time."""
         self._quiet.set()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seatrial.rules import checkpoints, images, imports, locks, pairs, runtime, serving, training
+from seatrial.rules import checkpoints, deployment, images, imports, locks, pairs, runtime, serving, training
 
 if TYPE_CHECKING:
     from seatrial.rules.rule import Rule
 
-FAMILIES = (locks, pairs, runtime, imports, training, checkpoints, serving, images)
+FAMILIES = (locks, pairs, runtime, imports, training, checkpoints, serving, images, deployment)
 
 RULES: dict[str, Rule] = {
     rule.code: rule

@@ -20,6 +20,8 @@ def page(rule: Rule) -> str:
     when = ["before anything is installed (`seatrial check`)"] if rule.check else []
     if rule.symptoms:
         when.append("in a traceback or log of the trial and of the cloud")
+    if not when and rule.code.startswith("ST7"):
+        when.append("while deploying (`seatrial deploy`)")
     if not when:
         when.append("by the trial (`seatrial smoke`), in the running environment")
     parts = [

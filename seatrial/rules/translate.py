@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from seatrial.rules.rule import Rule
 
 LAST = ("ST110", "ST201", "ST202", "ST504", "ST506")  # their symptoms are wide: a narrower one says more
+NAMELESS = ("ST701", "ST702", "ST706", "ST708")  # the cloud's sentences that name no cause: any other finding says more
 CAUSE = re.compile(r"\n\s*The above exception was the direct cause of the following exception:\n")
 DURING = re.compile(r"\n\s*During handling of the above exception, another exception occurred:\n")
 FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$')
@@ -59,7 +60,7 @@ def diagnose(text: str, project: Project | None = None) -> list[Finding]:
     text = _plain(text)
     facts = gather(project) if project else None
     matches = [match for rule in RULES.values() for match in _first(rule, text, facts)]
-    matches.sort(key=lambda m: (m.rule.code in LAST, m.position))
+    matches.sort(key=lambda m: (m.rule.code in NAMELESS, m.rule.code in LAST, m.position))
     pickled = {m.groups.get("module") for m in matches if m.rule.code == "ST302"}
     location, evidence = user_frames(text, project) if project else (None, exception_lines(text)[:1])
     return [

@@ -1,15 +1,13 @@
 """Asks a server one HTTP request: the only place of the trial that does.
 
 Standard library only, since it also runs by its text with a container's own Python, where the host cannot reach the
-container: `python -c TEXT METHOD ROUTE TIMEOUT` sends standard input and prints one JSON line, `[status, base64]`.
+container: `python -c TEXT METHOD ROUTE PORT TIMEOUT` sends standard input and prints one JSON line, `[status, base64]`.
 """
 
 import base64
 import http.client
 import json
 import sys
-
-CONTAINER_PORT = 8080  # Vertex: the first of containerSpec.ports, 8080 by default
 
 
 def ask(host: str, port: int, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
@@ -30,9 +28,9 @@ def ask(host: str, port: int, method: str, route: str, body: bytes, timeout: flo
 
 def main() -> None:
     """Ask the server of this container; status 0 stands for no answer."""
-    method, route, timeout = sys.argv[1:]
+    method, route, port, timeout = sys.argv[1:]
     try:
-        status, data = ask("127.0.0.1", CONTAINER_PORT, method, route, sys.stdin.buffer.read(), float(timeout))
+        status, data = ask("127.0.0.1", int(port), method, route, sys.stdin.buffer.read(), float(timeout))
     except (OSError, http.client.HTTPException) as error:
         status, data = 0, repr(error).encode()
     print(json.dumps([status, base64.b64encode(data).decode()]))  # noqa: T201

@@ -26,11 +26,13 @@ from filelock import FileLock, Timeout
 
 from seatrial import engine as engines
 from seatrial import process
+from seatrial.builder import PORT
 from seatrial.engine import Engine
+from seatrial.errors import EnvironmentFaultError
 from seatrial.inspection import Image
 from seatrial.kept import cache_dir
 from seatrial.trial import ask as asking
-from seatrial.trial.ask import CONTAINER_PORT, ask
+from seatrial.trial.ask import ask
 from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server
 
 LABEL = "dev.seatrial.trial"
@@ -66,13 +68,29 @@ def isolated(engine: Engine) -> Iterator[Isolation]:
     lock = root / f"{engine.name}-{isolation.trial}.lock"
     with FileLock(lock):
         try:
-            quiet = ["--disable-dns"] if engine.name == "podman" else []  # its name server would ask the outside
-            label = f"{LABEL}={isolation.trial}"
-            _done(engine, ["network", "create", "--internal", *quiet, "--label", label, isolation.network])
+            _make_network(isolation)
             yield isolation
         finally:
             if _remove(engine, isolation.trial):
                 lock.unlink(missing_ok=True)
+
+
+def _make_network(isolation: Isolation) -> None:
+    """Make the network; podman gives this machine an address in it only where it is told which."""
+    engine = isolation.engine
+    quiet = ["--disable-dns"] if engine.name == "podman" else []  # its name server would ask the outside
+    create = ["network", "create", "--internal", *quiet, "--label", f"{LABEL}={isolation.trial}"]
+    _done(engine, [*create, isolation.network])
+    if engine.name == "docker":
+        return
+    found = json.loads(engine.ask(["network", "inspect", isolation.network]))[0].get("subnets")
+    if found and not found[0].get("gateway"):  # the network is made again, with what podman has found to be free
+        subnet = ipaddress.ip_network(found[0]["subnet"])
+        _done(engine, ["network", "rm", isolation.network])
+        try:
+            _done(engine, [*create, "--subnet", str(subnet), "--gateway", str(subnet[1]), isolation.network])
+        except EnvironmentFaultError:  # another took the subnet meanwhile; containers are then asked from within
+            _done(engine, [*create, isolation.network])
 
 
 def sweep(engine: Engine, root: Path) -> None:
@@ -123,7 +141,7 @@ class ContainerServer(Server):
         if self._address is None:
             self._address = self._reachable_address()
         if self._address:
-            return ask(self._address, CONTAINER_PORT, method, route, body, timeout)
+            return ask(self._address, PORT, method, route, body, timeout)
         return self._ask_from_within(method, route, body, timeout)
 
     def _reachable_address(self) -> str:
@@ -134,18 +152,18 @@ class ContainerServer(Server):
         subnet = ipaddress.ip_network(f"{found['IPAddress']}/{found['IPPrefixLen']}", strict=False)
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.connect((found["IPAddress"], CONTAINER_PORT))  # sends nothing; only chooses a route
+                probe.connect((found["IPAddress"], PORT))  # sends nothing; only chooses a route
                 if ipaddress.ip_address(probe.getsockname()[0]) not in subnet:
                     return ""  # another machine's network may have such an address too: it must not be asked
             with contextlib.suppress(ConnectionRefusedError):
-                socket.create_connection((found["IPAddress"], CONTAINER_PORT), timeout=2).close()
+                socket.create_connection((found["IPAddress"], PORT), timeout=2).close()
         except OSError:
             return ""
         return str(found["IPAddress"])
 
     def _ask_from_within(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         program = Path(asking.__file__).read_text(encoding="utf-8")
-        inside = [self._image.python, "-I", "-c", program, method, route, f"{timeout:g}"]
+        inside = [self._image.python, "-I", "-c", program, method, route, str(PORT), f"{timeout:g}"]
         code, printed = process.output(
             [self._engine.program, "exec", "--interactive", self._name, *inside],
             env=engines.environment(), timeout=timeout + COMMAND_TIMEOUT, given=body,
@@ -220,7 +238,7 @@ def serve(isolation: Isolation, image: Image, device: str, memory: str, **variab
     """Start an image as Vertex would, locked down; `variables` replace those of the contract."""
     name = f"seatrial-{isolation.trial}-{secrets.token_hex(4)}"
     accelerator = ACCELERATOR if device == "cuda" else {}
-    env = CONTRACT | {"AIP_HTTP_PORT": str(CONTAINER_PORT)} | accelerator | variables
+    env = CONTRACT | {"AIP_HTTP_PORT": str(PORT)} | accelerator | variables
     arguments = [*_arguments(isolation, device, memory, env), "--name", name, image.id]
     _done(isolation.engine, ["create", *arguments])
     began = time.monotonic()

@@ -191,9 +191,80 @@ def test_a_predictor_that_needs_more_memory_than_allowed_is_told_so(halves: Path
     assert "more than the 256m of memory" in end.errors[0].message
 
 
-def test_a_download_finds_no_way_out(halves: Path, docker: Engine) -> None:
+def test_a_container_of_either_engine_is_asked_at_its_own_address_and_has_no_way_out(
+    halves: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine.name == "podman" and os.geteuid() != 0:
+        pytest.skip("rootless podman's networks lie in a namespace of their own, which this machine has no address in")
+    monkeypatch.setattr(container.ContainerServer, "_ask_from_within", None)
+    at_load(
+        halves,
+        "import errno, socket\n"
+        "with socket.socket() as outside:\n"
+        "    outside.settimeout(2)  # docker drops what podman has no route for\n"
+        "    error = outside.connect_ex(('198.51.100.1', 80))  # RFC 5737: nobody's address\n"
+        "assert error in (errno.ENETUNREACH, errno.EAGAIN), error",
+    )
+    end = ran(halves, engine)
+    assert end.findings == []
+    assert end.value.trial.asked == 4
+
+
+def test_a_network_that_this_machine_has_no_address_in_is_asked_from_within(
+    halves: Path, podman: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = container._done
+
+    def taken(engine: Engine, arguments: list[str]) -> str:
+        """Let somebody else have the subnet by the time that it is asked for by name."""
+        if "--subnet" in arguments:
+            place = arguments.index("--subnet")
+            done(engine, ["network", "create", *arguments[place : place + 2], "seatrial-test-taken"])
+        return done(engine, arguments)
+
+    monkeypatch.setattr(container, "_done", taken)
+    monkeypatch.setattr(container, "ask", None)
+    try:
+        end = ran(halves, podman)
+    finally:
+        podman.ask(["network", "rm", "seatrial-test-taken"])
+    assert end.findings == []
+    assert end.value.trial.asked == 4
+
+
+@pytest.mark.parametrize(
+    ("instead", "words"),
+    [
+        (
+            "code = subprocess.run(server).returncode\ntime.sleep(3)",
+            r"ended [3-9]\.\d s later; the serving contract allows 1 s",
+        ),
+        ('print(\'{"severity": "CRITICAL", "phase": "load"}\')\ncode = 1', "did not log when"),
+        (
+            'print(\'{"severity": "CRITICAL", "phase": "load", "time": "yesterday"}\')\ncode = 1',
+            "did not log when",
+        ),
+        ("code = subprocess.run(server).returncode * 0", "ended with exit code 0, after 1 failed load"),
+    ],
+)
+def test_a_failed_load_that_does_not_end_as_the_contract_says_is_reported(
+    halves: Path, docker: Engine, tmp_path: Path, instead: str, words: str
+) -> None:
+    inner = ["-I", "-m", "seatrial.serving", "--bundle", "/app/bundle/bundle.json", "--work", "/tmp/work"]  # noqa: S108
+    wrapper = (
+        "import os, subprocess, sys, time\nserver = [sys.executable, *sys.argv[1:]]\n"
+        "if not os.environ['AIP_STORAGE_URI']: os.execv(sys.executable, server)\n"
+        f"{instead}\nsys.exit(code)"
+    )
+    entry = f"ENTRYPOINT {json.dumps(['/app/bin/python', '-c', wrapper, *inner])}"
+    end = ran(halves, docker, derived(docker, tmp_path / "late", built(halves, docker), entry, name="late"))
+    assert end.codes == ["ST511"]
+    assert re.search(words, end.errors[0].message)
+
+
+def test_a_download_finds_no_way_out(halves: Path, engine: Engine) -> None:
     at_load(halves, 'import urllib.request\nurllib.request.urlopen("http://weights.example/w.pt", timeout=5)')
-    end = ran(halves, docker)
+    end = ran(halves, engine)
     assert end.codes == ["ST506"]
     assert "urlopen" in line_of(halves, end)
 

@@ -1,0 +1,75 @@
+"""Live answers → findings: another answer than training's, an error, a refusal.
+
+It judges one reply at a time, in the trial's own words; how many replies are enough is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from seatrial.deploy.asking import PERMISSION_DENIED, Reply
+from seatrial.findings import Finding
+from seatrial.golden import GoldenExample
+from seatrial.rules import RULES
+from seatrial.rules.translate import diagnose
+from seatrial.trial import parity
+from seatrial.trial.parity import Drift
+
+if TYPE_CHECKING:
+    from seatrial.project import Project
+
+SHOWN = 3  # findings of one kind; a wrong transform makes every image differ
+
+
+def differences(reply: Reply, tolerance: float, drift: Drift) -> list[Finding]:
+    """Give an ST710 for every golden example of an answer that is not as training recorded it."""
+    asked, given = len(reply.question.examples), len(reply.predictions)
+    if asked != given:
+        message = f"{reply.question.name}: {given} predictions for {asked} instances"
+        return [RULES["ST710"].finding(message, subject=reply.question.name)]
+    return [
+        _live(finding, example, prediction, reply.deployed_model)
+        for example, prediction in zip(reply.question.examples, reply.predictions, strict=True)
+        for finding in parity.compare(
+            example, _as_written(example, prediction), tolerance=tolerance, drift=drift, alone=asked == 1
+        )
+    ]
+
+
+def refusal(reply: Reply) -> Finding:
+    """Give the finding that the deployer itself may not ask for predictions."""
+    code = "ST705" if reply.code == PERMISSION_DENIED else "ST720"
+    return RULES[code].finding(f"the endpoint refuses to answer this deployer: {text_of(reply)}")
+
+
+def live_errors(message: str, reply: Reply, project: Project, evidence: tuple[str, ...]) -> Finding:
+    """Give an ST711, translated where the server's text is that of a fault the rules know."""
+    # The rule's own words of the cloud are those of one such error; these are the words of this one.
+    finding = RULES["ST711"].finding(
+        message, subject=reply.question.name, cloud="", evidence=(*evidence, text_of(reply))
+    )
+    known = [each for each in diagnose(text_of(reply), project) if each.code != finding.code]
+    if not known:
+        return finding
+    return replace(finding, cause=f"{known[0].code}: {known[0].message}", fix=known[0].fix, location=known[0].location)
+
+
+def text_of(reply: Reply) -> str:
+    """Give the words of an error, cut where they grow long."""
+    return str(reply.error)[:600]
+
+
+def _live(finding: Finding, example: GoldenExample, prediction: Any, deployed_id: str) -> Finding:
+    """Say of a live answer what the comparison said of it."""
+    evidence = finding.evidence or (f"recorded: label {example.label}", f"answered: {str(prediction)[:100]}")
+    who = f"answered by deployed model {deployed_id}"
+    return RULES["ST710"].finding(finding.message, subject=finding.subject, evidence=(who, *evidence))
+
+
+def _as_written(example: GoldenExample, prediction: Any) -> Any:
+    """Give a label 7 back as the 7.0 that it was before the API, where 7.0 is what training recorded."""
+    label = prediction.get("label") if isinstance(prediction, dict) else prediction
+    if isinstance(label, bool) or not isinstance(label, int) or example.label != f"{label}.0":
+        return prediction
+    return {**prediction, "label": float(label)} if isinstance(prediction, dict) else float(label)

@@ -1,0 +1,139 @@
+"""From a failed operation or a refused call to findings: the cloud's status and words, and what the container logged.
+
+A fault that the log names comes before the cloud's own sentence, which names none. What cannot be read is said; nothing
+is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from google.api_core.exceptions import GoogleAPICallError
+
+from seatrial.deploy.client import code_of, name_of
+from seatrial.deploy.logs import container_log, how_to_look
+from seatrial.errors import EnvironmentFaultError
+from seatrial.findings import Finding, Stage, Step
+from seatrial.rules import RULES
+from seatrial.rules.translate import diagnose
+
+if TYPE_CHECKING:
+    from seatrial.deploy.client import Vertex
+    from seatrial.deploy.poller import OperationFailedError
+    from seatrial.project import Project
+
+EXCERPT = 12  # lines of a log that a finding shows
+# google.rpc.Code → rule; https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
+_BY_STATUS = {
+    1: "ST708", 2: "ST706", 3: "ST707", 4: "ST706", 7: "ST705", 8: "ST704", 10: "ST706", 12: "ST706", 13: "ST706",
+    14: "ST706", 15: "ST706", 16: "ST720",
+}  # fmt: skip
+# A text that says more than its status does, most telling first; each is recognised by the rule's own symptoms.
+_BY_TEXT = ("ST709", "ST703", "ST721", "ST720", "ST704", "ST705", "ST725", "ST701", "ST702", "ST707")
+_CONTAINER = ("ST701", "ST702")  # the container had its turn, so that its log says why
+_STARTED = ("STARTING_MODEL_SERVER", "FINISHING_UP")  # stages of a deployment in which a container runs
+_FIELD = re.compile(r"\d+\.Field: (?P<field>[^;\t]+); Message: (?P<why>[^\t\n]+)")
+_ENDPOINT = re.compile(r"/endpoints/(?P<id>[^/]+)/operations/")
+# Where a field of a request comes from, by the last names of its path.
+_KEYS = {
+    "labels": "labels", "machine_type": "machine-type", "accelerator_type": "accelerator-type",
+    "accelerator_count": "accelerator-count", "machine_spec": "machine-type", "min_replica_count": "min-replicas",
+    "max_replica_count": "max-replicas", "service_account": "service-account", "endpoint_id": "endpoint",
+    "model_id": "model",
+}  # fmt: skip
+
+
+def of_operation(
+    vertex: Vertex, error: OperationFailedError, project: Project, endpoint_id: str, deployed_id: str, since: float
+) -> Stage[None]:
+    """Say why an operation failed; the container's log is read where a container can have been the reason.
+
+    `endpoint_id` is where the operation's name has none; without a `deployed_id` there is no container. `since` is
+    when the deploy began, in seconds since the epoch.
+    """
+    text = "\n".join((error.message, *error.partial))
+    finding = _by_words(error.code, text, f"{error.what} failed")
+    finding = replace(finding, evidence=(*finding.evidence, *(f"partial failure: {part}" for part in error.partial)))
+    named = _ENDPOINT.search(error.name)  # one for staging, perhaps
+    in_container = finding.code in _CONTAINER or (
+        error.stage.upper() in _STARTED and finding.code in ("ST706", "ST707") and error.code != 3
+    )
+    if not deployed_id or not in_container:
+        yield finding
+        return
+    yield from _in_container(vertex, project, finding, named["id"] if named else endpoint_id, deployed_id, since)
+
+
+def of_call(error: GoogleAPICallError, what: str) -> Finding:
+    """Say why a call was refused; `what` names what was tried, such as `the upload`."""
+    finding = _by_words(code_of(error), _text(error), f"{what} was refused")
+    # A call, unlike an operation, is cancelled by nobody but a proxy that drops it.
+    return replace(finding, code="ST706", fix=RULES["ST706"].fix) if finding.code == "ST708" else finding
+
+
+def _in_container(
+    vertex: Vertex, project: Project, finding: Finding, endpoint_id: str, deployed_id: str, since: float
+) -> Stage[None]:
+    """Yield what the container's log says; else the finding, with the log, or with how to ask for it."""
+    by_hand = how_to_look(vertex.target, endpoint_id, deployed_id)
+    try:
+        lines = yield from container_log(vertex, endpoint_id, deployed_id, since)
+    except (GoogleAPICallError, EnvironmentFaultError) as error:
+        unread = f"the container's log could not be read: {_text(error)}"
+        yield replace(finding, evidence=(*finding.evidence, unread, *by_hand))
+        return
+    if not lines:
+        empty = "the container's log is empty: it ended before it could write, or logs nothing"
+        yield replace(finding, evidence=(*finding.evidence, empty, *by_hand))
+        return
+    found = [each for each in diagnose("\n".join(lines), project) if each.code not in _CONTAINER]
+    if not found:
+        yield replace(finding, evidence=(*finding.evidence, *_excerpt(lines, ())))
+    for number, each in enumerate(found):
+        more = _excerpt(lines, each.evidence) if number == 0 and each.location is None else ()
+        yield replace(each, cloud=finding.cloud, evidence=(*each.evidence, *more))
+    yield Step(f"the log has {len(lines)} lines; {by_hand[-1]}", lasting=True)
+
+
+def _by_words(code: int, text: str, what: str) -> Finding:
+    """Give the finding of a status and its text: by what the text says, else by the status alone."""
+    cloud = f"{name_of(code)}: {text.strip() or '(no text)'}"
+    known = {finding.code: finding for finding in diagnose(text)}
+    chosen = next((known[each] for each in _BY_TEXT if each in known), None)
+    if chosen is None:
+        rule = RULES[_BY_STATUS.get(code, "ST707")]
+        chosen = rule.finding(f"{what}: {_first_line(text) or name_of(code)}")
+    fields = tuple(f"{found['field']}: {found['why'].strip()}" for found in _FIELD.finditer(text))
+    if chosen.code == "ST707" and fields:
+        chosen = replace(chosen, fix=_fix(fields) or chosen.fix)
+    return replace(chosen, cloud=cloud, cause="", evidence=fields)
+
+
+def _fix(fields: Sequence[str]) -> str:
+    """Name the keys of the configuration that the refused fields come from; "" where none is known."""
+    names = [part for field in fields for part in re.split(r"[.\[\]]", field.split(":")[0])]
+    keys = dict.fromkeys(f"`vertex.{_KEYS[name]}`" for name in names if name in _KEYS)
+    return f"change {' and '.join(keys)}" if keys else ""
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0].strip()
+
+
+def _text(error: Any) -> str:
+    """Give an error's own words, and the permission that only its details name."""
+    text = str(error.message if isinstance(error, GoogleAPICallError) else error)
+    for detail in getattr(error, "details", None) or ():
+        permission = getattr(detail, "metadata", {}).get("permission", "")
+        if permission and permission not in text:
+            text += f"\nPermission '{permission}' denied"
+    return text
+
+
+def _excerpt(lines: Sequence[str], shown: Sequence[str]) -> tuple[str, ...]:
+    """Give the last lines of a log that are not shown yet: what a process wrote last is why it ended."""
+    known = {line.strip() for line in shown}
+    return tuple(line for line in lines if line.strip() and line.strip() not in known)[-EXCERPT:]

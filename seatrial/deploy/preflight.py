@@ -1,0 +1,326 @@
+"""What can be known in seconds, before anything slow: whether a deployment can come to its end, and what will then run.
+
+Questions to Google's services are asked at once and each within a time limit. A service that does not answer is said to
+be unasked; only what is known to be wrong stops a deployment. Nothing is changed here.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.exceptions import GoogleAuthError
+
+from seatrial import golden
+from seatrial.facts.tables import machines
+from seatrial.findings import Event, Finding, Severity, Stage, Step
+from seatrial.rules import RULES
+
+if TYPE_CHECKING:
+    from seatrial.deploy.client import Vertex
+    from seatrial.deploy.target import Target
+    from seatrial.project import Project, VertexSettings
+
+SECONDS = 15.0  # that all questions asked at once may take
+TIMEOUT = 10.0  # seconds for one answer
+PAGE, PAGES = 500, 10  # of the list of metrics, which has more of other kinds than of serving
+# Bytes of a request by type of endpoint; "Choose an endpoint type", docs.cloud.google.com/vertex-ai/docs/predictions
+LIMITS = {"shared": 1_500_000, "dedicated": 10_000_000}
+# API → what it is for; the first two are needed, without the others less can be said.
+APIS = {
+    "aiplatform.googleapis.com": "models and endpoints",
+    "artifactregistry.googleapis.com": "the image",
+    "cloudresourcemanager.googleapis.com": "testing permissions",
+    "logging.googleapis.com": "reading the container's log",
+}
+_NEEDED_APIS = ("aiplatform.googleapis.com", "artifactregistry.googleapis.com")
+# Permission → the step that needs it; https://cloud.google.com/vertex-ai/docs/general/iam-permissions
+PERMISSIONS = {
+    "aiplatform.models.list": "finding the model's versions",
+    "aiplatform.models.get": "finding the version by its alias",
+    "aiplatform.models.upload": "uploading the version",
+    "aiplatform.models.update": "giving the version its aliases",
+    "aiplatform.endpoints.get": "finding the endpoint",
+    "aiplatform.endpoints.create": "creating the endpoint",
+    "aiplatform.endpoints.update": "moving traffic",
+    "aiplatform.endpoints.deploy": "deploying the version",
+    "aiplatform.endpoints.undeploy": "retiring a version, and cleaning up after a failure",
+    "aiplatform.endpoints.predict": "proving the endpoint with golden images",
+}
+# Without these a deployment goes on, but something is left undone or unsaid.
+USEFUL = {
+    "aiplatform.models.delete": "deleting the second version of one digest after a race",
+    "aiplatform.endpoints.delete": "deleting an endpoint of its own after a failure",
+    "logging.logEntries.list": "reading the container's log after a failure",
+}
+_ROLES = {"aiplatform": "roles/aiplatform.user", "logging": "roles/logging.viewer"}
+_REGISTRY = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/")
+_REGION = re.compile(r"[a-z]+(?:-[a-z]+)+\d+")  # us-central1; multi-regions are `us`, `europe` and `asia`
+_GENERAL = ("n1", "e2")  # series that count against the quota of processors without a series in its name
+
+Check = Callable[[], Sequence[Event]]
+
+
+def preflight(vertex: Vertex, project: Project, image: str = "") -> Stage[None]:
+    """Check what can be checked before a deployment; `image` is REPOSITORY@DIGEST, or "" where there is none."""
+    target = vertex.target
+    yield from machine_fits(project.vertex)
+    yield from requests_fit(project)
+    yield from regions_agree(target, image)
+    who, refused = identity(vertex)
+    if refused is not None:
+        yield refused
+        return
+    yield Step(f"deploying as {who}", lasting=True)
+    yield from _together({"which APIs are enabled": partial(_apis, vertex, image)})  # what the others need, too
+    settings = project.vertex
+    checks: dict[str, Check] = {"permissions": partial(_permissions, vertex, who)}
+    if settings.service_account:
+        checks["the service account"] = partial(_act_as, vertex, who, settings.service_account)
+    if needed := quotas(settings):
+        checks["quota"] = partial(_quotas, vertex, needed)
+    yield from _together(checks)
+    yield from stays(project, target)
+
+
+def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
+    """Yield a finding where machine type and accelerators do not go together; a warning where it is not known."""
+    table, rule = machines(), RULES["ST726"]
+    name, kind, number = settings.machine_type, settings.accelerator_type, settings.accelerator_count
+    machine = table.machines.get(name)
+    if machine is None:
+        message = f"{name} is not in the list of machine types of {table.read_on}; whether it exists is not known"
+        yield rule.finding(message, severity=Severity.WARNING, evidence=(f"list: {table.source}",))
+        return
+    possible = tuple(f"{each}: {_numbers(numbers)}" for each, numbers in sorted(machine.accelerators.items()))
+    if kind is None and machine.built_in:
+        yield rule.finding(
+            f"{name} comes with accelerators, and `vertex.accelerator-type` names none", evidence=possible
+        )
+    elif kind is not None and not machine.accelerators:
+        yield rule.finding(f"{name} takes no accelerator, and {number} {kind} is wanted")
+    elif kind is not None and number not in machine.accelerators.get(kind, ()):
+        yield rule.finding(f"{name} cannot have {number} {kind}", evidence=possible)
+
+
+def requests_fit(project: Project) -> Iterator[Finding]:
+    """Yield a finding where golden examples make requests that the endpoint refuses for their size."""
+    kind, artifacts = project.vertex.endpoint_type, project.artifacts_dir
+    limit, large = LIMITS[kind], []
+    for number, example in enumerate(golden.read(artifacts)):
+        size = len(json.dumps({"instances": [example.vertex_instance(artifacts)]}).encode())
+        if size > limit:
+            large.append(f"{example.image or f'example {number}'}: {size:,} bytes")
+    if large:
+        message = f"{len(large)} golden requests are larger than the {limit:,} bytes that a {kind} endpoint takes"
+        fix = {} if kind == "shared" else {"fix": "send smaller images, or let the predictor read them from a bucket"}
+        yield RULES["ST725"].finding(message, evidence=tuple(large[:12]), **fix)
+
+
+def regions_agree(target: Target, image: str) -> Iterator[Finding]:
+    """Yield a finding where no model of the target's region can be made from the image."""
+    registry = _REGISTRY.match(image)
+    if registry is None:
+        if image and target.kind == "vertex":
+            message = f"{image.split('@')[0]} is not in Artifact Registry, where Vertex AI takes images from"
+            yield RULES["ST723"].finding(message)
+    elif registry["location"] != target.region:
+        where = registry["location"]
+        what = where if _REGION.fullmatch(where) else f"the multi-region {where}"
+        message = f"the image is in {what}, the model in {target.region}"
+        yield RULES["ST723"].finding(message, fix=f"push to {target.region}-docker.pkg.dev, or change `vertex.region`")
+
+
+def identity(vertex: Vertex) -> tuple[str, Finding | None]:
+    """Give who deploys, in words, and the finding that nobody can where the credentials get no token."""
+    credentials = vertex.credentials
+    if credentials is None:
+        return "nobody in particular: the emulator asks for no identity", None
+    from google.auth.transport.requests import Request
+
+    try:
+        credentials.refresh(Request())
+    except GoogleAuthError as error:
+        return "", RULES["ST720"].finding(f"the credentials get no access token: {error}", cloud=str(error))
+    for name in ("service_account_email", "signer_email", "account"):
+        who = getattr(credentials, name, None)
+        if isinstance(who, str) and who and who != "default":
+            return who, None
+    return f"an identity without a name ({type(credentials).__module__})", None
+
+
+def quotas(settings: VertexSettings) -> dict[str, int]:
+    """Give the metrics that one version counts against → how much its least number of replicas takes.
+
+    A machine or accelerator that the table does not know has no metric here.
+    """
+    table, needed = machines(), {}
+    machine, series = table.machines.get(settings.machine_type), settings.machine_type.partition("-")[0]
+    if machine is not None:
+        metric = "custom_model_serving_cpus" if series in _GENERAL else f"custom_model_serving_{series}_cpus"
+        needed[metric] = machine.processors * settings.min_replicas
+    if settings.accelerator_type is not None and settings.accelerator_type in table.quotas:
+        needed[table.quotas[settings.accelerator_type]] = settings.accelerator_count * settings.min_replicas
+    return needed
+
+
+def stays(project: Project, target: Target) -> Iterator[Finding]:
+    """Yield the note of what a deployment on Google Cloud leaves running, and what stops it."""
+    settings = project.vertex
+    if target.kind == "local":
+        return
+    replicas = str(settings.min_replicas)
+    if settings.max_replicas > settings.min_replicas:
+        replicas += f" to {settings.max_replicas}"
+    machine = settings.machine_type
+    if settings.accelerator_type:
+        machine += f" with {settings.accelerator_count} {settings.accelerator_type}"
+    yield RULES["ST727"].finding(
+        f"{replicas} x {machine} will run in {target.region} behind endpoint {settings.endpoint or project.name} and "
+        "be paid for by the hour, until `seatrial deploy --undeploy`"
+    )
+
+
+def _apis(vertex: Vertex, image: str) -> list[Event]:
+    project = vertex.target.project
+    wanted = [api for api in APIS if image or api != "artifactregistry.googleapis.com"]
+    names = urllib.parse.urlencode([("names", f"projects/{project}/services/{api}") for api in wanted])
+    answer = vertex.rest("serviceusage", "GET", f"/v1/projects/{project}/services:batchGet?{names}", timeout=TIMEOUT)
+    states = {service["name"].rpartition("/")[2]: service.get("state", "") for service in answer.get("services", [])}
+    return [
+        RULES["ST721"].finding(
+            f"{api} is not enabled in project {project}; it is needed for {APIS[api]}",
+            severity=Severity.ERROR if api in _NEEDED_APIS else Severity.WARNING,
+            fix=f"run `gcloud services enable {api} --project {project}`, and wait a minute or two",
+        )
+        for api in wanted
+        if states.get(api) != "ENABLED"
+    ]
+
+
+def _permissions(vertex: Vertex, who: str) -> list[Event]:
+    project = vertex.target.project
+    body = {"permissions": [*PERMISSIONS, *USEFUL]}
+    path = f"/v1/projects/{project}:testIamPermissions"
+    answer = vertex.rest("cloudresourcemanager", "POST", path, body, timeout=TIMEOUT)
+    has = set(answer.get("permissions", []))
+    found: list[Event] = []
+    for wanted, severity in ((PERMISSIONS, Severity.ERROR), (USEFUL, Severity.WARNING)):
+        if missing := [name for name in wanted if name not in has]:
+            roles = sorted({_ROLES[name.partition(".")[0]] for name in missing})
+            found.append(
+                RULES["ST722"].finding(
+                    f"{who} lacks {', '.join(missing)} in project {project}",
+                    severity=severity,
+                    fix=f"give the identity {' and '.join(roles)} on project {project}",
+                    evidence=tuple(f"{name}: {wanted[name]}" for name in missing),
+                )
+            )
+    return found
+
+
+def _act_as(vertex: Vertex, who: str, account: str) -> list[Event]:
+    path = f"/v1/projects/-/serviceAccounts/{urllib.parse.quote(account)}:testIamPermissions"
+    answer = vertex.rest("iam", "POST", path, {"permissions": ["iam.serviceAccounts.actAs"]}, timeout=TIMEOUT)
+    if "iam.serviceAccounts.actAs" in answer.get("permissions", []):
+        return []
+    return [
+        RULES["ST722"].finding(
+            f"{who} may not deploy a container that runs as {account}: iam.serviceAccounts.actAs is missing on it",
+            fix=f"give the identity roles/iam.serviceAccountUser on {account}",
+        )
+    ]
+
+
+def _quotas(vertex: Vertex, needed: Mapping[str, int]) -> list[Event]:
+    region, limits = vertex.target.region, _limits(vertex, needed)
+    found: list[Event] = []
+    for metric, least in needed.items():
+        limit = limits.get(metric)
+        if limit is None:
+            found.append(Step(f"the quota {metric} of {region} could not be read", lasting=True))
+        elif 0 <= limit < least:  # -1 is no limit
+            found.append(
+                RULES["ST724"].finding(
+                    f"the quota {metric} in {region} is {limit}, and the version needs {least}",
+                    fix=f"ask for more of {metric}, or choose another machine, fewer replicas or another region",
+                )
+            )
+        elif 0 <= limit < 2 * least:
+            text = f"the quota {metric} in {region} is {limit}: enough for one version, not for two at once"
+            found.append(Step(text, lasting=True))
+    return found
+
+
+def _limits(vertex: Vertex, wanted: Mapping[str, int]) -> dict[str, int]:
+    """Read the limits of metrics in the target's region; what is not told is not in it."""
+    target, found, token = vertex.target, dict[str, int](), ""
+    path = f"/v1beta1/projects/{target.project}/services/aiplatform.googleapis.com/consumerQuotaMetrics"
+    for _ in range(PAGES):
+        query = urllib.parse.urlencode({"view": "BASIC", "pageSize": PAGE} | ({"pageToken": token} if token else {}))
+        answer = vertex.rest("serviceusage", "GET", f"{path}?{query}", timeout=TIMEOUT)
+        for metric in answer.get("metrics", []):
+            name = metric.get("metric", "").removeprefix("aiplatform.googleapis.com/")
+            limit = _limit(metric, target.region) if name in wanted else None
+            if limit is not None:
+                found[name] = limit
+        token = answer.get("nextPageToken", "")
+        if not token or found.keys() == wanted.keys():
+            break
+    return found
+
+
+def _limit(metric: Mapping[str, Any], region: str) -> int | None:
+    """Give the limit that holds in a region: its own, else that of every region; None where neither is told."""
+    found: dict[str, int] = {}
+    for limit in metric.get("consumerQuotaLimits", []):
+        for bucket in limit.get("quotaBuckets", []):
+            where = bucket.get("dimensions", {}).get("region", "")
+            if where in ("", region):
+                # A limit of 0 is left out of the answer, as JSON of proto3 leaves out every zero.
+                found[where] = min(int(bucket.get("effectiveLimit", 0)), found.get(where, 1 << 62))
+    return found.get(region, found.get(""))
+
+
+def _together(checks: Mapping[str, Check]) -> Iterator[Event]:
+    """Run checks at once, and yield what they say in their order; one without an answer in time is said so."""
+    answers: queue.SimpleQueue[tuple[str, Sequence[Event] | Exception]] = queue.SimpleQueue()
+
+    def run(what: str, check: Check) -> None:
+        try:
+            answers.put((what, check()))
+        except Exception as error:  # noqa: BLE001 - raised again by who waits, unless it is Google's answer
+            answers.put((what, error))
+
+    for what, check in checks.items():
+        threading.Thread(target=run, args=(what, check), daemon=True).start()
+    deadline, said = time.monotonic() + SECONDS, dict[str, Sequence[Event] | Exception]()
+    while len(said) < len(checks) and (left := deadline - time.monotonic()) > 0:
+        try:
+            what, answer = answers.get(timeout=left)
+        except queue.Empty:
+            break
+        said[what] = answer
+    for what in checks:
+        result = said.get(what)
+        if result is None:
+            yield Step(f"{what}: no answer within {SECONDS:g} s, not checked", lasting=True)
+        elif isinstance(result, GoogleAPICallError):
+            yield Step(f"{what}: not checked, {result.message}", lasting=True)
+        elif isinstance(result, Exception):
+            raise result
+        else:
+            yield from result
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    *first, last = (str(number) for number in numbers)
+    return f"{', '.join(first)} or {last}" if first else last

@@ -1,0 +1,242 @@
+"""What `seatrial deploy` does around the stages of `deploy`: where to, what, on which proof, and how it ended.
+
+However a deploy ends, deploy.json says so; interrupted, it says what still runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Literal
+
+from seatrial import engine as engines
+from seatrial.bundle import build
+from seatrial.commands import try_out
+from seatrial.deploy import candidate as candidates
+from seatrial.deploy import outcome as outcomes
+from seatrial.deploy import standing, storage
+from seatrial.deploy.candidate import Candidate
+from seatrial.deploy.client import Vertex
+from seatrial.deploy.deployment import Artifact, Deployment
+from seatrial.deploy.outcome import Outcome
+from seatrial.deploy.site import Progress, Site, shown
+from seatrial.deploy.target import Target, vertex
+from seatrial.errors import ExitCode, StillRunningError, UsageError
+from seatrial.exclusive import acquire
+from seatrial.findings import Phase, Stage, failed
+from seatrial.inspection import inspect
+from seatrial.interruption import Interruption
+from seatrial.project import Project
+from seatrial.rules.deployment import SURROUNDINGS
+from seatrial.run import Run, alone, running
+
+Kind = Literal["local", "vertex"]
+
+
+def deploy(arguments: argparse.Namespace) -> int:
+    """Run the command.
+
+    Raises:
+        UsageError: a `--set` that is none.
+    """
+    with running("deploy", arguments, _pairs(arguments.set)) as run:
+        kind = _kind(run.project, arguments.target)
+        progress = Progress()
+        with _recorded(run, kind, progress) as told:
+            chosen = None
+            if arguments.what in _OF_A_CANDIDATE:
+                chosen = _chosen(run, arguments, kind)
+                if chosen is None:
+                    progress.status = "refused"
+                    return _finish(run, arguments, progress, kind)
+                told.update(_of_candidate(chosen))
+            with _target(run.project, kind) as target, Vertex(target) as client:
+                site = Site(run.project, client, progress)
+                with _stoppable(run, arguments, site):
+                    for line in _do(run, arguments.what, site, chosen):
+                        run.console.measured(line)
+        return _finish(run, arguments, progress, kind)
+
+
+_OF_A_CANDIDATE = ("deploy", "dry-run")
+
+
+def _do(run: Run, what: str, site: Site, chosen: Candidate | None) -> list[str]:
+    """Do what was asked for; give lines that say what there is or would be."""
+    if chosen is None:
+        ways = {"status": standing.describe, "undeploy": standing.undeploy, "rollback": standing.rollback}
+        return run.of(ways[what](site))
+    deployment = _deployment(run.project, site, chosen)
+    if what == "dry-run":
+        return run.of(deployment.plan())
+    run.of(deployment.run())
+    return []
+
+
+_PROOFS = {
+    "deployed": "{version} serves on endpoint {endpoint}: {traffic}",
+    "unchanged": "nothing to do, {version} serves on endpoint {endpoint}: {traffic}",
+    "planned": "nothing was changed",
+    "rolled-back": "{version} serves on endpoint {endpoint}: {traffic}",
+    "undeployed": "nothing of this model runs any more",
+    "described": "endpoint {endpoint}: {traffic}",
+}
+
+
+def _finish(run: Run, arguments: argparse.Namespace, progress: Progress, kind: Kind) -> int:
+    version, endpoint = progress.version.rpartition("/")[2], progress.endpoint.rpartition("/")[2]
+    proof = _PROOFS.get(progress.status, progress.status)
+    parts = [proof.format(version=version, endpoint=endpoint, traffic=shown(progress.traffic))]
+    parts += [f"NOT proven: {text}" for text in progress.unproven]
+    if kind == "local":
+        parts.append(outcomes.REHEARSAL)
+    code = run.finish(arguments, " · ".join(parts), status=progress.status, **_particulars(progress))
+    if code == ExitCode.FINDINGS and run.errors <= SURROUNDINGS:
+        return int(ExitCode.ENVIRONMENT)
+    return code
+
+
+def _particulars(progress: Progress) -> dict[str, Any]:
+    return {key: value for key, value in asdict(progress).items() if key not in ("status", "changed")}
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or key in pairs:
+            raise UsageError(
+                f"--set takes KEY=VALUE, each key once, not {text}", fix="--set machine-type=n1-standard-4"
+            )
+        pairs[key] = value
+    return pairs
+
+
+def _kind(project: Project, wanted: Kind | None) -> Kind:
+    """Say where it goes: as written, and where nothing is written, never by accident to a green rehearsal in CI.
+
+    Raises:
+        UsageError: CI without a target, or vertex without a project.
+    """
+    if wanted is None and os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        fix = "write --target vertex, or --target local for a rehearsal; SEATRIAL_TARGET says the same"
+        raise UsageError("under CI the target must be written", fix=fix)
+    kind: Kind = wanted or ("vertex" if project.vertex.project else "local")
+    if kind not in ("local", "vertex"):  # from the environment
+        raise UsageError(f"SEATRIAL_TARGET is {kind!r}", fix="it can be local or vertex")
+    if kind == "vertex" and not project.vertex.project:
+        fix = "set vertex.project in [tool.seatrial], or SEATRIAL_VERTEX_PROJECT, or --set project=ID"
+        raise UsageError("--target vertex needs the id of a cloud project", fix=fix)
+    return kind
+
+
+@contextlib.contextmanager
+def _target(project: Project, kind: Kind) -> Iterator[Target]:
+    if kind == "vertex":
+        yield vertex(project.vertex.project, project.vertex.region)
+        return
+    from seatrial.emulator import local
+
+    with local.running(project) as target:
+        yield target
+
+
+def _chosen(run: Run, arguments: argparse.Namespace, kind: Kind) -> Candidate | None:
+    """Give what is to be deployed and was proven; a bundle without a report is tried out first."""
+    project = run.project
+    device = project.vertex.device
+    files = arguments.report or candidates.report_files(project)
+    reports = candidates.read_reports(files, needed=bool(arguments.report))
+    if arguments.image:
+        if kind == "vertex":
+            raise UsageError("--image names an image of this machine", fix="`seatrial image push` it; see --pushed")
+        found = inspect(engines.find(project.image.engine), arguments.image)
+        return run.of(candidates.of_local_image(project, device, arguments.image, found.id, reports), "proof")
+    if kind == "vertex" or arguments.pushed:
+        pushed = candidates.pushed_image(project, arguments.pushed)
+        return run.of(candidates.of_image(project, device, pushed, reports), "proof")
+    if not arguments.report and not candidates.proven(project, device, reports):
+        with alone(run):
+            try_out(run, device)
+        if failed(run.findings):
+            return None
+        reports = candidates.read_reports(files, needed=False)
+    return run.of(candidates.of_bundle(project, device, reports), "proof")
+
+
+def _deployment(project: Project, site: Site, chosen: Candidate) -> Deployment:
+    def provide() -> Stage[Artifact]:
+        if chosen.image:
+            return chosen.image, ""
+        lock = yield from acquire(project.build_dir / "lock", "another run in this project")
+        try:
+            yield Phase("store")
+            folder = project.build_dir / "bundle"
+            if _digest_in(folder) != chosen.bundle_digest:
+                yield from build(project, chosen.device)
+            if _digest_in(folder) != chosen.bundle_digest:
+                raise UsageError("the project has changed since this deploy began", fix="run `seatrial deploy` again")
+            uri = yield from storage.store(site.vertex.target, folder, chosen.bundle_digest)
+        finally:
+            lock.release()
+        return f"seatrial.local/bundle:{chosen.bundle_digest[:16]}", uri
+
+    return Deployment(site, chosen, provide)
+
+
+def _digest_in(folder: Any) -> str:
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return str(json.loads((folder / "bundle.json").read_text(encoding="utf-8"))["digest"])
+    return ""
+
+
+@contextlib.contextmanager
+def _stoppable(run: Run, arguments: argparse.Namespace, site: Site) -> Iterator[None]:
+    """Interrupted, say what still runs, or with --cancel-on-stop end it."""
+    try:
+        yield
+    except Interruption:
+        site.progress.status = "interrupted"
+        for name, what in site.vertex.awaited.items():
+            run.console.measured(f"still runs: {what}, {name}")
+        if arguments.cancel_on_stop and site.progress.changed:
+            run.of(standing.cancel(site))
+        elif site.progress.changed:
+            run.console.measured("the same command goes on where this one was stopped; --rollback undoes it")
+        raise
+
+
+@contextlib.contextmanager
+def _recorded(run: Run, kind: Kind, progress: Progress) -> Iterator[dict[str, Any]]:
+    """Write deploy.json at the end, whatever the end is."""
+    told: dict[str, Any] = {}
+    message = ""
+    try:
+        yield told
+    except StillRunningError as error:
+        progress.status, message = "still-running", error.message
+        raise
+    except Exception as error:
+        message = str(error)
+        raise
+    finally:
+        if progress.status != "described":
+            reached = _particulars(progress)
+            outcome = Outcome(progress.status, kind, **told, **reached, seconds=run.seconds, message=message)
+            outcomes.write(run.project, outcome, run.findings)
+
+
+def _of_candidate(chosen: Candidate | None) -> Mapping[str, str]:
+    if chosen is None:
+        return {}
+    return {
+        "alias": chosen.alias,
+        "digest": chosen.version_digest,
+        "bundle_digest": chosen.bundle_digest,
+        "image": chosen.image,
+        "device": chosen.device,
+    }

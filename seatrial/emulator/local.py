@@ -1,0 +1,119 @@
+"""The emulator that a deploy on this machine goes to: a child of its own, or one that runs already.
+
+The child's state lies in the project's build folder, so that the next deploy finds what this one made. It ends with
+the block, and also when this process is killed, because its standard input closes then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from seatrial import process
+from seatrial.deploy.target import Target
+from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.project import Project
+
+VARIABLE = "SEATRIAL_EMULATOR"  # host and port of the REST address of an emulator that runs already
+_PROJECT = "local-rehearsal"  # where the configuration names no cloud project
+_START_TIMEOUT = 900.0  # seconds; another rehearsal of the same project may have to end first
+_STOP_TIMEOUT = 60.0  # seconds; servers drain for up to 30 s
+
+
+@contextlib.contextmanager
+def running(project: Project) -> Iterator[Target]:
+    """Give the emulator as a target; one that was started for it is stopped, with all it runs, when the block ends.
+
+    Raises:
+        UsageError: SEATRIAL_EMULATOR names no address.
+        EnvironmentFaultError: no emulator answers there, or none can be started.
+    """
+    if address := os.environ.get(VARIABLE, ""):
+        yield _target(project, _asked(address))
+        return
+    command = [
+        sys.executable, "-m", "seatrial", "emulator", "--state", str(project.build_dir / "emulator"),
+        "--stop-on-eof",
+    ]  # fmt: skip
+    engine = {} if project.image.engine == "auto" else {"SEATRIAL_ENGINE": project.image.engine}
+    child = process.start(command, env=engine | dict(os.environ), piped=True)
+    try:
+        yield _target(project, _addresses(child))
+    finally:
+        _stop(child)
+
+
+def _asked(address: str) -> dict[str, Any]:
+    """Ask an emulator for its addresses."""
+    host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
+    if not host or not port.isdigit():
+        raise UsageError(f"{VARIABLE} is {address!r}", fix=f"set {VARIABLE} to HOST:PORT, or unset it")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    try:
+        connection.request("GET", "/seatrial/emulator")
+        found: dict[str, Any] = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise EnvironmentFaultError(
+            f"no emulator answers at {address}: {error!r}",
+            fix=f"start one with `seatrial emulator`, or unset {VARIABLE}",
+        ) from None
+    finally:
+        connection.close()
+    return found
+
+
+def _addresses(child: subprocess.Popen[str]) -> dict[str, Any]:
+    """Read the line in which the child says its addresses; what else it prints says why it does not."""
+    timer = threading.Timer(_START_TIMEOUT, process.signal_group, (child, signal.SIGKILL))
+    timer.daemon = True
+    timer.start()
+    printed: list[str] = []
+    try:
+        assert child.stdout is not None  # noqa: S101 - process.start() gives a pipe
+        for line in child.stdout:
+            if line.startswith("{"):
+                found: dict[str, Any] = json.loads(line)
+                threading.Thread(target=_drain, args=(child,), daemon=True).start()
+                return found
+            printed.append(line)
+    finally:
+        timer.cancel()
+    raise EnvironmentFaultError(
+        f"the emulator did not start:\n{''.join(printed).strip()}", fix="install the tool with its extra `deploy`"
+    )
+
+
+def _drain(child: subprocess.Popen[str]) -> None:
+    """Read what the child prints, which would else fill its pipe."""
+    assert child.stdout is not None  # noqa: S101 - process.start() gives a pipe
+    with contextlib.suppress(ValueError):  # closed under the reader when the child was ended
+        for _ in child.stdout:
+            pass
+
+
+def _target(project: Project, addresses: dict[str, Any]) -> Target:
+    return Target(
+        kind="local",
+        project=project.vertex.project or _PROJECT,
+        region=project.vertex.region,
+        api=addresses["grpc"],
+        services=addresses["rest"],
+        storage=addresses["storage"],
+        bucket=addresses["bucket"],
+    )
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    assert child.stdin is not None  # noqa: S101 - started with a pipe
+    child.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(_STOP_TIMEOUT)
+    process.kill(child)

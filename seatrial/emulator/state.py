@@ -1,0 +1,109 @@
+"""What the control plane remembers: protobuf messages by kind and name, in one SQLite file.
+
+One lock, and a change is one transaction: it happens whole or not at all, also when the process is killed in its
+midst. What the messages mean is not known here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+Message = Any  # a protobuf message; google's packages carry no types
+
+
+class Transaction:
+    """Reads and changes records; valid inside `State.transaction` only."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def get(self, kind: type[Message], name: str) -> Message | None:
+        """Give a copy of the record, or None."""
+        sought = (kind.DESCRIPTOR.full_name, name)
+        row = self._connection.execute("SELECT value FROM record WHERE kind = ? AND name = ?", sought).fetchone()
+        return kind.FromString(row[0]) if row else None
+
+    def put(self, name: str, message: Message) -> None:
+        """Write the record, over what was there."""
+        row = (message.DESCRIPTOR.full_name, name, message.SerializeToString())
+        self._connection.execute("INSERT OR REPLACE INTO record (kind, name, value) VALUES (?, ?, ?)", row)
+
+    def remove(self, kind: type[Message], name: str) -> None:
+        """Forget the record, if it is there."""
+        self._connection.execute("DELETE FROM record WHERE kind = ? AND name = ?", (kind.DESCRIPTOR.full_name, name))
+
+    def below(self, kind: type[Message], prefix: str) -> list[tuple[str, Message]]:
+        """Give all records of a kind whose name begins with `prefix`, by name."""
+        rows = self._connection.execute(
+            "SELECT name, value FROM record WHERE kind = ? AND substr(name, 1, ?) = ? ORDER BY name",
+            (kind.DESCRIPTOR.full_name, len(prefix), prefix),
+        )
+        return [(name, kind.FromString(value)) for name, value in rows.fetchall()]
+
+    def reserve(self, name: str, holder: str) -> bool:
+        """Keep a name for a running operation; False when another one has it."""
+        row = (name, holder)
+        return self._connection.execute("INSERT OR IGNORE INTO reserved VALUES (?, ?)", row).rowcount == 1
+
+    def reserved(self, name: str) -> bool:
+        """Tell whether a running operation has the name."""
+        return self._connection.execute("SELECT 1 FROM reserved WHERE name = ?", (name,)).fetchone() is not None
+
+    def any_reserved(self, prefix: str) -> bool:
+        """Tell whether a running operation has a name that begins with `prefix`."""
+        sought = (len(prefix), prefix)
+        row = self._connection.execute("SELECT 1 FROM reserved WHERE substr(name, 1, ?) = ?", sought).fetchone()
+        return row is not None
+
+    def release(self, holder: str) -> None:
+        """Give back every name that an operation has."""
+        self._connection.execute("DELETE FROM reserved WHERE holder = ?", (holder,))
+
+    def count(self, name: str) -> int:
+        """Give the next number of a series, from 1 on."""
+        self._connection.execute("INSERT OR IGNORE INTO series VALUES (?, 0)", (name,))
+        self._connection.execute("UPDATE series SET last = last + 1 WHERE name = ?", (name,))
+        return int(self._connection.execute("SELECT last FROM series WHERE name = ?", (name,)).fetchone()[0])
+
+    def end_series(self, name: str) -> None:
+        """Let a series begin anew."""
+        self._connection.execute("DELETE FROM series WHERE name = ?", (name,))
+
+
+class State:
+    """The records of one control plane, kept in `path`."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        for statement in (
+            "PRAGMA journal_mode = WAL",
+            "PRAGMA synchronous = NORMAL",
+            "CREATE TABLE IF NOT EXISTS record (kind TEXT, name TEXT, value BLOB, PRIMARY KEY (kind, name))",
+            "CREATE TABLE IF NOT EXISTS reserved (name TEXT PRIMARY KEY, holder TEXT)",
+            "CREATE TABLE IF NOT EXISTS series (name TEXT PRIMARY KEY, last INTEGER)",
+        ):
+            self._connection.execute(statement)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Do all or nothing; one at a time."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Transaction(self._connection)
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file; nothing can be read or changed afterwards."""
+        with self._lock:
+            self._connection.close()

@@ -1,0 +1,104 @@
+"""The bucket of a rehearsal: gcp-storage-emulator as a child process, on disk, on a port that the system chose.
+
+The child ends when its standard input closes, so that none outlives an emulator that was killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import HTTPServer
+from pathlib import Path
+
+from seatrial import process
+from seatrial.errors import EnvironmentFaultError
+
+BUCKET = "seatrial-local"
+_END_TIMEOUT = 5.0  # seconds from the end of its input to its own
+
+
+class Storage:
+    """The running child."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start it on what `folder` holds; `url` waits until it answers."""
+        command = [sys.executable, "-m", __name__, str(folder.resolve())]
+        # Its imports must be found as they are here, wherever the tool lies.
+        env = process.install_environment(PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
+        self._process = process.start(command, env=env, piped=True)
+        self._url = ""
+
+    @property
+    def pid(self) -> int:
+        """The number of its process, which leads a group."""
+        return self._process.pid
+
+    @property
+    def url(self) -> str:
+        """Its base URL.
+
+        Raises:
+            EnvironmentFaultError: it ended instead of answering.
+        """
+        if not self._url:
+            assert self._process.stdout is not None  # noqa: S101 - process.start() gives a pipe
+            line = self._process.stdout.readline()
+            if not line.startswith("{"):
+                raise EnvironmentFaultError(
+                    f"the storage emulator did not start:\n{line}{self._process.stdout.read()}",
+                    fix="install the tool with its extra `deploy`",
+                )
+            self._url = f"http://127.0.0.1:{json.loads(line)['port']}"
+            threading.Thread(target=self._drain, daemon=True).start()
+        return self._url
+
+    def stop(self) -> None:
+        """End it, and wait for that."""
+        assert self._process.stdin is not None  # noqa: S101 - process.start() gives a pipe
+        self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_END_TIMEOUT)
+        process.kill(self._process)
+
+    def _drain(self) -> None:
+        """Read what it prints: a full pipe would stop it."""
+        assert self._process.stdout is not None  # noqa: S101 - process.start() gives a pipe
+        for _ in self._process.stdout:
+            pass
+
+
+class _Server(HTTPServer):
+    """The emulator's server, which takes one request at a time, with room for those that wait."""
+
+    request_queue_size = 128
+
+
+def _serve(folder: Path) -> None:
+    """Serve in this process until standard input ends."""
+    from gcp_storage_emulator.handlers.buckets import create_bucket
+    from gcp_storage_emulator.server import RequestHandler
+    from gcp_storage_emulator.storage import Storage as Store
+
+    try:
+        store = Store(data_dir=str(folder))
+    except ValueError:  # its index was being written when it was killed: without it nothing is found again
+        shutil.rmtree(folder)
+        store = Store(data_dir=str(folder))
+    if store.get_bucket(BUCKET) is None:
+        create_bucket(BUCKET, store)
+    with _Server(("127.0.0.1", 0), partial(RequestHandler, store)) as server:
+        sys.stdout.write(json.dumps({"port": server.server_address[1]}) + "\n")
+        sys.stdout.flush()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        sys.stdin.read()
+        server.shutdown()
+
+
+if __name__ == "__main__":
+    _serve(Path(sys.argv[1]))

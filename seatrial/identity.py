@@ -1,0 +1,73 @@
+"""The identity that the surroundings give for Google Cloud: a login on a laptop, a federated one in a workflow.
+
+It is found by Google's Application Default Credentials and asked for access tokens, which live in memory only. Google's
+library is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seatrial.errors import EnvironmentFaultError, UsageError
+
+_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+_LOGIN = "run `gcloud auth application-default login`, or google-github-actions/auth in a workflow"
+
+
+class RefusedError(EnvironmentFaultError):
+    """An identity, or what it wants, is refused; to ask again would get the same answer."""
+
+
+class Identity:
+    """An identity of Google Cloud, for as long as a command needs one."""
+
+    def __init__(self, credentials: Any) -> None:
+        """`credentials` are those of google-auth."""
+        self._credentials = credentials
+
+    def token(self) -> str:
+        """Get a fresh access token, which lives up to an hour.
+
+        Raises:
+            RefusedError: the identity gets none.
+            EnvironmentFaultError: whoever gives tokens does not answer.
+        """
+        import google.auth.exceptions
+        import google.auth.transport.requests
+
+        try:
+            self._credentials.refresh(google.auth.transport.requests.Request())
+        except google.auth.exceptions.GoogleAuthError as error:
+            message = f"there is no access token to be had: {error}"
+            if error.retryable or isinstance(error, google.auth.exceptions.TransportError):
+                raise EnvironmentFaultError(
+                    message, fix="check the network, and HTTPS_PROXY where it has one"
+                ) from None
+            raise RefusedError(message, fix=_LOGIN) from None
+        return str(self._credentials.token)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the last token has expired, or is about to."""
+        return bool(self._credentials.expired)
+
+
+def ambient() -> Identity:
+    """Find the identity.
+
+    Raises:
+        UsageError: google-auth is not installed.
+        EnvironmentFaultError: there is no identity here.
+    """
+    try:
+        import google.auth
+        import google.auth.exceptions
+        import google.auth.transport.requests  # its requests are a package of its own
+    except ImportError:
+        fix = "install the tool with its extra: seatrial[push]"
+        raise UsageError("google-auth, which knows the ambient identity, is not installed", fix=fix) from None
+    try:
+        credentials, _ = google.auth.default(scopes=[_SCOPE])
+    except google.auth.exceptions.GoogleAuthError as error:
+        raise EnvironmentFaultError(f"there is no identity to push with: {error}", fix=_LOGIN) from None
+    return Identity(credentials)

@@ -1,0 +1,64 @@
+"""A control plane over real gRPC in this process, whose deployed models are nothing but their records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seatrial.deploy.client import Limits, Vertex
+from seatrial.deploy.target import Target
+from seatrial.emulator import grpc_wire
+from seatrial.emulator.faults import Fault, Faults
+from seatrial.emulator.hosting import Placement, Reply
+from seatrial.emulator.plane import ControlPlane
+
+QUICK = Limits(first=0.02, cap=0.2, failures=4, call=1.0, write=1.0, attempts=4, patience=10.0, retry=0.02)
+
+
+class Nothing:
+    """Hosts whatever it is given, at once, and answers every prediction with the deployed model's id."""
+
+    def prepare(self, placement: Placement) -> None:
+        pass
+
+    def fetch(self, placement: Placement) -> None:
+        pass
+
+    def start(self, placement: Placement) -> None:
+        pass
+
+    def ask(self, placement: Placement, body: bytes, content_type: str, timeout: float) -> Reply:  # noqa: ARG002
+        return Reply(200, "application/json", b'{"predictions": ["%s"]}' % placement.deployed_model_id.encode())
+
+    def stop(self, endpoint_id: str, deployed_model_id: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Emulated:
+    target: Target
+    faults: Faults
+
+    def vertex(self, limits: Limits = QUICK) -> Vertex:
+        return Vertex(self.target, limits)
+
+    def fault(self, method: str = "*", **what: Any) -> Fault:
+        return self.faults.add(Fault(method, **what))
+
+
+@contextmanager
+def emulated(folder: Path) -> Iterator[Emulated]:
+    plane = ControlPlane(folder / "state.sqlite", Nothing())
+    server = grpc_wire.serve(plane)
+    try:
+        yield Emulated(Target("local", "demo", "us-central1", server.address), plane.faults)
+    finally:
+        plane.faults.clear()
+        server.stop()
+        plane.close()

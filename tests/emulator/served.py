@@ -1,0 +1,90 @@
+"""A small real predictor for the tests of what runs deployed models: numpy and Pillow, no torch, up in a second."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.cloud import aiplatform_v1 as v1
+
+from seatrial import project as projects
+from seatrial.bundle import Bundle, build
+from seatrial.deploy.storage import store
+from seatrial.deploy.target import Target
+from seatrial.emulator.hosting import Placement
+from seatrial.emulator.leftovers import Leftovers
+from seatrial.emulator.logs import Logs
+from seatrial.emulator.replicas import Replicas
+from seatrial.emulator.storage import BUCKET, Storage
+from tests.stages import ended
+
+PREDICTOR = "predictor/half_predictor.py"
+Edit = Callable[[str], str]
+
+
+def built(root: Path, edit: Edit = lambda text: text) -> Bundle:
+    """Build the bundle of the project in `root`, after `edit` changed the text of its predictor."""
+    file = root / PREDICTOR
+    file.write_text(edit(file.read_text()))
+    bundle = ended(build(projects.load(root), "cpu")).value
+    assert bundle is not None
+    return bundle
+
+
+def at_load(code: str) -> Edit:
+    """Put lines of code at the beginning of load()."""
+    first = "        artifacts = Path("
+    lines = "".join(f"        {line}\n" for line in code.splitlines())
+    return lambda text: text.replace(first, lines + first)
+
+
+def stored(bundle: Bundle, url: str) -> v1.Model:
+    """Put a bundle into the bucket and give the version that names it."""
+    uri = ended(store(Target("local", "demo", "us-central1", "", None, url, BUCKET), bundle.path, bundle.digest)).value
+    spec = v1.ModelContainerSpec(image_uri=f"seatrial.local/bundle:{bundle.digest[:16]}")
+    return v1.Model(artifact_uri=uri, container_spec=spec)
+
+
+def placed(model: v1.Model, deployed: str = "1") -> Placement:
+    machine = v1.MachineSpec(machine_type="n1-standard-4")
+    return Placement("123456789012", "us-central1", "digits", deployed, model, machine)
+
+
+def image_of(file: Path) -> bytes:
+    """Give the body of a prediction of one image."""
+    return json.dumps({"instances": [{"b64": base64.b64encode(file.read_bytes()).decode()}]}).encode()
+
+
+@dataclass
+class Room:
+    """What runs deployed models, with the state it works on."""
+
+    state: Path
+    storage: Storage
+    logs: Logs
+    replicas: Replicas
+
+    def deploy(self, placement: Placement) -> None:
+        self.replicas.prepare(placement)
+        self.replicas.fetch(placement)
+        self.replicas.start(placement)
+
+    def printed(self, placement: Placement, severity: str = "DEFAULT") -> list[dict[str, Any]]:
+        """Give the log of a deployed model."""
+        query = f'labels.deployed_model_id="{placement.deployed_model_id}" severity>={severity}'
+        found = self.logs.answer({"resourceNames": ["projects/demo"], "filter": query, "pageSize": 1000})
+        return list(found.get("entries", []))
+
+    def running(self) -> list[int]:
+        """Give the numbers of the server processes that are written down."""
+        return [int(file.name) for file in (self.state / "running").iterdir()]
+
+
+def room(state: Path, storage: Storage, **options: Any) -> Room:
+    logs, leftovers = Logs(state / "logs"), Leftovers(state / "running")
+    replicas = Replicas(state, lambda: storage.url, logs, leftovers, **{"probe_period": 0.2, **options})
+    return Room(state, storage, logs, replicas)

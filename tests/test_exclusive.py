@@ -1,0 +1,38 @@
+"""A lock of a file: got at once where it is free, waited for aloud where it is not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from seatrial import exclusive
+from seatrial.findings import Step
+from tests.stages import ended
+
+HOLDER = """
+import sys
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_free_lock_is_got_without_a_word_and_its_folder_is_made(tmp_path: Path) -> None:
+    got = ended(exclusive.acquire(tmp_path / "folder/lock", "nobody"))
+    assert got.steps == []
+    assert got.value.is_locked
+    got.value.release()
+
+
+def test_a_held_lock_is_waited_for_and_its_holder_named(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        waiting = exclusive.acquire(tmp_path / "lock", "another build")
+        assert next(waiting) == Step("waiting for another build")
+        holder.stdin.close()
+        ended(waiting).value.release()

@@ -1,0 +1,76 @@
+"""What an engine says of an image: whose fault it is where it says nothing of use."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from seatrial.engine import Engine
+from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.inspection import Image, inspect, read_layers
+
+IMAGE = Image("sha256:0", {}, (), "/app/bin/python", ())
+
+
+def client(folder: Path, script: str) -> Engine:
+    """Give an engine whose client prints what a later or a broken one might."""
+    program = folder / "docker"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return Engine("docker", str(program))
+
+
+@pytest.mark.parametrize("reference", ["localhost/nobody:1", "Not A Reference", "sha256:" + "0" * 64])
+def test_an_image_that_is_not_there_is_a_usage_error_with_a_fix(engine: Engine, reference: str) -> None:
+    with pytest.raises(UsageError, match=f"{engine.name} has no image {reference}") as failed:
+        inspect(engine, reference)
+    assert "seatrial image build" in failed.value.fix
+
+
+def test_a_daemon_that_does_not_answer_is_the_surroundings_fault(
+    docker: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    with pytest.raises(EnvironmentFaultError, match="docker does not say what localhost/x:1 is") as failed:
+        inspect(docker, "localhost/x:1")
+    assert "docker info" in failed.value.fix
+
+
+@pytest.mark.parametrize("printed", ["", "warning: this is not JSON", "[]", "[3]", "{}", '[{"Id": "sha256:0"}]'])
+def test_a_description_that_cannot_be_read_is_named_so(tmp_path: Path, printed: str) -> None:
+    engine = client(tmp_path, f"echo '{printed}'")
+    with pytest.raises(EnvironmentFaultError, match="docker describes x in a form that is not known") as failed:
+        inspect(engine, "x")
+    assert failed.value.fix
+
+
+def archive(folder: Path, **members: bytes) -> Engine:
+    """Give an engine that saves an archive of these members."""
+    with tarfile.open(folder / "saved.tar", "w") as saved:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name.replace("__", "."))
+            entry.size = len(content)
+            saved.addfile(entry, io.BytesIO(content))
+    return client(folder, f"cat '{folder}/saved.tar'")
+
+
+@pytest.mark.parametrize("manifest", [b"", b"no JSON", b"[]", b"[3]", b'[{"Config": "gone", "Layers": []}]'])
+def test_a_saved_image_in_another_form_is_named_so(tmp_path: Path, manifest: bytes) -> None:
+    with pytest.raises(EnvironmentFaultError, match="docker saved the image in a form that is not known") as failed:
+        read_layers(archive(tmp_path, manifest__json=manifest), IMAGE, "halves_predictor")
+    assert failed.value.fix
+
+
+def test_a_layer_that_is_no_archive_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFaultError, match="a layer of the saved image, layer, cannot be read") as failed:
+        read_layers(archive(tmp_path, layer=b"\x1f\x8bno gzip at all"), IMAGE, "halves_predictor")
+    assert failed.value.fix
+
+
+def test_what_is_no_archive_at_all_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFaultError, match="what docker saved of the image cannot be read") as failed:
+        read_layers(client(tmp_path, "echo this is no archive"), IMAGE, "halves_predictor")
+    assert failed.value.fix
