@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from seatrial.deploy.versions import Version
 
 WATCH = 15.0  # seconds between two rounds of golden images while the new version bakes
+BACK = (10, 100)  # percent; the steps of a former version, which is only asked whether it answers
 BAKE = {"local": 0.0, "vertex": 300.0}  # seconds, where `rollout.bake` says nothing
 
 Artifact = tuple[str, str]  # image URI and artifact URI, of which one may be ""
@@ -49,8 +50,14 @@ class RefusedError(Exception):
 class Deployment:
     """One run of a deploy: the candidate, where it goes, and how far it has come."""
 
-    def __init__(self, site: Site, candidate: Candidate, provide: Callable[[], Stage[Artifact]]) -> None:
-        """`provide` stores what the version is made from; it is asked only where there is no version yet."""
+    def __init__(
+        self, site: Site, candidate: Candidate, provide: Callable[[], Stage[Artifact]], *, former: bool = False
+    ) -> None:
+        """`provide` stores what the version is made from; it is asked only where there is no version yet.
+
+        A `former` version comes back: its golden answers are not here, and it takes the traffic in one step.
+        """
+        self._former = former
         self._site = site
         self._vertex = site.vertex
         self._settings = site.project.vertex
@@ -225,21 +232,25 @@ class Deployment:
                 return None
             former = {name: share for name, share in dict(found.traffic_split).items() if share and name != self._id}
             records.append(Record(self._id, former, default))
-            first = self._settings.rollout.steps[0] if former else 100
-            return endpoints.with_record(with_split(found, split_for(former, self._id, first)), records[-1])
+            first = split_for(former, self._id, self._steps(records[-1])[0])
+            return endpoints.with_record(with_split(found, first), records[-1])
 
         self._site.saw((yield from endpoints.change(self._vertex, endpoint, edit)))
         return records[-1]
 
     def _climb(self, endpoint: str, record: Record) -> Stage[None]:
         """Raise the share step by step; before each next one golden images and gate must hold."""
-        steps = self._settings.rollout.steps if record.former else (100,)
-        for percent in steps:
+        for percent in self._steps(record):
             yield from self._raise_to(percent, endpoint, record)
             yield Step(f"{percent} % of the traffic", lasting=True)
             yield from self._prove(self._site.endpoint_id)
-            if percent < 100:
+            if percent < 100 and not self._former:
                 yield from self._gate(record)
+
+    def _steps(self, record: Record) -> tuple[int, ...]:
+        if not record.former:
+            return (100,)
+        return BACK if self._former else self._settings.rollout.steps
 
     def _raise_to(self, percent: int, endpoint: str, record: Record) -> Stage[None]:
         def edit(found: v1.Endpoint) -> v1.Endpoint | None:
@@ -261,7 +272,14 @@ class Deployment:
     def _prove(self, endpoint_id: str) -> Stage[None]:
         found = endpoints.get(self._vertex, endpoint_id)
         proof, codes = yield from _judged(
-            prove(self._vertex, found, self._id, self._site.project, interface=self._candidate.interface)
+            prove(
+                self._vertex,
+                found,
+                self._id,
+                self._site.project,
+                interface=self._candidate.interface,
+                compare=not self._former,
+            )
         )
         self._site.progress.unproven = proof.unproven
         if codes:

@@ -388,7 +388,8 @@ def _reached(vertex: Vertex, resource: str, begin: _Begin, deadline: float) -> S
         return str(vertex.write(begin.method, begin.request).operation.name)
 
     def look() -> str | None:
-        return "" if begin.done() or _running(vertex, resource, begin.kind) else None
+        running = _running(vertex, resource, begin.kind)  # asked first: what ends after it was asked is seen as done
+        return "" if running or begin.done() else None
 
     while not begin.done():
         if (yield from _outlast(vertex, resource, begin, deadline)) and begin.done():

@@ -73,10 +73,12 @@ def prove(
     project: Project,
     *,
     interface: str = "batched",
+    compare: bool = True,
     limits: Limits | None = None,
 ) -> Stage[Proof]:
     """Ask an endpoint whose split has a share for `deployed_id` until that has answered every golden image.
 
+    Without `compare` any answer will do: what another version's training recorded is not here.
     `interface` is what the trial's report says of the predictor; it decides whether sample images can stand in for
     golden examples. Findings are ST710 for another answer, ST711 for errors, ST713 for too few answers, and ST705 or
     ST720 where the caller may not ask.
@@ -88,7 +90,7 @@ def prove(
     share = dict(endpoint.traffic_split).get(deployed_id, 0) / 100
     # A question is asked about 1/share times, so that this many of them take half of the requests allowed.
     asked = questions(project, interface=interface, at_most=max(1, int(limits.requests * share / 2)))
-    inquiry = _Inquiry(project, deployed_id, share, asked, limits)
+    inquiry = _Inquiry(project, deployed_id, share, asked, limits, compare=compare)
     if not asked:
         what = f"any live prediction: what a predictor of interface {interface} accepts, only golden answers say"
         return Proof(deployed_id, unproven=(what,))
@@ -123,9 +125,17 @@ class _Inquiry:
     """What a proof still has to ask, and what it knows."""
 
     def __init__(
-        self, project: Project, deployed_id: str, share: float, asked: tuple[Question, ...], limits: Limits
+        self,
+        project: Project,
+        deployed_id: str,
+        share: float,
+        asked: tuple[Question, ...],
+        limits: Limits,
+        *,
+        compare: bool,
     ) -> None:
         self._project = project
+        self._compare = compare
         self._id = deployed_id
         self._share = share
         self._limits = limits
@@ -165,7 +175,7 @@ class _Inquiry:
         self._answers[reply.deployed_model] += 1
         if reply.deployed_model == self._id:
             state.answered = True
-            for finding in differences(reply, self._tolerance, self._drift):
+            for finding in differences(reply, self._tolerance, self._drift) if self._compare else ():
                 self._wrong.setdefault(finding.subject, finding)
 
     def line(self) -> str:
@@ -189,7 +199,9 @@ class _Inquiry:
     def proof(self) -> Proof:
         """Give what was proven."""
         unproven = []
-        if not any(_recorded(example) for state in self._states for example in state.question.examples):
+        if not self._compare:
+            unproven.append("that live answers equal training's: those of a former version are not here")
+        elif not any(_recorded(example) for state in self._states for example in state.question.examples):
             unproven.append("that live answers equal training's: there are no golden answers")
         elif not self._drift.compared:
             unproven.append("that live scores equal training's: the golden answers record none")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from seatrial.deploy import diagnosis, endpoints, versions
+from seatrial.deploy import diagnosis, endpoints, poller, versions
 from seatrial.deploy.candidate import Candidate
 from seatrial.deploy.deployment import Artifact, Deployment
 from seatrial.deploy.endpoints import Record
 from seatrial.deploy.poller import OperationFailedError
-from seatrial.errors import UsageError
+from seatrial.errors import StillRunningError, UsageError
 from seatrial.findings import Phase, Stage, Step, watched
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from seatrial.deploy.site import Site
     from seatrial.deploy.versions import Version
+
+
+CANCEL = 5.0  # seconds for an operation to end; GitHub kills a cancelled step 10 s after its first signal
 
 
 def describe(site: Site) -> Stage[list[str]]:
@@ -118,11 +121,10 @@ def rollback(site: Site) -> Stage[list[str]]:
         return []
     yield Step(f"from {now.name} back to {before.name}", lasting=True)
     former = Candidate("", before.digest, site.project.vertex.device, "")
-    _, broken = yield from watched(Deployment(site, former, _nothing_to_provide).run())
+    _, broken = yield from watched(Deployment(site, former, _nothing_to_provide, former=True).run())
     if broken:
         return []
     site.progress.status = "rolled-back"
-    site.progress.unproven = (*site.progress.unproven, "that its answers equal its training's, which is not here")
     return [f"{now.name} is retired; deploy again to serve it"]
 
 
@@ -150,10 +152,11 @@ def _nothing_to_provide() -> Stage[Artifact]:
 def cancel(site: Site) -> Stage[None]:
     """Cancel what an interrupted run waits for, and put back what it changed, in as few calls as it takes."""
     yield Phase("cancel")
-    for name in list(site.vertex.awaited):
-        with contextlib.suppress(GoogleAPICallError):
+    for name, what in list(site.vertex.awaited.items()):
+        with contextlib.suppress(GoogleAPICallError, OperationFailedError, StillRunningError):
             site.vertex.cancel(name)
-            yield Step(f"cancelled {name}", lasting=True)
+            yield Step(f"asked to cancel: {what}", lasting=True)
+            yield from poller.wait(site.vertex, name, what=what, timeout=CANCEL)
     try:
         endpoint = site.endpoint()
         record = endpoints.record_of(endpoint) if endpoint is not None else None

@@ -281,21 +281,24 @@ def _delete(vertex: Vertex, version: Version, deadline: float) -> Stage[None]:
     def write() -> str:
         return str(vertex.write(vertex.models.delete_model_version, request).operation.name)
 
-    def gone() -> str | None:
-        return "" if _get(vertex, version.name) is None else None
+    def gone() -> bool:
+        return _get(vertex, version.name) is None
 
-    while gone() is None:
+    def look() -> str | None:
         deletions = _running(vertex, version.model, v1.DeleteOperationMetadata)
-        if deletions:
-            yield from poller.outlast(vertex, deletions, what="another deletion", deadline=deadline)
-            if gone() is not None:
-                return
-        name = yield from vertex.settle(what, write, gone)
+        return "" if deletions or gone() else None
+
+    while not gone():
+        deletions = _running(vertex, version.model, v1.DeleteOperationMetadata)
+        yield from poller.outlast(vertex, deletions, what="another deletion", deadline=deadline)
+        if deletions and gone():
+            return
+        name = yield from vertex.settle(what, write, look)
         if name:
             try:
                 yield from poller.wait(vertex, name, what=what, timeout=max(0.0, deadline - time.monotonic()))
             except OperationFailedError:
-                if gone() is None:
+                if not gone():
                     raise
 
 

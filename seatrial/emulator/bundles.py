@@ -188,7 +188,7 @@ class _Process:
         self._process, self._leftovers, self._printed = running, leftovers, printed
         self.address = ("127.0.0.1", port)
 
-    def ended(self) -> bool:
+    def ended(self, *, certain: bool = False) -> bool:  # noqa: ARG002 - a process is always seen at once
         return self._process.poll() is not None
 
     def end(self) -> None:

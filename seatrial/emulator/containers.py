@@ -32,6 +32,7 @@ from seatrial.trial.server import STOP_TIMEOUT
 
 LABEL = "dev.seatrial.emulator"
 _PULL_TIMEOUT = 1800.0  # seconds; 3 GB of a CUDA image at 2 MB/s
+_LOG_TIMEOUT = 5.0  # seconds in which the log of a container that has ended comes to its end
 _LOG_DRIVER = {"docker": "json-file", "podman": "k8s-file"}  # whatever the daemon's default, which may be a remote one
 _GPU = {"docker": ["--gpus", "all"], "podman": ["--device", "nvidia.com/gpu=all"]}
 
@@ -127,6 +128,8 @@ class _Container:
             self._printing = process.start(
                 [engine.program, "logs", "--follow", name], env=engines.environment(), errors=errors
             )
+        # The log may go on for seconds after the end, podman's for one: it looks for news now and then.
+        self._waiting = process.start([engine.program, "wait", name], env=engines.environment())
         assert self._printing.stdout is not None  # noqa: S101 - process.start() gives a pipe
         self._printed = (
             follow(self._printing.stdout, error=False),
@@ -134,15 +137,15 @@ class _Container:
         )
         self.address = ("127.0.0.1", self._published(port))
 
-    def ended(self) -> bool:
-        """Ask the engine, but only once the log has ended."""
-        return self._printing.poll() is not None and not self._state()["Running"]
+    def ended(self, *, certain: bool = False) -> bool:
+        return self._waiting.poll() is not None or (certain and not self._state()["Running"])
 
     def end(self) -> None:
-        if not self.ended():
+        if not self.ended(certain=True):
             self._engine.output(["stop", "--time", f"{STOP_TIMEOUT:g}", self._name], timeout=COMMAND_TIMEOUT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._printing.wait(5)
+            self._printing.wait(_LOG_TIMEOUT)
+        process.kill(self._waiting)
         process.signal_group(self._printing, signal.SIGKILL)
         self._printing.wait()
         for read_to_the_end in self._printed:

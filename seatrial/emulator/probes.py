@@ -35,8 +35,8 @@ class Running(Protocol):
     def address(self) -> tuple[str, int]:
         """Host and port at which it is asked."""
 
-    def ended(self) -> bool:
-        """Tell whether it has ended by itself."""
+    def ended(self, *, certain: bool = False) -> bool:
+        """Tell whether it has ended by itself; quickly, and perhaps a moment late unless it must be `certain`."""
 
     def end(self) -> None:
         """End it: the signal to drain, and when the grace period is over, at once."""
@@ -97,6 +97,11 @@ class Replica:
             raise self._failure
         if self._stopping.is_set():
             raise HostingError(CANCELLED, "The deployment was cancelled.")
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing keeps it any more, such as when its container engine failed."""
+        return self._thread.ident is not None and not self._thread.is_alive()
 
     def ask(self, body: bytes, content_type: str, timeout: float) -> Reply:
         """Send a prediction.
@@ -172,16 +177,16 @@ class Replica:
         refused = failed = 0
         began = False  # whether this very start was healthy once; until then it is asked all the time
         while not self._stopping.is_set():
-            if running.ended():
+            if running.ended(certain=refused == TRIES):
                 if not self._settled.is_set():
                     raise self._rules.exited
                 return "The model server exited"
+            if refused == TRIES:
+                return f"The model server refused {TRIES} connections in a row"
             due = time.monotonic() >= due_at
             if due:
                 due_at = time.monotonic() + self._rules.period
                 refused = 0 if _connects(self._address) else refused + 1
-                if refused == TRIES:
-                    return f"The model server refused {TRIES} connections in a row"
             if due or not began:
                 answers = self._answers_health()
                 failed = 0 if answers else failed + due

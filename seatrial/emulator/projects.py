@@ -16,7 +16,9 @@ from seatrial.emulator.texts import denied, disabled
 UNLIMITED = -1  # what serviceusage gives as the limit of a metric that has none
 METRICS = ("custom_model_serving_cpus",)
 _SERVICE = "aiplatform.googleapis.com"
-_ID = r"(?P<project>[^/:]+)"
+_ID = r"(?P<project>[^/:]+)"  # of a project; of a service account where the path is about one
+_METRICS_PATH = rf"/v1beta1/projects/{_ID}/services/{re.escape(_SERVICE)}/consumerQuotaMetrics"
+_REPOSITORY_PATH = rf"/v1/projects/{_ID}/locations/(?P<region>[^/]+)/repositories/(?P<repository>[^/]+)"
 
 Json = dict[str, Any]
 
@@ -36,22 +38,19 @@ class Projects:
             RefusedError: the caller may not, or the service is not enabled.
         """
         for verb, pattern, service, permission, call in (
-            ("POST", rf"/v[13]/projects/{_ID}:testIamPermissions", "cloudresourcemanager", "", self._permissions),
-            ("POST", r"/v1/projects/-/serviceAccounts/(?P<project>[^/:]+):testIamPermissions", "iam", "", self._permissions),
-            ("GET", rf"/v3/projects/{_ID}", "cloudresourcemanager", "resourcemanager.projects.get", self._project),
+            ("POST", f"/v[13]/projects/{_ID}:testIamPermissions", "cloudresourcemanager", "", self._permissions),
+            ("POST", f"/v1/projects/-/serviceAccounts/{_ID}:testIamPermissions", "iam", "", self._permissions),
+            ("GET", f"/v3/projects/{_ID}", "cloudresourcemanager", "resourcemanager.projects.get", self._project),
             (
-                "GET", rf"/v1/projects/{_ID}/services:batchGet",
-                "serviceusage", "serviceusage.services.get", self._services,
+                "GET",
+                f"/v1/projects/{_ID}/services:batchGet",
+                "serviceusage",
+                "serviceusage.services.get",
+                self._services,
             ),
-            (
-                "GET", rf"/v1beta1/projects/{_ID}/services/{re.escape(_SERVICE)}/consumerQuotaMetrics",
-                "serviceusage", "serviceusage.quotas.get", self._quota,
-            ),
-            (
-                "GET", rf"/v1/projects/{_ID}/locations/(?P<region>[^/]+)/repositories/(?P<repository>[^/]+)",
-                "artifactregistry", "artifactregistry.repositories.get", self._repository,
-            ),
-        ):  # fmt: skip
+            ("GET", _METRICS_PATH, "serviceusage", "serviceusage.quotas.get", self._quota),
+            ("GET", _REPOSITORY_PATH, "artifactregistry", "artifactregistry.repositories.get", self._repository),
+        ):
             found = re.fullmatch(pattern, path)
             if verb == method and found:
                 self.require(service, permission, f"projects/{found['project']}")

@@ -79,11 +79,10 @@ class Replicas:
         """Send one prediction; a server that does not run is started first, however long that takes."""
         key = _key(placement)
         replica = self._replicas.get(key)
-        if replica is None:
+        if replica is None or replica.over:
             with self._on_demand[key]:
-                if key not in self._replicas:
-                    self.prepare(placement)
-                    self.fetch(placement)
+                self.prepare(placement)
+                self.fetch(placement)
                 with self._lock:
                     if key in self._stopped:  # a request that was on its way when it was undeployed
                         raise HostingError(texts.UNAVAILABLE, "The deployed model is not there any more.")
@@ -117,7 +116,7 @@ class Replicas:
             raise HostingError(texts.UNAVAILABLE, "The emulator is being stopped.")
         key = _key(placement)
         replica = self._replicas.get(key)
-        if replica is None:
+        if replica is None or replica.over:
             replica = self._replicas[key] = self._replica(placement)
             replica.begin()
         return replica

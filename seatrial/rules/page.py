@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def page(rule: Rule) -> str:
     """Give the page of a rule."""
     when = ["before anything is installed (`seatrial check`)"] if rule.check else []
-    if rule.symptoms:
-        when.append("in a traceback or log of the trial and of the cloud")
-    if not when and rule.code.startswith("ST7"):
+    if rule.code.startswith("ST7"):
         when.append("while deploying (`seatrial deploy`)")
+    elif rule.symptoms:
+        when.append("in a traceback or log of the trial and of the cloud")
     if not when:
         when.append("by the trial (`seatrial smoke`), in the running environment")
     parts = [

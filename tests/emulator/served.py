@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,3 +89,11 @@ def room(state: Path, storage: Storage, **options: Any) -> Room:
     logs, leftovers = Logs(state / "logs"), Leftovers(state / "running")
     replicas = Replicas(state, lambda: storage.url, logs, leftovers, **{"probe_period": 0.2, **options})
     return Room(state, storage, logs, replicas)
+
+
+def until(true: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for something that must become true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import grpc
 import pytest
 from google.api_core import exceptions
@@ -7,7 +9,7 @@ from google.cloud import aiplatform_v1 as v1
 
 from seatrial.emulator import texts
 from seatrial.emulator.faults import Fault, Faults
-from tests.emulator.small_plane import PARENT, Small, deploy_request
+from tests.emulator.small_plane import PARENT, Small, client, deploy_request
 
 ENDPOINT = f"{PARENT}/endpoints/digits"
 MODEL = f"{PARENT}/models/digits"
@@ -64,10 +66,12 @@ def test_faults_of_one_method_leave_the_others_alone_and_a_star_means_all(small:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_dropped_connection_is_a_real_one(small: Small, when: str) -> None:
-    fault = small.faults.add(Fault(method="CreateEndpoint", when=when, reset=True))  # type: ignore[arg-type]
-    with pytest.raises(exceptions.ServiceUnavailable, match=r"(?i)socket closed|reset by peer"):
-        small.endpoint()
+def test_a_dropped_connection_is_a_real_one(small: Small, when: Literal["before", "after"]) -> None:
+    fault = small.faults.add(Fault(method="CreateEndpoint", when=when, reset=True))
+    cut = client(v1.EndpointServiceClient, small.channel(small.wire.address))
+    endpoint = v1.Endpoint(display_name="digits")
+    with pytest.raises(exceptions.ServiceUnavailable, match=r"(?i)socket closed|reset by peer|broken pipe"):
+        cut.create_endpoint(parent=PARENT, endpoint=endpoint, endpoint_id="digits", timeout=10)
     assert fault.hit.is_set()
     if when == "after":
         [operation] = small.endpoints.list_operations({"name": ENDPOINT}).operations

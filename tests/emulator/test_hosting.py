@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,11 +18,13 @@ from seatrial.emulator.hosting import HostingError, Placement
 from seatrial.emulator.leftovers import Leftovers
 from seatrial.emulator.storage import BUCKET, Storage
 from tests.conftest import ROOT
-from tests.emulator.served import Room, at_load, built, image_of, placed, room, stored
+from tests.emulator.served import Room, at_load, built, image_of, placed, room, stored, until
 
 PROJECT = "tests/projects/packaged-transform"
 Copied = Callable[[str], Path]
-ON_ORDER = at_load("import os, threading\nthreading.Thread(target=obey, args=(os.environ['ORDERS'],), daemon=True).start()")
+ON_ORDER = at_load(
+    "import os, threading\nthreading.Thread(target=obey, args=(os.environ['ORDERS'],), daemon=True).start()"
+)
 OBEY = '''
 def obey(orders):
     """Do what a test writes into a file: hang for a while, or die."""
@@ -59,13 +61,6 @@ def image() -> bytes:
 @pytest.fixture
 def sound(copied: Copied, storage: Storage) -> Placement:
     return placed(stored(built(copied(PROJECT)), storage.url))
-
-
-def until(true: Callable[[], object], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def asked(halves: Room, placement: Placement, body: bytes) -> int:
@@ -121,7 +116,9 @@ def test_a_server_that_exits_fails_its_start_with_vertex_s_text_and_its_log_says
     halves: Room, copied: Copied, storage: Storage
 ) -> None:
     where = placed(stored(built(copied(PROJECT), at_load("raise RuntimeError('no such weights')")), storage.url))
-    with pytest.raises(HostingError, match="^Model server exited unexpectedly. Model server logs can be found at") as no:
+    with pytest.raises(
+        HostingError, match=r"^Model server exited unexpectedly\. Model server logs can be found at"
+    ) as no:
         halves.deploy(where)
     assert no.value.code == 9
     (critical,) = halves.printed(where, "CRITICAL")
@@ -135,7 +132,7 @@ def test_a_server_that_is_not_ready_by_the_version_s_deadline_fails_and_is_ended
 ) -> None:
     model = stored(built(copied(PROJECT), at_load("import time\ntime.sleep(600)")), storage.url)
     model.container_spec.deployment_timeout = timedelta(seconds=2)
-    with pytest.raises(HostingError, match="^Model server never became ready. Please validate") as no:
+    with pytest.raises(HostingError, match=r"^Model server never became ready\. Please validate") as no:
         halves.deploy(placed(model))
     assert no.value.code == 9
     assert halves.running() == []
@@ -144,7 +141,7 @@ def test_a_server_that_is_not_ready_by_the_version_s_deadline_fails_and_is_ended
 def test_a_bundle_that_is_not_in_the_bucket_fails_with_vertex_s_text(halves: Room) -> None:
     spec = v1.ModelContainerSpec(image_uri="seatrial.local/bundle:0")
     for uri in (f"gs://{BUCKET}/bundles/{'0' * 64}", "gs://elsewhere/model", ""):
-        with pytest.raises(HostingError, match="storage.objects.get") as no:
+        with pytest.raises(HostingError, match=r"storage\.objects\.get") as no:
             halves.replicas.prepare(placed(v1.Model(artifact_uri=uri, container_spec=spec)))
         assert no.value.code == 9
     assert list((halves.state / "bundles").iterdir()) == []
@@ -155,7 +152,7 @@ def test_a_lock_that_cannot_be_installed_fails_the_stage_and_its_log_says_why(
 ) -> None:
     root = copied(PROJECT)
     lock = root / "requirements.txt"
-    lock.write_text(f"numpy==0.0.1 --hash=sha256:{'0' * 64}\n" + lock.read_text().partition("pillow")[0][:0])
+    lock.write_text(f"numpy==0.0.1 --hash=sha256:{'0' * 64}\n")
     where = placed(stored(built(root), storage.url))
     halves.replicas.prepare(where)
     with pytest.raises(HostingError, match="cannot be installed") as no:
@@ -259,8 +256,6 @@ def test_a_start_that_is_stopped_ends_as_cancelled_and_leaves_nothing(
 
 
 def test_what_a_killed_emulator_left_is_ended_but_no_stranger_of_the_same_number(tmp_path: Path) -> None:
-    import subprocess
-
     left = subprocess.Popen(["sleep", "600"], start_new_session=True)
     stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:

@@ -72,19 +72,25 @@ def test_pages_come_to_an_end_and_newest_may_come_first(logs: Logs) -> None:
     assert times == sorted(times, reverse=True)
 
 
-def test_entries_outlive_the_emulator_and_half_a_line_of_a_killed_one_is_passed_over(logs: Logs, tmp_path: Path) -> None:
+def test_entries_outlive_the_emulator_and_half_a_line_of_a_killed_one_is_passed_over(
+    logs: Logs, tmp_path: Path
+) -> None:
     with (tmp_path / "logs/digits-1.jsonl").open("a") as file:
         file.write('{"insertId": "half')
     assert len(found(Logs(tmp_path / "logs"), "")) == 4
 
 
-@pytest.mark.parametrize("query", ['a="1" OR b="2"', "NOT a=1", "(a=1)", "just words", 'timestamp>="noon"', "severity=BAD"])
+@pytest.mark.parametrize(
+    "query", ['a="1" OR b="2"', "NOT a=1", "(a=1)", "just words", 'timestamp>="noon"', "severity=BAD"]
+)
 def test_a_filter_that_is_not_understood_is_refused_and_not_ignored(query: str) -> None:
     with pytest.raises(QueryError):
         parsed(query)
 
 
-@pytest.mark.parametrize("wrong", [{"orderBy": "severity"}, {"pageSize": -1}, {"pageToken": "x"}, {"resourceNames": []}])
+@pytest.mark.parametrize(
+    "wrong", [{"orderBy": "severity"}, {"pageSize": -1}, {"pageToken": "x"}, {"resourceNames": []}]
+)
 def test_a_request_that_logging_would_refuse_is_refused(logs: Logs, wrong: dict[str, Any]) -> None:
     with pytest.raises(QueryError):
         logs.answer({"resourceNames": ["projects/demo"], **wrong})

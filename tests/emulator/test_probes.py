@@ -29,7 +29,7 @@ class Program:
         self.address = ("127.0.0.1", port)
         self._process = process.start([sys.executable, "-I", "-c", text, str(port)], env={})
 
-    def ended(self) -> bool:
+    def ended(self, *, certain: bool = False) -> bool:  # noqa: ARG002 - a process is always seen at once
         return self._process.poll() is not None
 
     def end(self) -> None:

@@ -183,9 +183,8 @@ def test_a_second_emulator_on_the_same_state_is_refused(emulator: Emulator) -> N
 
 
 def test_a_port_that_is_taken_is_refused_and_nothing_is_left_running(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        with pytest.raises(UsageError, match="cannot listen"):
-            Emulator(Options(tmp_path / "state", rest_port=taken.getsockname()[1])).start()
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="cannot listen"):
+        Emulator(Options(tmp_path / "state", rest_port=taken.getsockname()[1])).start()
     assert list((tmp_path / "state/running").iterdir()) == []
     again = Emulator(Options(tmp_path / "state"))
     again.start()  # also the folder is free again
@@ -250,7 +249,10 @@ def test_a_permission_or_an_api_that_is_missing_refuses_the_other_apis_calls(emu
         ("cloudresourcemanager.v3", "GET", "/v3/projects/demo", "Project"),
         ("cloudresourcemanager.v3", "POST", "/v3/projects/demo:testIamPermissions", "TestIamPermissionsResponse"),
         ("iam.v1", "POST", "/v1/projects/-/serviceAccounts/a@b.c:testIamPermissions", "TestIamPermissionsResponse"),
-        ("serviceusage.v1", "GET", "/v1/projects/demo/services:batchGet?names=projects/demo/services/a", "BatchGetServicesResponse"),
+        (
+            "serviceusage.v1", "GET", "/v1/projects/demo/services:batchGet?names=projects/demo/services/a",
+            "BatchGetServicesResponse",
+        ),
         (
             "serviceusage.v1beta1", "GET",
             "/v1beta1/projects/demo/services/aiplatform.googleapis.com/consumerQuotaMetrics",
