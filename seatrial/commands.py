@@ -195,9 +195,10 @@ def _proof(trial: Trial, depth: str, seconds: float) -> str:
 
 def deploy(arguments: argparse.Namespace) -> int:
     """Create the model version, prove it live and move traffic to it, or say or undo what there is."""
+    from seatrial import deploying
+
     with _extra():
-        from seatrial import deploying
-    return deploying.deploy(arguments)
+        return deploying.deploy(arguments)
 
 
 def emulator(arguments: argparse.Namespace) -> int:

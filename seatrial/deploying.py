@@ -1,6 +1,7 @@
 """What `seatrial deploy` does around the stages of `deploy`: where to, what, on which proof, and how it ended.
 
-However a deploy ends, deploy.json says so; interrupted, it says what still runs.
+However a deploy ends, deploy.json says so; interrupted, it says what still runs. The client of Vertex AI takes a second
+to import: that is done where it is used, while a rehearsal's emulator starts.
 """
 
 from __future__ import annotations
@@ -11,19 +12,17 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from seatrial import engine as engines
 from seatrial.bundle import build
 from seatrial.commands import try_out
 from seatrial.deploy import candidate as candidates
 from seatrial.deploy import outcome as outcomes
-from seatrial.deploy import standing, storage
+from seatrial.deploy import storage
 from seatrial.deploy.candidate import Candidate
-from seatrial.deploy.client import Vertex
-from seatrial.deploy.deployment import Artifact, Deployment
 from seatrial.deploy.outcome import Outcome
-from seatrial.deploy.site import Progress, Site, shown
+from seatrial.deploy.progress import Progress, shown
 from seatrial.deploy.target import Target, vertex
 from seatrial.errors import ExitCode, StillRunningError, UsageError
 from seatrial.exclusive import acquire
@@ -33,6 +32,10 @@ from seatrial.interruption import Interruption
 from seatrial.project import Project
 from seatrial.rules.deployment import SURROUNDINGS
 from seatrial.run import Run, alone, running
+
+if TYPE_CHECKING:
+    from seatrial.deploy.deployment import Artifact, Deployment
+    from seatrial.deploy.site import Site
 
 Kind = Literal["local", "vertex"]
 
@@ -54,11 +57,9 @@ def deploy(arguments: argparse.Namespace) -> int:
                     progress.status = "refused"
                     return _finish(run, arguments, progress, kind)
                 told.update(_of_candidate(chosen))
-            with _target(run.project, kind) as target, Vertex(target) as client:
-                site = Site(run.project, client, progress)
-                with _stoppable(run, arguments, site):
-                    for line in _do(run, arguments.what, site, chosen):
-                        run.console.measured(line)
+            with _site(run, kind, progress) as site, _stoppable(run, arguments, site):
+                for line in _do(run, arguments.what, site, chosen):
+                    run.console.measured(line)
         return _finish(run, arguments, progress, kind)
 
 
@@ -67,6 +68,8 @@ _OF_A_CANDIDATE = ("deploy", "dry-run")
 
 def _do(run: Run, what: str, site: Site, chosen: Candidate | None) -> list[str]:
     """Do what was asked for; give lines that say what there is or would be."""
+    from seatrial.deploy import standing
+
     if chosen is None:
         ways = {"status": standing.describe, "undeploy": standing.undeploy, "rollback": standing.rollback}
         return run.of(ways[what](site))
@@ -135,14 +138,23 @@ def _kind(project: Project, wanted: Kind | None) -> Kind:
 
 
 @contextlib.contextmanager
-def _target(project: Project, kind: Kind) -> Iterator[Target]:
-    if kind == "vertex":
-        yield vertex(project.vertex.project, project.vertex.region)
-        return
+def _site(run: Run, kind: Kind, progress: Progress) -> Iterator[Site]:
+    """Give the project's place at the target; a rehearsal's emulator runs for as long as the block."""
     from seatrial.emulator import local
 
-    with local.running(project) as target:
-        yield target
+    project = run.project
+    run.begin("connect")
+    with local.running(project) if kind == "local" else contextlib.nullcontext(_on_vertex(project)) as target:
+        from seatrial.deploy.client import Vertex
+        from seatrial.deploy.site import Site
+
+        with Vertex(target) as client:
+            run.begin("")
+            yield Site(project, client, progress)
+
+
+def _on_vertex(project: Project) -> Target:
+    return vertex(project.vertex.project, project.vertex.region)
 
 
 def _chosen(run: Run, arguments: argparse.Namespace, kind: Kind) -> Candidate | None:
@@ -169,6 +181,8 @@ def _chosen(run: Run, arguments: argparse.Namespace, kind: Kind) -> Candidate | 
 
 
 def _deployment(project: Project, site: Site, chosen: Candidate) -> Deployment:
+    from seatrial.deploy.deployment import Deployment
+
     def provide() -> Stage[Artifact]:
         if chosen.image:
             return chosen.image, ""
@@ -204,6 +218,8 @@ def _stoppable(run: Run, arguments: argparse.Namespace, site: Site) -> Iterator[
         for name, what in site.vertex.awaited.items():
             run.console.measured(f"still runs: {what}, {name}")
         if arguments.cancel_on_stop and site.progress.changed:
+            from seatrial.deploy import standing
+
             run.of(standing.cancel(site))
         elif site.progress.changed:
             run.console.measured("the same command goes on where this one was stopped; --rollback undoes it")

@@ -213,6 +213,20 @@ class Project(_Table):
         return self
 
     @property
+    def model_id(self) -> str:
+        """The id of the model on Vertex AI; one made from a name that begins with a digit gets a letter before it."""
+        return self.vertex.model or self._resource_id
+
+    @property
+    def endpoint_id(self) -> str:
+        """The id of the endpoint on Vertex AI."""
+        return self.vertex.endpoint or self._resource_id
+
+    @property
+    def _resource_id(self) -> str:
+        return self.name if self.name[0].isalpha() else f"m-{self.name}"[:63].rstrip("-")
+
+    @property
     def predictor_module(self) -> str:
         """The module that the predictor class is imported from."""
         return self.predictor.split(":")[0]

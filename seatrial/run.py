@@ -38,24 +38,25 @@ class Run:
     def of(self, stage: Stage[T], phase: str = "") -> T:
         """Run a stage to its end. Whatever interrupts it closes it, so that it cleans up."""
         if phase:
-            self._begin(phase)
+            self.begin(phase)
         with contextlib.closing(stage):
             while True:
                 try:
                     event = next(stage)
                 except StopIteration as end:
-                    self._begin("")
+                    self.begin("")
                     raise_if_swallowed()
                     return end.value  # type: ignore[no-any-return]
                 raise_if_swallowed()
                 if isinstance(event, Finding):
                     self.findings.append(event)
                 elif isinstance(event, Phase):
-                    self._begin(event.name)
+                    self.begin(event.name)
                 elif isinstance(event, Step):
                     (self.console.lasting_step if event.lasting else self.console.step)(event.text)
 
-    def _begin(self, name: str) -> None:
+    def begin(self, name: str) -> None:
+        """Mark where a phase begins, and with "" only that the last one has ended."""
         ended, began = self._phase
         if ended:
             self.seconds[ended] = time.monotonic() - began

@@ -231,7 +231,7 @@ class Deployment:
                 records.append(record)
                 return None
             former = {name: share for name, share in dict(found.traffic_split).items() if share and name != self._id}
-            records.append(Record(self._id, former, default))
+            records.append(Record(self._id, former, default, back=self._former))
             first = split_for(former, self._id, self._steps(records[-1])[0])
             return endpoints.with_record(with_split(found, first), records[-1])
 

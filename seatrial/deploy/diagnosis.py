@@ -18,7 +18,7 @@ from seatrial.deploy.logs import container_log, how_to_look
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Finding, Stage, Step
 from seatrial.rules import RULES
-from seatrial.rules.translate import diagnose
+from seatrial.rules.translate import diagnose, user_frames
 
 if TYPE_CHECKING:
     from seatrial.deploy.client import Vertex
@@ -91,11 +91,21 @@ def _in_container(
         return
     found = [each for each in diagnose("\n".join(lines), project) if each.code not in _CONTAINER]
     if not found:
-        yield replace(finding, evidence=(*finding.evidence, *_excerpt(lines, ())))
+        yield _raised(finding, lines, project)
     for number, each in enumerate(found):
         more = _excerpt(lines, each.evidence) if number == 0 and each.location is None else ()
         yield replace(each, cloud=finding.cloud, evidence=(*each.evidence, *more))
     yield Step(f"the log has {len(lines)} lines; {by_hand[-1]}", lasting=True)
+
+
+def _raised(finding: Finding, lines: Sequence[str], project: Project) -> Finding:
+    """Give the finding with what the log holds but no rule knows: a traceback's frames in the project, else its end."""
+    location, frames = user_frames("\n".join(lines), project)
+    if not frames:
+        return replace(finding, evidence=(*finding.evidence, *_excerpt(lines, ())))
+    more = () if location else _excerpt(lines, frames)
+    message = f"{finding.message}: {frames[-1]}"
+    return replace(finding, message=message, location=location, evidence=(*finding.evidence, *frames, *more))
 
 
 def _by_words(code: int, text: str, what: str) -> Finding:

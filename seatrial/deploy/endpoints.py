@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from seatrial.project import Project, VertexSettings
 
 _ROLLOUT, _FORMER, _DEFAULT = "seatrial-rollout", "seatrial-former", "seatrial-default"
+_BACK = "seatrial-back"
+_LABELS = (_ROLLOUT, _FORMER, _DEFAULT, _BACK)
 _NONE = "none"
 _LONGEST = 63  # characters of a label's value; Endpoint.labels says 64, Google Cloud's labels have 63
 _SHARE = re.compile(r"(\d{1,19})-(\d{1,3})")
@@ -55,11 +57,13 @@ class Record:
         rollout: the id of the deployed model that is to get the traffic.
         former: the split before it: id of a deployed model → percent; empty where there was none.
         default: the id of the version that was the default before; "" where there was none.
+        back: it is itself a rollback, which a further one finishes and does not undo.
     """
 
     rollout: str
     former: Mapping[str, int]
     default: str = ""
+    back: bool = False
 
 
 def find(vertex: Vertex, endpoint_id: str) -> v1.Endpoint | None:
@@ -153,6 +157,21 @@ def delete(vertex: Vertex, endpoint_name: str, timeout: float) -> Stage[None]:
     except OperationFailedError:
         if not begin.done():
             raise
+
+
+def settled(vertex: Vertex, endpoint_id: str, timeout: float) -> Stage[v1.Endpoint | None]:
+    """Give an endpoint when nothing works on it any more, as an operation may whose deploy was ended; None for none.
+
+    Raises:
+        StillRunningError: something still did after `timeout` seconds.
+        EnvironmentFaultError: an operation cannot be read any more.
+        google.api_core.exceptions.GoogleAPICallError: the API does not answer or refuses.
+    """
+    name = _name(vertex, endpoint_id)
+    running = vertex.operations(name)
+    what = f"what was begun before on endpoint {endpoint_id}"
+    yield from poller.outlast(vertex, running, what=what, deadline=time.monotonic() + timeout)
+    return _read(vertex, name)
 
 
 def deployed_id(digest: str, project: Project) -> str:
@@ -333,10 +352,10 @@ def record_of(endpoint: v1.Endpoint) -> Record | None:
     if not all(shares):
         raise EnvironmentFaultError(
             f"label {_FORMER} of endpoint {_last(endpoint.name)} is {former!r}, which is no split",
-            fix=f"remove the labels {_ROLLOUT}, {_FORMER} and {_DEFAULT} from the endpoint",
+            fix=f"remove the labels {', '.join(_LABELS)} from the endpoint",
         )
     split = {share[1]: int(share[2]) for share in shares if share}
-    return Record(labels[_ROLLOUT], split, "" if default == _NONE else default)
+    return Record(labels[_ROLLOUT], split, "" if default == _NONE else default, _BACK in labels)
 
 
 def with_record(endpoint: v1.Endpoint, record: Record) -> v1.Endpoint:
@@ -359,6 +378,7 @@ def with_record(endpoint: v1.Endpoint, record: Record) -> v1.Endpoint:
         _ROLLOUT: record.rollout,
         _FORMER: former,
         _DEFAULT: record.default or _NONE,
+        **({_BACK: "true"} if record.back else {}),
     }
     return changed
 
@@ -366,7 +386,7 @@ def with_record(endpoint: v1.Endpoint, record: Record) -> v1.Endpoint:
 def without_record(endpoint: v1.Endpoint) -> v1.Endpoint:
     """Give a copy of an endpoint that has no record."""
     changed = v1.Endpoint(endpoint)
-    changed.labels = {key: value for key, value in endpoint.labels.items() if key not in (_ROLLOUT, _FORMER, _DEFAULT)}
+    changed.labels = {key: value for key, value in endpoint.labels.items() if key not in _LABELS}
     return changed
 
 

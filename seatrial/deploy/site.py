@@ -6,11 +6,12 @@ What was found is read from the server each time, never remembered from one run 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from seatrial.deploy import endpoints, versions
 from seatrial.deploy.endpoints import Record
+from seatrial.deploy.progress import Progress, shown
 from seatrial.findings import Stage, Step
 
 if TYPE_CHECKING:
@@ -19,30 +20,6 @@ if TYPE_CHECKING:
     from seatrial.deploy.client import Vertex
     from seatrial.deploy.versions import Version
     from seatrial.project import Project
-
-
-@dataclass(slots=True)
-class Progress:
-    """What a deploy has reached; filled as it goes, so that whatever ends it can say what there is.
-
-    Attributes:
-        status: one of `outcome.STATUSES`.
-        version: of the registry, as MODEL@ID; `deployed_model` is its id on the endpoint.
-        traffic: the endpoint's split as last read: id of a deployed model → percent.
-        changed: whether this run may have changed anything on the server.
-        gates: the numbers of every gate, passed or not.
-        unproven: what a green end does not prove.
-    """
-
-    status: str = "error"
-    model: str = ""
-    version: str = ""
-    endpoint: str = ""
-    deployed_model: str = ""
-    traffic: dict[str, int] = field(default_factory=dict)
-    changed: bool = False
-    gates: list[Mapping[str, Any]] = field(default_factory=list)
-    unproven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +33,12 @@ class Site:
     @property
     def model_id(self) -> str:
         """The last part of the model's resource name."""
-        return self.project.vertex.model or self.project.name
+        return self.project.model_id
 
     @property
     def endpoint_id(self) -> str:
         """The last part of the endpoint's resource name."""
-        return self.project.vertex.endpoint or self.project.name
+        return self.project.endpoint_id
 
     @property
     def staging_id(self) -> str:
@@ -79,6 +56,13 @@ class Site:
             self.saw(found)
         return found
 
+    def settled(self) -> Stage[v1.Endpoint | None]:
+        """Read the endpoint when nothing that an ended deploy began works on it any more; None where there is none."""
+        found = yield from endpoints.settled(self.vertex, self.endpoint_id, self.project.vertex.undeploy_timeout)
+        if found is not None:
+            self.saw(found)
+        return found
+
     def saw(self, endpoint: v1.Endpoint) -> None:
         """Note an endpoint as it was read."""
         self.progress.endpoint = endpoint.name
@@ -88,38 +72,52 @@ class Site:
         """Tell whether a deployed model is of this model, in whichever version."""
         return bool(model.model.partition("@")[0].rpartition("/")[2] == self.model_id)
 
-    def put_back(self, record: Record) -> Stage[None]:
-        """Undo a rollout: the split and the default that it found are back, and its deployed model is gone."""
-        yield from self._give_default_back(record)
+    def idle(self, endpoint: v1.Endpoint) -> list[v1.DeployedModel]:
+        """Give the deployed models of this model that have no traffic."""
+        split = dict(endpoint.traffic_split)
+        return [model for model in endpoint.deployed_models if self.serves(model) and not split.get(model.id)]
+
+    def put_back(self, record: Record) -> Stage[bool]:
+        """Undo a rollout: the split and the default that it found are back, and its deployed model is gone.
+
+        One that has all traffic and whose former version is retired stands, and only its record ends; so does one
+        whose record has ended already. Tell whether it was undone.
+        """
         endpoint = self.endpoint()
         if endpoint is None:
-            return
+            return True
+        if not _stands(endpoint, record):
+            yield from self._give_default_back(record)
 
         def edit(found: v1.Endpoint) -> v1.Endpoint | None:
             current = endpoints.record_of(found)
             if current is None or current.rollout != record.rollout:
                 return None
-            alive = {model.id for model in found.deployed_models}
-            former = {name: share for name, share in current.former.items() if name in alive}
-            if sum(former.values()) != 100:  # nothing to go back to: the split ends with its last deployed model
-                return endpoints.without_record(found)
-            return endpoints.without_record(with_split(found, former))
+            split = dict(found.traffic_split) if _stands(found, current) else _former(found, current)
+            return endpoints.without_record(with_split(found, split))
 
-        self.saw((yield from endpoints.change(self.vertex, endpoint.name, edit)))
-        yield from self.undeploy(endpoint, [record.rollout])
-        self.endpoint()
-        yield Step(f"the split is {shown(self.progress.traffic)} again", lasting=True)
+        changed = yield from endpoints.change(self.vertex, endpoint.name, edit)
+        self.saw(changed)
+        undone = not self.progress.traffic.get(record.rollout)
+        if undone:
+            yield from self.undeploy(endpoint, [record.rollout])
+            self.endpoint()
+            yield Step(f"the split is {shown(self.progress.traffic)} again", lasting=True)
+        return undone
 
     def undeploy(self, endpoint: v1.Endpoint, ids: list[str]) -> Stage[None]:
         """Stop deployed models; those that are not there are done."""
         yield from endpoints.undeploy(self.vertex, endpoint.name, ids, self.project.vertex.undeploy_timeout)
 
-    def remove_staging(self) -> Stage[None]:
-        """Remove the staging endpoint with all that it serves, where there is one."""
-        endpoint = endpoints.find(self.vertex, self.staging_id)
-        if endpoint is not None:
-            yield from self.undeploy(endpoint, [model.id for model in endpoint.deployed_models])
-            yield from endpoints.delete(self.vertex, endpoint.name, self.project.vertex.endpoint_timeout)
+    def remove_staging(self) -> Stage[bool]:
+        """Remove the staging endpoint with all that it serves; tell whether there was one."""
+        settings = self.project.vertex
+        endpoint = yield from endpoints.settled(self.vertex, self.staging_id, settings.undeploy_timeout)
+        if endpoint is None:
+            return False
+        yield from self.undeploy(endpoint, [model.id for model in endpoint.deployed_models])
+        yield from endpoints.delete(self.vertex, endpoint.name, settings.endpoint_timeout)
+        return True
 
     def _give_default_back(self, record: Record) -> Stage[None]:
         """Move `default` to the version that had it, if the version of this rollout has it now."""
@@ -135,13 +133,20 @@ class Site:
             yield Step(f"{former.name} is the default again", lasting=True)
 
 
+def _former(endpoint: v1.Endpoint, record: Record) -> dict[str, int]:
+    """Give the split before a rollout as far as it can be had again: empty where what it names is not all there."""
+    there = {model.id for model in endpoint.deployed_models}
+    return dict(record.former) if there.issuperset(record.former) else {}
+
+
+def _stands(endpoint: v1.Endpoint, record: Record) -> bool:
+    """Tell whether a rollout took the place of what is retired by now, so that undoing it would end all service."""
+    all_traffic = dict(endpoint.traffic_split).get(record.rollout) == 100
+    return all_traffic and bool(record.former) and not _former(endpoint, record)
+
+
 def with_split(endpoint: v1.Endpoint, split: Mapping[str, int]) -> v1.Endpoint:
     """Give a copy of an endpoint with another split."""
     changed = type(endpoint)(endpoint)
     changed.traffic_split = dict(split)
     return changed
-
-
-def shown(split: Mapping[str, int]) -> str:
-    """Give a split in words."""
-    return ", ".join(f"{share} % {name}" for name, share in sorted(split.items())) or "empty"

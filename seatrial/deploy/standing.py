@@ -56,7 +56,8 @@ def _lines(site: Site) -> list[str]:
         lines.append(f"deployed model {model.id}: {what}, {split.get(model.id, 0)} % of the traffic, {machine}")
     record = endpoints.record_of(endpoint)
     if record is not None:
-        lines.append(f"the rollout of {record.rollout} is not finished: deploy again, or --rollback")
+        ways = "--rollback again, or deploy" if record.back else "deploy again, or --rollback"
+        lines.append(f"the {'rollback to' if record.back else 'rollout of'} {record.rollout} is not finished: {ways}")
     lines += [f"running: {operation.name}" for operation in site.vertex.operations(endpoint.name)]
     if endpoint.deployed_models:
         lines.append("what is deployed costs money until `seatrial deploy --undeploy`" if _costs(site) else _FREE)
@@ -81,7 +82,7 @@ def undeploy(site: Site) -> Stage[list[str]]:
     site.progress.changed = True
     try:
         yield from site.remove_staging()
-        endpoint = site.endpoint()
+        endpoint = yield from site.settled()
         ours = [model.id for model in endpoint.deployed_models if site.serves(model)] if endpoint else []
         if endpoint is not None:
             yield from site.undeploy(endpoint, ours)
@@ -98,6 +99,8 @@ def undeploy(site: Site) -> Stage[list[str]]:
 def rollback(site: Site) -> Stage[list[str]]:
     """Undo a rollout that was left unfinished; where there is none, serve the version before again.
 
+    A rollback that was itself left unfinished is gone on with.
+
     Raises:
         UsageError: there is nothing to go back to.
         StillRunningError: it did not end in time.
@@ -105,16 +108,11 @@ def rollback(site: Site) -> Stage[list[str]]:
     """
     yield Phase("state")
     try:
-        endpoint = site.endpoint()
-        record = endpoints.record_of(endpoint) if endpoint is not None else None
-        if record is not None:
-            site.progress.changed = True
-            yield Phase("undo")
-            yield from site.put_back(record)
-            yield from site.remove_staging()
+        going = yield from _going_back(site)
+        if going is None and (undone := (yield from _undone(site))):
             site.progress.status = "rolled-back"
-            return [f"the rollout of {record.rollout} is undone"]
-        now, before = _before(site)
+            return [f"{undone} is undone"]
+        now, before = going or _before(site)
     except (OperationFailedError, GoogleAPICallError) as error:
         site.progress.status = "failed"
         yield from _explained(site, error)
@@ -128,16 +126,58 @@ def rollback(site: Site) -> Stage[list[str]]:
     return [f"{now.name} is retired; deploy again to serve it"]
 
 
+def _going_back(site: Site) -> Stage[tuple[Version, Version] | None]:
+    """Give from where to where a rollback goes that was left unfinished; None where none was."""
+    endpoint = yield from site.settled()
+    record = endpoints.record_of(endpoint) if endpoint is not None else None
+    if record is None or not record.back:
+        return None
+    known = versions.listing(site.vertex, site.model_id)
+    now = next((each for each in known if each.id == record.default), None)
+    before = next((each for each in known if endpoints.deployed_id(each.digest, site.project) == record.rollout), None)
+    return (now, before) if now and before else None
+
+
+def _undone(site: Site) -> Stage[str]:
+    """Undo what a deploy left unfinished, whether it had come to a record on the endpoint or not; say what it was.
+
+    Without a record, what has no traffic is left of a deploy that had begun; unless a rollback would serve it, and
+    may have deployed it.
+    """
+    endpoint = site.endpoint()
+    record = endpoints.record_of(endpoint) if endpoint is not None else None
+    undone = []
+    site.progress.changed = True
+    yield Phase("undo")
+    if record is not None and (yield from site.put_back(record)):
+        undone.append(f"the rollout of {record.rollout}")
+    elif record is None and endpoint is not None:
+        before = _older(site)[1]
+        kept = endpoints.deployed_id(before.digest, site.project) if before else ""
+        idle = [model.id for model in site.idle(endpoint) if model.id != kept]
+        yield from site.undeploy(endpoint, idle)
+        undone += [f"the deployment of {each}" for each in idle]
+    if (yield from site.remove_staging()):
+        undone.append(f"endpoint {site.staging_id}")
+    return ", ".join(undone)
+
+
 def _before(site: Site) -> tuple[Version, Version]:
     """Give the version that is the default and the proven one before it."""
-    known = {int(each.id): each for each in versions.listing(site.vertex, site.model_id)}
-    now = next((each for each in known.values() if "default" in each.aliases), None)
+    now, before = _older(site)
     if now is None:
         raise UsageError(f"there is no model {site.model_id} to roll back", fix="run `seatrial deploy` first")
-    older = [number for number, each in known.items() if number < int(now.id) and _is_proven(each)]
-    if not older:
+    if before is None:
         raise UsageError(f"no version before {now.name} was ever proven", fix="`--undeploy` stops what serves")
-    return now, known[max(older)]
+    return now, before
+
+
+def _older(site: Site) -> tuple[Version | None, Version | None]:
+    """Give the version that is the default and the proven one before it, as far as there are such."""
+    known = versions.listing(site.vertex, site.model_id)
+    now = next((each for each in known if "default" in each.aliases), None)
+    older = [each for each in known if now is not None and int(each.id) < int(now.id) and _is_proven(each)]
+    return now, older[-1] if older else None
 
 
 def _is_proven(version: Version) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib
 import json
 import os
 import signal
@@ -46,6 +47,7 @@ def running(project: Project) -> Iterator[Target]:
     engine = {} if project.image.engine == "auto" else {"SEATRIAL_ENGINE": project.image.engine}
     child = process.start(command, env=engine | dict(os.environ), piped=True)
     try:
+        importlib.import_module("seatrial.deploy.deployment")  # takes a second, as the emulator's start does
         yield _target(project, _addresses(child))
     finally:
         _stop(child)

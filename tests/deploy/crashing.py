@@ -33,7 +33,7 @@ _MANY = 1_000_000  # more calls than any deploy makes
 
 @dataclass(frozen=True)
 class At:
-    """A call of a deploy: the `nth` of its method, counted from 0; before it took effect, or when only its answer is lost."""
+    """A call of a deploy: the `nth` of its method, counted from 0; before its effect, or when only the answer lacks."""
 
     method: str
     nth: int
@@ -73,10 +73,12 @@ class Lab:
         """Give a new name for a model and its endpoint."""
         return f"place-{next(self._numbers)}"
 
-    def start(self, place: str, command: Command) -> Forked:
+    def start(self, place: str, command: Command, folder: Path | None = None) -> Forked:
+        """Start a command, in a copy of its version's folder where one is named."""
+        folder = folder or self.version(command.version)
         arguments = [
-            "deploy", "--target", "local", "--format", "json", "--project", str(self._version(command.version)),
-            "--set", f"model={place}", "--set", f"endpoint={place}", *command.arguments,
+            "deploy", "--target", "local", "--format", "json", "--project", str(folder), "--set", f"model={place}",
+            "--set", f"endpoint={place}", *command.arguments,
         ]  # fmt: skip
         return Forked(arguments, self.rehearsal.environment, self.folder)
 
@@ -98,6 +100,18 @@ class Lab:
             faults.clear()
         return fault.hit.is_set()
 
+    @contextlib.contextmanager
+    def held_up(self, place: str, command: Command, at: At) -> Iterator[Forked]:
+        """Let a command wait at a call for as long as the block runs."""
+        faults = self.rehearsal.emulator.faults
+        fault = faults.add(Fault(method=at.method, when=at.when, skip=at.nth, seconds=TIMEOUT))
+        child = self.start(place, command)
+        try:
+            assert fault.hit.wait(TIMEOUT), at
+            yield child
+        finally:
+            faults.clear()
+
     def prepare(self, place: str, commands: tuple[Command, ...]) -> None:
         """Run the commands that a scenario begins with."""
         for command in commands:
@@ -116,6 +130,19 @@ class Lab:
         faults.clear()
         return ended, counts
 
+    def clear(self, place: str) -> None:
+        """Undeploy what a case left: then no server runs."""
+        ended = self.run(place, Command(1, ("--undeploy",)))
+        assert ended.code == 0, ended.shown
+        left = self.left(place)
+        assert (left.state.deployed, left.state.split, left.staging, left.servers) == ((), {}, None, 0)
+
+    def serving(self, place: str) -> str:
+        """Give the version id of the one deployed model."""
+        with Vertex(self.rehearsal.target) as vertex:
+            [model] = endpoints.get(vertex, place).deployed_models
+        return str(model.model_version_id)
+
     def left(self, place: str) -> Left:
         """Say what there is."""
         here = Rehearsal(self.rehearsal.root, self.rehearsal.emulator, place)
@@ -129,7 +156,7 @@ class Lab:
         """How many processes the emulator has started, beside its bucket."""
         return len(list((self.rehearsal.emulator.options.state / "running").iterdir())) - 1
 
-    def _version(self, number: int) -> Path:
+    def version(self, number: int) -> Path:
         """Give the folder of a version, tried out once."""
         folder = self.folder / f"version-{number}"
         if not folder.is_dir():

@@ -51,7 +51,7 @@ def test_versions_come_and_go_by_proof_alone(rehearsal: Rehearsal) -> None:
 
     stopped = rehearsal.deploy("--undeploy")
     assert (stopped.code, stopped.status) == (0, "undeployed")
-    assert rehearsal.state.deployed == ()
+    assert not rehearsal.state.deployed
 
 
 def test_a_version_that_does_not_load_in_the_cloud_is_refused_with_its_cause(rehearsal: Rehearsal) -> None:

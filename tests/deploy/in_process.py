@@ -1,0 +1,244 @@
+"""The whole deploy in this process: its stages against a real control plane, whose models are functions of a test.
+
+Wire, records, faults, REST services and log are the emulator's own; only processes and the bundle are left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from seatrial.deploy import endpoints, standing, versions
+from seatrial.deploy.candidate import Candidate
+from seatrial.deploy.client import Limits, Vertex
+from seatrial.deploy.deployment import Artifact, Deployment
+from seatrial.deploy.progress import Progress
+from seatrial.deploy.site import Site
+from seatrial.deploy.target import Target
+from seatrial.emulator import grpc_wire
+from seatrial.emulator.faults import Faults
+from seatrial.emulator.hosting import Placement, Reply
+from seatrial.emulator.logs import Logs
+from seatrial.emulator.plane import PROJECT_NUMBER, Answer, Caller, ControlPlane
+from seatrial.emulator.projects import Projects
+from seatrial.emulator.rest_server import RestServer, Services
+from seatrial.emulator.rest_wire import Rest, Result
+from seatrial.emulator.state import Message
+from seatrial.errors import ExitCode, SeatrialError, StillRunningError
+from seatrial.findings import Finding, Severity, Stage, Step
+from seatrial.project import Project
+from seatrial.rules.deployment import SURROUNDINGS
+from tests.deploy.golden_project import right
+
+NAME = "halves"  # of model and endpoint
+SERVED = "python"
+
+
+class Hosted:
+    """A hosting that starts nothing, answers as training did, and knows what should be running."""
+
+    def __init__(self, logs: Logs) -> None:
+        self.running: set[tuple[str, str]] = set()
+        self.logged: tuple[str, ...] = ()  # what a container writes when it starts
+        self._logs = logs
+
+    def prepare(self, placement: Placement) -> None:
+        pass
+
+    def fetch(self, placement: Placement) -> None:
+        for line in self.logged:
+            self._logs.write(placement, line)
+
+    def start(self, placement: Placement) -> None:
+        self.running.add((placement.endpoint_id, placement.deployed_model_id))
+
+    def ask(self, placement: Placement, body: bytes, content_type: str, timeout: float) -> Reply:  # noqa: ARG002
+        predictions = right(json.loads(body)["instances"])
+        return Reply(200, "application/json", json.dumps({"predictions": predictions}).encode())
+
+    def stop(self, endpoint_id: str, deployed_model_id: str) -> None:
+        self.running.discard((endpoint_id, deployed_model_id))
+
+    def close(self) -> None:
+        pass
+
+
+class Recording(ControlPlane):
+    """A control plane that keeps what it was asked."""
+
+    def __init__(self, state: Path, hosting: Hosted) -> None:
+        super().__init__(state, hosting)
+        self.asked: list[tuple[str, Message]] = []
+
+    def call(self, method: str, request: Message, caller: Caller) -> Answer:
+        self.asked.append((method, request))
+        return super().call(method, request, caller)
+
+
+@dataclass
+class RestFault:
+    """What becomes of requests to a REST service: a status, silence, or a connection that is cut."""
+
+    path: str
+    status: int = 0
+    silence: bool = False
+    reset: bool = False
+    times: int | None = None
+    hit: bool = False
+
+
+class Around(Services):
+    """The REST services, spoiled as a test says."""
+
+    def __init__(self, plane: ControlPlane, logs: Logs) -> None:
+        super().__init__(Rest(plane), logs, Projects(PROJECT_NUMBER, plane.faults), plane.faults, dict)
+        self.fault: RestFault | None = None
+        self.ended = threading.Event()
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: bytes, caller: Caller) -> Result:
+        fault = self.fault
+        if fault is not None and fault.path in target and fault.times != 0:
+            fault.hit = True
+            fault.times = None if fault.times is None else fault.times - 1
+            if fault.silence:
+                self.ended.wait(60)
+            if fault.reset:
+                caller.drop()
+            if fault.status:
+                return fault.status, {"Content-Type": "text/html"}, b"<html>upstream</html>"
+        return super().answer(method, target, headers, body, caller)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a deploy ended, as the command would."""
+
+    code: int
+    status: str
+    findings: tuple[Finding, ...]
+    steps: tuple[str, ...]
+    message: str = ""
+
+    @property
+    def codes(self) -> set[str]:
+        """The codes of all findings of level error."""
+        return {finding.code for finding in self.findings if finding.severity is Severity.ERROR}
+
+    def __str__(self) -> str:
+        told = [f"{each.code} {each.message}" for each in self.findings]
+        return "\n".join([f"exit {self.code}, {self.status} {self.message}", *told, *self.steps[-12:]])
+
+
+@dataclass(frozen=True)
+class State:
+    """What the server holds, without times and etags; `running` are the servers that are paid for."""
+
+    versions: dict[str, tuple[str, ...]]
+    split: dict[str, int]
+    record: str | None
+    running: frozenset[tuple[str, str]]
+    operations: tuple[str, ...]
+    endpoints: tuple[str, ...]
+
+
+@dataclass
+class World:
+    """A control plane in this process, and the means to deploy to it and to look at it."""
+
+    plane: Recording
+    around: Around
+    hosting: Hosted
+    target: Target
+    site: Site | None = field(default=None, init=False)
+
+    @property
+    def faults(self) -> Faults:
+        return self.plane.faults
+
+    def deploy(self, project: Project, number: int, limits: Limits) -> Ended:
+        """Deploy the version that stands for a number."""
+        return self._run(project, limits, lambda site: Deployment(site, candidate(number), _provide).run())
+
+    def roll_back(self, project: Project, limits: Limits) -> Ended:
+        return self._run(project, limits, standing.rollback)
+
+    def state(self) -> State:
+        """Read everything, with no fault in the way."""
+        with Vertex(self.target) as vertex:
+            known = versions.listing(vertex, NAME)
+            found = [endpoints.find(vertex, name) for name in (NAME, f"{NAME}-staging")]
+            resources = [f"{self.target.parent}/models/{NAME}", *(each.name for each in found if each)]
+            under_way = [each.name for name in resources for each in vertex.operations(name)]
+        endpoint = found[0]
+        split = dict(endpoint.traffic_split) if endpoint else {}
+        record = endpoints.record_of(endpoint) if endpoint else None
+        deployed = {
+            (each.name.rpartition("/")[2], model.id) for each in found if each for model in each.deployed_models
+        }
+        assert deployed == self.hosting.running, "records and servers differ"
+        return State(
+            versions={each.id: tuple(sorted(each.aliases)) for each in known},
+            split={key: share for key, share in split.items() if share},
+            record=record.rollout if record else None,
+            running=frozenset(self.hosting.running),
+            operations=tuple(under_way),
+            endpoints=tuple(each.name.rpartition("/")[2] for each in found if each),
+        )
+
+    def _run(self, project: Project, limits: Limits, stage: Any) -> Ended:
+        progress, findings, steps = Progress(), list[Finding](), list[str]()
+        with Vertex(self.target, limits) as vertex:
+            try:
+                for event in stage(Site(project, vertex, progress)):
+                    if isinstance(event, Finding):
+                        findings.append(event)
+                    elif isinstance(event, Step):
+                        steps.append(event.text)
+            except SeatrialError as error:
+                status = "still-running" if isinstance(error, StillRunningError) else progress.status
+                return Ended(int(error.exit_code), status, tuple(findings), tuple(steps), error.message)
+        errors = {finding.code for finding in findings if finding.severity is Severity.ERROR}
+        code = ExitCode.PASSED if not errors else ExitCode.FINDINGS
+        if errors and errors <= SURROUNDINGS:
+            code = ExitCode.ENVIRONMENT
+        return Ended(int(code), progress.status, tuple(findings), tuple(steps))
+
+
+def candidate(number: int) -> Candidate:
+    """Give the candidate that stands for a number."""
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    return Candidate(digest, digest, "cpu", "batched")
+
+
+@contextlib.contextmanager
+def world(folder: Path, state: Path | None = None, running: frozenset[tuple[str, str]] = frozenset()) -> Iterator[World]:
+    """Start a control plane; with `state` from a copy of that file of a stopped one, where `running` was running."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "state.db"
+    if state is not None:
+        file.write_bytes(state.read_bytes())
+    logs = Logs(folder / "logs")
+    hosting = Hosted(logs)
+    hosting.running |= running
+    plane = Recording(file, hosting)
+    around = Around(plane, logs)
+    server, rest = grpc_wire.serve(plane), RestServer(around, 0)
+    try:
+        yield World(plane, around, hosting, Target("local", "demo", "us-central1", server.address, rest.url, "", "b"))
+    finally:
+        plane.faults.clear()
+        around.ended.set()
+        rest.stop()
+        server.stop()
+        plane.close()
+
+
+def _provide() -> Stage[Artifact]:
+    yield Step("storing")
+    return "seatrial.local/bundle:0123456789abcdef", "gs://bucket/bundles/0123456789abcdef"
