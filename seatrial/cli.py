@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -163,8 +164,15 @@ def _emulator(groups: Any) -> None:
     emulator.add_argument("--ready-file", type=Path, metavar="FILE", help="written with its addresses, as JSON")
     emulator.add_argument("--stop-on-eof", action="store_true", help="end when standard input does")
     emulator.add_argument("--faults", type=Path, metavar="FILE", help="faults to play, as JSON")
-    emulator.add_argument("--probe-period", type=float, default=10.0, metavar="S", help="seconds between probes")
+    emulator.add_argument("--probe-period", type=_positive, default=10.0, metavar="S", help="seconds between probes")
     emulator.set_defaults(run=commands.emulator)
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise ValueError
+    return number
 
 
 def _command(groups: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:

@@ -28,10 +28,10 @@ from seatrial.errors import ExitCode, StillRunningError, UsageError
 from seatrial.exclusive import acquire
 from seatrial.findings import Phase, Stage, failed
 from seatrial.inspection import inspect
-from seatrial.interruption import Interruption
+from seatrial.interruption import Interruption, handled
 from seatrial.project import Project
 from seatrial.rules.deployment import SURROUNDINGS
-from seatrial.run import Run, alone, running
+from seatrial.run import Ended, Run, alone, running
 
 if TYPE_CHECKING:
     from seatrial.deploy.deployment import Artifact, Deployment
@@ -49,7 +49,7 @@ def deploy(arguments: argparse.Namespace) -> int:
     with running("deploy", arguments, _pairs(arguments.set)) as run:
         kind = _kind(run.project, arguments.target)
         progress = Progress()
-        with _recorded(run, kind, progress) as told:
+        with _recorded(run, arguments.what, kind, progress) as told:
             chosen = None
             if arguments.what in _OF_A_CANDIDATE:
                 chosen = _chosen(run, arguments, kind)
@@ -93,6 +93,8 @@ _PROOFS = {
 def _finish(run: Run, arguments: argparse.Namespace, progress: Progress, kind: Kind) -> int:
     version, endpoint = progress.version.rpartition("/")[2], progress.endpoint.rpartition("/")[2]
     proof = _PROOFS.get(progress.status, progress.status)
+    if progress.status == "rolled-back" and not version:
+        proof = "the rollout is undone; endpoint {endpoint}: {traffic}"
     parts = [proof.format(version=version, endpoint=endpoint, traffic=shown(progress.traffic))]
     parts += [f"NOT proven: {text}" for text in progress.unproven]
     if kind == "local":
@@ -213,7 +215,8 @@ def _stoppable(run: Run, arguments: argparse.Namespace, site: Site) -> Iterator[
     """Interrupted, say what still runs, or with --cancel-on-stop end it."""
     try:
         yield
-    except Interruption:
+    except Interruption as interruption:
+        handled()
         site.progress.status = "interrupted"
         for name, what in site.vertex.awaited.items():
             run.console.measured(f"still runs: {what}, {name}")
@@ -222,12 +225,13 @@ def _stoppable(run: Run, arguments: argparse.Namespace, site: Site) -> Iterator[
 
             run.of(standing.cancel(site))
         elif site.progress.changed:
-            run.console.measured("the same command goes on where this one was stopped; --rollback undoes it")
-        raise
+            run.console.measured("the same command goes on where this one was stopped")
+        run.console.error("interrupted")
+        raise Ended(128 + int(interruption.args[0])) from None
 
 
 @contextlib.contextmanager
-def _recorded(run: Run, kind: Kind, progress: Progress) -> Iterator[dict[str, Any]]:
+def _recorded(run: Run, what: str, kind: Kind, progress: Progress) -> Iterator[dict[str, Any]]:
     """Write deploy.json at the end, whatever the end is."""
     told: dict[str, Any] = {}
     message = ""
@@ -236,14 +240,20 @@ def _recorded(run: Run, kind: Kind, progress: Progress) -> Iterator[dict[str, An
     except StillRunningError as error:
         progress.status, message = "still-running", error.message
         raise
+    except Interruption:
+        progress.status = "interrupted"
+        raise
     except Exception as error:
         message = str(error)
         raise
     finally:
-        if progress.status != "described":
+        if what != "status":
             reached = _particulars(progress)
             outcome = Outcome(progress.status, kind, **told, **reached, seconds=run.seconds, message=message)
-            outcomes.write(run.project, outcome, run.findings)
+            try:
+                outcomes.write(run.project, outcome, run.findings)
+            except OSError as error:  # it must not hide how the deploy itself ended
+                run.console.error(f"the outcome could not be written to {error.filename}: {error.strerror}")
 
 
 def _of_candidate(chosen: Candidate | None) -> Mapping[str, str]:

@@ -69,5 +69,5 @@ def ambient() -> Identity:
     try:
         credentials, _ = google.auth.default(scopes=[_SCOPE])
     except google.auth.exceptions.GoogleAuthError as error:
-        raise EnvironmentFaultError(f"there is no identity to push with: {error}", fix=_LOGIN) from None
+        raise EnvironmentFaultError(f"there is no identity for Google Cloud: {error}", fix=_LOGIN) from None
     return Identity(credentials)

@@ -27,6 +27,11 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     raise Interruption(number)
 
 
+def handled() -> None:
+    """Forget the interruption: whoever caught it goes on, to clean up."""
+    _received.clear()
+
+
 def raise_if_swallowed() -> None:
     """Raise the interruption again: Python drops what is raised inside a finalizer or a weakref callback."""
     if _received:

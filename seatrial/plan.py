@@ -97,8 +97,7 @@ class Plan:
         rows = (f"{row['device']} on {_shown(row['runner'])}" for row in self.matrix["include"])
         parts = [f"trial: {', '.join(rows)}"] if self.prove else []
         parts += [f"image for {self.image_device}"] if self.image else []
-        what = {"--dry-run": "dry run of a deploy", "--rollback": "rollback"}.get(self.arguments.split("\n")[-1], "deploy")
-        parts += [f"{what}, target {self.target}"] if self.deploy else ["no deploy"]
+        parts += [f"deploy {' '.join(self.arguments.split())}"] if self.deploy else ["no deploy"]
         return " · ".join([*parts, *self.notes])
 
 

@@ -25,6 +25,8 @@ TOP_LEVEL = r"^[A-Za-z_][A-Za-z0-9_]*$"
 REGION = r"^[a-z]+(-[a-z]+)+[0-9]+$"  # such as us-central1, northamerica-northeast2
 MEMORY = r"^[1-9]\d*[mg]$"
 RESOURCE_ID = r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"  # CreateEndpointRequest.endpoint_id and UploadModelRequest.model_id
+CLOUD_PROJECT = r"^([a-z][a-z0-9.:-]{4,61}[a-z0-9])?$"  # ids of old projects begin with a domain and a colon
+ACCOUNT = r"^([a-z0-9-]+@[a-z0-9.-]+)?$"
 MACHINE = r"^[a-z][a-z0-9]*-[a-z0-9-]+$"
 ACCELERATOR = r"^(NVIDIA|TPU)_[A-Z0-9_]+$"
 _LABEL_KEY, _LABEL_VALUE = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"[a-z0-9_-]{0,63}")
@@ -34,6 +36,8 @@ _IN_WORDS = {  # what a value must be, for whoever wrote another one
     PYTHON: 'a minor version of Python in quotes, such as "3.11"',
     REGION: 'a region such as "us-central1"',
     RESOURCE_ID: "at most 63 lower-case letters, digits and hyphens that begin with a letter and end with no hyphen",
+    CLOUD_PROJECT: 'the id of a cloud project, such as "my-project"',
+    ACCOUNT: 'the address of a service account, such as "serving@my-project.iam.gserviceaccount.com"',
     MACHINE: 'a machine type such as "n1-standard-4"',
     ACCELERATOR: 'an accelerator type such as "NVIDIA_L4"',
     MEMORY: 'megabytes or gigabytes, such as "512m" or "4g"',
@@ -124,7 +128,9 @@ class RolloutSettings(_Table):
 class VertexSettings(_Table):
     """Where the model lives on Google Cloud and what serves it; none of it enters the bundle digest."""
 
-    project: str = ""  # the cloud project's id; empty: rehearse on this machine
+    project: Annotated[str, StringConstraints(pattern=CLOUD_PROJECT)] = (
+        ""  # the cloud project's id; empty: rehearse on this machine
+    )
     region: Annotated[str, StringConstraints(pattern=REGION)] = "us-central1"  # the image must lie in the same
     model: Annotated[str, StringConstraints(pattern=RESOURCE_ID)] | None = None  # default: the project's name
     endpoint: Annotated[str, StringConstraints(pattern=RESOURCE_ID)] | None = None  # default: the project's name
@@ -136,7 +142,9 @@ class VertexSettings(_Table):
     max_replicas: Annotated[int, Field(ge=1)] = 1
     cpu_target: Annotated[int, Field(ge=1, le=100)] | None = None  # percent at which replicas are added
     gpu_target: Annotated[int, Field(ge=1, le=100)] | None = None  # percent of the duty cycle
-    service_account: str = ""  # that the container runs as; empty: Vertex's own
+    service_account: Annotated[str, StringConstraints(pattern=ACCOUNT)] = (
+        ""  # that the container runs as; empty: Vertex's own
+    )
     labels: dict[str, str] = {}
     allow_unproven_device: bool = False  # deploy to an accelerator that no trial ran on
     upload_timeout: Annotated[float, Field(gt=0)] = 900.0  # seconds
@@ -154,8 +162,12 @@ class VertexSettings(_Table):
     def _fits_together(self) -> VertexSettings:
         if self.min_replicas > self.max_replicas:
             raise ValueError(f"min-replicas is {self.min_replicas}, more than max-replicas, {self.max_replicas}")
-        if self.gpu_target is not None and self.accelerator_type is None:
-            raise ValueError("gpu-target needs an accelerator-type")
+        for key in ("gpu_target", "accelerator_count"):
+            if self.accelerator_type is None and key in self.model_fields_set:
+                raise ValueError(f"{_kebab(key)} needs an accelerator-type")
+        for key in ("cpu_target", "gpu_target"):
+            if getattr(self, key) is not None and self.min_replicas == self.max_replicas:
+                raise ValueError(f"{_kebab(key)} adds replicas, so max-replicas must be more than min-replicas")
         for key, value in self.labels.items():
             if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value) or key.startswith("seatrial-"):
                 raise ValueError(

@@ -106,16 +106,25 @@ def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, st
 
     console = Console(arguments.project)
 
+    findings: list[Finding] = []
+
     def end(code: ExitCode, message: str, fix: str = "") -> Ended:
+        console.end_phase()
+        for finding in findings:  # what was found before says more than what ended the command
+            console.finding(finding)
         console.error(message, fix)
         if arguments.format == "json":
-            _print_json({"format": 1, "command": command, "verdict": "error", "message": message, "fix": fix})
+            told = [finding.as_dict() for finding in findings]
+            more = {"verdict": "error", "message": message, "fix": fix, "findings": told}
+            _print_json({"format": 1, "command": command, **more})
         return Ended(code)
 
     try:
         from seatrial import project
 
-        yield Run(command, project.load(arguments.project, vertex), console)
+        run = Run(command, project.load(arguments.project, vertex), console)
+        findings = run.findings
+        yield run
     except SeatrialError as error:
         raise end(error.exit_code, error.message, error.fix) from None
     except BrokenPipeError:
@@ -142,6 +151,6 @@ def alone(run: Run) -> Iterator[None]:
 class Ended(Exception):  # noqa: N818 - no error by itself
     """A command ended early, its reason already shown."""
 
-    def __init__(self, code: ExitCode) -> None:
+    def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code

@@ -51,7 +51,7 @@ def test_a_source_of_tokens_that_does_not_answer_is_no_refusal(tmp_path: Path) -
 
 def test_without_an_identity_it_is_said_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "gone.json"))
-    with pytest.raises(EnvironmentFaultError, match="there is no identity to push with") as failed:
+    with pytest.raises(EnvironmentFaultError, match="there is no identity for Google Cloud") as failed:
         identity.ambient()
     assert "gcloud auth application-default login" in failed.value.fix
 

@@ -179,12 +179,14 @@ def pushed_image(project: Project, file: Path | None = None) -> push.Pushed:
     Raises:
         UsageError: there is nothing, or it is no record of a push.
     """
-    file = file or project.build_dir / "image/pushed.json"
+    given, file = file, file or project.build_dir / "image/pushed.json"
     fix = "run `seatrial image build`, `seatrial smoke --image REF` and `seatrial image push` first"
     try:
         data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return push.Pushed(**{name: data[name] for name in push.Pushed.__slots__})
     except FileNotFoundError:
+        if given is not None:
+            raise UsageError(f"there is no {given}", fix="name a file that `seatrial image push` wrote") from None
         raise UsageError("Vertex AI serves container images, and none was pushed yet", fix=fix) from None
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{file} is no record of a push: {error!r}", fix=fix) from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from google.api_core.exceptions import GoogleAPICallError
 
 from seatrial.deploy import diagnosis, endpoints, versions
-from seatrial.deploy.endpoints import Record
+from seatrial.deploy.endpoints import ChangedBackError, Record
 from seatrial.deploy.poller import OperationFailedError
 from seatrial.deploy.preflight import preflight
 from seatrial.deploy.proof import prove
@@ -64,7 +64,7 @@ class Deployment:
         self._candidate = candidate
         self._provide = provide
         self._began = time.time()
-        self._made_endpoint = False
+        self._made_endpoint = self._deployed = False
         self._id = site.progress.deployed_model = endpoints.deployed_id(candidate.version_digest, site.project)
 
     def run(self) -> Stage[None]:
@@ -82,13 +82,17 @@ class Deployment:
             yield from self._checked()
             yield from self._reach()
             progress.status = "deployed"
-        except SupersededError as error:
-            progress.status = "superseded"
-            yield RULES["ST714"].finding(str(error))
+        except (SupersededError, ChangedBackError) as error:
+            yield from self._left(str(error))
         except RefusedError as error:
             progress.status = str(error)
             yield from self._undone()
-        except (OperationFailedError, GoogleAPICallError) as error:
+        except (OperationFailedError, GoogleAPICallError, EnvironmentFaultError) as error:
+            if (taken := self._taken_over()) is not None:
+                yield from self._left(str(taken))
+                return
+            if isinstance(error, EnvironmentFaultError):
+                raise
             progress.status = "failed"
             yield from self._explained(error)
             yield from self._undone()
@@ -147,9 +151,8 @@ class Deployment:
 
     def _checked(self) -> Stage[None]:
         yield Phase("preflight")
-        _, codes = yield from _judged(preflight(self._vertex, self._site.project, self._candidate.image))
-        if codes:
-            raise RefusedError("refused")
+        _, errors = yield from _judged(preflight(self._vertex, self._site.project, self._candidate.image))
+        yield from self._held(errors)
 
     def _reach(self) -> Stage[None]:
         yield Phase("version")
@@ -164,6 +167,7 @@ class Deployment:
             yield from self._stage(version)
         yield Phase("deploy")
         yield from self._deploy(endpoint, version)
+        self._deployed = True
         yield Phase("rollout")
         record = yield from self._begin(endpoint.name, version)
         yield from self._climb(endpoint.name, record)
@@ -199,6 +203,7 @@ class Deployment:
         record = endpoints.record_of(endpoint)
         if record is not None and record.rollout != self._id:
             yield Step(f"the rollout of {record.rollout} was not finished and is undone", lasting=True)
+            yield from self._site.settled()
             yield from self._site.put_back(record)
 
     def _stage(self, version: Version) -> Stage[None]:
@@ -271,7 +276,7 @@ class Deployment:
 
     def _prove(self, endpoint_id: str) -> Stage[None]:
         found = endpoints.get(self._vertex, endpoint_id)
-        proof, codes = yield from _judged(
+        proof, errors = yield from _judged(
             prove(
                 self._vertex,
                 found,
@@ -282,19 +287,26 @@ class Deployment:
             )
         )
         self._site.progress.unproven = proof.unproven
-        if codes:
-            raise RefusedError(_status(codes))
+        yield from self._held(errors)
         yield Step(f"{proof.answered} inputs answered as recorded, in {proof.requests} requests", lasting=True)
 
     def _gate(self, record: Record) -> Stage[None]:
         found = endpoints.get(self._vertex, self._site.endpoint_id)
-        passed, codes = yield from _judged(
+        passed, errors = yield from _judged(
             gate(self._vertex, found, self._id, record.former, self._site.project, interface=self._candidate.interface)
         )
         self._site.progress.gates.append(asdict(passed))
-        if codes:
-            raise RefusedError(_status(codes))
+        yield from self._held(errors)
         yield Step(passed.line(), lasting=True)
+
+    def _held(self, errors: list[Finding]) -> Stage[None]:
+        """Refuse a candidate for errors; where another deploy has taken its traffic away, they say nothing of it."""
+        if not errors:
+            return
+        if (taken := self._taken_over()) is not None:
+            raise taken
+        yield from errors
+        raise RefusedError("inconclusive" if {error.code for error in errors} == {"ST713"} else "refused")
 
     def _bake(self) -> Stage[None]:
         """Watch the version with all traffic before the old one goes."""
@@ -339,6 +351,28 @@ class Deployment:
         else:
             yield diagnosis.of_call(error, "a request of the deploy")
 
+    def _taken_over(self) -> SupersededError | None:
+        """Tell whether what fails now fails because another deploy took the endpoint over meanwhile."""
+        try:
+            endpoint = self._site.endpoint() if self._deployed else None
+            if endpoint is None:
+                return None
+            record = endpoints.record_of(endpoint)
+            if record is None and self._id in {model.id for model in endpoint.deployed_models}:
+                return None
+            self._refuse_superseded(endpoint)
+        except SupersededError as error:
+            return error
+        except (GoogleAPICallError, EnvironmentFaultError):
+            return None
+        return None
+
+    def _left(self, why: str) -> Stage[None]:
+        """Leave the endpoint to the deploy that took it over; only what has no traffic of this one goes."""
+        self._site.progress.status = "superseded"
+        yield RULES["ST714"].finding(why)
+        yield from self._undone()
+
     def _undone(self) -> Stage[None]:
         """Put back the former split and `default`, stop what this run started, and say so where that fails.
 
@@ -353,6 +387,9 @@ class Deployment:
                 record = endpoints.record_of(endpoint)
                 ours = record is not None and record.rollout == self._id
                 yield from self._site.put_back(record if record and ours else Record(self._id, {}, ""))
+            if self._site.progress.status == "superseded":
+                yield from self._site.pass_default_on(self._candidate.version_digest)
+                return  # whose staging endpoint there may be, is not known
             yield from self._site.remove_staging()
             endpoint = self._site.endpoint()
             if self._made_endpoint and endpoint is not None and not endpoint.deployed_models:
@@ -371,18 +408,15 @@ class Deployment:
         self._site.progress.model, self._site.progress.version = version.model, version.name
 
 
-def _judged(stage: Stage[T]) -> Stage[tuple[T, list[str]]]:
-    """Pass a stage's events on; give what it returns and the codes of its errors."""
-    codes: list[str] = []
+def _judged(stage: Stage[T]) -> Stage[tuple[T, list[Finding]]]:
+    """Pass a stage's events on but its errors; give what it returns and those."""
+    errors: list[Finding] = []
     while True:
         try:
             event = next(stage)
         except StopIteration as end:
-            return end.value, codes
+            return end.value, errors
         if isinstance(event, Finding) and event.severity is Severity.ERROR:
-            codes.append(event.code)
-        yield event
-
-
-def _status(codes: list[str]) -> str:
-    return "inconclusive" if set(codes) == {"ST713"} else "refused"
+            errors.append(event)
+        else:
+            yield event

@@ -34,7 +34,8 @@ _BY_STATUS = {
 # A text that says more than its status does, most telling first; each is recognised by the rule's own symptoms.
 _BY_TEXT = ("ST709", "ST703", "ST721", "ST720", "ST704", "ST705", "ST725", "ST701", "ST702", "ST707")
 _CONTAINER = ("ST701", "ST702")  # the container had its turn, so that its log says why
-_STARTED = ("STARTING_MODEL_SERVER", "FINISHING_UP")  # stages of a deployment in which a container runs
+# Stages of a deployment in which a container runs, or ran: the last is all there is to see of one that failed fast.
+_STARTED = ("STARTING_MODEL_SERVER", "FINISHING_UP", "FAILED_TO_DEPLOY")
 _FIELD = re.compile(r"\d+\.Field: (?P<field>[^;\t]+); Message: (?P<why>[^\t\n]+)")
 _ENDPOINT = re.compile(r"/endpoints/(?P<id>[^/]+)/operations/")
 # Where a field of a request comes from, by the last names of its path.

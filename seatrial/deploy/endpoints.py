@@ -49,6 +49,10 @@ _CONFLICTS = 10  # how often an endpoint may change between reading and writing 
 _METRICS = "aiplatform.googleapis.com/prediction/online"  # AutoscalingMetricSpec.metric_name lists what begins so
 
 
+class ChangedBackError(EnvironmentFaultError):
+    """What an operation had done was undone at once, by somebody else."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A rollout that is under way, as the endpoint's labels have it.
@@ -172,6 +176,15 @@ def settled(vertex: Vertex, endpoint_id: str, timeout: float) -> Stage[v1.Endpoi
     what = f"what was begun before on endpoint {endpoint_id}"
     yield from poller.outlast(vertex, running, what=what, deadline=time.monotonic() + timeout)
     return _read(vertex, name)
+
+
+def undeploys(vertex: Vertex, endpoint_id: str) -> bool:
+    """Tell whether something is just being undeployed from an endpoint.
+
+    Raises:
+        google.api_core.exceptions.GoogleAPICallError: the API does not answer or refuses.
+    """
+    return bool(_running(vertex, _name(vertex, endpoint_id), v1.UndeployModelOperationMetadata))
 
 
 def deployed_id(digest: str, project: Project) -> str:
@@ -418,7 +431,7 @@ def _reached(vertex: Vertex, resource: str, begin: _Begin, deadline: float) -> S
         if name:
             yield from poller.wait(vertex, name, what=begin.what, timeout=max(0.0, deadline - time.monotonic()))
             if not begin.done():
-                raise EnvironmentFaultError(
+                raise ChangedBackError(
                     f"{begin.what}: {name} ended well, and {_last(resource)} is as before",
                     fix="another deploy changes it: run `seatrial deploy` again when that one has ended",
                 )

@@ -105,6 +105,20 @@ class Site:
             yield Step(f"the split is {shown(self.progress.traffic)} again", lasting=True)
         return undone
 
+    def pass_default_on(self, digest: str) -> Stage[None]:
+        """Move `default` from the version of a digest, which took it when it was overtaken, to the one that serves."""
+        endpoint, known = self.endpoint(), versions.listing(self.vertex, self.model_id)
+        holder = next((version for version in known if "default" in version.aliases), None)
+        if endpoint is None or holder is None or holder.digest != digest:
+            return
+        record = endpoints.record_of(endpoint)
+        serving = [model for model in endpoint.deployed_models if self.progress.traffic.get(model.id) == 100]
+        wanted = record.default if record else "".join(each.model_version_id for each in serving if self.serves(each))
+        former = next((version for version in known if version.id == wanted), None)
+        if former is not None and former != holder:
+            versions.give(self.vertex, former, "default")
+            yield Step(f"{former.name} is the default again", lasting=True)
+
     def undeploy(self, endpoint: v1.Endpoint, ids: list[str]) -> Stage[None]:
         """Stop deployed models; those that are not there are done."""
         yield from endpoints.undeploy(self.vertex, endpoint.name, ids, self.project.vertex.undeploy_timeout)

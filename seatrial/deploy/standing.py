@@ -108,8 +108,9 @@ def rollback(site: Site) -> Stage[list[str]]:
     """
     yield Phase("state")
     try:
+        leaving = endpoints.undeploys(site.vertex, site.endpoint_id)
         going = yield from _going_back(site)
-        if going is None and (undone := (yield from _undone(site))):
+        if going is None and (undone := (yield from _undone(site, leaving=leaving))):
             site.progress.status = "rolled-back"
             return [f"{undone} is undone"]
         now, before = going or _before(site)
@@ -138,11 +139,11 @@ def _going_back(site: Site) -> Stage[tuple[Version, Version] | None]:
     return (now, before) if now and before else None
 
 
-def _undone(site: Site) -> Stage[str]:
+def _undone(site: Site, *, leaving: bool) -> Stage[str]:
     """Undo what a deploy left unfinished, whether it had come to a record on the endpoint or not; say what it was.
 
     Without a record, what has no traffic is left of a deploy that had begun; unless a rollback would serve it, and
-    may have deployed it.
+    may have deployed it. What was `leaving` when this run began was being undone already.
     """
     endpoint = site.endpoint()
     record = endpoints.record_of(endpoint) if endpoint is not None else None
@@ -157,6 +158,7 @@ def _undone(site: Site) -> Stage[str]:
         idle = [model.id for model in site.idle(endpoint) if model.id != kept]
         yield from site.undeploy(endpoint, idle)
         undone += [f"the deployment of {each}" for each in idle]
+        undone += ["what was being undeployed"] if leaving else []
     if (yield from site.remove_staging()):
         undone.append(f"endpoint {site.staging_id}")
     return ", ".join(undone)

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from seatrial import process
@@ -23,9 +24,12 @@ from seatrial.deploy.target import Target
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.project import Project
 
+ADDRESS_FILE = "address"  # in the state's folder, while an emulator runs that waits for no end of input
 VARIABLE = "SEATRIAL_EMULATOR"  # host and port of the REST address of an emulator that runs already
 _PROJECT = "local-rehearsal"  # where the configuration names no cloud project
 _START_TIMEOUT = 900.0  # seconds; another rehearsal of the same project may have to end first
+_ADDRESSES = ("grpc", "rest", "storage", "bucket")  # what is needed of what an emulator says of itself
+_RUN_BY_HAND = "run `seatrial emulator`, which says more"
 _STOP_TIMEOUT = 60.0  # seconds; servers drain for up to 30 s
 
 
@@ -37,11 +41,12 @@ def running(project: Project) -> Iterator[Target]:
         UsageError: SEATRIAL_EMULATOR names no address.
         EnvironmentFaultError: no emulator answers there, or none can be started.
     """
-    if address := os.environ.get(VARIABLE, ""):
+    state = project.build_dir / "emulator"
+    if address := os.environ.get(VARIABLE, "") or _running_there(state):
         yield _target(project, _asked(address))
         return
     command = [
-        sys.executable, "-m", "seatrial", "emulator", "--state", str(project.build_dir / "emulator"),
+        sys.executable, "-m", "seatrial", "emulator", "--state", str(state),
         "--stop-on-eof",
     ]  # fmt: skip
     engine = {} if project.image.engine == "auto" else {"SEATRIAL_ENGINE": project.image.engine}
@@ -53,23 +58,32 @@ def running(project: Project) -> Iterator[Target]:
         _stop(child)
 
 
+def _running_there(state: Path) -> str:
+    """Give the address of an emulator that somebody runs with this very state; "" where none answers."""
+    with contextlib.suppress(OSError, EnvironmentFaultError, UsageError):
+        address = (state / ADDRESS_FILE).read_text(encoding="utf-8")
+        _asked(address)
+        return address
+    return ""
+
+
 def _asked(address: str) -> dict[str, Any]:
     """Ask an emulator for its addresses."""
     host, _, port = address.removeprefix("http://").rstrip("/").rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not (port.isascii() and port.isdigit()):
         raise UsageError(f"{VARIABLE} is {address!r}", fix=f"set {VARIABLE} to HOST:PORT, or unset it")
     connection = http.client.HTTPConnection(host, int(port), timeout=10)
     try:
         connection.request("GET", "/seatrial/emulator")
         found: dict[str, Any] = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError) as error:
+        return {key: str(found[key]) for key in _ADDRESSES}
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise EnvironmentFaultError(
             f"no emulator answers at {address}: {error!r}",
             fix=f"start one with `seatrial emulator`, or unset {VARIABLE}",
         ) from None
     finally:
         connection.close()
-    return found
 
 
 def _addresses(child: subprocess.Popen[str]) -> dict[str, Any]:
@@ -88,9 +102,7 @@ def _addresses(child: subprocess.Popen[str]) -> dict[str, Any]:
             printed.append(line)
     finally:
         timer.cancel()
-    raise EnvironmentFaultError(
-        f"the emulator did not start:\n{''.join(printed).strip()}", fix="install the tool with its extra `deploy`"
-    )
+    raise EnvironmentFaultError(f"the emulator did not start:\n{''.join(printed).strip()}", fix=_RUN_BY_HAND)
 
 
 def _drain(child: subprocess.Popen[str]) -> None:

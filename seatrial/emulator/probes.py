@@ -18,7 +18,6 @@ from typing import Protocol
 
 from seatrial.emulator.hosting import HostingError, Reply
 from seatrial.emulator.texts import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE
-from seatrial.errors import SeatrialError
 
 PERIOD = 10.0  # seconds between two probes; Vertex's custom container requirements, liveness and health checks
 TRIES = 4  # failures in a row until it acts; the same
@@ -136,8 +135,8 @@ class Replica:
                 self._keep(launch)
         except HostingError as error:
             self._failure = error
-        except (SeatrialError, OSError) as error:
-            self._failure = HostingError(INTERNAL, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it was, the start has failed and must not look good
+            self._failure = HostingError(INTERNAL, str(error) or repr(error))
         finally:
             self._settle()
 

@@ -10,9 +10,10 @@ import argparse
 import contextlib
 import json
 import os
+import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from seatrial.emulator import grpc_wire
 from seatrial.emulator.faults import Faults
 from seatrial.emulator.hosting import Hosting
 from seatrial.emulator.leftovers import Leftovers
+from seatrial.emulator.local import ADDRESS_FILE
 from seatrial.emulator.logs import Logs
 from seatrial.emulator.plane import PROJECT_NUMBER, ControlPlane
 from seatrial.emulator.probes import PERIOD
@@ -150,18 +152,24 @@ def serve_forever(arguments: argparse.Namespace) -> int:
             emulator.faults.from_json(arguments.faults.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError) as error:
             raise UsageError(f"{arguments.faults} is no list of faults: {error}") from None
-    emulator.start()
+    if arguments.stop_on_eof:
+        threading.Thread(target=_signal_at_eof, daemon=True).start()
+    files = [] if arguments.stop_on_eof else [arguments.state / ADDRESS_FILE]
     try:
-        _announce(emulator, arguments.ready_file)
-        _wait(stop_on_eof=arguments.stop_on_eof)
+        emulator.start()
+        _announce(emulator, arguments.ready_file, files)
+        threading.Event().wait()  # a signal's exception comes out of here
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"the emulator cannot run so: {error}", fix="see `seatrial emulator --help`") from None
     finally:
-        if arguments.ready_file is not None:
-            arguments.ready_file.unlink(missing_ok=True)
+        for file in filter(None, [arguments.ready_file, *files]):
+            with contextlib.suppress(OSError):
+                file.unlink(missing_ok=True)
         emulator.stop()
     return int(ExitCode.PASSED)
 
 
-def _announce(emulator: Emulator, ready_file: Path | None) -> None:
+def _announce(emulator: Emulator, ready_file: Path | None, files: Sequence[Path]) -> None:
     """Say where it answers: to people on standard error, to programs on standard output and in a file."""
     line = json.dumps(emulator.addresses)
     sys.stderr.write(
@@ -170,24 +178,20 @@ def _announce(emulator: Emulator, ready_file: Path | None) -> None:
     )
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+    for file in files:
+        file.write_text(emulator.rest_url, encoding="utf-8")
     if ready_file is not None:
         draft = ready_file.with_name(f".{ready_file.name}")
         draft.write_text(line, encoding="utf-8")
         draft.rename(ready_file)
 
 
-def _wait(*, stop_on_eof: bool) -> None:
-    ended = threading.Event()
-    if stop_on_eof:
-        threading.Thread(target=_await_eof, args=(ended,), daemon=True).start()
-    ended.wait()  # a signal's exception comes out of here
-
-
-def _await_eof(ended: threading.Event) -> None:
+def _signal_at_eof() -> None:
+    """End the process as a signal would, whatever it is doing, when whoever started it is gone."""
     with contextlib.suppress(OSError):
         while os.read(0, 4096):  # not sys.stdin, whose lock this thread would hold while the interpreter ends
             pass
-    ended.set()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextlib.contextmanager

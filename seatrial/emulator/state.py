@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from seatrial.errors import EnvironmentFaultError
+
 Message = Any  # a protobuf message; google's packages carry no types
 
 
@@ -89,7 +91,11 @@ class State:
             "CREATE TABLE IF NOT EXISTS reserved (name TEXT PRIMARY KEY, holder TEXT)",
             "CREATE TABLE IF NOT EXISTS series (name TEXT PRIMARY KEY, last INTEGER)",
         ):
-            self._connection.execute(statement)
+            try:
+                self._connection.execute(statement)
+            except sqlite3.DatabaseError as error:
+                fix = f"remove {path.parent}; the versions of a rehearsal go with it"
+                raise EnvironmentFaultError(f"{path} cannot be used: {error}", fix=fix) from None
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:

@@ -78,7 +78,7 @@ def _place(finding: Mapping[str, Any], folder: str) -> dict[str, Any]:
     place = finding.get("location")
     if not place or PurePosixPath(place["path"]).is_absolute():
         return {}
-    end = place["end_column"] - 1 if place.get("end_column") else None  # GitHub's is the last column, ours the one after
+    end = place["end_column"] - 1 if place.get("end_column") else None  # GitHub counts the last column in, we do not
     path = PurePosixPath(folder, place["path"])
     return {"file": path, "line": place.get("line"), "col": place.get("column"), "endColumn": end}
 

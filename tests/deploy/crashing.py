@@ -137,11 +137,10 @@ class Lab:
         left = self.left(place)
         assert (left.state.deployed, left.state.split, left.staging, left.servers) == ((), {}, None, 0)
 
-    def serving(self, place: str) -> str:
-        """Give the version id of the one deployed model."""
+    def serving(self, place: str) -> list[str]:
+        """Give the ids of the versions that are deployed."""
         with Vertex(self.rehearsal.target) as vertex:
-            [model] = endpoints.get(vertex, place).deployed_models
-        return str(model.model_version_id)
+            return [str(model.model_version_id) for model in endpoints.get(vertex, place).deployed_models]
 
     def left(self, place: str) -> Left:
         """Say what there is."""

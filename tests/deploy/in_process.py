@@ -9,8 +9,9 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,7 @@ from seatrial.deploy import endpoints, standing, versions
 from seatrial.deploy.candidate import Candidate
 from seatrial.deploy.client import Limits, Vertex
 from seatrial.deploy.deployment import Artifact, Deployment
-from seatrial.deploy.progress import Progress
-from seatrial.deploy.site import Site
+from seatrial.deploy.site import Progress, Site
 from seatrial.deploy.target import Target
 from seatrial.emulator import grpc_wire
 from seatrial.emulator.faults import Faults
@@ -37,7 +37,7 @@ from seatrial.rules.deployment import SURROUNDINGS
 from tests.deploy.golden_project import right
 
 NAME = "halves"  # of model and endpoint
-SERVED = "python"
+_SOON = 5.0  # seconds in which every operation ends that no fault holds up
 
 
 class Hosted:
@@ -70,15 +70,27 @@ class Hosted:
 
 
 class Recording(ControlPlane):
-    """A control plane that keeps what it was asked."""
+    """A control plane that keeps what it was asked, and lets a test act just before some call.
+
+    With `patient` an operation that is asked for has ended, so that every deploy sends the same calls.
+    """
 
     def __init__(self, state: Path, hosting: Hosted) -> None:
         super().__init__(state, hosting)
         self.asked: list[tuple[str, Message]] = []
+        self.patient = True
+        self.before: Callable[[str], None] = lambda _: None
 
     def call(self, method: str, request: Message, caller: Caller) -> Answer:
+        self.before(method)
         self.asked.append((method, request))
+        if method == "GetOperation" and self.patient:
+            self.operations.wait(request.name, _SOON)
         return super().call(method, request, caller)
+
+    def sent(self, method: str) -> int:
+        """Say how often an RPC was sent."""
+        return sum(each == method for each, _ in self.asked)
 
 
 @dataclass
@@ -128,7 +140,11 @@ class Ended:
     @property
     def codes(self) -> set[str]:
         """The codes of all findings of level error."""
-        return {finding.code for finding in self.findings if finding.severity is Severity.ERROR}
+        return {finding.code for finding in self.errors}
+
+    @property
+    def errors(self) -> list[Finding]:
+        return [finding for finding in self.findings if finding.severity is Severity.ERROR]
 
     def __str__(self) -> str:
         told = [f"{each.code} {each.message}" for each in self.findings]
@@ -147,6 +163,9 @@ class State:
     endpoints: tuple[str, ...]
 
 
+NOTHING = State({}, {}, None, frozenset(), (), ())
+
+
 @dataclass
 class World:
     """A control plane in this process, and the means to deploy to it and to look at it."""
@@ -155,7 +174,6 @@ class World:
     around: Around
     hosting: Hosted
     target: Target
-    site: Site | None = field(default=None, init=False)
 
     @property
     def faults(self) -> Faults:
@@ -173,7 +191,8 @@ class World:
         with Vertex(self.target) as vertex:
             known = versions.listing(vertex, NAME)
             found = [endpoints.find(vertex, name) for name in (NAME, f"{NAME}-staging")]
-            resources = [f"{self.target.parent}/models/{NAME}", *(each.name for each in found if each)]
+            names = [f"models/{NAME}", f"endpoints/{NAME}", f"endpoints/{NAME}-staging"]
+            resources = [f"{self.target.parent}/{name}" for name in names]
             under_way = [each.name for name in resources for each in vertex.operations(name)]
         endpoint = found[0]
         split = dict(endpoint.traffic_split) if endpoint else {}
@@ -181,7 +200,7 @@ class World:
         deployed = {
             (each.name.rpartition("/")[2], model.id) for each in found if each for model in each.deployed_models
         }
-        assert deployed == self.hosting.running, "records and servers differ"
+        assert under_way or deployed == self.hosting.running, "records and servers differ"
         return State(
             versions={each.id: tuple(sorted(each.aliases)) for each in known},
             split={key: share for key, share in split.items() if share},
@@ -191,7 +210,19 @@ class World:
             endpoints=tuple(each.name.rpartition("/")[2] for each in found if each),
         )
 
-    def _run(self, project: Project, limits: Limits, stage: Any) -> Ended:
+    def settled(self) -> State:
+        """Read the state when no operation runs any more: one whose poll is refused ends a moment later."""
+        until = time.monotonic() + _SOON
+        while (state := self.state()).operations and time.monotonic() < until:
+            time.sleep(0.05)
+        return state
+
+    def give(self, version: str, alias: str) -> None:
+        """Move an alias, as somebody does by hand."""
+        with Vertex(self.target) as vertex:
+            versions.give(vertex, next(each for each in versions.listing(vertex, NAME) if each.id == version), alias)
+
+    def _run(self, project: Project, limits: Limits, stage: Callable[[Site], Stage[Any]]) -> Ended:
         progress, findings, steps = Progress(), list[Finding](), list[str]()
         with Vertex(self.target, limits) as vertex:
             try:
@@ -217,7 +248,9 @@ def candidate(number: int) -> Candidate:
 
 
 @contextlib.contextmanager
-def world(folder: Path, state: Path | None = None, running: frozenset[tuple[str, str]] = frozenset()) -> Iterator[World]:
+def world(
+    folder: Path, state: Path | None = None, running: frozenset[tuple[str, str]] = frozenset()
+) -> Iterator[World]:
     """Start a control plane; with `state` from a copy of that file of a stopped one, where `running` was running."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "state.db"

