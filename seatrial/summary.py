@@ -174,7 +174,7 @@ def _place(report: Report) -> tuple[int, str]:
     return (_ORDER.index(command) if command in _ORDER else len(_ORDER), str(report.get("device") or ""))
 
 
-_MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_{}[]()#|~@"})
+_MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]#|~"})
 
 
 def _text(text: str) -> str:

@@ -19,7 +19,8 @@ from seatrial.deploy import endpoints, standing, versions
 from seatrial.deploy.candidate import Candidate
 from seatrial.deploy.client import Limits, Vertex
 from seatrial.deploy.deployment import Artifact, Deployment
-from seatrial.deploy.site import Progress, Site
+from seatrial.deploy.progress import Progress
+from seatrial.deploy.site import Site
 from seatrial.deploy.target import Target
 from seatrial.emulator import grpc_wire
 from seatrial.emulator.faults import Faults

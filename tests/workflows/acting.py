@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from uv import find_uv_bin
+
 from tests.workflows.adapted import COMMIT, REPOSITORY, pins
 
 STAND_INS = Path(__file__).parent / "actions"
@@ -46,7 +48,7 @@ class Acted:
     results: dict[str, str]
     log: list[tuple[str, str]]
     artifacts: Path
-    summary: str = ""
+    summary: str
 
     def printed(self, job: str) -> str:
         """Give what a job printed."""
@@ -79,12 +81,12 @@ class Caller:
 
     def dispatch(self, workflow: str = "main.yml", **inputs: Any) -> Acted:
         """Run what a hand starts; underscores are hyphens."""
-        given = {name.replace("_", "-"): value for name, value in inputs.items()}
+        given = {name.replace("_", "-"): str(value).lower() for name, value in inputs.items()}
         return self._run("workflow_dispatch", workflow, {"inputs": given, "ref": "refs/heads/main"})
 
     def start(self, event: str, workflow: str, payload: Mapping[str, Any]) -> subprocess.Popen[str]:
         """Start a run and give act's process, which leads a group of its own."""
-        for name in ("artifacts", "home"):
+        for name in ("artifacts", "home", "bin"):
             (self.scratch / name).mkdir(parents=True, exist_ok=True)
         file = self.scratch / "event.json"
         file.write_text(json.dumps(payload))
@@ -115,25 +117,33 @@ class Caller:
     def read(self, code: int, printed: str) -> Acted:
         """Read what act printed."""
         results: dict[str, str] = {}
-        log = []
+        log, summary = [], ""
         for record in _records(printed):
             job = "/".join(part for part in str(record.get("job", "")).split("/") if part)
             if "jobResult" in record:
                 results[job] = record["jobResult"]
+            if record.get("command") == "summary":
+                summary += record["content"]
             if record.get("raw_output"):
                 log.append((job, str(record["msg"]).rstrip("\n")))
-        return Acted(code, results, log, self.scratch / "artifacts")
+        return Acted(code, results, log, self.scratch / "artifacts", summary)
 
     def _environment(self) -> dict[str, str]:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        home = self.scratch / "home"
-        tools = Path(sys.executable).parent  # uv, and nothing that a runner would not have
-        (self.scratch / "bin").mkdir(exist_ok=True)
         uv = self.scratch / "bin/uv"
         if not uv.exists():
-            uv.symlink_to(tools / "uv")
-        path = f"{self.scratch / 'bin'}:{_machine_path()}"
-        return {**passed, "PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
+            uv.symlink_to(find_uv_bin())
+        for name, where in (("UV_CACHE_DIR", ["cache", "dir"]), ("UV_PYTHON_INSTALL_DIR", ["python", "dir"])):
+            passed.setdefault(name, _said([str(uv), *where]))
+        # What a runner has, without the environment of the tests.
+        own = str(Path(sys.executable).parent)
+        path = [part for part in os.environ.get("PATH", "").split(os.pathsep) if part and part != own]
+        path = [str(self.scratch / "bin"), *path]
+        return {**passed, "PATH": os.pathsep.join(path), "HOME": str(self.scratch / "home"), "LANG": "C.UTF-8"}
+
+
+def _said(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
 
 
 def _records(printed: str) -> Iterator[dict[str, Any]]:
@@ -150,12 +160,6 @@ def _act() -> str:
     found = shutil.which("act", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     assert found, "act is one of the develop dependencies and must be there"
     return found
-
-
-def _machine_path() -> str:
-    """Give the PATH of this machine without the environment of the tests."""
-    own = str(Path(sys.executable).parent)
-    return os.pathsep.join(part for part in os.environ.get("PATH", "").split(os.pathsep) if part and part != own)
 
 
 def repository(root: Path, workflows: Mapping[str, str], project: Path, folder: str = ".") -> Path:

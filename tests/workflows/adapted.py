@@ -1,7 +1,7 @@
 """A copy of this repository that act can execute: `$/` becomes the repository and a commit that act maps to the copy.
 
-act knows neither `$/` nor `job.workflow_*`, and resolves a nested `./` in the caller's tree. Nothing else of the YAML is
-changed; test_adapted.py proves it.
+act knows neither `$/` nor `job.workflow_*`, and resolves a nested `./` in the caller's tree. Nothing else of the YAML
+is changed; test_adapted.py proves it.
 """
 
 from __future__ import annotations

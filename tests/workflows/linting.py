@@ -54,7 +54,7 @@ def shellcheck(root: Path) -> list[str]:
     found = []
     for name, script in _scripts(root):
         code, printed = _run(
-            [_tool("shellcheck"), "--shell=bash", "--enable=all", "--exclude=SC2312", "--format=gcc", "-"], root, script
+            [_tool("shellcheck"), "--shell=bash", "--format=gcc", "-"], root, script
         )
         found += [f"{name}: {line}" for line in printed.splitlines()] if code else []
     return found

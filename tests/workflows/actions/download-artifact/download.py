@@ -2,15 +2,17 @@
 
 import fnmatch
 import os
-import pathlib
 import shutil
+import sys
+from pathlib import Path
 
-artifacts = pathlib.Path(os.environ["ARTIFACTS"])
+artifacts = Path(os.environ["ARTIFACTS"])
 wanted = os.environ["NAME"] or os.environ["PATTERN"] or "*"
 found = [place for place in sorted(artifacts.glob("*")) if fnmatch.fnmatchcase(place.name, wanted)]
-assert found or not os.environ["NAME"], f"there is no artifact {wanted}"
+if os.environ["NAME"] and not found:
+    sys.exit(f"there is no artifact {wanted}")
 flat = bool(os.environ["NAME"]) or os.environ["MERGE"] == "true" or len(found) == 1
 for artifact in found:
-    to = pathlib.Path(os.environ["TO"]) if flat else pathlib.Path(os.environ["TO"], artifact.name)
+    to = Path(os.environ["TO"]) if flat else Path(os.environ["TO"], artifact.name)
     shutil.copytree(artifact, to, dirs_exist_ok=True)
-    print(f"downloaded {artifact.name} to {to}")
+    sys.stdout.write(f"downloaded {artifact.name} to {to}\n")

@@ -1,0 +1,237 @@
+"""The workflows, executed: each expected job with its result, and what the run left for people and machines.
+
+A job that was skipped has no result. Results and logs are act's; what act cannot show is said in docs/workflow.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.engines import Base
+from tests.workflows.acting import Acted, Caller
+
+PROVED = {"plan": "success", "check": "success", "smoke (cpu, Python 3.11)": "success"}
+REHEARSED = "local rehearsal, nothing created on Google Cloud"
+Make = Callable[..., Caller]
+
+
+def documented(file: str, called: str) -> str:
+    """Give the first workflow that a page shows for those who call one of ours."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), flags=re.DOTALL)
+    return next(str(block) for block in blocks if f"/{called}@v1" in block)
+
+
+def ship(**inputs: Any) -> str:
+    """Give a caller of ship.yml that prints the outputs."""
+    given = "".join(f"      {name.replace('_', '-')}: {json.dumps(value)}\n" for name, value in inputs.items())
+    return f"""\
+name: predictor
+on: [push, workflow_dispatch]
+jobs:
+  ship:
+    permissions: {{contents: read, id-token: write}}
+    uses: seatrial/seatrial/.github/workflows/ship.yml@v1
+    with:
+{given}
+  after:
+    needs: ship
+    runs-on: ubuntu-24.04
+    steps:
+      - env:
+          OUTPUTS: ${{{{ toJSON(needs.ship.outputs) }}}}
+        run: echo "$OUTPUTS"
+"""
+
+
+def jobs(acted: Acted, of: str) -> dict[str, str]:
+    """Give the results of the jobs of a called workflow, by the name of the job that calls it."""
+    results: dict[str, str] = {}
+    for name, result in acted.results.items():
+        *path, job = name.split("/")
+        if path[-1] == of:
+            results[job] = result
+    return results
+
+
+def outputs(acted: Acted) -> dict[str, str]:
+    text = acted.printed("predictor/after")
+    found: dict[str, str] = json.loads(text[text.index("{") :])
+    return found
+
+
+def deployed(acted: Acted) -> dict[str, Any]:
+    """Give deploy.json as the run uploaded it."""
+    (file,) = acted.artifacts.glob("*/deploy/deploy.json")
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
+def test_the_ten_lines_of_the_readme_ship_a_predictor_on_push(caller: Make) -> None:
+    text = documented("README.md", "ship.yml")
+    assert text == documented("docs/workflow.md", "ship.yml")
+    assert len(text.splitlines()) <= 10
+    acted = caller(text).push()
+    assert jobs(acted, "prove") == PROVED
+    assert jobs(acted, "ship") == {"plan": "success", "deploy": "success", "report": "success"}
+    assert acted.code == 0
+    assert deployed(acted)["status"] == "deployed"
+    first, *_ = acted.summary.splitlines()
+    assert first.startswith("**Passed.**")
+    assert REHEARSED in first
+
+
+def test_a_caller_in_a_folder_gets_the_outputs_of_its_rehearsal(caller: Make) -> None:
+    acted = caller(ship(project="models/halves", deploy=True, target="local"), folder="models/halves").push()
+    assert jobs(acted, "ship")["deploy"] == "success"
+    assert acted.results["predictor/after"] == "success"
+    told = outputs(acted)
+    assert told["status"] == "deployed"
+    assert told["note"] == REHEARSED
+    assert told["version"].startswith("projects/")
+    assert json.loads(told["traffic"]) == {told["deployed_model"]: 100}
+    assert told["digest"] == deployed(acted)["digest"]
+
+
+def test_a_caller_on_push_that_does_not_ask_for_a_deploy_gets_none(caller: Make) -> None:
+    acted = caller(ship(deploy=False)).push()
+    assert jobs(acted, "prove") == PROVED
+    assert jobs(acted, "ship") == {"plan": "success", "report": "success"}
+    assert outputs(acted)["status"] == ""
+    assert not list(acted.artifacts.glob("*/deploy"))
+
+
+def test_a_pull_request_is_proven_and_gets_its_summary(caller: Make) -> None:
+    made = caller(documented("docs/workflow.md", "prove.yml"))
+    acted = made._run("pull_request", "ci.yml", {"pull_request": {"number": 1, "head": {"ref": "change"}}})
+    assert jobs(acted, "prove") == {**PROVED, "report": "success"}
+    assert acted.summary.startswith("**Passed.**")
+
+
+def test_a_failing_check_stops_all_that_follows_and_says_what_to_do(caller: Make) -> None:
+    project = ROOT / "tests/projects/torch-1.13-pair"
+    acted = caller(ship(deploy=True, target="local"), project=project).push()
+    assert jobs(acted, "prove") == {"plan": "success", "check": "failure"}
+    assert jobs(acted, "ship") == {"plan": "success", "report": "success"}
+    assert acted.code != 0
+    assert re.match(r"\*\*ST\d{3}\*\* `[^`]+`: ", acted.summary.splitlines()[0])
+
+
+def test_a_failing_smoke_is_not_deployed_and_the_first_line_names_the_code(
+    caller: Make, copied: Callable[[str], Path]
+) -> None:
+    project = copied("tests/projects/packaged-transform")
+    golden = project / "artifacts/golden/golden.json"
+    golden.write_text(golden.read_text().replace('"label": "left"', '"label": "top"'))
+    acted = caller(ship(deploy=True, target="local"), project=project).push()
+    assert jobs(acted, "prove") == {**PROVED, "smoke (cpu, Python 3.11)": "failure"}
+    assert jobs(acted, "ship") == {"plan": "success", "report": "success"}
+    assert acted.code != 0
+    failed = [report for report in acted.reports() if report["verdict"] == "failed"]
+    (code,) = {finding["code"] for report in failed for finding in report["findings"] if finding["severity"] == "error"}
+    assert acted.summary.startswith(f"**{code}**")
+    assert f"title={code}" in acted.printed("ship/ship/report") or code in acted.summary
+
+
+def test_main_without_a_cloud_project_rehearses(caller: Make) -> None:
+    acted = caller().push("main.yml")
+    assert jobs(acted, "rehearsal") == {"plan": "success", "deploy": "success", "report": "success"}
+    assert jobs(acted, "ship") == {}
+    assert deployed(acted)["target"] == "local"
+
+
+def test_main_by_hand_without_a_gpu_runner_proves_on_the_cpu_and_deploys_nothing(caller: Make) -> None:
+    acted = caller().dispatch(device="cpu", deploy=False, target="auto")
+    assert jobs(acted, "prove") == PROVED
+    assert jobs(acted, "rehearsal") == {"plan": "success", "report": "success"}
+
+
+def test_main_by_hand_for_a_gpu_without_a_runner_is_refused_at_once(caller: Make) -> None:
+    acted = caller().dispatch(device="gpu", deploy=False, target="auto")
+    assert jobs(acted, "rehearsal") == {"plan": "failure", "report": "success"}
+    assert "no GPU runner was given" in acted.summary.splitlines()[0]
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="shows what happens without a GPU")
+@pytest.mark.parametrize("label", ["gpu-t4", '["self-hosted", "gpu"]'])
+def test_a_gpu_runner_without_a_gpu_fails_its_trial_and_the_deploy(caller: Make, label: str) -> None:
+    acted = caller(SEATRIAL_GPU_RUNNER=label).dispatch(device="both", deploy=True, target="local")
+    assert jobs(acted, "prove") == {**PROVED, "smoke (cuda, Python 3.11)": "failure"}
+    assert jobs(acted, "rehearsal") == {"plan": "success", "report": "success"}
+    assert "NVIDIA GPU" in acted.summary.splitlines()[0]
+    (plan,) = [report["plan"] for report in acted.reports() if report["command"] == "plan"]
+    runner = json.loads(label) if label.startswith("[") else label
+    assert [row["runner"] for row in plan["matrix"]["include"]] == ["ubuntu-24.04", runner]
+
+
+def test_a_deploy_on_google_cloud_without_a_project_is_wrong_usage(caller: Make) -> None:
+    acted = caller(ship(deploy=True)).push()
+    assert jobs(acted, "ship") == {"plan": "failure", "report": "success"}
+    assert jobs(acted, "prove") == {}
+    assert "failed with exit code 2" in acted.printed("ship/ship/plan")
+    assert "needs the id of a cloud project" in acted.summary.splitlines()[0]
+
+
+def test_a_rollback_proves_nothing_and_says_that_there_is_nothing_to_roll_back(caller: Make) -> None:
+    acted = caller(ship(deploy=True, target="local", rollback=True)).push()
+    assert jobs(acted, "prove") == {}
+    assert jobs(acted, "ship") == {"plan": "success", "deploy": "failure", "report": "success"}
+    assert acted.summary.startswith("**")
+
+
+def test_a_cancelled_run_stops_what_it_started_and_deploys_nothing(caller: Make) -> None:
+    made = caller(ship(deploy=True, target="local"))
+    act = made.start("push", "ci.yml", {"ref": "refs/heads/main"})
+    printed = []
+    assert act.stdout is not None
+    for line in act.stdout:
+        printed.append(line)
+        if "Running session smoke" in line:
+            act.send_signal(signal.SIGINT)
+            break
+    try:
+        rest, _ = act.communicate(timeout=120)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(act.pid, signal.SIGKILL)
+    acted = made.read(act.returncode, "".join(printed) + rest)
+    assert acted.code != 0
+    assert "deploy" not in jobs(acted, "ship")
+    deadline = time.monotonic() + 60
+    while (left := _running(made.scratch)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert left == ""
+
+
+def _running(folder: Path) -> str:
+    """Give the processes that still work in a folder."""
+    listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True, timeout=30).stdout
+    return "\n".join(line for line in listing.splitlines() if str(folder) in line)
+
+
+def test_plan_to_deploy_with_the_image_in_between(
+    caller: Make, copied: Callable[[str], Path], base: Base, registry: str, request: pytest.FixtureRequest
+) -> None:
+    engine = request.getfixturevalue("podman")
+    project = copied("tests/projects/packaged-transform")
+    settings = project / "pyproject.toml"
+    text = settings.read_text().replace('python = "3.11"', f'python = "{base.python}"')
+    image = f'base = "{base.reference}"\nrepository = "{registry}/halves"\nengine = "{engine.name}"\n'
+    settings.write_text(f"{text}\n[tool.seatrial.image]\n{image}")
+    acted = caller(ship(deploy=True, target="local"), project=project).push()
+    assert jobs(acted, "ship") == {"plan": "success", "image": "success", "deploy": "success", "report": "success"}
+    told = outputs(acted)
+    assert told["status"] == "deployed"
+    assert told["image"].startswith(f"{registry}/halves@sha256:")
