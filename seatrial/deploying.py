@@ -238,6 +238,8 @@ def _recorded(run: Run, what: str, kind: Kind, progress: Progress) -> Iterator[d
     try:
         yield told
     except StillRunningError as error:
+        flag = "" if what == "deploy" else f" --{what}"
+        error.fix = f"run `seatrial deploy{flag}` again, as this time: it finds what runs and goes on"
         progress.status, message = "still-running", error.message
         raise
     except Interruption:

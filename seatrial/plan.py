@@ -117,11 +117,12 @@ def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) 
         UsageError: inputs that contradict each other, or that the project does not fit.
     """
     runner, gpu_runner = _runner(wanted.runner or RUNNER, "runner"), _runner(wanted.gpu_runner, "gpu-runner")
-    rows = [
+    devices = _devices(wanted)
+    _refuse_contradictions(project, wanted, devices)
+    rows: list[dict[str, Any]] = [
         {"device": device, "runner": gpu_runner if device == "cuda" else runner, "python": project.python}
-        for device in _devices(wanted)
+        for device in devices
     ]
-    _refuse_contradictions(project, wanted, [row["device"] for row in rows])
     serves = project.vertex.device
     notes: list[str] = []
     image = wanted.deploy and not wanted.rollback and _image(project, wanted, ask, notes)
@@ -199,7 +200,7 @@ def _devices(wanted: Wanted) -> tuple[str, ...]:
     return devices
 
 
-def _refuse_contradictions(project: Project, wanted: Wanted, devices: list[str]) -> None:
+def _refuse_contradictions(project: Project, wanted: Wanted, devices: tuple[str, ...]) -> None:
     if wanted.target not in ("local", "vertex"):
         raise UsageError(f"target is {wanted.target!r}", fix="it can be vertex or local")
     if not wanted.deploy:

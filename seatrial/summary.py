@@ -42,7 +42,7 @@ def command(arguments: argparse.Namespace) -> int:
     """
     reports = read(arguments.reports)
     text = page(reports, jobs(arguments.jobs))
-    for line in github.annotations(_findings(reports), str(arguments.folder)):
+    for line in github.annotated(_findings(reports), str(arguments.folder)):
         sys.stdout.write(f"{line}\n")
     for report in reports:
         if report["verdict"] == "error":

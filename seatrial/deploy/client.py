@@ -240,8 +240,8 @@ class Vertex:
         try:
             for page in self.pages(self.models.list_operations, request):
                 found.extend(page.operations)
-        except exceptions.MethodNotImplemented:
-            return []
+        except (exceptions.MethodNotImplemented, exceptions.PermissionDenied):
+            return []  # what runs is then found by what it leaves
         return [operation for operation in found if not (running and operation.done)]
 
     def cancel(self, name: str) -> None:

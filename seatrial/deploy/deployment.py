@@ -21,7 +21,7 @@ from seatrial.deploy.preflight import preflight
 from seatrial.deploy.proof import prove
 from seatrial.deploy.rollout import gate, split_for
 from seatrial.deploy.site import with_split
-from seatrial.errors import EnvironmentFaultError
+from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import Finding, Phase, Severity, Stage, Step, T
 from seatrial.rules import RULES
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from seatrial.deploy.versions import Version
 
 WATCH = 15.0  # seconds between two rounds of golden images while the new version bakes
+REACHABLE = 900.0  # seconds for the host name of a new dedicated endpoint; Google says that it may take minutes
 BACK = (10, 100)  # percent; the steps of a former version, which is only asked whether it answers
 BAKE = {"local": 0.0, "vertex": 300.0}  # seconds, where `rollout.bake` says nothing
 
@@ -163,6 +164,8 @@ class Deployment:
         )
         self._site.saw(endpoint)
         yield from self._supersede(endpoint)
+        if endpoints.record_of(endpoint) is None:
+            self._refuse_unsplittable(endpoint)
         if self._settings.rollout.staging and self._proof_alias not in version.aliases:
             yield from self._stage(version)
         yield Phase("deploy")
@@ -172,10 +175,10 @@ class Deployment:
         record = yield from self._begin(endpoint.name, version)
         yield from self._climb(endpoint.name, record)
         yield Phase("default")
-        for alias in (self._proof_alias, "default"):
-            version = versions.give(self._vertex, version, alias)
+        version = versions.give(self._vertex, version, "default")
         yield Step(f"{version.name} is the default", lasting=True)
         yield from self._bake()
+        versions.give(self._vertex, version, self._proof_alias)
         yield Phase("retire")
         yield from self._retire()
 
@@ -210,7 +213,14 @@ class Deployment:
         """Prove the version on an endpoint of its own before any traffic moves; that one is gone afterwards."""
         yield Phase("staging")
         site = self._site
-        endpoint, _ = yield from endpoints.find_or_create(self._vertex, site.project, site.staging_id)
+        endpoint, _ = yield from endpoints.find_or_create(
+            self._vertex, site.project, site.staging_id, labels=site.staging_labels
+        )
+        if not site.is_staging(endpoint):
+            raise UsageError(
+                f"endpoint {site.staging_id} was not made to prove versions of {site.endpoint_id}",
+                fix="give this deploy another endpoint, or that one another name",
+            )
         yield from self._deploy(endpoint, version)
         yield from endpoints.change(self._vertex, endpoint.name, lambda found: with_split(found, {self._id: 100}))
         yield from self._prove(site.staging_id)
@@ -235,13 +245,33 @@ class Deployment:
             if record is not None:
                 records.append(record)
                 return None
-            former = {name: share for name, share in dict(found.traffic_split).items() if share and name != self._id}
-            records.append(Record(self._id, former, default, back=self._former))
-            first = split_for(former, self._id, self._steps(records[-1])[0])
+            records.append(self._record(found, default))
+            own = records[-1].former.get(self._id, 0)
+            first = split_for(records[-1].former, self._id, max(own, self._steps(records[-1])[0]))
             return endpoints.with_record(with_split(found, first), records[-1])
 
         self._site.saw((yield from endpoints.change(self._vertex, endpoint, edit)))
         return records[-1]
+
+    def _record(self, endpoint: v1.Endpoint, default: str) -> Record:
+        """Give the record of a rollout that begins now; a share that this version has already is part of the former."""
+        former = {name: share for name, share in dict(endpoint.traffic_split).items() if share}
+        return Record(self._id, former, default, back=self._former)
+
+    def _refuse_unsplittable(self, endpoint: v1.Endpoint) -> None:
+        """Find before anything is deployed that its traffic cannot be split in these steps, or not be kept in a label.
+
+        Raises:
+            UsageError: the steps.
+            EnvironmentFaultError: the label.
+        """
+        record = self._record(endpoint, "")
+        endpoints.with_record(endpoint, record)
+        for percent in self._steps(record):
+            try:
+                split_for(record.former, self._id, percent)
+            except ValueError as error:
+                raise UsageError(f"rollout.steps has {percent}: {error}", fix="take other steps") from None
 
     def _climb(self, endpoint: str, record: Record) -> Stage[None]:
         """Raise the share step by step; before each next one golden images and gate must hold."""
@@ -253,7 +283,7 @@ class Deployment:
                 yield from self._gate(record)
 
     def _steps(self, record: Record) -> tuple[int, ...]:
-        if not record.former:
+        if not set(record.former) - {self._id}:
             return (100,)
         return BACK if self._former else self._settings.rollout.steps
 
@@ -276,6 +306,7 @@ class Deployment:
 
     def _prove(self, endpoint_id: str) -> Stage[None]:
         found = endpoints.get(self._vertex, endpoint_id)
+        yield from self._vertex.reach(found, REACHABLE)
         proof, errors = yield from _judged(
             prove(
                 self._vertex,
@@ -292,8 +323,9 @@ class Deployment:
 
     def _gate(self, record: Record) -> Stage[None]:
         found = endpoints.get(self._vertex, self._site.endpoint_id)
+        others = [name for name in record.former if name != self._id]
         passed, errors = yield from _judged(
-            gate(self._vertex, found, self._id, record.former, self._site.project, interface=self._candidate.interface)
+            gate(self._vertex, found, self._id, others, self._site.project, interface=self._candidate.interface)
         )
         self._site.progress.gates.append(asdict(passed))
         yield from self._held(errors)

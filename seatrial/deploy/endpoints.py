@@ -90,7 +90,12 @@ def get(vertex: Vertex, endpoint_id: str) -> v1.Endpoint:
 
 
 def find_or_create(
-    vertex: Vertex, project: Project, endpoint_id: str, timeout: float | None = None
+    vertex: Vertex,
+    project: Project,
+    endpoint_id: str,
+    timeout: float | None = None,
+    *,
+    labels: Mapping[str, str] | None = None,
 ) -> Stage[tuple[v1.Endpoint, bool]]:
     """Give an endpoint, and whether this call made it.
 
@@ -99,6 +104,7 @@ def find_or_create(
         project: its settings say which kind.
         endpoint_id: the last part of its resource name.
         timeout: seconds; default: the project's.
+        labels: of one that is made, beside the project's.
 
     Raises:
         UsageError: it is there and of the other kind.
@@ -113,7 +119,7 @@ def find_or_create(
             what=f"creating endpoint {endpoint_id}",
             kind=v1.CreateEndpointOperationMetadata,
             method=vertex.endpoints.create_endpoint,
-            request=creation_of(project.vertex, vertex.target.parent, endpoint_id),
+            request=creation_of(project.vertex, vertex.target.parent, endpoint_id, labels),
             done=lambda: _read(vertex, name) is not None,
         )
         try:
@@ -131,11 +137,13 @@ def find_or_create(
     return endpoint, made
 
 
-def creation_of(settings: VertexSettings, parent: str, endpoint_id: str) -> v1.CreateEndpointRequest:
+def creation_of(
+    settings: VertexSettings, parent: str, endpoint_id: str, labels: Mapping[str, str] | None = None
+) -> v1.CreateEndpointRequest:
     """Give the request that makes an endpoint with this id."""
     endpoint = v1.Endpoint(
         display_name=endpoint_id,
-        labels=settings.labels,
+        labels={**settings.labels, **(labels or {})},
         dedicated_endpoint_enabled=settings.endpoint_type == "dedicated",
     )
     return v1.CreateEndpointRequest(parent=parent, endpoint=endpoint, endpoint_id=endpoint_id)

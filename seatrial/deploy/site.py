@@ -45,6 +45,15 @@ class Site:
         """The endpoint that `rollout.staging` proves a version on."""
         return f"{self.endpoint_id[:55]}-staging"
 
+    @property
+    def staging_labels(self) -> dict[str, str]:
+        """What marks the staging endpoint as made for this endpoint, and for nothing else."""
+        return {"seatrial-staging": self.endpoint_id}
+
+    def is_staging(self, endpoint: v1.Endpoint) -> bool:
+        """Tell whether an endpoint was made to prove this one's versions."""
+        return self.staging_labels.items() <= dict(endpoint.labels).items()
+
     def version_of(self, digest: str) -> Version | None:
         """Find the version of a digest."""
         return versions.find(self.vertex, self.model_id, digest)
@@ -87,7 +96,7 @@ class Site:
         if endpoint is None:
             return True
         if not _stands(endpoint, record):
-            yield from self._give_default_back(record)
+            yield from self._give_default_back(endpoint, record)
 
         def edit(found: v1.Endpoint) -> v1.Endpoint | None:
             current = endpoints.record_of(found)
@@ -126,6 +135,9 @@ class Site:
     def remove_staging(self) -> Stage[bool]:
         """Remove the staging endpoint with all that it serves; tell whether there was one."""
         settings = self.project.vertex
+        endpoint = endpoints.find(self.vertex, self.staging_id)
+        if endpoint is None or not self.is_staging(endpoint):
+            return False
         endpoint = yield from endpoints.settled(self.vertex, self.staging_id, settings.undeploy_timeout)
         if endpoint is None:
             return False
@@ -133,7 +145,7 @@ class Site:
         yield from endpoints.delete(self.vertex, endpoint.name, settings.endpoint_timeout)
         return True
 
-    def _give_default_back(self, record: Record) -> Stage[None]:
+    def _give_default_back(self, endpoint: v1.Endpoint, record: Record) -> Stage[None]:
         """Move `default` to the version that had it, if the version of this rollout has it now."""
         if not record.default:
             return
@@ -142,9 +154,14 @@ class Site:
         former = next((version for version in known if version.id == record.default), None)
         if former is None or holder is None:
             return
-        if endpoints.deployed_id(holder.digest, self.project) == record.rollout:
+        deployed = next((model for model in endpoint.deployed_models if model.id == record.rollout), None)
+        ours = deployed.model_version_id == holder.id if deployed else self._is_deployed_as(holder, record.rollout)
+        if ours:
             versions.give(self.vertex, former, "default")
             yield Step(f"{former.name} is the default again", lasting=True)
+
+    def _is_deployed_as(self, version: Version, deployed_id: str) -> bool:
+        return endpoints.deployed_id(version.digest, self.project) == deployed_id
 
 
 def _former(endpoint: v1.Endpoint, record: Record) -> dict[str, int]:

@@ -131,19 +131,20 @@ def _going_back(site: Site) -> Stage[tuple[Version, Version] | None]:
     """Give from where to where a rollback goes that was left unfinished; None where none was."""
     endpoint = yield from site.settled()
     record = endpoints.record_of(endpoint) if endpoint is not None else None
-    if record is None or not record.back:
+    if endpoint is None or record is None or not record.back:
         return None
     known = versions.listing(site.vertex, site.model_id)
     now = next((each for each in known if each.id == record.default), None)
-    before = next((each for each in known if endpoints.deployed_id(each.digest, site.project) == record.rollout), None)
+    deployed = next((model for model in endpoint.deployed_models if model.id == record.rollout), None)
+    before = next((each for each in known if deployed and each.id == deployed.model_version_id), None)
     return (now, before) if now and before else None
 
 
 def _undone(site: Site, *, leaving: bool) -> Stage[str]:
     """Undo what a deploy left unfinished, whether it had come to a record on the endpoint or not; say what it was.
 
-    Without a record, what has no traffic is left of a deploy that had begun; unless a rollback would serve it, and
-    may have deployed it. What was `leaving` when this run began was being undone already.
+    Without a record, what is newer than the version that serves and has no traffic is left of a deploy that had begun;
+    what is older may have been deployed by a rollback. What was `leaving` when this run began was being undone already.
     """
     endpoint = site.endpoint()
     record = endpoints.record_of(endpoint) if endpoint is not None else None
@@ -153,9 +154,8 @@ def _undone(site: Site, *, leaving: bool) -> Stage[str]:
     if record is not None and (yield from site.put_back(record)):
         undone.append(f"the rollout of {record.rollout}")
     elif record is None and endpoint is not None:
-        before = _older(site)[1]
-        kept = endpoints.deployed_id(before.digest, site.project) if before else ""
-        idle = [model.id for model in site.idle(endpoint) if model.id != kept]
+        now = _older(site)[0]
+        idle = [model.id for model in site.idle(endpoint) if now and int(model.model_version_id) > int(now.id)]
         yield from site.undeploy(endpoint, idle)
         undone += [f"the deployment of {each}" for each in idle]
         undone += ["what was being undeployed"] if leaving else []
@@ -175,9 +175,14 @@ def _before(site: Site) -> tuple[Version, Version]:
 
 
 def _older(site: Site) -> tuple[Version | None, Version | None]:
-    """Give the version that is the default and the proven one before it, as far as there are such."""
+    """Give the version that serves most here, else the default, and the proven one before it, as far as there are."""
     known = versions.listing(site.vertex, site.model_id)
-    now = next((each for each in known if "default" in each.aliases), None)
+    endpoint = site.endpoint()
+    ours = [model for model in endpoint.deployed_models if site.serves(model)] if endpoint else []
+    most = max(ours, key=lambda model: site.progress.traffic.get(model.id, 0), default=None)
+    serving = most.model_version_id if most and site.progress.traffic.get(most.id) else ""
+    now = next((each for each in known if each.id == serving), None)
+    now = now or next((each for each in known if "default" in each.aliases), None)
     older = [each for each in known if now is not None and int(each.id) < int(now.id) and _is_proven(each)]
     return now, older[-1] if older else None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -51,7 +51,7 @@ def set_outputs(**values: Any) -> None:
             step.write(outputs({name.replace("_", "-"): value for name, value in values.items()}))
 
 
-def annotations(findings: Iterable[Mapping[str, Any]], folder: str = "") -> Iterator[str]:
+def annotated(findings: Sequence[Mapping[str, Any]], folder: str = "") -> Iterator[str]:
     """Give a workflow command for each finding (as JSON data), the worst first, as many as GitHub shows.
 
     `folder` is the project's in the repository; a finding without a file of the project names none.

@@ -52,8 +52,8 @@ NEVER_CAME_UP = Rule(
         "takes longer to load than the deployment waits."
     ),
     fix=(
-        "serve with seatrial's runtime, which reads the AIP_ variables, and raise `vertex.deploy-timeout` where "
-        "loading really takes that long"
+        "serve with seatrial's runtime, which reads the AIP_ variables; where loading really takes that long, let load() "
+        "do less or take a larger machine"
     ),
     cloud=NEVER_READY,
     sources=(NEVER_READY_SOURCE, f"{ISSUES}/2103", CONTAINER),
@@ -270,7 +270,7 @@ LIVE_ERRORS = Rule(
         "Requests that the trial answered are refused or fail on the endpoint. What the container logged meanwhile "
         "says why; where it logged nothing, requests do not reach it."
     ),
-    fix="read the log excerpt; run `seatrial smoke --full` with the same image",
+    fix="read the container's log; run `seatrial smoke --image` with the same image",
     cloud="Invalid response from prediction server - the response field predictions is missing. Response: {…}",
     sources=("https://github.com/googleapis/python-aiplatform/issues/1526", CONTAINER),
     symptoms=(
@@ -288,7 +288,7 @@ SLOWER = Rule(
         "percentile of the new one's latency is above `rollout.max-latency-ratio` times that of the old."
     ),
     fix=(
-        "compare what `seatrial smoke --full` measures for both; raise `vertex.rollout.max-latency-ratio` "
+        "compare the percentiles of both in build/deploy/deploy.json; raise `vertex.rollout.max-latency-ratio` "
         "where slower is meant"
     ),
     sources=("https://sre.google/workbook/canarying-releases/",),

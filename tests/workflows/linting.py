@@ -53,9 +53,7 @@ def shellcheck(root: Path) -> list[str]:
     """Check every script: those in files, and each `run` of each step."""
     found = []
     for name, script in _scripts(root):
-        code, printed = _run(
-            [_tool("shellcheck"), "--shell=bash", "--format=gcc", "-"], root, script
-        )
+        code, printed = _run([_tool("shellcheck"), "--shell=bash", "--format=gcc", "-"], root, script)
         found += [f"{name}: {line}" for line in printed.splitlines()] if code else []
     return found
 

@@ -134,9 +134,7 @@ def test_what_proves_asks_for_nothing_but_reading() -> None:
 
 
 def test_a_step_that_runs_a_session_is_replaced_by_it_so_that_signals_arrive() -> None:
-    scripts = [
-        step["run"] for path in FILES for step in linting.steps(read(path)) if '"$NOX"' in step.get("run", "")
-    ]
+    scripts = [step["run"] for path in FILES for step in linting.steps(read(path)) if '"$NOX"' in step.get("run", "")]
     assert len(scripts) > 8
     for script in scripts:
         last = script.replace("\\\n", " ").strip().splitlines()[-1]

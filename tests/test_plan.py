@@ -1,0 +1,198 @@
+"""`seatrial plan` decides what a workflow does; the YAML only follows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seatrial.cli import main
+from seatrial.engine import Engine
+from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.plan import Plan, Wanted, key, plan
+from seatrial.project import Project, load
+from tests.small_project import small_project
+
+BASE = f"registry.example/python@sha256:{'0' * 64}"
+REPOSITORY = "us-central1-docker.pkg.dev/p/r/i"
+
+
+def answers(_: str) -> Engine:
+    return Engine("podman", "podman")
+
+
+def none_answers(_: str) -> Engine:
+    raise EnvironmentFaultError("no container engine answers\ndocker: it is not installed")
+
+
+def project(folder: Path, text: str = "") -> Project:
+    made = small_project(folder, {})
+    file = made.root / "pyproject.toml"
+    file.write_text(file.read_text() + text)
+    return load(made.root)
+
+
+def rows(made: Plan) -> list[tuple[str, Any, str]]:
+    return [(row["device"], row["runner"], row["python"]) for row in made.matrix["include"]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(), [("cpu", "ubuntu-24.04", "3.11")]),
+        (Wanted(runner="big"), [("cpu", "big", "3.11")]),
+        (Wanted(gpu_runner="t4"), [("cpu", "ubuntu-24.04", "3.11"), ("cuda", "t4", "3.11")]),
+        (Wanted(gpu_runner="t4", devices="cpu"), [("cpu", "ubuntu-24.04", "3.11")]),
+        (Wanted(gpu_runner='["self-hosted", "t4"]', devices="gpu"), [("cuda", ["self-hosted", "t4"], "3.11")]),
+        (Wanted(gpu_runner="t4", devices="both", runner='["a"]'), [("cpu", ["a"], "3.11"), ("cuda", "t4", "3.11")]),
+        (Wanted(gpu_runner="  "), [("cpu", "ubuntu-24.04", "3.11")]),
+    ],
+)
+def test_the_gpu_has_a_row_only_where_it_has_a_runner(
+    tmp_path: Path, wanted: Wanted, expected: list[tuple[str, Any, str]]
+) -> None:
+    assert rows(plan(project(tmp_path), wanted, answers)) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        (Wanted(devices="gpu"), "no GPU runner"),
+        (Wanted(devices="both"), "no GPU runner"),
+        (Wanted(devices="tpu"), "device is 'tpu'"),
+        (Wanted(gpu_runner='["t4"'), "no JSON list"),
+        (Wanted(gpu_runner="[]"), "no JSON list"),
+        (Wanted(runner='["a", 1]'), "no JSON list"),
+        (Wanted(dry_run=True), "dry-run without deploy"),
+        (Wanted(rollback=True), "rollback without deploy"),
+        (Wanted(deploy=True, target="local", rollback=True, dry_run=True), "exclude each other"),
+        (Wanted(deploy=True, target="cloud"), "target is 'cloud'"),
+        (Wanted(deploy=True), "needs the id of a cloud project"),
+        (Wanted(deploy=True, rollback=True), "needs the id of a cloud project"),
+        (Wanted(deploy=True, target="local", devices="gpu", gpu_runner="t4"), "serves on cpu"),
+    ],
+)
+def test_contradictions_are_wrong_usage(tmp_path: Path, wanted: Wanted, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as error:
+        plan(project(tmp_path), wanted, answers)
+    assert error.value.fix
+
+
+CLOUD = '[tool.seatrial.vertex]\nproject = "my-project"\n'
+IMAGE = f'[tool.seatrial.image]\nbase = "{BASE}"\n'
+
+
+def test_a_deploy_on_google_cloud_builds_proves_and_pushes_an_image(tmp_path: Path) -> None:
+    made = plan(project(tmp_path, CLOUD + IMAGE), Wanted(deploy=True, repository=REPOSITORY), answers)
+    assert (made.prove, made.image, made.push, made.deploy) == (True, True, True, True)
+    assert made.arguments == "--target\nvertex"
+    assert made.environment == "production"
+    assert made.lane == f"my-project/us-central1/{load(tmp_path).model_id}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "repository", "says"),
+    [(CLOUD, REPOSITORY, "no base image"), (CLOUD + IMAGE, "", "not said"), (CLOUD + IMAGE, "docker.io/i", "Registry")],
+)
+def test_google_cloud_needs_an_image_and_a_place_for_it(
+    tmp_path: Path, settings: str, repository: str, says: str
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        plan(project(tmp_path, settings), Wanted(deploy=True, repository=repository), answers)
+
+
+def test_an_accelerator_needs_a_gpu_runner_for_trial_and_image(tmp_path: Path) -> None:
+    made = project(tmp_path, f'{CLOUD}accelerator-type = "NVIDIA_L4"\n{IMAGE}')
+    with pytest.raises(UsageError, match="serves on cuda"):
+        plan(made, Wanted(deploy=True, repository=REPOSITORY), answers)
+    planned = plan(made, Wanted(deploy=True, repository=REPOSITORY, gpu_runner="t4"), answers)
+    assert (planned.image_device, planned.image_trial, planned.image_runner) == ("cuda", "cuda", "t4")
+    assert planned.deploy_runner == "ubuntu-24.04"  # what serves is in the cloud
+    rehearsed = plan(made, Wanted(deploy=True, target="local", gpu_runner="t4"), answers)
+    assert rehearsed.deploy_runner == "t4"  # here it is what serves
+
+
+def test_an_accelerator_that_may_stay_unproven_needs_none(tmp_path: Path) -> None:
+    allowed = 'accelerator-type = "NVIDIA_L4"\nallow-unproven-device = true\n'
+    made = plan(project(tmp_path, f"{CLOUD}{allowed}{IMAGE}"), Wanted(deploy=True, repository=REPOSITORY), answers)
+    assert (made.image_device, made.image_trial, made.image_runner) == ("cuda", "cpu", "ubuntu-24.04")
+
+
+def test_a_rollback_needs_neither_trial_nor_image(tmp_path: Path) -> None:
+    made = plan(project(tmp_path, CLOUD), Wanted(deploy=True, rollback=True), answers)
+    assert (made.prove, made.image, made.push, made.deploy) == (False, False, False, True)
+    assert made.arguments == "--target\nvertex\n--rollback"
+
+
+def test_a_rehearsal_without_an_engine_leaves_the_image_out_and_says_so(tmp_path: Path) -> None:
+    made = plan(project(tmp_path, IMAGE), Wanted(deploy=True, target="local"), none_answers)
+    assert (made.image, made.push, made.deploy) == (False, False, True)
+    assert "no container engine answers" in made.in_words
+    assert "the bundle itself is rehearsed" in made.in_words
+
+
+def test_a_rehearsal_without_a_base_image_says_so(tmp_path: Path) -> None:
+    made = plan(project(tmp_path), Wanted(deploy=True, target="local"), answers)
+    assert made.image is False
+    assert "no image.base is configured" in made.in_words
+    assert made.environment == "rehearsal"
+
+
+@pytest.mark.parametrize(("repository", "pushes"), [("", False), (REPOSITORY, False), ("localhost:5000/i", True)])
+def test_a_rehearsal_pushes_to_no_registry_in_the_cloud(tmp_path: Path, repository: str, pushes: bool) -> None:
+    made = plan(project(tmp_path, IMAGE), Wanted(deploy=True, target="local", repository=repository), answers)
+    assert (made.image, made.push) == (True, pushes)
+
+
+def test_without_deploy_nothing_but_the_trials_runs(tmp_path: Path) -> None:
+    made = plan(project(tmp_path, CLOUD + IMAGE), Wanted(), none_answers)
+    assert (made.prove, made.image, made.push, made.deploy) == (True, False, False, False)
+
+
+def test_the_key_tells_the_folders_of_a_repository_apart(tmp_path: Path) -> None:
+    folders = [tmp_path, tmp_path / "a/b", tmp_path / "a-b", tmp_path / "models/Überschrift"]
+    keys = [key(folder, tmp_path) for folder in folders]
+    assert len(set(keys)) == len(keys)
+    assert all(set(one) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for one in keys)
+
+
+def read_outputs(text: str) -> dict[str, str]:
+    """Read the file GITHUB_OUTPUT as the runner does."""
+    found, lines = {}, iter(text.splitlines())
+    for line in lines:
+        name, _, delimiter = line.partition("<<")
+        value = []
+        for following in lines:
+            if following == delimiter:
+                break
+            value.append(following)
+        found[name] = "\n".join(value)
+    return found
+
+
+def test_the_outputs_are_what_the_workflow_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = small_project(tmp_path / "models/one", {})
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path))
+    arguments = ["--project", str(made.root), "--deploy", "true", "--target", "local", "--runner", '["x", "y"]']
+    assert main(["plan", *arguments, "--format", "github"]) == 0
+    found = read_outputs((tmp_path / "outputs").read_text())
+    assert found["key"].startswith("models-one-")
+    assert json.loads(found["runner"]) == ["x", "y"]
+    assert json.loads(found["matrix"]) == {"include": [{"device": "cpu", "runner": ["x", "y"], "python": "3.11"}]}
+    assert (found["deploy"], found["image"], found["arguments"]) == ("true", "false", "--target\nlocal")
+    report = json.loads((made.root / "build/report/plan.json").read_text())
+    assert report["verdict"] == "passed"
+
+
+def test_a_plan_that_is_refused_still_names_the_project_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = small_project(tmp_path, {})
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "outputs"))
+    assert main(["plan", "--project", str(made.root), "--deploy", "yes", "--format", "github"]) == 2
+    assert list(read_outputs((tmp_path / "outputs").read_text())) == ["key"]
+    report = json.loads((made.root / "build/report/plan.json").read_text())
+    assert (report["verdict"], report["message"]) == ("error", "deploy is 'yes'")
