@@ -66,8 +66,9 @@ class Ground:
 
     def project(self, **settings: str) -> Project:
         named = {"model": NAME, "endpoint": NAME, "endpoint-type": "shared", "rollout.steps": "[50,100]"}
+        untimed = {"rollout.max-latency-ratio": "1000.0"}  # how fast this machine is shall not decide
         given = {key.replace("__", ".").replace("_", "-"): value for key, value in settings.items()}
-        return load(self.root, {**named, "rollout.step-timeout": "20.0", **given})
+        return load(self.root, {**named, "rollout.step-timeout": "20.0", **untimed, **given})
 
     @contextlib.contextmanager
     def world(self, folder: Path, number: int) -> Iterator[World]:
