@@ -155,7 +155,7 @@ def key(folder: Path, repository: str | Path) -> str:
 
 def _wanted(arguments: argparse.Namespace) -> Wanted:
     return Wanted(
-        devices=arguments.device,
+        devices=arguments.devices,
         runner=arguments.runner,
         gpu_runner=arguments.gpu_runner,
         deploy=_truth(arguments.deploy, "deploy"),

@@ -113,6 +113,7 @@ class Vertex:
         self._session: requests.Session | None = None
         self._channels: dict[str, grpc.Channel] = {}
         self._predictions: dict[str, Any] = {}
+        self._reached: set[str] = set()
         channel = self._channel(target.api)
         self.models = _client(v1.ModelServiceClient, channel)
         self.endpoints = _client(v1.EndpointServiceClient, channel)
@@ -144,6 +145,8 @@ class Vertex:
             EnvironmentFaultError: it could not be within `timeout` seconds.
         """
         host = _host(endpoint) or self.target.api
+        if host in self._reached:  # a second watch on a channel that is then closed ends in a thread's traceback
+            return
         deadline = time.monotonic() + timeout
         ready = grpc.channel_ready_future(self._channel(host))
         try:
@@ -159,6 +162,7 @@ class Vertex:
                         ) from None
                     yield Step(f"waiting for {host} to be reachable", lasting=True)
                 else:
+                    self._reached.add(host)
                     return
         finally:
             ready.cancel()

@@ -21,7 +21,7 @@ from seatrial.deploy.preflight import preflight
 from seatrial.deploy.proof import prove
 from seatrial.deploy.rollout import gate, split_for
 from seatrial.deploy.site import with_split
-from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.errors import EnvironmentFaultError, StillRunningError, UsageError
 from seatrial.findings import Finding, Phase, Severity, Stage, Step, T
 from seatrial.rules import RULES
 
@@ -65,7 +65,7 @@ class Deployment:
         self._candidate = candidate
         self._provide = provide
         self._began = time.time()
-        self._made_endpoint = self._deployed = False
+        self._made_endpoint = self._deployed = self._retiring = False
         self._id = site.progress.deployed_model = endpoints.deployed_id(candidate.version_digest, site.project)
 
     def run(self) -> Stage[None]:
@@ -92,7 +92,7 @@ class Deployment:
             if (taken := self._taken_over()) is not None:
                 yield from self._left(str(taken))
                 return
-            if isinstance(error, EnvironmentFaultError):
+            if isinstance(error, EnvironmentFaultError) and not progress.changed:
                 raise
             progress.status = "failed"
             yield from self._explained(error)
@@ -358,6 +358,7 @@ class Deployment:
             raise SupersededError(f"endpoint {self._site.endpoint_id} is gone")
         self._refuse_superseded(endpoint)
         idle = [model.id for model in self._idle(endpoint, dict(endpoint.traffic_split))]
+        self._retiring = True
         yield from self._site.undeploy(endpoint, idle)
         if idle:
             yield Step(f"{', '.join(idle)} is undeployed", lasting=True)
@@ -373,9 +374,11 @@ class Deployment:
         others = [model for model in endpoint.deployed_models if model.id != self._id]
         return [model for model in others if self._site.serves(model) and not split.get(model.id)]
 
-    def _explained(self, error: OperationFailedError | GoogleAPICallError) -> Stage[None]:
+    def _explained(self, error: OperationFailedError | GoogleAPICallError | EnvironmentFaultError) -> Stage[None]:
         yield Phase("diagnosis")
-        if isinstance(error, OperationFailedError):
+        if isinstance(error, EnvironmentFaultError):
+            yield RULES["ST706"].finding(error.message, fix=error.fix)
+        elif isinstance(error, OperationFailedError):
             site = self._site
             yield from diagnosis.of_operation(
                 self._vertex, error, site.project, site.endpoint_id, self._id, self._began
@@ -408,11 +411,13 @@ class Deployment:
     def _undone(self) -> Stage[None]:
         """Put back the former split and `default`, stop what this run started, and say so where that fails.
 
-        The version itself stays in the registry: it costs nothing, serves nothing, and a re-run finds it.
+        The version itself stays in the registry: it costs nothing, serves nothing, and a re-run finds it. Once the
+        former version is being retired there is no way back: the new one is proven and serves, and stays.
         """
-        if not self._site.progress.changed:
+        if not self._site.progress.changed or self._retiring:
             return
         yield Phase("undo")
+        yield from self._site.end_awaited()
         try:
             endpoint = self._site.endpoint()
             if endpoint is not None:
@@ -426,10 +431,10 @@ class Deployment:
             endpoint = self._site.endpoint()
             if self._made_endpoint and endpoint is not None and not endpoint.deployed_models:
                 yield from endpoints.delete(self._vertex, endpoint.name, self._settings.endpoint_timeout)
-        except (OperationFailedError, GoogleAPICallError, EnvironmentFaultError) as error:
+        except (OperationFailedError, GoogleAPICallError, EnvironmentFaultError, StillRunningError) as error:
             yield RULES["ST706"].finding(
                 f"what was begun could not be undone: {error}",
-                fix="run `seatrial deploy --rollback`, which goes on with it; `--status` shows what runs",
+                fix="run `seatrial deploy` again, which goes on from there; `--status` shows what runs",
             )
 
     @property

@@ -9,9 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seatrial.deploy import endpoints, versions
+from google.api_core.exceptions import GoogleAPICallError
+
+from seatrial.deploy import endpoints, poller, versions
 from seatrial.deploy.endpoints import Record
+from seatrial.deploy.poller import OperationFailedError
 from seatrial.deploy.progress import Progress, shown
+from seatrial.errors import SeatrialError
 from seatrial.findings import Stage, Step
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from seatrial.deploy.client import Vertex
     from seatrial.deploy.versions import Version
     from seatrial.project import Project
+
+CANCEL = 5.0  # seconds for an operation to end; GitHub kills a cancelled step 10 s after its first signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +101,20 @@ class Site:
         endpoint = self.endpoint()
         if endpoint is None:
             return True
+        kept: GoogleAPICallError | None = None
         if not _stands(endpoint, record):
-            yield from self._give_default_back(endpoint, record)
+            try:
+                yield from self._give_default_back(endpoint, record)
+            except GoogleAPICallError as error:  # the alias serves nobody; traffic and what is paid for come first
+                kept = error
 
         def edit(found: v1.Endpoint) -> v1.Endpoint | None:
             current = endpoints.record_of(found)
             if current is None or current.rollout != record.rollout:
                 return None
             split = dict(found.traffic_split) if _stands(found, current) else _former(found, current)
-            return endpoints.without_record(with_split(found, split))
+            changed = with_split(found, split)
+            return endpoints.without_record(changed) if kept is None else changed
 
         changed = yield from endpoints.change(self.vertex, endpoint.name, edit)
         self.saw(changed)
@@ -112,7 +123,21 @@ class Site:
             yield from self.undeploy(endpoint, [record.rollout])
             self.endpoint()
             yield Step(f"the split is {shown(self.progress.traffic)} again", lasting=True)
+        if kept is not None:
+            raise kept
         return undone
+
+    def end_awaited(self) -> Stage[None]:
+        """Cancel the operations that this run began and waits for no more, so that none of them ends well later."""
+        for name, what in list(self.vertex.awaited.items()):
+            try:
+                self.vertex.cancel(name)
+                yield Step(f"asked to cancel: {what}", lasting=True)
+                yield from poller.wait(self.vertex, name, what=what, timeout=CANCEL)
+            except OperationFailedError:
+                continue  # as cancelled
+            except (GoogleAPICallError, SeatrialError) as error:
+                yield Step(f"{name} may still run: {error}", lasting=True)
 
     def pass_default_on(self, digest: str) -> Stage[None]:
         """Move `default` from the version of a digest, which took it when it was overtaken, to the one that serves."""

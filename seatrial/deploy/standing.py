@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from seatrial.deploy import diagnosis, endpoints, poller, versions
+from seatrial.deploy import diagnosis, endpoints, versions
 from seatrial.deploy.candidate import Candidate
 from seatrial.deploy.deployment import Artifact, Deployment
 from seatrial.deploy.endpoints import Record
 from seatrial.deploy.poller import OperationFailedError
-from seatrial.errors import StillRunningError, UsageError
+from seatrial.errors import UsageError
 from seatrial.findings import Phase, Stage, Step, watched
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
     from seatrial.deploy.site import Site
     from seatrial.deploy.versions import Version
-
-
-CANCEL = 5.0  # seconds for an operation to end; GitHub kills a cancelled step 10 s after its first signal
 
 
 def describe(site: Site) -> Stage[list[str]]:
@@ -199,11 +195,7 @@ def _nothing_to_provide() -> Stage[Artifact]:
 def cancel(site: Site) -> Stage[None]:
     """Cancel what an interrupted run waits for, and put back what it changed, in as few calls as it takes."""
     yield Phase("cancel")
-    for name, what in list(site.vertex.awaited.items()):
-        with contextlib.suppress(GoogleAPICallError, OperationFailedError, StillRunningError):
-            site.vertex.cancel(name)
-            yield Step(f"asked to cancel: {what}", lasting=True)
-            yield from poller.wait(site.vertex, name, what=what, timeout=CANCEL)
+    yield from site.end_awaited()
     try:
         endpoint = site.endpoint()
         record = endpoints.record_of(endpoint) if endpoint is not None else None

@@ -68,6 +68,7 @@ class Lab:
     rehearsal: Rehearsal
     folder: Path
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _others: int = 0
 
     def place(self) -> str:
         """Give a new name for a model and its endpoint."""
@@ -116,7 +117,7 @@ class Lab:
         """Run the commands that a scenario begins with."""
         for command in commands:
             if command.at is not None:
-                assert self.killed(place, command, command.at), command
+                assert self.killed(place, command, command.at), f"{command.at} was never reached"
             else:
                 ended = self.run(place, command)
                 assert ended.code == 0, ended.shown
@@ -125,10 +126,11 @@ class Lab:
         """Run a command to its end, and count its calls by method."""
         faults = self.rehearsal.emulator.faults
         counters = {method: faults.add(Fault(method=method, skip=_MANY)) for method in ("*", *MUTATING, *READING)}
-        ended = self.run(place, command)
-        counts = {method: _MANY - counter.skip for method, counter in counters.items()}
-        faults.clear()
-        return ended, counts
+        try:
+            ended = self.run(place, command)
+        finally:
+            faults.clear()
+        return ended, {method: _MANY - counter.skip for method, counter in counters.items()}
 
     def clear(self, place: str) -> None:
         """Undeploy what a case left: then no server runs."""
@@ -152,8 +154,12 @@ class Lab:
 
     @property
     def servers(self) -> int:
-        """How many processes the emulator has started, beside its bucket."""
-        return len(list((self.rehearsal.emulator.options.state / "running").iterdir())) - 1
+        """How many processes the emulator has started, beside its bucket and what a test before this left."""
+        return len(list((self.rehearsal.emulator.options.state / "running").iterdir())) - self._others
+
+    def begin(self) -> None:
+        """Begin a test: what one before it left running is its own matter."""
+        self._others += self.servers
 
     def version(self, number: int) -> Path:
         """Give the folder of a version, tried out once."""

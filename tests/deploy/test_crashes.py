@@ -52,9 +52,15 @@ assert sum(scenario.kills for scenario in SCENARIOS.values()) >= 200
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with laboratory(tmp_path_factory.mktemp("crashes")) as lab:
         yield lab
+
+
+@pytest.fixture
+def lab(opened: Lab) -> Lab:
+    opened.begin()
+    return opened
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -10,9 +10,15 @@ from tests.deploy.crashing import At, Command, Lab, laboratory
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with laboratory(tmp_path_factory.mktemp("killed")) as lab:
         yield lab
+
+
+@pytest.fixture
+def lab(opened: Lab) -> Lab:
+    opened.begin()
+    return opened
 
 
 @pytest.mark.parametrize("at", [At("UploadModel", 0, "after"), At("DeployModel", 0, "after")], ids=str)

@@ -61,14 +61,14 @@ SECOND = ("UploadModel", "DeployModel", "UpdateEndpoint", "UpdateEndpoint", "Mer
           "MergeVersionAliases", "UndeployModel", "UpdateEndpoint")  # fmt: skip
 OUTAGES_OF_SECOND = {
     "GetEndpoint":         "buuUU.xc",
-    "GetModel":            "bb..bbd.",
+    "GetModel":            "bb..bdd.",
     "ListModelVersions":   "bbb.....",
     "ListOperations":      "bb....c.",
     "GetOperation":        ".bu....c",
     "UploadModel":         "b.......",
     "DeployModel":         ".b......",
     "UpdateEndpoint":      "..bU...c",
-    "MergeVersionAliases": "....bb..",
+    "MergeVersionAliases": "....bd..",
     "UndeployModel":       "......c.",
 }  # fmt: skip
 FIRST = ("UploadModel", "CreateEndpoint", "DeployModel", "UpdateEndpoint", "MergeVersionAliases", "UpdateEndpoint")
@@ -139,7 +139,7 @@ def test_a_call_that_fails_once_is_survived_but_for_one_that_is_denied(
             fault = given.faults.add(KINDS[kind].fault(method, skip=at))
             ended = given.deploy(project, number, limits_of(kind))
             assert fault.hit.is_set(), at
-            if kind == "denied":
+            if kind == "denied" and method != "ListOperations":
                 assert (ended.code, ended.status, ended.codes) == (3, "failed", {"ST705"}), (at, ended)
                 expected = AFTER_ONE_REFUSAL.get(letter, letter)
                 meets(expected, ground.before[number], given.settled(), identity(number, project))
@@ -153,11 +153,15 @@ def test_an_rpc_that_fails_from_some_call_on_ends_the_deploy_with_everything_as_
     tmp_path: Path, ground: Ground, number: int, method: str, column: int, kind: str, letter: str
 ) -> None:
     project, finding = ground.project(), finding_of(method, kind)
+    needless = (method, kind) == ("ListOperations", "denied")  # what runs is then found by what it leaves
     for at in calls(ground.sent[number], method, column):
         with ground.world(tmp_path / str(at), number) as given:
             fault = given.faults.add(KINDS[kind].fault(method, skip=at, times=None))
             ended = given.deploy(project, number, limits_of(kind))
             assert fault.hit.is_set(), at
+            if needless:
+                assert (ended.code, given.state()) == (0, finished(number, project)), (at, ended)
+                continue
             assert (ended.code, ended.status) == (3, "failed"), (at, ended)
             stuck = any("could not be undone" in each.message for each in ended.findings)
             assert stuck == (letter in "uvdU") or letter == "x", (at, ended)

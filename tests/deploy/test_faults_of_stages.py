@@ -238,7 +238,7 @@ def test_on_an_endpoint_for_staging_nothing_is_left(tmp_path: Path, ground: Grou
 
 @pytest.mark.parametrize(
     ("method", "skip"),
-    [("ListModelVersions", 3), ("GetModel", 5), ("MergeVersionAliases", 0), ("UpdateEndpoint", 0), ("Predict", 0)],
+    [("ListModelVersions", 3), ("GetModel", 4), ("MergeVersionAliases", 0), ("UpdateEndpoint", 0), ("Predict", 0)],
 )
 def test_what_serves_already_goes_on_serving_whatever_a_further_run_meets(
     tmp_path: Path, ground: Ground, method: str, skip: int

@@ -24,9 +24,15 @@ PATIENCE = 600.0  # seconds for all of a crowd
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with laboratory(tmp_path_factory.mktemp("races")) as lab:
         yield lab
+
+
+@pytest.fixture
+def lab(opened: Lab) -> Lab:
+    opened.begin()
+    return opened
 
 
 def test_of_ten_racing_deploys_of_one_digest_all_end_well_with_one_version(lab: Lab, tmp_path: Path) -> None:

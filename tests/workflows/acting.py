@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,6 @@ from tests.workflows.adapted import COMMIT, REPOSITORY, pins
 
 STAND_INS = Path(__file__).parent / "actions"
 LABELS = ("ubuntu-24.04", "gpu-t4", "self-hosted", "gpu")
-TIMEOUT = 280.0  # seconds for a whole run
 _PASSED_ON = (
     "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
@@ -42,6 +42,7 @@ class Acted:
         log: every line that a step printed, with its job.
         artifacts: the folder with a folder for each artifact.
         summary: what was written to the summary of the run.
+        annotations: the place that each annotation of an error names, as `file:line`.
     """
 
     code: int
@@ -49,6 +50,7 @@ class Acted:
     log: list[tuple[str, str]]
     artifacts: Path
     summary: str
+    annotations: list[str]
 
     def printed(self, job: str) -> str:
         """Give what a job printed."""
@@ -68,12 +70,15 @@ class Caller:
         root: the calling repository.
         tool: the copy of this repository that is called.
         scratch: a folder for act's own files, the jobs' home and the artifacts.
+        variables: those of the calling repository.
+        limit: seconds for a whole run.
     """
 
     root: Path
     tool: Path
     scratch: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    limit: float = 280.0
 
     def push(self, workflow: str = "ci.yml") -> Acted:
         """Run what a push to main starts."""
@@ -83,6 +88,10 @@ class Caller:
         """Run what a hand starts; underscores are hyphens."""
         given = {name.replace("_", "-"): str(value).lower() for name, value in inputs.items()}
         return self._run("workflow_dispatch", workflow, {"inputs": given, "ref": "refs/heads/main"})
+
+    def pull_request(self, workflow: str = "ci.yml") -> Acted:
+        """Run what a pull request starts."""
+        return self._run("pull_request", workflow, {"pull_request": {"number": 1, "head": {"ref": "change"}}})
 
     def start(self, event: str, workflow: str, payload: Mapping[str, Any]) -> subprocess.Popen[str]:
         """Start a run and give act's process, which leads a group of its own."""
@@ -108,7 +117,7 @@ class Caller:
     def _run(self, event: str, workflow: str, payload: Mapping[str, Any]) -> Acted:
         process = self.start(event, workflow, payload)
         try:
-            printed, _ = process.communicate(timeout=TIMEOUT)
+            printed, _ = process.communicate(timeout=self.limit)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise AssertionError(f"act did not end: {process.communicate()[0][-4000:]}") from None
@@ -117,16 +126,19 @@ class Caller:
     def read(self, code: int, printed: str) -> Acted:
         """Read what act printed."""
         results: dict[str, str] = {}
-        log, summary = [], ""
+        log, summary, annotations = [], "", []
         for record in _records(printed):
-            job = "/".join(part for part in str(record.get("job", "")).split("/") if part)
+            job = _name(record)
             if "jobResult" in record:
                 results[job] = record["jobResult"]
             if record.get("command") == "summary":
                 summary += record["content"]
+            if record.get("command") == "error":
+                given = record.get("kvPairs") or {}
+                annotations.append(":".join(filter(None, (given.get("file"), given.get("line")))))
             if record.get("raw_output"):
                 log.append((job, str(record["msg"]).rstrip("\n")))
-        return Acted(code, results, log, self.scratch / "artifacts", summary)
+        return Acted(code, results, log, self.scratch / "artifacts", summary, annotations)
 
     def _environment(self) -> dict[str, str]:
         passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -140,6 +152,12 @@ class Caller:
         path = [part for part in os.environ.get("PATH", "").split(os.pathsep) if part and part != own]
         path = [str(self.scratch / "bin"), *path]
         return {**passed, "PATH": os.pathsep.join(path), "HOME": str(self.scratch / "home"), "LANG": "C.UTF-8"}
+
+
+def _name(record: Mapping[str, Any]) -> str:
+    """Give a job's path of names without what act adds: blanks that align them, and the number of a matrix row."""
+    name = "/".join(part.strip() for part in str(record.get("job", "")).split("/"))
+    return re.sub(r"-\d+$", "", name) if record.get("matrix") else name
 
 
 def _said(command: list[str]) -> str:
