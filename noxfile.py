@@ -74,14 +74,15 @@ def train(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests: the gate."""
     install(session, DEVELOP)
-    run(session, "pytest", "-m", "not proof", "--numprocesses=2", "--dist=worksteal", *session.posargs)
+    options = ["--ignore=tests/workflows", "--numprocesses=2", "--dist=worksteal"]  # those need tools of their own
+    run(session, "pytest", "-m", "not proof", *options, *session.posargs)
 
 
 @nox.session
 def proofs(session: nox.Session) -> None:
     """Run the long matrices that the gate leaves out."""
     install(session, DEVELOP)
-    run(session, "pytest", "-m", "proof", "--timeout=1800", *session.posargs)
+    run(session, "pytest", "-m", "proof", "--ignore=tests/workflows", "--timeout=1800", *session.posargs)
 
 
 @nox.session

@@ -52,8 +52,8 @@ NEVER_CAME_UP = Rule(
         "takes longer to load than the deployment waits."
     ),
     fix=(
-        "serve with seatrial's runtime, which reads the AIP_ variables; where loading really takes that long, let load() "
-        "do less or take a larger machine"
+        "serve with seatrial's runtime, which reads the AIP_ variables; where loading really takes that long, let "
+        "load() do less or take a larger machine"
     ),
     cloud=NEVER_READY,
     sources=(NEVER_READY_SOURCE, f"{ISSUES}/2103", CONTAINER),

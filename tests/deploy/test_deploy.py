@@ -75,6 +75,7 @@ def test_a_version_that_does_not_load_in_the_cloud_is_refused_with_its_cause(reh
     assert after.versions["1"] == before.versions["1"]
 
 
+@pytest.mark.proof
 def test_a_version_that_answers_otherwise_in_the_cloud_never_gets_more_traffic(rehearsal: Rehearsal) -> None:
     assert rehearsal.deploy().status == "deployed"
     before = rehearsal.state
@@ -108,6 +109,7 @@ def test_an_interrupted_deploy_says_what_runs_and_the_next_one_goes_on(rehearsal
     assert list(rehearsal.state.versions) == ["1"]
 
 
+@pytest.mark.proof
 def test_cancel_on_stop_leaves_nothing_that_runs(rehearsal: Rehearsal) -> None:
     fault = rehearsal.emulator.faults.add(Fault(stage="STARTING_MODEL_SERVER", never=True))
     child = rehearsal.start("--cancel-on-stop")
@@ -119,6 +121,7 @@ def test_cancel_on_stop_leaves_nothing_that_runs(rehearsal: Rehearsal) -> None:
     assert (state.running, state.deployed, state.split) == (0, (), {})
 
 
+@pytest.mark.proof
 def test_a_stage_that_never_ends_is_left_at_its_deadline_with_the_command_that_resumes(rehearsal: Rehearsal) -> None:
     rehearsal.emulator.faults.add(Fault(stage="CREATING_SERVING_CLUSTER", never=True))
     late = rehearsal.deploy("--set", "deploy-timeout=3.0")
@@ -128,6 +131,7 @@ def test_a_stage_that_never_ends_is_left_at_its_deadline_with_the_command_that_r
     assert rehearsal.deploy().status == "deployed"
 
 
+@pytest.mark.proof
 def test_a_dry_run_changes_nothing_and_says_what_would_be_done(rehearsal: Rehearsal) -> None:
     planned = rehearsal.deploy("--dry-run")
     assert (planned.code, planned.status) == (0, "planned"), planned.shown
@@ -136,6 +140,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would_be_done(rehearsal: Rehear
     assert rehearsal.state.versions == {}
 
 
+@pytest.mark.proof
 def test_staging_proves_a_version_apart_from_the_traffic(rehearsal: Rehearsal) -> None:
     staged = rehearsal.deploy("--set", "rollout.staging=true")
     assert staged.status == "deployed", staged.shown
@@ -151,6 +156,7 @@ def test_under_ci_the_target_must_be_written(rehearsal: Rehearsal, monkeypatch: 
     assert "--target" in refused.shown
 
 
+@pytest.mark.proof
 def test_what_a_key_and_a_variable_say_reaches_the_machine(
     rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:

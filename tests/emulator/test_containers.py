@@ -16,6 +16,8 @@ from seatrial.engine import Engine
 from tests.emulator.served import Room, placed, room, until
 from tests.engines import Base
 
+pytestmark = pytest.mark.proof  # each starts an engine's containers, twice
+
 SERVER = """
 import http.server, json, os, signal, sys
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
