@@ -20,6 +20,7 @@ nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
 TOOL, PUSH, DEPLOY, DEVELOP = (ROOT / f"locks/{name}.txt" for name in ("tool", "push", "deploy", "develop"))
+WORKFLOWS = "tests/workflows"  # executed by a session of their own
 
 
 @nox.session
@@ -60,6 +61,25 @@ def deploy(session: nox.Session) -> None:
 
 
 @nox.session
+def plan(session: nox.Session) -> None:
+    """Decide what a workflow does for a project."""
+    seatrial(session, "plan")
+
+
+@nox.session
+def summary(session: nox.Session) -> None:
+    """Say what the jobs of a workflow came to."""
+    seatrial(session, "summary")
+
+
+@nox.session
+def dist(session: nox.Session) -> None:
+    """Build the tool's own wheel and sdist into a folder (default: dist)."""
+    install(session, TOOL)
+    session.run("python", "-m", "hatchling", "build", "--directory", *(session.posargs or ["dist"]))
+
+
+@nox.session
 def train(session: nox.Session) -> None:
     """Train the demo again and write artifacts/, in an environment of its own lock."""
     install(session, TOOL)
@@ -83,6 +103,13 @@ def proofs(session: nox.Session) -> None:
     """Run the long matrices that the gate leaves out."""
     install(session, DEVELOP)
     run(session, "pytest", "-m", "proof", "--ignore=tests/workflows", "--timeout=1800", *session.posargs)
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Lint the workflows, and execute them on this machine."""
+    install(session, DEVELOP)
+    run(session, "pytest", "-m", "not proof", "--numprocesses=2", "--dist=worksteal", *(session.posargs or [WORKFLOWS]))
 
 
 @nox.session
@@ -112,8 +139,9 @@ def locks(session: nox.Session) -> None:
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--extra=deploy", "-o", str(DEPLOY))
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--group=develop", "-o", str(DEVELOP))
     session.run(*compile_, "--python-version=3.10", "seatrial/pip-tools.in", "-o", "seatrial/pip-tools.txt")
-    runtime = "seatrial/serving/requirements"
+    runtime, action = "seatrial/serving/requirements", ".github/actions/seatrial/requirements"
     session.run(*compile_, "--python-version=3.10", f"{runtime}.in", "-o", f"{runtime}.txt")
+    session.run(*compile_, "--python-version=3.11", f"{action}.in", "-o", f"{action}.txt")
 
 
 def seatrial(session: nox.Session, *command: str, lock_file: Path = TOOL) -> None:

@@ -28,6 +28,8 @@ The stages, in the order in which they run:
   deploy    the model version on Vertex AI, its endpoint, traffic in steps, proven by golden images; without a
             cloud project it is a rehearsal against a local Vertex AI
 
+  plan      what a workflow shall do for the project: trials, runners, image, deploy
+  summary   what the jobs of a workflow came to, on one page
   emulator  that local Vertex AI, in the foreground
   explain   what a finding's code means
 """
@@ -108,6 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     _engine_option(image_push)
 
     _deploy(groups)
+    _workflow(groups)
     _emulator(groups)
 
     explain = groups.add_parser("explain", help="say what a finding's code means")
@@ -154,6 +157,29 @@ def _deploy(groups: Any) -> None:
         whats.add_argument(f"--{what}", action="store_const", dest="what", const=what, default="deploy", help=text)
 
 
+def _workflow(groups: Any) -> None:
+    plan = _command(groups, "plan", commands.plan, "decide what a workflow does; its outputs are GitHub's step outputs")
+    plan.add_argument("--device", dest="devices", default="", help="cpu, gpu or both (default: what has a runner)")
+    plan.add_argument("--runner", default="", metavar="LABEL", help="of the ordinary runner, or a JSON list of labels")
+    plan.add_argument("--gpu-runner", default="", metavar="LABEL", help="of a runner with a GPU (default: none)")
+    for flag, text in (
+        ("deploy", "create the model version"),
+        ("dry-run", "only say what a deploy would do"),
+        ("rollback", "serve the version before again"),
+    ):
+        plan.add_argument(f"--{flag}", default="", metavar="BOOL", help=f"{text}: true or false (default: false)")
+    plan.add_argument("--target", default="", help="vertex or local (default: vertex)")
+    plan.add_argument("--repository", default="", metavar="NAME", help="of the image (default: image.repository)")
+    plan.add_argument("--environment", default="", metavar="NAME", help="that a deploy waits for (default: production)")
+
+    text = "write what the jobs of a workflow came to, and annotations of what they found"
+    summary = groups.add_parser("summary", help=text, description=text)
+    summary.add_argument("--reports", type=Path, required=True, metavar="DIR", help="where the jobs' reports lie")
+    summary.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="the project's in the repository")
+    summary.add_argument("--jobs", default="", metavar="TEXT", help="how the jobs ended: NAME=RESULT NAME=RESULT")
+    summary.set_defaults(run=commands.summary)
+
+
 def _emulator(groups: Any) -> None:
     text = "run a local Vertex AI that really starts what is deployed to it, until it is interrupted"
     emulator = groups.add_parser("emulator", help=text, description=text)
@@ -178,7 +204,12 @@ def _positive(text: str) -> float:
 def _command(groups: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = groups.add_parser(name, help=text, description=text)
     parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="the project (default: here)")
-    parser.add_argument("--format", choices=("console", "json"), default="console", help="json goes to standard output")
+    parser.add_argument(
+        "--format",
+        choices=("console", "json", "github"),
+        default="console",
+        help="json goes to standard output; github is console, with step outputs and a report in build/report",
+    )
     parser.set_defaults(run=run)
     return parser
 

@@ -61,6 +61,7 @@ def image_build(arguments: argparse.Namespace) -> int:
     """Build the container image."""
     from seatrial import engine
     from seatrial.image import build_image
+    from seatrial.report import github
 
     with running("image build", arguments) as run, alone(run):
         found = engine.find(arguments.engine or run.project.image.engine)
@@ -68,6 +69,8 @@ def image_build(arguments: argparse.Namespace) -> int:
         image = run.of(stage)
         if image is None:
             return run.finish(arguments, "")
+        if arguments.format == "github":
+            github.set_outputs(image=image.reference)
         size = f"{image.rebuilt_bytes / 1e3:,.1f} kB"
         proof = (
             f"{image.reference} by {image.engine}, {image.id[:19]} · version {image.version_digest[:12]} · "
@@ -199,6 +202,20 @@ def deploy(arguments: argparse.Namespace) -> int:
 
     with _extra():
         return deploying.deploy(arguments)
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    """Decide what a workflow does."""
+    from seatrial import plan as planning
+
+    return planning.command(arguments)
+
+
+def summary(arguments: argparse.Namespace) -> int:
+    """Say what the jobs of a workflow came to."""
+    from seatrial import summary as summaries
+
+    return summaries.command(arguments)
 
 
 def emulator(arguments: argparse.Namespace) -> int:

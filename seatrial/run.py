@@ -68,10 +68,14 @@ class Run:
 
     def finish(self, arguments: argparse.Namespace, proof: str, **more: Any) -> int:
         """Print findings and verdict in the format that was asked for; give the exit code."""
+        from seatrial.report import github
         from seatrial.report import json as json_report
 
+        report = json_report.document(self.command, self.findings, self.seconds, **more)
         if arguments.format == "json":
-            _print_json(json_report.document(self.command, self.findings, self.seconds, **more))
+            _print_json(report)
+        if arguments.format == "github":
+            github.record(self.project.root, {**report, "summary": self._summary(proof)})
         for finding in self.findings:
             self.console.finding(finding)
         self.console.verdict(not failed(self.findings), self._summary(proof))
@@ -102,6 +106,7 @@ def _print_json(report: dict[str, Any]) -> None:
 @contextlib.contextmanager
 def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, str] | None = None) -> Iterator[Run]:
     """Load the project, with keys of [tool.seatrial.vertex] from the command line; show whatever ends it early."""
+    from seatrial.report import github
     from seatrial.report.console import Console
 
     console = Console(arguments.project)
@@ -113,10 +118,14 @@ def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, st
         for finding in findings:  # what was found before says more than what ended the command
             console.finding(finding)
         console.error(message, fix)
+        told = [finding.as_dict() for finding in findings]
+        more = {"verdict": "error", "message": message, "fix": fix, "findings": told}
+        report = {"format": 1, "command": command, "device": getattr(arguments, "device", ""), **more}
         if arguments.format == "json":
-            told = [finding.as_dict() for finding in findings]
-            more = {"verdict": "error", "message": message, "fix": fix, "findings": told}
-            _print_json({"format": 1, "command": command, **more})
+            _print_json(report)
+        if arguments.format == "github":
+            with contextlib.suppress(OSError):  # what ended it may be a full disk
+                github.record(arguments.project, report)
         return Ended(code)
 
     try:

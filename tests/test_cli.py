@@ -51,7 +51,7 @@ class TestHelp:
         ran = seatrial(command, "--help")
         assert ran.returncode == 0
         assert "--project DIR" in ran.stdout
-        assert "--format {console,json}" in ran.stdout
+        assert "--format {console,json,github}" in ran.stdout
 
     def test_is_what_no_command_at_all_gets(self) -> None:
         ran = seatrial()

@@ -42,9 +42,9 @@ SCENARIOS = {
     "a rollback": Scenario((FIRST, SECOND), Command(2, ("--rollback",)), 24),
     "a rollback of a rollout that is half way": Scenario((FIRST, HALF_WAY), Command(2, ("--rollback",)), 10),
     "an undeploy": Scenario((FIRST, STAGED), Command(2, ("--undeploy",)), 15),
-    "superseding a rollout that is half way": Scenario((FIRST, HALF_WAY), THIRD, 28),
-    "superseding a rollout that is the default": Scenario((FIRST, PROVEN), THIRD, 34),
-    "superseding a rollout whose former version is retired": Scenario((FIRST, RETIRED), THIRD, 24),
+    "superseding a rollout that is half way": Scenario((FIRST, HALF_WAY), THIRD, 22),
+    "superseding a rollout that is the default": Scenario((FIRST, PROVEN), THIRD, 28),
+    "superseding a rollout whose former version is retired": Scenario((FIRST, RETIRED), THIRD, 20),
 }
 
 
@@ -70,7 +70,7 @@ def test_a_killed_command_run_again_ends_as_if_it_had_never_been_killed(
     scenario = SCENARIOS[name]
     expected, counts = _undisturbed(lab, scenario)
     wrong, kills = [], 0
-    for at in _calls(counts):
+    for at in _calls(counts, dear=scenario.command is THIRD):
         killed, fault = _killed_and_run_again(lab, scenario, at, expected)
         assert killed or at.method in READING, f"{at} was never reached"  # how often it polls is up to the machine
         kills += killed
@@ -99,14 +99,16 @@ def _undisturbed(lab: Lab, scenario: Scenario) -> tuple[Left, dict[str, int]]:
     return left, counts
 
 
-def _calls(counts: dict[str, int]) -> Iterator[At]:
+def _calls(counts: dict[str, int], *, dear: bool) -> Iterator[At]:
+    """Give every call that changes something, twice, and of those that read some; where they are `dear`, fewer."""
     for method in MUTATING:
         for nth in range(counts[method]):
             yield At(method, nth, "before")
             yield At(method, nth, "after")
     for method in READING:
         count = counts[method]
-        yield from (At(method, nth) for nth in sorted({0, count // 2, count - 1}) if 0 <= nth < count)
+        chosen = {0} if dear else {0, count // 2, count - 1}
+        yield from (At(method, nth) for nth in sorted(chosen) if 0 <= nth < count)
 
 
 def _killed_and_run_again(lab: Lab, scenario: Scenario, at: At, expected: Left) -> tuple[bool, str]:
