@@ -33,7 +33,7 @@ from seatrial.errors import EnvironmentFaultError, SeatrialError
 from seatrial.facts import requirements
 from seatrial.findings import Finding, Severity
 from seatrial.kept import Copy, Kept
-from seatrial.trial.server import STOP_TIMEOUT
+from seatrial.trial.server import STOP_TIMEOUT, served_environment
 
 IMAGE_PREFIX = "seatrial.local/bundle:"  # of an image URI that stands for a bundle
 _ARTIFACTS = re.compile(r"gs://(?P<bucket>[^/]+)/(?P<folder>bundles/(?P<digest>[0-9a-f]{64}))/?")
@@ -143,7 +143,7 @@ class Bundles:
 
     def _launch(self, placement: Placement, copy: Copy, served: Path, device: str, port: int) -> _Process:
         contract = variables.contract(placement, port, "")  # the artifacts are in the bundle
-        env = _environment(copy, device)
+        env = served_environment(copy, device)
         env |= variables.own(placement, contract) | contract
         reading, writing = os.pipe()
         with open(writing, "wb") as errors:  # noqa: PTH123 - it is no path
@@ -243,20 +243,6 @@ def _require_digest(bundle: Path, digest: str) -> None:
 def _settings(bundle: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
     return found
-
-
-def _environment(copy: Copy, device: str) -> dict[str, str]:
-    """Give the variables that a server sees beside Vertex's: nothing of the caller's but where its GPUs are."""
-    env = {
-        "PATH": f"{copy.python.parent}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(copy.folder("home")),
-        "TMPDIR": str(copy.folder("tmp")),
-        "LANG": "C.UTF-8",
-    }
-    if device == "cpu":
-        return env | {"CUDA_VISIBLE_DEVICES": ""}
-    passed = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")  # where the driver's library lies
-    return env | {name: os.environ[name] for name in passed if name in os.environ}
 
 
 def _free(port: int) -> bool:

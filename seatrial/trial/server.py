@@ -244,7 +244,7 @@ def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[ProcessServer]:
             str(copy.python), "-I", str(guard), str(outside), str(os.getpid()),
             "seatrial.serving", "--bundle", str(home / "bundle/bundle.json"),
         ],
-        env=_served_environment(copy, device) | CONTRACT | {"AIP_HTTP_PORT": str(port)},
+        env=_on_trial(copy, device) | CONTRACT | {"AIP_HTTP_PORT": str(port)},
         cwd=copy.folder("work"),
     )  # fmt: skip
     try:
@@ -256,12 +256,12 @@ def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[ProcessServer]:
 def run_script(copy: Copy, name: str, device: str) -> tuple[int, str]:
     """Run one of this folder's scripts in the predictor's environment, as isolated as the server."""
     script = shutil.copy(str(Path(__file__).with_name(name)), str(copy.folder("served")))
-    env, folder = _served_environment(copy, device), copy.folder("work")
+    env, folder = _on_trial(copy, device), copy.folder("work")
     return process.output([str(copy.python), "-I", script], env=env, cwd=folder, timeout=SCRIPT_TIMEOUT)
 
 
-def _served_environment(copy: Copy, device: str) -> dict[str, str]:
-    """Give the variables of a process in the predictor's environment; `cpu` hides every GPU."""
+def served_environment(copy: Copy, device: str) -> dict[str, str]:
+    """Give the variables that a process of the predictor sees beside Vertex's; `cpu` hides every GPU."""
     env = {
         "PATH": f"{copy.python.parent}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(copy.folder("home")),
@@ -270,12 +270,12 @@ def _served_environment(copy: Copy, device: str) -> dict[str, str]:
     }
     if device == "cpu":
         return env | {"CUDA_VISIBLE_DEVICES": ""}
-    passed = (
-        "CUDA_VISIBLE_DEVICES",
-        "LD_LIBRARY_PATH",
-        "NVIDIA_VISIBLE_DEVICES",
-    )  # where the driver's library lies
-    return env | ACCELERATOR | {name: os.environ[name] for name in passed if name in os.environ}
+    passed = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES")  # where the driver's library lies
+    return env | {name: os.environ[name] for name in passed if name in os.environ}
+
+
+def _on_trial(copy: Copy, device: str) -> dict[str, str]:
+    return served_environment(copy, device) | (ACCELERATOR if device == "cuda" else {})
 
 
 def _free_port() -> int:
