@@ -40,6 +40,22 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A change that is safe to make without asking: `seatrial check --fix` makes it.
+
+    `text` takes the place of the columns from `column` to before `end_column` of `line`, all counted from 1 as in
+    `Location`; equal columns insert. Without a line, `text` is a line to add at the end of the file, which is made
+    where there is none.
+    """
+
+    path: str
+    text: str
+    line: int | None = None
+    column: int | None = None
+    end_column: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong, in the words that a laptop, a pull request and a cloud log share.
 
@@ -53,6 +69,7 @@ class Finding:
         cloud: what the cloud would have said instead.
         fix: what to do.
         evidence: lines that prove it: a traceback reduced to the user's frames, numbers that differ.
+        edits: the fix as changes of files, all of them or none; empty where only a person can decide.
     """
 
     code: str
@@ -64,6 +81,7 @@ class Finding:
     cloud: str = ""
     fix: str = ""
     evidence: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()
 
     @property
     def docs(self) -> str:

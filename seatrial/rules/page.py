@@ -32,6 +32,10 @@ def page(rule: Rule) -> str:
         "## Fix",
         f"{rule.fix[0].upper()}{rule.fix[1:]}.",
     ]
+    if rule.bad:
+        parts += ["## Example", "Wrong:", f"```\n{rule.bad}\n```", "Right:", f"```\n{rule.good}\n```"]
+    if rule.detected:
+        parts += ["## How it is found", rule.detected]
     if rule.cloud:
         parts += ["## What the server or the cloud says instead", f"```text\n{rule.cloud}\n```"]
     if rule.sources:

@@ -43,6 +43,9 @@ class Rule:
         sources: public places where it is described.
         symptoms: how to recognise it in a text, most specific first.
         check: decides it from facts, before anything is installed; None where only running shows it.
+        detected: how the check decides, what it cannot see, and when it therefore only warns.
+        bad: an excerpt of a project that has the fault.
+        good: the same excerpt without it.
     """
 
     code: str
@@ -54,6 +57,9 @@ class Rule:
     sources: tuple[str, ...] = ()
     symptoms: tuple[Symptom, ...] = ()
     check: Check | None = field(default=None, compare=False)
+    detected: str = ""
+    bad: str = ""
+    good: str = ""
 
     def finding(self, message: str, **particulars: Any) -> Finding:
         """Make a finding of this rule; `particulars` are further fields of `Finding`."""

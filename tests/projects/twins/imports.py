@@ -1,0 +1,24 @@
+"""Families 1 and 2: what is imported, and what is there."""
+
+from __future__ import annotations
+
+from tests.projects.base import TRANSFORMS, Twin
+
+HELPER = "from torchvision import transforms as t\nfrom predictor.ink import crop\n" + TRANSFORMS
+
+TWINS = (
+    *(
+        Twin("ST110", name, {"predictor/transforms.py": f"{line}\n{TRANSFORMS}"})
+        for name, line in {
+            "imported under another name": "import cv2 as vision",
+            "a name of it imported": "from cv2 import resize",
+            "imported where it is used": "def edges(image):\n    import cv2\n    return cv2.Canny(image, 1, 2)\n",
+        }.items()
+    ),
+    Twin(
+        "ST110",
+        "a helper away",
+        {"predictor/transforms.py": HELPER, "predictor/ink.py": "import cv2\n\ndef crop(page):\n    return page\n"},
+        {"predictor/transforms.py": HELPER, "predictor/ink.py": "def crop(page):\n    return page\n"},
+    ),
+)
