@@ -131,12 +131,12 @@ def ended(child: subprocess.Popen[str]) -> Ended:
 
 
 @contextlib.contextmanager
-def rehearsing(root: Path, state: Path) -> Iterator[Rehearsal]:
+def rehearsing(root: Path, state: Path, name: str = "halves") -> Iterator[Rehearsal]:
     """Run an emulator for the project in `root`."""
     emulator = Emulator(Options(state, probe_period=1.0))
     emulator.start()
     try:
-        yield Rehearsal(root, emulator)
+        yield Rehearsal(root, emulator, name)
     finally:
         emulator.faults.clear()
         emulator.stop()

