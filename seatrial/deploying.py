@@ -44,9 +44,13 @@ def deploy(arguments: argparse.Namespace) -> int:
     """Run the command.
 
     Raises:
-        UsageError: a `--set` that is none.
+        UsageError: a `--set` that is none, or an option that means nothing here.
     """
     with running("deploy", arguments, _pairs(arguments.set)) as run:
+        if arguments.what not in _OF_A_CANDIDATE and (arguments.image or arguments.pushed or arguments.report):
+            raise UsageError(
+                f"--{arguments.what} looks at the server alone: --image, --pushed and --report mean nothing"
+            )
         kind = _kind(run.project, arguments.target)
         progress = Progress()
         with _recorded(run, arguments.what, kind, progress) as told:

@@ -99,16 +99,6 @@ def listing(vertex: Vertex, model_id: str) -> list[Version]:
     return [_version(vertex, model) for model in sorted(_listed(vertex, model_id), key=_number)]
 
 
-def default(vertex: Vertex, model_id: str) -> Version | None:
-    """Give the version that has the alias `default`; None where there is no such model.
-
-    Raises:
-        google.api_core.exceptions.GoogleAPICallError: the API does not answer or refuses.
-    """
-    model = _get(vertex, f"{_model_name(vertex, model_id)}@default")
-    return None if model is None else _version(vertex, model)
-
-
 def find_or_upload(vertex: Vertex, upload: Upload, timeout: float) -> Stage[tuple[Version, bool]]:
     """Give the one version of a digest, and whether this call made it.
 
@@ -166,27 +156,13 @@ def give(vertex: Vertex, version: Version, alias: str) -> Version:
         EnvironmentFaultError: the alias does not stay there.
         google.api_core.exceptions.GoogleAPICallError: the API does not answer or refuses.
     """
-    return _merge(vertex, version, alias, wanted=True)
-
-
-def take(vertex: Vertex, version: Version, alias: str) -> Version:
-    """Remove an alias from a version, and give the version as it is then.
-
-    Raises:
-        EnvironmentFaultError: the alias stays there.
-        google.api_core.exceptions.GoogleAPICallError: the API does not answer or refuses.
-    """
-    return _merge(vertex, version, alias, wanted=False)
-
-
-def _merge(vertex: Vertex, version: Version, alias: str, *, wanted: bool) -> Version:
     lost: exceptions.GoogleAPICallError | None = None
-    request = v1.MergeVersionAliasesRequest(name=version.name, version_aliases=[alias if wanted else f"-{alias}"])
+    request = v1.MergeVersionAliasesRequest(name=version.name, version_aliases=[alias])
     for attempt in range(vertex.limits.attempts + 1):
         now = _get(vertex, version.name)
         if now is None:
             raise exceptions.NotFound(f"version {version.id} of {version.model} is not there any more")
-        if (alias in now.version_aliases) == wanted:
+        if alias in now.version_aliases:
             return _version(vertex, now)
         if attempt == vertex.limits.attempts:
             break
@@ -202,7 +178,7 @@ def _merge(vertex: Vertex, version: Version, alias: str, *, wanted: bool) -> Ver
     if lost is not None:
         raise lost
     raise EnvironmentFaultError(
-        f"alias {alias} of {version.model} {'leaves' if wanted else 'stays on'} version {version.id} again and again",
+        f"alias {alias} of {version.model} leaves version {version.id} again and again",
         fix="another deploy is changing it: run `seatrial deploy` again when that one has ended",
     )
 

@@ -156,6 +156,13 @@ def test_under_ci_the_target_must_be_written(rehearsal: Rehearsal, monkeypatch: 
     assert "--target" in refused.shown
 
 
+@pytest.mark.parametrize("what", ["--status", "--rollback", "--undeploy"])
+def test_what_looks_at_the_server_alone_takes_no_candidate(rehearsal: Rehearsal, what: str) -> None:
+    refused = rehearsal.deploy(what, "--image", "halves:latest")
+    assert refused.code == 2
+    assert "--image" in refused.shown
+
+
 @pytest.mark.proof
 def test_what_a_key_and_a_variable_say_reaches_the_machine(
     rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch

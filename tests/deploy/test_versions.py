@@ -12,10 +12,9 @@ import pytest
 from google.api_core.exceptions import GoogleAPICallError, InvalidArgument, PermissionDenied, ServiceUnavailable
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy import versions
 from seatrial.deploy.client import Vertex
 from seatrial.deploy.poller import OperationFailedError
-from seatrial.deploy.versions import Upload, alias_of, find, find_or_upload, give, listing, request_of, take
+from seatrial.deploy.versions import Upload, alias_of, find, find_or_upload, give, listing, request_of
 from seatrial.errors import EnvironmentFaultError, StillRunningError
 from tests.deploy.emulated import Emulated, emulated
 from tests.stages import ended
@@ -63,7 +62,6 @@ def assert_one_each(vertex: Vertex, *texts: str) -> None:
 def test_nothing_is_found_where_there_is_no_model(vertex: Vertex) -> None:
     assert find(vertex, "digits", digest("one")) is None
     assert listing(vertex, "digits") == []
-    assert versions.default(vertex, "digits") is None
 
 
 def test_the_first_version_makes_the_model_and_the_second_leaves_default_where_it_is(vertex: Vertex) -> None:
@@ -74,9 +72,7 @@ def test_the_first_version_makes_the_model_and_the_second_leaves_default_where_i
     assert made
     assert second.id == "2"
     assert second.digest == digest("two")
-    default = versions.default(vertex, "digits")
-    assert default is not None
-    assert default.id == "1"
+    assert [version.id for version in listing(vertex, "digits") if "default" in version.aliases] == ["1"]
     assert_one_each(vertex, "one", "two")
 
 
@@ -86,12 +82,12 @@ def test_a_version_that_is_there_is_found_and_nothing_is_changed(emulator: Emula
         emulator.fault(method, times=None, code=DENIED, message="must not be called")
     assert ended(find_or_upload(vertex, upload(), 10)).value == (first, False)
     assert give(vertex, first, alias_of(first.digest)) == first
-    assert take(vertex, first, "p-absent") == first
 
 
 def test_a_version_without_its_alias_is_found_by_its_description_and_gets_it_again(vertex: Vertex) -> None:
     first, _ = ended(find_or_upload(vertex, upload(), 10)).value
-    bare = take(vertex, first, alias_of(first.digest))
+    vertex.models.merge_version_aliases(name=first.name, version_aliases=[f"-{alias_of(first.digest)}"])
+    [bare] = listing(vertex, "digits")
     assert alias_of(first.digest) not in bare.aliases
     found, made = ended(find_or_upload(vertex, upload(), 10)).value
     assert (found.id, made) == (first.id, False)

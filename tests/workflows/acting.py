@@ -93,6 +93,10 @@ class Caller:
         """Run what a pull request starts."""
         return self._run("pull_request", workflow, {"pull_request": {"number": 1, "head": {"ref": "change"}}})
 
+    def tag(self, name: str, workflow: str = "release.yml") -> Acted:
+        """Run what pushing a tag starts."""
+        return self._run("push", workflow, {"ref": f"refs/tags/{name}"})
+
     def start(self, event: str, workflow: str, payload: Mapping[str, Any]) -> subprocess.Popen[str]:
         """Start a run and give act's process, which leads a group of its own."""
         for name in ("artifacts", "home", "bin"):

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.engines import Base
-from tests.workflows.acting import Acted, Caller
+from tests.workflows.acting import Acted, Caller, repository
+from tests.workflows.adapted import adapted
 
 SMOKE = "smoke (cpu, Python 3.11)"
 PROVED = {"plan": "success", "check": "success", SMOKE: "success"}
@@ -249,6 +251,50 @@ def test_plan_to_deploy_with_the_image_in_between(
     told = outputs(acted)
     assert told["status"] == "deployed"
     assert told["image"].startswith(f"{registry}/halves@sha256:")
+
+
+@pytest.mark.parametrize("moves", [False, True], ids=["first release", "later release"])
+def test_a_tag_is_built_attested_and_published_and_the_major_version_moves_to_it(
+    tool: Path, tmp_path: Path, *, moves: bool
+) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    release = adapted((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
+    made = Caller(repository(tmp_path / "released", {"release.yml": release}, tool), tool, tmp_path / "act")
+    calls = program(made.scratch / "bin/gh", f'case "$*" in *" repos/"*"/git/ref/tags/"*) exit {int(not moves)};; esac')
+    acted = made.tag(f"v{version}")
+    assert jobs(acted, "release") == {"build": "success", "attest": "success", "publish": "success"}
+    built = {file.name for file in acted.artifacts.glob("dist/*")}
+    assert built == {f"seatrial-{version}-py3-none-any.whl", f"seatrial-{version}.tar.gz"}
+    assert all(name in acted.printed("release/attest") for name in built)
+    published, asked, moved = calls.read_text(encoding="utf-8").splitlines()
+    assert published.startswith(f"release create v{version} ")
+    assert all(f"dist/{name}" in published for name in built)
+    major = f"v{version.partition('.')[0]}"
+    assert asked.endswith(f"/git/ref/tags/{major} --silent")
+    how = (
+        ["--method PATCH", f"/git/refs/tags/{major}", "force=true"]
+        if moves
+        else ["--method POST", f"ref=refs/tags/{major}"]
+    )
+    assert all(part in moved for part in how)
+
+
+def test_a_tag_that_is_not_the_version_is_never_built(tool: Path, tmp_path: Path) -> None:
+    release = adapted((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
+    made = Caller(repository(tmp_path / "released", {"release.yml": release}, tool), tool, tmp_path / "act")
+    calls = program(made.scratch / "bin/gh", "exit 1")
+    acted = made.tag("v99.0.0")
+    assert jobs(acted, "release") == {"build": "failure"}
+    assert not calls.exists()
+
+
+def program(file: Path, body: str) -> Path:
+    """Write a program that notes what it was called with; give the file of its notes."""
+    notes = file.with_suffix(".log")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f'#!/bin/sh\necho "$*" >> "{notes}"\n{body}\n')
+    file.chmod(0o755)
+    return notes
 
 
 @pytest.mark.proof
