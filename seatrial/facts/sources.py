@@ -1,4 +1,4 @@
-"""The source tree that ships, read by ast: modules, what they import and define, and which of them serve.
+"""The source tree that ships, read by ast: modules, what they import, define and call, and what of it serves.
 
 Nothing is imported or run. First-party modules that the package leaves out are recorded too, so that a rule
 can tell "is not shipped" from "does not exist".
@@ -7,15 +7,18 @@ can tell "is not shipped" from "does not exist".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from seatrial.facts.calls import Value
+from seatrial.facts.reach import follow, serving_functions
 from seatrial.facts.syntax import Import, Module, SyntaxFault, read_module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from seatrial.facts.calls import Call, Context, Read
     from seatrial.findings import Location
     from seatrial.project import Project
 
@@ -34,6 +37,7 @@ class Sources:
         left_out: modules that exist in the project and that a shipped module imports, but that do not ship:
             dotted name → path.
         reachable: the shipped modules that serving imports, starting at the predictor's.
+        serving: (module, qualified name) of every function of these that the predictor's class may come to call.
     """
 
     modules: Mapping[str, Module] = field(default_factory=dict)
@@ -42,19 +46,66 @@ class Sources:
     left_out: Mapping[str, str] = field(default_factory=dict)
     reachable: frozenset[str] = frozenset()
     under_src: Mapping[str, str] = field(default_factory=dict)
+    serving: frozenset[tuple[str, str]] = frozenset()
+    _tops: frozenset[str] = field(init=False, repr=False, compare=False)
+    _folders: frozenset[str] = field(init=False, repr=False, compare=False)
+    _followed: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
+    _calls: list[tuple[Module, Call]] = field(init=False, repr=False, compare=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Note the folders once: `ships` is asked for every import, and `follow` for every call."""
+        parents = {name.rpartition(".")[0] for name in (*self.modules, *self.faults)}
+        folders = {name.rsplit(".", n)[0] for name in parents for n in range(name.count(".") + 1)}
+        object.__setattr__(self, "_folders", frozenset(folders - {""}))
+        object.__setattr__(self, "_tops", frozenset(name.partition(".")[0] for name in self.modules))
 
     def ships(self, module: str) -> bool:
         """Tell whether a dotted name is a module or package that ships; a folder of modules is a package."""
-        return module in self.modules or module in self.faults or self._is_folder(module)
-
-    def _is_folder(self, module: str) -> bool:
-        return any(name.startswith(f"{module}.") for name in (*self.modules, *self.faults))
+        return module in self.modules or module in self.faults or module in self._folders
 
     def imports(self) -> Iterator[tuple[Module, Import]]:
         """Yield what the reachable modules import when they serve, in the order of files and lines."""
         for name in sorted(self.reachable):
             if module := self.modules.get(name):
                 yield from ((module, imported) for imported in module.imports if imported.runs)
+
+    def calls(self) -> Sequence[tuple[Module, Call]]:
+        """Give what serving may call, in the order of files and lines; names are followed across modules."""
+        if not self._calls:  # read by many rules, and followed only once
+            for module in self.serving_modules():
+                for call in module.uses.calls:
+                    if self.serves(module, call.context):
+                        name = self.follow(call.name)
+                        self._calls.append((module, call if name == call.name else replace(call, name=name)))
+        return self._calls
+
+    def reads(self) -> Iterator[tuple[Module, Read]]:
+        """Yield the names of imported modules that serving may read, likewise."""
+        for module in self.serving_modules():
+            for read in module.uses.reads:
+                if self.serves(module, read.context):
+                    name = self.follow(read.name)
+                    yield module, read if name == read.name else replace(read, name=name)
+
+    def serving_modules(self) -> list[Module]:
+        """Give the reachable modules that could be read, in the order of their names."""
+        return [self.modules[name] for name in sorted(self.reachable & self.modules.keys())]
+
+    def serves(self, module: Module, context: Context) -> bool:
+        """Tell whether serving may run what stands in this context."""
+        return context.runs and (not context.function or (module.name, context.function) in self.serving)
+
+    def follow(self, name: str) -> str:
+        """Give what a resolved name stands for across the project's modules; itself where that ends nowhere else."""
+        if name.partition(".")[0] not in self._tops:
+            return name
+        if name not in self._followed:
+            self._followed[name] = self.value(Value(name)).name or name
+        return self._followed[name]
+
+    def value(self, value: Value) -> Value:
+        """Give what a value stands for across the project's modules, such as a constant of another module."""
+        return follow(value, self.modules)
 
 
 def read_sources(project: Project) -> Sources:
@@ -81,7 +132,9 @@ def read_sources(project: Project) -> Sources:
             if not sources.ships(name) and (path_found := locate(project.root, name)):
                 left_out[name] = path_found
     under_src = {name: place for name in absent if (place := _under_src(project.root, name))}
-    return Sources(modules, faults, tuple(absent), left_out, _reachable(project, sources), under_src)
+    reachable = _reachable(project, sources)
+    serving = serving_functions([m for m in modules.values() if m.name in reachable], project.predictor_class)
+    return Sources(modules, faults, tuple(absent), left_out, reachable, under_src, serving)
 
 
 def _under_src(root: Path, package: str) -> str | None:

@@ -1,4 +1,4 @@
-"""One Python file as facts, by ast: its imports with their places, and the names that it defines.
+"""One Python file as facts, by ast: its imports and calls with their places, and the names that it defines.
 
 It knows nothing of the project around the file, and nothing is imported or run.
 """
@@ -6,17 +6,23 @@ It knows nothing of the project around the file, and nothing is imported or run.
 from __future__ import annotations
 
 import ast
+import re
+import tokenize
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from io import BytesIO
 from typing import TYPE_CHECKING
 
+from seatrial.facts.calls import Call, Context, Function, Read, Uses
+from seatrial.facts.scopes import Names, Scope
 from seatrial.findings import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 CATCHES_IMPORT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+MOST_TESTS = 8  # tests around a place that are kept; a guard is near to what it guards
 CHOOSES_PLATFORM = {"sys.version_info", "sys.platform", "os.name", "platform.system"}
 
 
@@ -62,7 +68,7 @@ class Module:
         names: every name that it binds at its top level.
         definitions: its top-level classes and functions, with the place of their name.
         open: it may bind names that cannot be read (`from x import *`, `__getattr__`, `globals()`, exec).
-        unmapped_loads: its calls of `torch.load` that give no map_location.
+        uses: its calls, and what it takes to follow them.
     """
 
     name: str
@@ -72,7 +78,7 @@ class Module:
     names: frozenset[str]
     definitions: Mapping[str, Location]
     open: bool
-    unmapped_loads: tuple[Location, ...] = ()
+    uses: Uses = field(default_factory=Uses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +91,11 @@ class SyntaxFault:
 
 def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
     """Read one file; `name` is its dotted name and `path` what locations shall say."""
+    content = file.read_bytes()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape in a user's string is no fault of the project
-            tree = ast.parse(file.read_bytes(), filename=path)
+            tree = ast.parse(content, filename=path)
     except SyntaxError as error:
         column, end = error.offset or None, error.end_offset or 0
         on_one_line = error.end_lineno == error.lineno and end > (column or 0)
@@ -99,7 +106,7 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
         return SyntaxFault("an expression or a block is nested too deeply", Location(path))
     is_package = file.name == "__init__.py"
     package = name if is_package else name.rpartition(".")[0]
-    reader = _Reader(path, package)
+    reader = _Reader(_Places(path, content), name, package)
     reader.visit(tree)
     return Module(
         name=name,
@@ -109,87 +116,185 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
         names=frozenset(reader.names),
         definitions=reader.definitions,
         open=reader.open,
-        unmapped_loads=tuple(reader.unmapped_loads),
+        uses=reader.uses(),
     )
+
+
+class _Places:
+    """Turns the parser's positions, which count bytes of UTF-8, into those that a person and an editor count."""
+
+    def __init__(self, path: str, content: bytes) -> None:
+        self.path = path
+        self._is_ascii = content.isascii()
+        if not self._is_ascii:
+            encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
+            content = content.decode(encoding, errors="replace").encode()
+        self._lines = content.splitlines(keepends=True)
+
+    def column(self, line: int, offset: int) -> int:
+        """Give the column, from 1, at an offset into a line."""
+        return 1 + (offset if self._is_ascii else len(self._lines[line - 1][:offset].decode(errors="replace")))
+
+    def of(self, node: ast.stmt | ast.expr | ast.alias) -> Location:
+        """Give the place of a node, with an end where it is on one line."""
+        end = None
+        if node.end_lineno == node.lineno and node.end_col_offset is not None:
+            end = self.column(node.lineno, node.end_col_offset)
+        return Location(self.path, node.lineno, self.column(node.lineno, node.col_offset), end)
+
+    def after_last(self, call: ast.Call) -> tuple[int, int] | None:
+        """Give the place right after a call's last argument; None where a bracket or a comment hides it."""
+        given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        if not given:
+            return None
+        line, offset = max((n.end_lineno or 0, n.end_col_offset or 0) for n in given)
+        end_line, end_offset = call.end_lineno or line, call.end_col_offset or 0
+        if line == end_line:
+            rest = self._lines[line - 1][offset:end_offset]
+        else:
+            between = self._lines[line : end_line - 1]
+            rest = b"".join([self._lines[line - 1][offset:], *between, self._lines[end_line - 1][:end_offset]])
+        return (line, self.column(line, offset)) if re.fullmatch(rb"\s*,?\s*\)", rest) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """In which kind of block the walk is; see Import and Context."""
+
+    scope: Scope
+    optional: bool = False
+    typing_only: bool = False
+    lazy: bool = False
+    tried: bool = False
+    withs: tuple[ast.expr, ...] = ()
+    tests: tuple[ast.expr, ...] = ()
 
 
 class _Reader(ast.NodeVisitor):
     """Walks one file and keeps in which kind of block it is.
 
     Statements nest by recursion, which Python limits to 100 levels of indentation. Expressions and chains of elif
-    may be thousands deep, so they are walked in loops.
+    may be thousands deep, so they are walked in loops. Calls are resolved once everything was read, because a
+    function may use what is bound below it.
     """
 
-    def __init__(self, path: str, package: str) -> None:
+    def __init__(self, places: _Places, name: str, package: str) -> None:
         self.imports: list[Import] = []
         self.names: set[str] = set()
         self.definitions: dict[str, Location] = {}
         self.open = False
-        self.unmapped_loads: list[Location] = []
-        self._path = path
+        self._places = places
         self._package = package
-        self._block = Import("", (), Location(path))  # the flags that an import here has
-        self._in_scope_of_module = True
+        self._module = Scope("module", "", None, name)
+        self._block = _Block(self._module)
+        self._scopes: list[tuple[Scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]] = []
+        self._calls: list[tuple[ast.Call, _Block]] = []
+        self._reads: list[tuple[ast.Attribute, _Block]] = []
+        self._stores: list[tuple[ast.Attribute, _Block]] = []
+        self._stars: list[str] = []
+
+    def uses(self) -> Uses:
+        """Resolve what was read; only once, after the walk."""
+        return _Resolver(self._places, Names(self._stars)).uses(
+            self._module, self._scopes, self._calls, self._reads, self._stores, tuple(self._stars)
+        )
 
     def visit(self, node: ast.AST) -> None:
-        if not isinstance(node, ast.expr):
+        if isinstance(node, ast.expr):
+            self._expression(node)
+        else:
             super().visit(node)
-            return
-        for part in ast.walk(node):  # no statement and no scope that counts here lies inside an expression
-            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
-                self._bind(part.id)
-            elif isinstance(part, ast.Call):
-                self._call(part)
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
-            self._import(alias.name, (), _place(self._path, alias))
-            self._bind(alias.asname or alias.name.split(".")[0])
+            self._import(alias.name, (), self._places.of(alias))
+            top = alias.name.split(".")[0]
+            self._bind(alias.asname or top, alias.name if alias.asname else top)
+            self._mention(alias)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = self._absolute(node)
         names = tuple(alias.name for alias in node.names)
-        self._import(module, names, _place(self._path, node))
+        self._import(module, names, self._places.of(node))
         for alias in node.names:
             if alias.name == "*":
                 self.open = self.open or self._in_scope_of_module
+                self._stars.append(module)
             else:
-                self._bind(alias.asname or alias.name)
+                self._bind(alias.asname or alias.name, f"{module}.{alias.name}" if module else None)
+                self._mention(alias)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._define(node, node.name, "def ")
         self.open = self.open or (self._in_scope_of_module and node.name == "__getattr__")
-        before, in_module = self._block, self._in_scope_of_module
-        for outside in (*node.decorator_list, node.args):
+        for outside in (*node.decorator_list, node.args, *([node.returns] if node.returns else [])):
             self.visit(outside)
-        self._block, self._in_scope_of_module = replace(before, lazy=True), False
-        for statement in node.body:
-            self.visit(statement)
-        self._block, self._in_scope_of_module = before, in_module
+        scope = self._scope("function", node)
+        scope.decorators = node.decorator_list
+        a = node.args
+        parameters = [p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if p]
+        for parameter in parameters:
+            scope.bind(parameter, None)
+        kinds = {_dotted(decorator) for decorator in node.decorator_list}
+        if self._block.scope.kind == "class" and parameters and "staticmethod" not in kinds:
+            scope.receiver, scope.is_classmethod = parameters[0], "classmethod" in kinds
+        self._visit_in(replace(self._block, scope=scope, lazy=True, tried=False, withs=()), node.body)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
         self.visit_FunctionDef(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._define(node, node.name, "class ")
-        in_module, self._in_scope_of_module = self._in_scope_of_module, False
-        self.generic_visit(node)
-        self._in_scope_of_module = in_module
+        for outside in (*node.decorator_list, *node.bases, *node.keywords):
+            self.visit(outside)
+        self._visit_in(replace(self._block, scope=self._scope("class", node)), node.body)
 
     def visit_Global(self, node: ast.Global) -> None:
         self.names.update(node.names)
+        for name in node.names:  # what it assigns there is not followed
+            self._module.bind(name, None)
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+        scope = self._block.scope
+        while scope.parent:
+            scope = scope.parent
+            for name in node.names:
+                scope.bind(name, None)
 
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
         guarded = any(_catches_import(handler.type) for handler in node.handlers)
-        with_flags = replace(self._block, optional=self._block.optional or guarded)
-        self._visit_in(with_flags, [*node.body, *node.handlers])
+        block = replace(
+            self._block,
+            optional=self._block.optional or guarded,
+            tried=self._block.tried or bool(node.handlers),
+        )
+        self._visit_in(block, [*node.body, *node.handlers])
         for statement in (*node.orelse, *node.finalbody):
             self.visit(statement)
 
     def visit_TryStar(self, node: ast.TryStar) -> None:
         self.visit_Try(node)
 
-    def visit_With(self, node: ast.With) -> None:
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self._bind(node.name, None)
+        self.generic_visit(node)
+
+    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+        if node.name:
+            self._bind(node.name, None)
+        self.generic_visit(node)
+
+    def visit_MatchStar(self, node: ast.MatchStar) -> None:
+        if node.name:
+            self._bind(node.name, None)
+
+    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+        if node.rest:
+            self._bind(node.rest, None)
+        self.generic_visit(node)
+
+    def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
         suppresses = any(
             isinstance(call := item.context_expr, ast.Call)
             and _dotted(call.func).endswith("suppress")
@@ -197,8 +302,18 @@ class _Reader(ast.NodeVisitor):
             for item in node.items
         )
         for item in node.items:
-            self.visit(item)
-        self._visit_in(replace(self._block, optional=self._block.optional or suppresses), node.body)
+            self.visit(item.context_expr)
+            if item.optional_vars:
+                self._assign(item.optional_vars, _entered(item.context_expr))
+        block = replace(
+            self._block,
+            optional=self._block.optional or suppresses,
+            withs=(*self._block.withs, *(item.context_expr for item in node.items)),
+        )
+        self._visit_in(block, node.body)
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
+        self.visit_With(node)
 
     def visit_If(self, node: ast.If) -> None:
         before = self._block
@@ -207,7 +322,9 @@ class _Reader(ast.NodeVisitor):
             inside = [_dotted(part) for part in ast.walk(node.test)]
             never = inside[0].endswith("TYPE_CHECKING") or _is_main_guard(node.test)
             chosen = any(name in CHOOSES_PLATFORM for name in inside)
-            self._block = replace(self._block, optional=self._block.optional or chosen)
+            # The else is guarded by the test too. Only the last tests of a long chain are kept.
+            tests = (*self._block.tests, node.test)[-MOST_TESTS:]
+            self._block = replace(self._block, optional=self._block.optional or chosen, tests=tests)
             self._visit_in(replace(self._block, typing_only=self._block.typing_only or never), node.body)
             match node.orelse:
                 case [ast.If() as node]:  # elif: the next link of the chain
@@ -217,33 +334,145 @@ class _Reader(ast.NodeVisitor):
                     break
         self._block = before
 
-    def _visit_in(self, block: Import, nodes: list[ast.stmt] | list[ast.AST]) -> None:
+    def visit_Assign(self, node: ast.Assign) -> None:
+        self.visit(node.value)
+        for target in node.targets:
+            self._assign(target, node.value)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.visit(node.annotation)
+        if node.value:
+            self.visit(node.value)
+            self._assign(node.target, node.value)
+        elif isinstance(node.target, ast.Name) and self._in_scope_of_module:
+            self.names.add(node.target.id)
+
+    def visit_Return(self, node: ast.Return) -> None:
+        if self._block.scope.kind == "function":
+            self._block.scope.returns.append(node.value)
+        self.generic_visit(node)
+
+    @property
+    def _in_scope_of_module(self) -> bool:
+        return self._block.scope is self._module
+
+    def _visit_in(self, block: _Block, nodes: Iterable[ast.AST]) -> None:
         before, self._block = self._block, block
         for node in nodes:
             self.visit(node)
         self._block = before
 
+    def _assign(self, target: ast.expr, value: ast.expr | None) -> None:
+        """Bind a target; `value` is None where it cannot be told."""
+        if isinstance(target, ast.Name):
+            self._bind(target.id, value)
+        elif isinstance(target, ast.Attribute):
+            self._store(target, value)
+            self.visit(target.value)
+        elif isinstance(target, ast.Tuple | ast.List):
+            same = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
+            starred = any(isinstance(item, ast.Starred) for item in target.elts)
+            values = value.elts if same and not starred and isinstance(value, ast.Tuple | ast.List) else None
+            for index, item in enumerate(target.elts):
+                self._assign(item, values[index] if values else None)
+        else:
+            self.visit(target)
+
+    def _store(self, target: ast.Attribute, value: ast.expr | None) -> None:
+        """Note an assignment to an attribute: of `self`, or of something that may be another's."""
+        scope = self._block.scope
+        owner = scope.method_of()
+        if owner and isinstance(target.value, ast.Name) and target.value.id in _receivers(scope):
+            owner.attributes.setdefault(target.attr, []).append((value, scope))
+        elif _dotted(target):
+            self._stores.append((target, self._block))
+
+    def _expression(self, root: ast.expr) -> None:
+        """Note the calls, reads and names of an expression, however deep it is."""
+        block = self._block
+        mentions = block.scope.runs_in().mentions if not block.typing_only else set()
+        pending: list[tuple[ast.AST, _Block]] = [(root, block)]
+        while pending:
+            node, block = pending.pop()
+            if isinstance(node, ast.Name):
+                if isinstance(node.ctx, ast.Store):
+                    self._bind(node.id, None)
+                else:
+                    mentions.add(node.id)
+                continue
+            if isinstance(node, ast.Constant | ast.expr_context | ast.operator):
+                continue
+            if isinstance(node, ast.Call):
+                self._calls.append((node, block))
+                self.open = self.open or (
+                    isinstance(node.func, ast.Name) and node.func.id in ("globals", "exec", "setattr", "vars")
+                )
+                pending.extend((part, block) for part in (*node.args, *node.keywords))
+                node = self._attributes(node.func, mentions)
+                pending.append((node, block))
+            elif isinstance(node, ast.Attribute):
+                inner = self._attributes(node, mentions)
+                pending.append((inner, block))
+                if isinstance(node.ctx, ast.Store):
+                    self._store(node, None)
+                elif isinstance(inner, ast.Name):
+                    self._reads.append((node, block))
+            elif isinstance(node, ast.IfExp):
+                guarded = replace(block, tests=(*block.tests, node.test)[-MOST_TESTS:])
+                pending.extend(((node.test, block), (node.body, guarded), (node.orelse, guarded)))
+            elif isinstance(node, ast.NamedExpr):
+                self._bind(node.target.id, node.value)
+                pending.append((node.value, block))
+            else:
+                if isinstance(node, ast.Lambda):
+                    a = node.args
+                    for parameter in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg):
+                        if parameter:
+                            block.scope.bind(parameter.arg, None)
+                pending.extend((part, block) for part in ast.iter_child_nodes(node))
+
+    def _attributes(self, node: ast.expr, mentions: set[str]) -> ast.expr:
+        """Note a chain of attributes and give what it begins with."""
+        while isinstance(node, ast.Attribute):
+            mentions.add(node.attr)
+            node = node.value
+        return node
+
     def _import(self, module: str, names: tuple[str, ...], location: Location) -> None:
+        block = self._block
         if module:
-            self.imports.append(replace(self._block, module=module, names=names, location=location))
+            self.imports.append(Import(module, names, location, block.optional, block.typing_only, block.lazy))
 
-    def _call(self, node: ast.Call) -> None:
-        called = _dotted(node.func)
-        self.open = self.open or called in ("globals", "exec", "setattr", "vars")
-        given = any(keyword.arg in ("map_location", None) for keyword in node.keywords) or len(node.args) > 1
-        if called == "torch.load" and not given:
-            self.unmapped_loads.append(_place(self._path, node))
+    def _mention(self, alias: ast.alias) -> None:
+        """Note the name of what is used under another from here on."""
+        if alias.asname and not self._block.typing_only:
+            self._block.scope.runs_in().mentions.add(alias.name.rpartition(".")[2])
 
-    def _bind(self, name: str) -> None:
-        if self._in_scope_of_module:
+    def _bind(self, name: str, binding: str | ast.expr | None) -> None:
+        scope = self._block.scope
+        scope.bind(name, binding)
+        if scope is self._module:
             self.names.add(name)
 
-    def _define(self, node: ast.stmt, name: str, keyword: str) -> None:
+    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, name: str, keyword: str) -> None:
+        scope = self._block.scope
+        scope.bind(name, f"{scope.dotted}.{'<locals>.' if scope.kind == 'function' else ''}{name}")
         if self._in_scope_of_module:
             self.names.add(name)
-            is_async = isinstance(node, ast.AsyncFunctionDef)
-            column = node.col_offset + len("async " if is_async else "") + len(keyword) + 1
-            self.definitions[name] = Location(self._path, node.lineno, column, column + len(name))
+            self.definitions[name] = self._named(node, keyword)
+
+    def _named(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, keyword: str) -> Location:
+        is_async = isinstance(node, ast.AsyncFunctionDef)
+        column = node.col_offset + len("async " if is_async else "") + len(keyword) + 1
+        return Location(self._places.path, node.lineno, column, column + len(node.name))
+
+    def _scope(self, kind: str, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Scope:
+        around = self._block.scope
+        inner = f"{'<locals>.' if around.kind == 'function' else ''}{node.name}"
+        qualname = f"{around.qualname}.{inner}" if around.qualname else inner
+        scope = Scope(kind, qualname, around, f"{around.dotted}.{inner}")
+        self._scopes.append((scope, node))
+        return scope
 
     def _absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:
@@ -255,10 +484,125 @@ class _Reader(ast.NodeVisitor):
         return ".".join([*base, *([node.module] if node.module else [])])
 
 
-def _place(path: str, node: ast.stmt | ast.expr | ast.alias) -> Location:
-    one_line = node.end_lineno == node.lineno and node.end_col_offset is not None
-    end = (node.end_col_offset or 0) + 1 if one_line else None
-    return Location(path, node.lineno, node.col_offset + 1, end)
+class _Resolver:
+    """Turns what a walk noted into facts that keep nothing of the syntax tree."""
+
+    def __init__(self, places: _Places, names: Names) -> None:
+        self._places = places
+        self._names = names
+        self._contexts: dict[int, Context] = {}
+        self._tested: dict[int, list[str]] = {}
+
+    def uses(
+        self,
+        module: Scope,
+        scopes: list[tuple[Scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]],
+        calls: list[tuple[ast.Call, _Block]],
+        reads: list[tuple[ast.Attribute, _Block]],
+        stores: list[tuple[ast.Attribute, _Block]],
+        stars: tuple[str, ...],
+    ) -> Uses:
+        found_reads = (self._read(node, block) for node, block in reads)
+        return Uses(
+            calls=tuple(sorted((self._call(node, block) for node, block in calls), key=_line)),
+            reads=tuple(sorted((read for read in found_reads if read), key=_line)),
+            functions={s.qualname: self._function(s, n) for s, n in scopes if not isinstance(n, ast.ClassDef)},
+            classes={
+                s.qualname: tuple(self._names.name(base, s.parent or s) for base in n.bases)
+                for s, n in scopes
+                if isinstance(n, ast.ClassDef)
+            },
+            values={name: self._names.bound(name, module) for name in module.bindings},
+            mentions=frozenset(module.mentions),
+            stars=stars,
+            patched=frozenset(self._names.name(node, block.scope) for node, block in stores),
+        )
+
+    def _call(self, node: ast.Call, block: _Block) -> Call:
+        scope, value = block.scope, self._names.value
+        given, is_open = [], False
+        for argument in node.args:
+            is_open = is_open or isinstance(argument, ast.Starred)
+            if not is_open:
+                given.append(value(argument, scope))
+        keywords = {k.arg: value(k.value, scope) for k in node.keywords if k.arg}
+        return Call(
+            name=self._names.name(node.func, scope),
+            written=_dotted(node.func),
+            arguments=tuple(given),
+            keywords=keywords,
+            is_open=is_open or len(keywords) < len(node.keywords),
+            location=self._places.of(node),
+            after_last=self._places.after_last(node),
+            context=self._context(block),
+        )
+
+    def _read(self, node: ast.Attribute, block: _Block) -> Read | None:
+        name = self._names.name(node, block.scope)
+        if name.startswith(("?", "builtins.")) or ")" in name or "]" in name:
+            return None
+        return Read(name, _dotted(node), self._places.of(node), self._context(block))
+
+    def _function(self, scope: Scope, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
+        a = node.args
+        keyword = 4 + (6 if isinstance(node, ast.AsyncFunctionDef) else 0)  # `def `, `async `
+        column = node.col_offset + keyword + 1
+        return Function(
+            location=Location(self._places.path, node.lineno, column, column + len(node.name)),
+            parameters=tuple(p.arg for p in (*a.posonlyargs, *a.args)),
+            decorators=self._decorators(scope),
+            returns=tuple(self._names.value(returned, scope) for returned in scope.returns),
+            mentions=frozenset(scope.mentions),
+        )
+
+    def _decorators(self, scope: Scope) -> tuple[str, ...]:
+        return tuple(self._names.name(node, scope.parent or scope) for node in scope.decorators)
+
+    def _context(self, block: _Block) -> Context:
+        known = self._contexts.get(id(block))
+        if known is None:
+            decorators: list[str] = []
+            scope: Scope | None = block.scope
+            while scope:
+                decorators.extend(self._decorators(scope))
+                scope = scope.parent
+            running = block.scope.runs_in()
+            known = self._contexts[id(block)] = Context(
+                function=running.qualname,
+                decorators=tuple(decorators),
+                withs=tuple(self._names.name(node, block.scope) for node in block.withs),
+                guards=tuple(dict.fromkeys(name for test in block.tests for name in self._names_in(test, block.scope))),
+                tried=block.tried,
+                runs=not block.typing_only,
+            )
+        return known
+
+    def _names_in(self, test: ast.expr, scope: Scope) -> list[str]:
+        known = self._tested.get(id(test))
+        if known is None:
+            inner = (part for part in ast.walk(test) if isinstance(part, ast.Call | ast.Attribute | ast.Name))
+            known = self._tested[id(test)] = [self._names.name(part, scope) for part in inner]
+        return known
+
+
+def _line(use: Call | Read) -> tuple[int, int]:
+    return use.location.line or 0, use.location.column or 0
+
+
+def _receivers(scope: Scope) -> set[str]:
+    """Give what `self` is called in a method and in the functions inside it."""
+    found = set()
+    around: Scope | None = scope
+    while around and around.kind == "function":
+        found.add(around.receiver)
+        around = around.parent
+    return found
+
+
+def _entered(context: ast.expr) -> ast.expr:
+    """Give what `with CONTEXT as name` binds, written as a call."""
+    method = ast.Attribute(value=context, attr="__enter__", ctx=ast.Load())
+    return ast.Call(func=method, args=[], keywords=[])
 
 
 def _dotted(node: ast.AST) -> str:

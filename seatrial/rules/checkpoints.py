@@ -308,12 +308,12 @@ def _other_device(facts: Facts) -> Iterator[Finding]:
     on_gpu: list[tuple[Checkpoint, list[str]]] = [(c, devices) for c, devices in saved if devices]
     if not on_gpu:
         return
-    for name in sorted(facts.sources.reachable & facts.sources.modules.keys()):
-        for place in facts.sources.modules[name].unmapped_loads:
+    for _, call in facts.sources.calls():
+        if call.name == "torch.load" and call.argument("map_location", 1) is None:
             yield OTHER_DEVICE.finding(
                 "torch.load without map_location, and the artifacts hold tensors of a GPU",
                 severity=Severity.WARNING,  # on a machine with that very device it loads
-                location=place,
+                location=call.location,
                 evidence=tuple(f"{c.path}: tensors of {', '.join(devices)}" for c, devices in on_gpu),
             )
 
