@@ -6,7 +6,6 @@ comes from a lock with hashes, or is a wheel that `build` made.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -17,17 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial import exclusive, process
+from seatrial.cache import cache_dir
 from seatrial.errors import EnvironmentFaultError
+from seatrial.facts import installed
 from seatrial.facts.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.interpreter import Interpreter, uv
-from seatrial.kept import Copy, Kept, cache_dir, changed_files, discard, drop_least_used, remove, snapshot_of, sweep
+from seatrial.kept import Copy, Kept, changed_files, discard, drop_least_used, remove, snapshot_of, sweep
 from seatrial.rules import RULES
 from seatrial.rules.pairs import mismatch
 from seatrial.rules.translate import diagnose
 
 INSTALL_TIMEOUT = 1800.0  # seconds; 3 GB of CUDA wheels at 2 MB/s
-_FORMAT = "1"  # raise it when what a kept environment holds changes
 
 # Measured with `du -sh`, torch 2.15.0: what an environment needs on disk, and what its download adds before that.
 CUDA_GIGABYTES, CPU_GIGABYTES, SMALL_GIGABYTES = 8.5, 1.5, 0.3
@@ -50,14 +50,8 @@ class Lock:
 
 def merge(lock: RequirementFile, lock_text: str, runtime: RequirementFile) -> Lock:
     """Join the project's lock with the runtime's; where both pin a distribution, the project's pin stays."""
-    own = {entry.name for entry in lock.entries}
-    added = [
-        f"{entry.text} " + " ".join(f"--hash={h}" for h in entry.hashes)
-        for entry in runtime.entries
-        if entry.name not in own
-    ]
-    text = lock_text.rstrip("\n") + "\n" + "\n".join(added) + "\n"
-    return Lock(text, frozenset(own | {e.name for e in runtime.entries}), lock.path)
+    names = {entry.name for entry in (*lock.entries, *runtime.entries)}
+    return Lock(installed.merged(lock, lock_text, runtime), frozenset(names), lock.path)
 
 
 def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
@@ -66,8 +60,7 @@ def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
     Raises:
         EnvironmentFaultError: too little disk, no network, or an installer's failure that no rule knows.
     """
-    text = f"{_FORMAT}\n{interpreter.executable}\n{interpreter.version}\n{lock.text}"
-    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    digest = installed.name_of(str(interpreter.executable), interpreter.version, lock.text)
     root = cache_dir()
     root.mkdir(parents=True, exist_ok=True)
     sweep(root)

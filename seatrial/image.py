@@ -32,6 +32,7 @@ from seatrial import (
 )
 from seatrial.base_image import BaseImage
 from seatrial.bundle import Bundle, build
+from seatrial.cache import cache_dir
 from seatrial.dependency_image import DependencyImage, Wanted
 from seatrial.engine import Engine
 from seatrial.environment import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
@@ -40,7 +41,7 @@ from seatrial.facts import requirements
 from seatrial.facts.requirements import Entry, marker_environment
 from seatrial.findings import Location, Phase, Stage, watched
 from seatrial.interpreter import Interpreter
-from seatrial.kept import cache_dir, sweep
+from seatrial.kept import sweep
 from seatrial.project import Project
 from seatrial.report import json as json_report
 from seatrial.rules import RULES

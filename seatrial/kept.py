@@ -19,7 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from seatrial import process
-from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Finding, Stage, Step
 from seatrial.interpreter import Interpreter, uv
 from seatrial.record import rows
@@ -63,18 +63,6 @@ class Copy:
         path = self.path / name
         path.mkdir(exist_ok=True)
         return path
-
-
-def cache_dir() -> Path:
-    """Give the folder of kept environments and copies: SEATRIAL_CACHE, else the user's cache folder."""
-    if own := os.environ.get("SEATRIAL_CACHE"):
-        return Path(own).resolve()
-    if shared := os.environ.get("XDG_CACHE_HOME"):
-        return Path(shared) / "seatrial"
-    try:
-        return Path.home() / ".cache/seatrial"
-    except RuntimeError:
-        raise UsageError("there is no home directory", fix="set SEATRIAL_CACHE to a folder for caches") from None
 
 
 @contextlib.contextmanager

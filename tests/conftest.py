@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from seatrial.check import OFFLINE
+
 ROOT = Path(__file__).parent.parent
 pytest_plugins = ["tests.engines"]
 
@@ -26,6 +28,14 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["SEATRIAL_CACHE"]
     else:
         os.environ["SEATRIAL_CACHE"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def offline() -> Iterator[None]:
+    """Let no test ask a package index of the world what the pins that it makes up are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(OFFLINE, "1")
+        yield
 
 
 @pytest.fixture

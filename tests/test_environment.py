@@ -14,6 +14,7 @@ import pytest
 
 from seatrial import environment, interpreter
 from seatrial import kept as kept_environments
+from seatrial.cache import cache_dir
 from seatrial.environment import Lock
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts import requirements
@@ -111,7 +112,7 @@ def test_a_cache_without_a_home_directory_needs_a_place(monkeypatch: pytest.Monk
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(UsageError, match="home directory"):
-        kept_environments.cache_dir()
+        cache_dir()
 
 
 def test_a_copy_has_folders_of_its_own_and_shares_the_bytes(own_cache: Path, python: Interpreter) -> None:

@@ -5,14 +5,20 @@ Whatever is absent is None or empty here; that something is absent is for a rule
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import contextlib
+import datetime
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from seatrial import golden
+from seatrial.cache import cache_dir
 from seatrial.errors import UsageError
-from seatrial.facts import requirements
+from seatrial.facts import installed, requirements, secrets, wheels
+from seatrial.facts.builds import Builds, read_builds
 from seatrial.facts.checkpoint import Checkpoint, read_checkpoints
+from seatrial.facts.requirements import marker_environment
 from seatrial.facts.sources import Sources, find_definitions, locate, read_sources
+from seatrial.facts.wheels import Wheels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
     from seatrial.facts.requirements import RequirementFile
     from seatrial.findings import Location
     from seatrial.project import Project
+
+_ASK_AGAIN = 3600.0  # seconds after which an index that did not answer is asked once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,12 @@ class Facts:
         manifest_fault: why the manifest cannot be read.
         golden_examples: how many golden examples there are.
         golden_fault: why they cannot be read.
+        wheels: path of a lock → what is known of its wheels.
+        builds: the files that build or deploy the project.
+        secrets: what looks like a credential in what ships: (path, whether by its name).
+        context_secrets: what looks like one, by name, in a build context that a Dockerfile copies whole.
+        offline: whether the user forbade to ask an index.
+        today: the day.
     """
 
     project: Project
@@ -63,6 +77,12 @@ class Facts:
     manifest_fault: str = ""
     golden_examples: int = 0
     golden_fault: str = ""
+    wheels: Mapping[str, Wheels] = field(default_factory=dict)
+    builds: Builds = field(default_factory=Builds)
+    secrets: tuple[tuple[str, bool], ...] = ()
+    context_secrets: tuple[str, ...] = ()
+    offline: bool = False
+    today: datetime.date = field(default_factory=lambda: datetime.datetime.now(tz=datetime.UTC).date())
 
 
 def gather(project: Project) -> Facts:
@@ -73,11 +93,14 @@ def gather(project: Project) -> Facts:
     of_main = {name for module, name in pickled if module == "__main__"}
     manifest, differences, manifest_fault = _manifest(project.artifacts_dir)
     examples, golden_fault = _golden(project.artifacts_dir)
+    locks = [_requirements(file, project.root) for file in (project.lock_file, project.cpu_lock_file)]
+    builds = read_builds(project.root)
+    ships = [*manifest.files, golden.MANIFEST_FILE] if manifest else list(secrets.listed(project.artifacts_dir))
     return Facts(
         project=project,
         requirements=_requirements(project.requirements_in, project.root),
-        lock=_requirements(project.lock_file, project.root),
-        cpu_lock=_requirements(project.cpu_lock_file, project.root),
+        lock=locks[0],
+        cpu_lock=locks[1],
         runtime_in=requirements.read_runtime("requirements.in"),
         runtime_lock=requirements.read_runtime("requirements.txt"),
         sources=sources,
@@ -94,7 +117,57 @@ def gather(project: Project) -> Facts:
         manifest_fault=manifest_fault,
         golden_examples=examples,
         golden_fault=golden_fault,
+        wheels={lock.path: known for lock in locks if lock and (known := _known_wheels(project, lock))},
+        builds=builds,
+        secrets=secrets.in_package(project, ships),
+        context_secrets=secrets.in_context(builds.context),
     )
+
+
+def unasked(facts: Facts) -> tuple[RequirementFile, ...]:
+    """Give the locks of which nothing is known yet, so that an index should be asked."""
+    pinned = [lock for lock in (facts.lock, facts.cpu_lock) if lock and any(e.hashes for e in lock.entries)]
+    recently = datetime.datetime.now(tz=datetime.UTC).timestamp() - _ASK_AGAIN
+    return tuple(
+        lock
+        for lock in pinned
+        if (known := facts.wheels.get(lock.path)) is None or (known.fault and known.asked < recently)
+    )
+
+
+def ask(facts: Facts, locks: tuple[RequirementFile, ...]) -> Facts:
+    """Ask the configured indexes for the pins of locks, remember what they say, and give facts that have it."""
+    from seatrial.facts import index  # the network is asked once for a lock; every other check is faster without
+
+    project, learnt = facts.project, dict(facts.wheels)
+    for lock in locks:
+        pins = {name: e for name, e in lock.pins(marker_environment(project.python)).items() if e.hashes}
+        learnt[lock.path] = index.ask(lock, pins, project.python)
+        with contextlib.suppress(OSError, UsageError):
+            key = wheels.key_of((project.root / lock.path).read_text("utf-8", "replace"), project.python)
+            wheels.remember(cache_dir(), key, learnt[lock.path])
+    return replace(facts, wheels=learnt)
+
+
+def _known_wheels(project: Project, lock: RequirementFile) -> Wheels | None:
+    """Give what is known of a lock without any network: from its kept environment, or remembered."""
+    try:
+        cache, text = cache_dir(), (project.root / lock.path).read_text("utf-8", "replace")
+    except (OSError, UsageError):
+        return None
+    key = wheels.key_of(text, project.python)
+    remembered = wheels.recall(cache, key)
+    if remembered and remembered.source == "installed":
+        return remembered
+    merged = installed.merged(lock, text, requirements.read_runtime("requirements.txt"))
+    site = installed.find(cache, merged, project.python)
+    if site is None:
+        return remembered
+    names = frozenset(lock.pins(marker_environment(project.python)))
+    known = installed.read(site, names)
+    found = Wheels(known, tuple(sorted(names - known.keys())), "installed")
+    wheels.remember(cache, key, found)
+    return found
 
 
 def _requirements(file: Path, root: Path) -> RequirementFile | None:

@@ -21,6 +21,10 @@ from packaging.version import InvalidVersion, Version
 from seatrial.errors import UsageError
 from seatrial.findings import Location
 
+_FILES_AT_MOST = 100  # that one file includes, directly or not
+_LARGEST = 16_777_216  # bytes of a file; a lock of a thousand pins with every hash has one million
+_LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<login>[^/\s@]+)@", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -117,6 +121,23 @@ def marker_environment(python: str) -> dict[str, str]:
     }
 
 
+def holds_login(text: str) -> bool:
+    """Tell whether an address in a text has a password or token in it; a variable's name and git's `git@` are none."""
+    return any(not _is_harmless(found["login"]) for found in _LOGIN.finditer(text))
+
+
+def redacted(text: str) -> str:
+    """Give a text without the passwords and tokens of the addresses in it."""
+    return _LOGIN.sub(lambda m: m[0] if _is_harmless(m["login"]) else f"{m['scheme']}***@", text)
+
+
+def _is_harmless(login: str) -> bool:
+    name, colon, password = login.partition(":")
+    secret = password if colon else name
+    of_git = not colon and name in ("git", "oauth2accesstoken", "_json_key")
+    return of_git or not secret or re.fullmatch(r"\$\{?\w+\}?|\$\{\{.*\}\}|%\w+%|\*+|<\w+>", secret) is not None
+
+
 def read(file: Path, root: Path, shown_as: str = "") -> RequirementFile:
     """Read a requirement file of the project in `root`; `shown_as` stands for its path in every location.
 
@@ -160,7 +181,7 @@ class _Reader:
             included = file.parent / option.value
             if not included.is_file():
                 missing.append(option)
-            elif included.resolve() not in self._seen:
+            elif len(self._seen) < _FILES_AT_MOST and included.resolve() not in self._seen:
                 other = self.read(included)
                 is_constraint = option.name in ("-c", "--constraint")
                 (constraints if is_constraint else entries).extend(other.entries)
@@ -179,7 +200,10 @@ class _Reader:
 
 
 def _text(file: Path) -> str:
-    content = file.read_bytes()
+    with file.open("rb") as opened:
+        content = opened.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise UsageError(f"{file} has more than {_LARGEST // 1_048_576} MB", fix="see whether it is a requirement file")
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         return content.decode(encoding)  # the same byte order marks as pip's: PowerShell writes UTF-16

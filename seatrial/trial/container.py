@@ -27,10 +27,10 @@ from filelock import FileLock, Timeout
 from seatrial import engine as engines
 from seatrial import process
 from seatrial.builder import PORT
+from seatrial.cache import cache_dir
 from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError
 from seatrial.inspection import Image
-from seatrial.kept import cache_dir
 from seatrial.trial import ask as asking
 from seatrial.trial.ask import ask
 from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import kept
+from seatrial.cache import cache_dir
 from seatrial.engine import Engine
 from seatrial.errors import UsageError
 from seatrial.image import build_image
@@ -350,7 +350,7 @@ def test_what_a_killed_trial_left_is_removed_by_the_next(halves: Path, docker: E
     with held(halves, docker, tmp_path / "cache") as running:
         running.kill()
     assert len(left(docker)) == 2
-    container.sweep(docker, kept.cache_dir())
+    container.sweep(docker, cache_dir())
     assert len(left(docker)) == 2, "a run with another cache folder might still be using them"
     container.sweep(docker, tmp_path / "cache")
     assert not left(docker)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import kept
+from seatrial.cache import cache_dir
 
 PREDICTOR = "predictor/half_predictor.py"
 HOLDS = {
@@ -132,7 +132,7 @@ def test_an_install_that_is_killed_is_never_taken_for_an_environment(
     halves: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SEATRIAL_CACHE", str(own_cache))
-    left = kept.cache_dir() / f".{'0' * 32}-killed"
+    left = cache_dir() / f".{'0' * 32}-killed"
     left.mkdir(parents=True)
     with running(halves, own_cache) as process:
         _, printed = process.communicate(timeout=120)
