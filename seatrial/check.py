@@ -7,26 +7,52 @@ forbidden. Nothing is installed, and nothing is imported from the project.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, ask, gather, unasked
-from seatrial.findings import Step
-from seatrial.rules import RULES
+from seatrial.findings import Finding, Step
+from seatrial.rules import RULES, nearest
+from seatrial.waivers import CONFIGURATION, Waived, heed, read_waivers
 
 if TYPE_CHECKING:
-    from seatrial.findings import Finding, Stage
+    from seatrial.findings import Stage
     from seatrial.project import Project
 
+ALL = "ST"
 
 OFFLINE = "SEATRIAL_OFFLINE"  # a variable that forbids asking an index, where not to ask is no news
 
 
-def check(project: Project, *, offline: bool = False) -> Stage[Facts]:
-    """Yield every static finding, by file, line and code, and return the facts for the stages after it.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which rules count, by codes or their beginnings: the longest that fits a code decides; of equals, `ignore`."""
+
+    select: tuple[str, ...] = (ALL,)
+    ignore: tuple[str, ...] = ()
+
+    def takes(self, code: str) -> bool:
+        """Tell whether findings of a code are wanted."""
+        chosen = max((len(start) for start in self.select if code.startswith(start)), default=0)
+        return chosen > max((len(start) for start in self.ignore if code.startswith(start)), default=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check leaves for the stages after it: the facts, and the findings that waivers accepted."""
+
+    facts: Facts
+    waived: tuple[Waived, ...]
+
+
+def check(project: Project, choice: Choice | None = None, *, offline: bool = False) -> Stage[Checked]:
+    """Yield every static finding that is chosen and not waived, by file, line and code.
 
     With `offline` no index is asked, and a note says what could not be decided without.
     """
+    choice = choice or Choice()
     yield Step("reading the package, the lock and the artifacts")
     facts = gather(project)
     locks = unasked(facts)
@@ -36,8 +62,40 @@ def check(project: Project, *, offline: bool = False) -> Stage[Facts]:
         yield Step(f"asking the package index once about {', '.join(lock.path for lock in locks)}")
         facts = ask(facts, locks)
     found = [finding for rule in RULES.values() if rule.check for finding in rule.check(facts)]
-    yield from sorted(found, key=_place)
-    return facts
+    left, waived = heed(found, read_waivers(project, _files(facts, found)))
+    yield from sorted((finding for finding in left if choice.takes(finding.code)), key=_place)
+    hidden = tuple(sorted((w for w in waived if choice.takes(w.finding.code)), key=lambda w: _place(w.finding)))
+    if hidden:
+        yield Step(f"{len(hidden)} waived")
+    return Checked(facts, hidden)
+
+
+def chosen(select: Iterable[str], ignore: Iterable[str]) -> Choice:
+    """Read the codes of --select and --ignore, each a list with commas; without --select it is all rules.
+
+    Raises:
+        UsageError: a code that is no rule's, and the beginning of none.
+    """
+    return Choice(tuple(_codes("--select", select)) or (ALL,), tuple(_codes("--ignore", ignore)))
+
+
+def _codes(option: str, texts: Iterable[str]) -> Iterator[str]:
+    for code in (part.strip().upper() for text in texts for part in text.split(",")):
+        if not code:
+            continue
+        if not code.startswith(ALL) or not any(known.startswith(code) for known in RULES):
+            message = f"{option}: no rule has the code {code}{nearest(code)}"
+            raise UsageError(message, fix="`seatrial explain` lists them all")
+        yield code
+
+
+def _files(facts: Facts, found: Iterable[Finding]) -> Iterator[str]:
+    """Yield the text files that may hold waivers: what was read for the rules, and where they found something."""
+    yield CONFIGURATION
+    yield from (module.path for module in facts.sources.modules.values())
+    yield from (fault.location.path for fault in facts.sources.faults.values())
+    yield from (file.path for file in (facts.requirements, facts.lock, facts.cpu_lock) if file)
+    yield from (finding.location.path for finding in found if finding.location and finding.location.line)
 
 
 def _place(finding: Finding) -> tuple[str, int, int, str]:

@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     lock.add_argument("--upgrade", action="store_true", help="take the newest versions instead of keeping the pins")
     lock.add_argument("--cpu", action="store_true", help="write requirements-cpu.txt, the +cpu builds of the same pins")
 
-    _command(groups, "check", commands.check, "find what will fail, before anything is installed")
+    _check(groups)
 
     build = _command(groups, "build", commands.build, "build the bundle into build/bundle")
     build.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="chooses the lock (default: cpu)")
@@ -114,9 +114,28 @@ def _parser() -> argparse.ArgumentParser:
     _emulator(groups)
 
     explain = groups.add_parser("explain", help="say what a finding's code means")
-    explain.add_argument("code", metavar="CODE", help="such as ST120")
+    explain.add_argument("code", metavar="CODE", nargs="?", help="such as ST120, or ST1 for a family (default: all)")
     explain.set_defaults(run=commands.explain)
     return parser
+
+
+def _check(groups: Any) -> None:
+    text = "find what will fail, before anything is installed"
+    check = _command(groups, "check", commands.check, text, formats=("console", "json", "github", "sarif"))
+    for flag, what in (("select", "only these rules"), ("ignore", "all rules but these")):
+        check.add_argument(
+            f"--{flag}",
+            action="append",
+            default=[],
+            metavar="CODES",
+            help=f"{what}: codes or their beginnings, such as ST4,ST201; may be repeated",
+        )
+    mending = check.add_mutually_exclusive_group()
+    mending.add_argument("--fix", action="store_true", help="make the edits that are safe, and show them")
+    mending.add_argument(
+        "--diff", action="store_true", help="show those edits, change nothing; exit 1 if there are any"
+    )
+    check.add_argument("--exit-zero", action="store_true", help="exit 0 whatever is found")
 
 
 def _deploy(groups: Any) -> None:
@@ -201,14 +220,21 @@ def _positive(text: str) -> float:
     return number
 
 
-def _command(groups: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+def _command(
+    groups: Any,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+    formats: Sequence[str] = ("console", "json", "github"),
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = groups.add_parser(name, help=text, description=text)
     parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="the project (default: here)")
     parser.add_argument(
         "--format",
-        choices=("console", "json", "github"),
+        choices=formats,
         default="console",
-        help="json goes to standard output; github is console, with step outputs and a report in build/report",
+        help=f"{' and '.join(f for f in formats if f in ('json', 'sarif'))} to standard output; github is console, "
+        "with step outputs and a report in build/report",
     )
     parser.set_defaults(run=run)
     return parser

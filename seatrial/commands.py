@@ -10,14 +10,15 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import EnvironmentFaultError, ExitCode, UsageError
-from seatrial.findings import failed
-from seatrial.run import Run, alone, running
+from seatrial.findings import Finding, Severity, failed
+from seatrial.run import Run, alone, print_json, running
 
 if TYPE_CHECKING:
+    from seatrial.check import Checked, Choice
     from seatrial.trial.behaviour import Trial
 
 
@@ -39,12 +40,84 @@ def lock(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Judge what can be known before anything is installed."""
+    """Judge what can be known before anything is installed, and where asked for mend what is safe."""
     from seatrial import check as checking
 
     with running("check", arguments) as run:
-        run.of(checking.check(run.project))
-        return run.finish(arguments, "nothing found that would fail")
+        choice = checking.chosen(arguments.select, arguments.ignore)
+        checked = run.of(checking.check(run.project, choice))
+        mended: tuple[str, ...] = ()
+        if arguments.fix or arguments.diff:
+            checked, mended = _mend(run, arguments, choice, checked)
+        if arguments.format == "sarif":
+            print_json(_sarif(run, checked))
+        code = run.finish(
+            arguments,
+            "nothing found that would fail",
+            tail=list(_counts(run.findings, len(checked.waived))),
+            waived=[waived.as_dict() for waived in checked.waived],
+            changed=list(mended),
+        )
+        if arguments.exit_zero:
+            return int(ExitCode.PASSED)
+        return int(ExitCode.FINDINGS) if arguments.diff and mended else code
+
+
+def _mend(run: Run, arguments: argparse.Namespace, choice: Choice, checked: Checked) -> tuple[Checked, tuple[str, ...]]:
+    """Make the safe edits, or with --diff only show them; give what a check finds then, and the files that change."""
+    from seatrial import check as checking
+    from seatrial import fixes, project
+
+    seen = fixes.snapshot(run.project.root, run.findings)
+    if not seen:
+        return checked, ()
+    run.findings.clear()
+    checked = run.of(checking.check(run.project, choice))  # again: these findings are of the very bytes in `seen`
+    plan = fixes.plan(run.project.root, run.findings, seen)
+    text = "".join(change.diff() for change in plan.changes)
+    machine = arguments.format in ("json", "sarif") or sys.stdout is None
+    (sys.stderr if machine else sys.stdout).write(text)
+    changed = tuple(change.path for change in plan.changes)
+    for finding, why in plan.refused:
+        run.console.told("not fixed", f"{finding.code}: {why}")
+    if arguments.diff or not changed:
+        return checked, changed
+    if others := fixes.write(plan.changes):
+        run.console.told("not fixed", f"{', '.join(others)} changed meanwhile; run it again")
+        return checked, ()
+    many = f"{len(plan.fixed)} findings" if len(plan.fixed) > 1 else "1 finding"
+    run.console.told("fixed", f"{many}, in {', '.join(changed)}")
+    if run.project.requirements_in.name in changed:
+        run.console.told("next", "requirements.in has changed: run `seatrial lock`")
+    run.findings.clear()
+    run.project = project.load(arguments.project)
+    return run.of(checking.check(run.project, choice)), changed
+
+
+def _counts(findings: Sequence[Finding], waived: int) -> Iterator[str]:
+    """Say how many findings there are beside the errors, which the verdict counts."""
+    for severity in (Severity.WARNING, Severity.NOTE):
+        if number := sum(finding.severity is severity for finding in findings):
+            yield f"{number} {severity.value}{'s' if number > 1 else ''}"
+    if waived:
+        yield f"{waived} waived"
+    if fixable := sum(bool(finding.edits) for finding in findings):
+        yield f"{fixable} fixable with --fix"
+
+
+def _sarif(run: Run, checked: Checked) -> dict[str, Any]:
+    from seatrial.report import sarif
+    from seatrial.rules import RULES
+    from seatrial.rules.page import page
+
+    named = {f.code for f in run.findings} | {waived.finding.code for waived in checked.waived}
+    rules = [
+        sarif.RuleText(rule.code, rule.title, rule.severity, rule.explanation, page(rule))
+        for rule in RULES.values()
+        if rule.check or rule.code in named
+    ]
+    report = [finding.as_dict() for finding in run.findings]
+    return sarif.document(run.project.root, rules, report, [waived.as_dict() for waived in checked.waived])
 
 
 def build(arguments: argparse.Namespace) -> int:
@@ -238,13 +311,14 @@ def _extra() -> Iterator[None]:
 
 
 def explain(arguments: argparse.Namespace) -> int:
-    """Print the page of a rule."""
-    from seatrial.rules import RULES
-    from seatrial.rules.page import page
+    """Print the page of a rule, or the list of a family's or of all rules."""
+    from seatrial.rules import RULES, nearest
+    from seatrial.rules.page import listed, page
 
-    rule = RULES.get(arguments.code.upper())
-    if rule is None:
-        sys.stderr.write(f"error: there is no rule {arguments.code}; there are {', '.join(RULES)}\n")
-        return int(ExitCode.USAGE)
-    sys.stdout.write(page(rule))
+    code = (arguments.code or "ST").strip().upper()
+    text = page(RULES[code]) if code in RULES else listed(code)
+    if not text:
+        fix = "`seatrial explain` lists all rules, `seatrial explain ST4` a family"
+        raise UsageError(f"there is no rule {arguments.code}{nearest(code)}", fix=fix)
+    sys.stdout.write(text)
     return int(ExitCode.PASSED)

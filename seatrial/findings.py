@@ -45,7 +45,7 @@ class Edit:
 
     `text` takes the place of the columns from `column` to before `end_column` of `line`, all counted from 1 as in
     `Location`; equal columns insert. Without a line, `text` is a line to add at the end of the file, which is made
-    where there is none.
+    where there is none. `was` is what those columns hold, where the rule knows it: another text is left alone.
     """
 
     path: str
@@ -53,6 +53,7 @@ class Edit:
     line: int | None = None
     column: int | None = None
     end_column: int | None = None
+    was: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,7 @@ class Project(_Table):
     smoke: SmokeSettings = SmokeSettings()
     image: ContainerSettings = ContainerSettings()
     vertex: VertexSettings = VertexSettings()
+    ignore: dict[str, str] = {}  # code of a rule → why its findings are accepted everywhere in the project
 
     @model_validator(mode="before")
     @classmethod
@@ -222,6 +223,16 @@ class Project(_Table):
         for pattern in self.package_data:
             if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
                 raise ValueError(f"package-data: {pattern!r} is no pattern of files below the project's folder")
+        return self
+
+    @model_validator(mode="after")
+    def _waives_rules_that_exist(self) -> Project:
+        if self.ignore:
+            from seatrial.rules import RULES, nearest  # the rules judge projects: they cannot be imported before
+
+            for code in self.ignore:
+                if code not in RULES:
+                    raise ValueError(f"ignore: there is no rule `{code}`{nearest(code)}")
         return self
 
     @property

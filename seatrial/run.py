@@ -10,7 +10,7 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatrial.errors import ExitCode, SeatrialError, UsageError
@@ -66,19 +66,23 @@ class Run:
         else:
             self.console.end_phase()
 
-    def finish(self, arguments: argparse.Namespace, proof: str, **more: Any) -> int:
-        """Print findings and verdict in the format that was asked for; give the exit code."""
+    def finish(self, arguments: argparse.Namespace, proof: str, *, tail: Sequence[str] = (), **more: Any) -> int:
+        """Print findings and verdict in the format that was asked for; give the exit code.
+
+        `tail` goes on with the verdict; `more` is for machines.
+        """
         from seatrial.report import github
         from seatrial.report import json as json_report
 
+        summary = " · ".join([self._summary(proof), *tail])
         report = json_report.document(self.command, self.findings, self.seconds, **more)
         if arguments.format == "json":
-            _print_json(report)
+            print_json(report)
         if arguments.format == "github":
-            github.record(self.project.root, {**report, "summary": self._summary(proof)})
+            github.record(self.project.root, {**report, "summary": summary})
         for finding in self.findings:
             self.console.finding(finding)
-        self.console.verdict(not failed(self.findings), self._summary(proof))
+        self.console.verdict(not failed(self.findings), summary)
         return int(ExitCode.FINDINGS if failed(self.findings) else ExitCode.PASSED)
 
     @property
@@ -95,18 +99,22 @@ class Run:
         return f"{self.project.name}: {many} ({codes}); `seatrial explain {errors[0].code}` says more"
 
 
-def _print_json(report: dict[str, Any]) -> None:
+def print_json(report: dict[str, Any]) -> None:
+    """Print a document for machines to standard output.
+
+    Raises:
+        UsageError: there is none.
+    """
     from seatrial.report import json as json_report
 
     if sys.stdout is None:
-        raise UsageError("--format json needs a standard output, and it is closed")
+        raise UsageError("this --format needs a standard output, and it is closed")
     sys.stdout.write(json_report.dumps(report) + "\n")
 
 
 @contextlib.contextmanager
 def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, str] | None = None) -> Iterator[Run]:
     """Load the project, with keys of [tool.seatrial.vertex] from the command line; show whatever ends it early."""
-    from seatrial.report import github
     from seatrial.report.console import Console
 
     console = Console(arguments.project)
@@ -121,8 +129,12 @@ def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, st
         told = [finding.as_dict() for finding in findings]
         more = {"verdict": "error", "message": message, "fix": fix, "findings": told}
         report = {"format": 1, "command": command, "device": getattr(arguments, "device", ""), **more}
+        from seatrial.report import github, sarif
+
         if arguments.format == "json":
-            _print_json(report)
+            print_json(report)
+        if arguments.format == "sarif":
+            print_json(sarif.ended(message, fix))
         if arguments.format == "github":
             with contextlib.suppress(OSError):  # what ended it may be a full disk
                 github.record(arguments.project, report)

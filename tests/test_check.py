@@ -66,7 +66,7 @@ def test_findings_come_sorted_by_file_and_line_and_the_facts_are_returned(tmp_pa
         try:
             item = next(stage)
         except StopIteration as end:
-            facts = end.value
+            facts = end.value.facts
             break
         if isinstance(item, Finding):
             codes.append((item.code, str(item.location)))

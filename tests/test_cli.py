@@ -51,7 +51,7 @@ class TestHelp:
         ran = seatrial(command, "--help")
         assert ran.returncode == 0
         assert "--project DIR" in ran.stdout
-        assert "--format {console,json,github}" in ran.stdout
+        assert "--format {console,json,github" in ran.stdout
 
     def test_is_what_no_command_at_all_gets(self) -> None:
         ran = seatrial()
@@ -202,10 +202,24 @@ class TestExplain:
         assert ran.stdout.startswith("# ST101: the lock does not answer requirements.in\n")
         assert "## Fix" in ran.stdout
 
-    def test_names_the_codes_that_there_are(self) -> None:
-        ran = seatrial("explain", "ST999")
-        assert ran.returncode == 2
-        assert all(code in ran.stderr for code in RULES)
+    def test_lists_every_rule_by_family_when_asked_for_none(self) -> None:
+        ran = seatrial("explain")
+        assert ran.returncode == 0
+        assert ran.stdout.startswith("ST1 lock and environment\n  ST101  error    the lock does not answer")
+        assert [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("  ")] == list(RULES)
+
+    def test_lists_a_family(self) -> None:
+        ran = seatrial("explain", "st3")
+        assert ran.returncode == 0
+        assert [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("  ")] == [
+            code for code in RULES if code.startswith("ST3")
+        ]
+
+    def test_names_the_nearest_code_to_one_that_there_is_not(self) -> None:
+        ran = seatrial("explain", "ST1011")
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert "there is no rule ST1011; did you mean `ST101`?" in ran.stderr
+        assert "`seatrial explain` lists all rules" in ran.stderr
 
 
 class TestSignals:
@@ -215,7 +229,7 @@ class TestSignals:
             "import os, signal, sys\n"
             f"signal.signal({int(number)}, signal.SIG_DFL)\n"  # the tests themselves may run under nohup
             "from seatrial import check, cli\n"
-            f"check.check = lambda project: (os.kill(os.getpid(), {int(number)}) for _ in range(1))\n"
+            f"check.check = lambda *given: (os.kill(os.getpid(), {int(number)}) for _ in range(1))\n"
             f"sys.exit(cli.main(['check', '--project', {str(healthy)!r}]))"
         )
         ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
@@ -227,7 +241,11 @@ class TestSignals:
             "import os, signal, sys\n"
             "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
             "from seatrial import check, cli\n"
-            "check.check = lambda project: (os.kill(os.getpid(), signal.SIGHUP) for _ in range(1))\n"
+            "real = check.check\n"
+            "def signalled(*given):\n"
+            "    os.kill(os.getpid(), signal.SIGHUP)\n"
+            "    return (yield from real(*given))\n"
+            "check.check = signalled\n"
             f"sys.exit(cli.main(['check', '--project', {str(healthy)!r}]))"
         )
         ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)

@@ -134,6 +134,14 @@ def distributions_of(module: str) -> tuple[str, ...]:
     return (str(canonicalize_name("-".join(parts[:length]))),)
 
 
+def is_known(module: str) -> bool:
+    """Tell whether the table says which distribution provides a module, so that its name is no guess."""
+    table = _import_names()
+    parts = module.split(".")
+    dotted = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+    return not dotted.isdisjoint(table["distributions"]) or parts[0] in table["same_name"]
+
+
 def is_namespace(module: str) -> bool:
     """Tell whether a module is a namespace that many distributions share, such as `google.cloud`."""
     return module in _import_names()["namespaces"]

@@ -134,6 +134,10 @@ class Console:
         """Print a line of what was measured, under the stage that has ended."""
         self._rich.print(Text(f"{'':14}{text}", "dim"))
 
+    def told(self, label: str, text: str) -> None:
+        """Print a line of what the command did or did not do."""
+        self._rich.print(Text.assemble((f"{label}: ", "bold"), text))
+
     def verdict(self, passed: bool, text: str) -> None:
         """Print the one line that says how it ended."""
         self.end_phase()

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING
 
-from seatrial.rules import checkpoints, deployment, images, imports, locks, pairs, runtime, serving, training
+from seatrial.rules import checkpoints, deployment, images, imports, locks, pairs, runtime, serving, training, waivers
 
 if TYPE_CHECKING:
     from seatrial.rules.rule import Rule
 
-FAMILIES = (locks, pairs, runtime, imports, training, checkpoints, serving, images, deployment)
+FAMILIES = (locks, pairs, runtime, imports, training, checkpoints, serving, images, deployment, waivers)
 
 RULES: dict[str, Rule] = {
     rule.code: rule
     for rule in sorted((rule for family in FAMILIES for rule in family.RULES), key=lambda rule: rule.code)
 }
+
+
+def nearest(code: str) -> str:
+    """Give `; did you mean `ST412`?` for a code that is none, or "" where none is like it."""
+    near = difflib.get_close_matches(code.upper(), RULES, n=len(RULES))
+    # Of those that are as like it as others, the one that begins like it.
+    best = max(near, key=lambda known: sum(code.upper().startswith(known[:n]) for n in range(len(known))), default="")
+    return f"; did you mean `{best}`?" if best else ""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from seatrial.facts.requirements import marker_environment
-from seatrial.facts.tables import distributions_of, is_namespace
-from seatrial.findings import Location, Severity
+from seatrial.facts.tables import distributions_of, is_known, is_namespace
+from seatrial.findings import Edit, Location, Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.pairs import partner_of_torch
 from seatrial.rules.rule import Rule, Symptom
@@ -112,12 +112,17 @@ def is_first_party(sources: Sources, module: str) -> bool:
 
 def how_to_provide(module: str, facts: Facts) -> str:
     """Say which line makes a module available."""
+    return f"add the line `{_line_for(module, facts)}` to requirements.in, then run `seatrial lock`"
+
+
+def _line_for(module: str, facts: Facts) -> str:
+    """Give the line of requirements.in that brings a module."""
     distribution = distributions_of(module)[0]
     pins = facts.lock.pins(marker_environment(facts.project.python)) if facts.lock else {}
     torch = pins.get("torch")
     if distribution == "torchvision" and torch and torch.version:
-        distribution = partner_of_torch(torch.version) or distribution
-    return f"add the line `{distribution}` to requirements.in, then run `seatrial lock`"
+        return partner_of_torch(torch.version) or distribution
+    return distribution
 
 
 def is_provided(module: str, facts: Facts) -> bool:
@@ -162,6 +167,8 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
             cause=f"nothing in requirements.in or requirements.txt brings {distribution}",
             fix=how_to_provide(module, facts),
             evidence=tuple(f"imported at {place} too" for place in places[1:]),
+            # Whose distribution has the name of an unknown module, nobody can tell: that line a person must write.
+            edits=(Edit("requirements.in", _line_for(module, facts)),) if is_known(module) and not unnamed else (),
         )
 
 

@@ -12,6 +12,7 @@ from packaging.version import Version
 
 from seatrial.facts.requirements import marker_environment
 from seatrial.facts.tables import TorchPairs, torch_pairs
+from seatrial.findings import Edit
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.rule import Rule, Symptom
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from seatrial.findings import Finding, Location
 
 TORCH, TORCHVISION = "torch", "torchvision"
+_PIN = re.compile(r"torchvision\s*==\s*[\w.]+", re.IGNORECASE)  # no extra, no marker, no label of a build
 
 MISMATCHED = Rule(
     code="ST120",
@@ -130,7 +132,9 @@ def partner_of_torch(torch: Version) -> str:
     return f"torchvision=={fitting[-1].version}" if fitting else ""
 
 
-def mismatch(torch: Entry, torchvision: Entry, python: str, location: Location) -> Finding | None:
+def mismatch(
+    torch: Entry, torchvision: Entry, python: str, location: Location, edits: tuple[Edit, ...] = ()
+) -> Finding | None:
     """Judge two pins by the table; None where they fit or the table does not know the torchvision."""
     table, pair = torch_pairs(), (_public(torch), _public(torchvision))
     ours = table.torchvision.get(pair[1])
@@ -142,16 +146,39 @@ def mismatch(torch: Entry, torchvision: Entry, python: str, location: Location) 
         cause=f"torchvision {pair[1]} was built against torch{ours.torch} and refuses every other",
         fix=_ways_out(table, python, *pair),
         evidence=(f"{torch.location}: {torch.text}", f"{torchvision.location}: {torchvision.text}"),
+        edits=edits,
     )
 
 
 def _mismatched(facts: Facts) -> Iterator[Finding]:
     seen: set[str] = set()
     for torch, torchvision in _pairs(facts):
-        found = mismatch(torch, torchvision, facts.project.python, _place(facts, torchvision))
+        place, edits = _place(facts, torchvision), _edits(facts, torch, torchvision)
+        found = mismatch(torch, torchvision, facts.project.python, place, edits)
         if found and found.message not in seen:
             seen.add(found.message)
             yield found
+
+
+def _edits(facts: Facts, torch: Entry, torchvision: Entry) -> tuple[Edit, ...]:
+    """Write the partner of torch where requirements.in pins the wrong torchvision, and nothing else, in one line."""
+    partner = partner_of_torch(_public(torch))
+    asked = [entry for entry in facts.requirements.entries if entry.name == TORCHVISION] if facts.requirements else []
+    if len(asked) != 1 or not partner or not _has_wheel(partner, facts.project.python):
+        return ()
+    (entry,) = asked
+    others = [e for e in facts.requirements.entries if e.name == TORCH and e.version] if facts.requirements else []
+    if any(_public(other) != _public(torch) for other in others):
+        return ()
+    if not _PIN.fullmatch(entry.text) or entry.version is None or _public(entry) != _public(torchvision):
+        return ()
+    place = entry.location
+    return (Edit(place.path, partner, place.line, place.column, place.end_column, was=entry.text),)
+
+
+def _has_wheel(pin: str, python: str) -> bool:
+    release = torch_pairs().torchvision.get(Version(pin.partition("==")[2]))
+    return release is not None and python in release.pythons
 
 
 def _ways_out(table: TorchPairs, python: str, torch: Version, torchvision: Version) -> str:
