@@ -257,6 +257,8 @@ def find_or_deploy(
         request=deployment_of(project, endpoint_name, version),
         done=lambda: _deployed(_present(vertex, endpoint_name), key, version) is not None,
     )
+    leaving = _running(vertex, endpoint_name, v1.UndeployModelOperationMetadata)  # what is there may be going
+    yield from poller.outlast(vertex, leaving, what="undeploying, begun before", deadline=deadline)
     try:
         yield from _reached(vertex, endpoint_name, begin, deadline)
     except OperationFailedError as error:

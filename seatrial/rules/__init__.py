@@ -22,5 +22,7 @@ def nearest(code: str) -> str:
     """Give `; did you mean `ST412`?` for a code that is none, or "" where none is like it."""
     near = difflib.get_close_matches(code.upper(), RULES, n=len(RULES))
     # Of those that are as like it as others, the one that begins like it.
-    best = max(near, key=lambda known: sum(code.upper().startswith(known[:n]) for n in range(len(known))), default="")
+    best = max(
+        near, key=lambda known: sum(code.upper().startswith(known[:n]) for n in range(len(known) + 1)), default=""
+    )
     return f"; did you mean `{best}`?" if best else ""

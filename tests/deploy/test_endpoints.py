@@ -173,6 +173,19 @@ def test_a_running_deployment_of_a_killed_deploy_is_waited_for(emulator: Emulate
     assert not again.hit.is_set()
 
 
+def test_a_deployed_model_that_is_being_undeployed_is_not_taken_for_deployed(
+    emulator: Emulated, vertex: Vertex
+) -> None:
+    one, name = version(vertex), created(vertex)
+    key = ended(find_or_deploy(vertex, name, one, project(), 10)).value
+    emulator.fault(stage="UndeployModel", seconds=0.4)
+    leaving = vertex.endpoints.undeploy_model(endpoint=name, deployed_model_id=key, timeout=5).operation.name
+    assert not vertex.operation(leaving).done
+    assert ended(find_or_deploy(vertex, name, one, project(), 10)).value == key
+    assert vertex.operation(leaving).done
+    assert deployed(vertex) == [key]
+
+
 def test_a_deployment_that_fails_says_why_and_leaves_nothing(emulator: Emulated, vertex: Vertex) -> None:
     one, name = version(vertex), created(vertex)
     emulator.fault(stage="STARTING_MODEL_SERVER", error=(FAILED_PRECONDITION, "Model server exited unexpectedly."))
