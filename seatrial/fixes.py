@@ -193,8 +193,8 @@ def _encoding(path: str, content: bytes) -> tuple[bytes, str]:
     if path.endswith(".py"):
         try:
             return b"", tokenize.detect_encoding(io.BytesIO(content).readline)[0]
-        except SyntaxError:  # a cookie that is no encoding
-            raise Refused(f"{path} names an encoding that there is not") from None
+        except SyntaxError:  # a cookie that is no encoding, or lines that are not in it
+            raise Refused(f"{path} cannot be read and written back as it is") from None
     return b"", "utf-8"
 
 

@@ -22,7 +22,9 @@ def nearest(code: str) -> str:
     """Give `; did you mean `ST412`?` for a code that is none, or "" where none is like it."""
     near = difflib.get_close_matches(code.upper(), RULES, n=len(RULES))
     # Of those that are as like it as others, the one that begins like it.
-    best = max(
-        near, key=lambda known: sum(code.upper().startswith(known[:n]) for n in range(len(known) + 1)), default=""
-    )
+    best = max(near, key=lambda known: _beginning(known, code.upper()), default="")
     return f"; did you mean `{best}`?" if best else ""
+
+
+def _beginning(one: str, other: str) -> int:
+    return sum(other.startswith(one[:length]) for length in range(1, len(one) + 1))
