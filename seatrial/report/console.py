@@ -1,31 +1,29 @@
 """Findings and progress for a person at a terminal, in the form that rustc and ruff made familiar.
 
-On a terminal the running stage is one live line; elsewhere (a CI log) each stage is a line when it ends, with a
-heartbeat for those that take long.
+On a terminal rich prints, and the running stage is one live line; elsewhere (a CI log, a hook) the same text comes
+plain, each stage is a line when it ends, with a heartbeat for those that take long, and rich is not even loaded.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from pathlib import Path
-
-from rich.cells import cell_len
-from rich.console import Console as RichConsole
-from rich.status import Status
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from seatrial.findings import Finding, Location, Severity
 
+if TYPE_CHECKING:
+    from rich.status import Status
+
+    from seatrial.report.terminal import Terminal
+
 HEARTBEAT = 20.0  # seconds between two signs of life in a log that is no terminal
+Part = tuple[str, str]  # text and rich's style, such as "bold red"; "" is none
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
-
-
-class _Terminal(RichConsole):
-    """rich ends the process with exit code 1 when its reader has gone; that code means findings here."""
-
-    def on_broken_pipe(self) -> None:
-        raise
+_CONTROLS = dict.fromkeys((7, 8, 11, 12, 13))  # what rich takes out of a text too: it would ring and overwrite
 
 
 class Console:
@@ -37,7 +35,7 @@ class Console:
     def __init__(self, root: Path, heartbeat: float = HEARTBEAT) -> None:
         self._root = root
         self._every = heartbeat
-        self._rich = _Terminal(stderr=True, highlight=False, soft_wrap=True)
+        self._terminal = _terminal()
         self._status: Status | None = None
         self._phase = ""
         self._began = 0.0
@@ -48,9 +46,8 @@ class Console:
         """A stage begins; the one before it, if any, has ended."""
         self.end_phase()
         self._phase, self._began, self._doing = name, time.monotonic(), ""
-        if self._rich.is_terminal:
-            self._status = self._rich.status(self._line(), spinner="dots")
-            self._status.start()
+        if self._terminal and self._terminal.is_terminal:
+            self._status = self._terminal.live(self._line())
         else:
             self._quiet = threading.Event()
             threading.Thread(target=self._heartbeat, args=(self._quiet,), daemon=True).start()
@@ -58,14 +55,14 @@ class Console:
     def step(self, text: str) -> None:
         """The running stage does something new."""
         self._doing = text
-        if self._status:
-            self._status.update(self._line())
+        if self._status and self._terminal:
+            self._status.update(self._terminal.text(self._line()))
 
     def lasting_step(self, text: str) -> None:
         """The running stage has reached something that is worth a line of its own."""
         self.step("")
         seconds = time.monotonic() - self._began
-        self._rich.print(Text.assemble(f"  {'':<12}{seconds:6.1f} s  ", (text, "dim")))
+        self._print(f"  {'':<12}{seconds:6.1f} s  ", (text, "dim"))
 
     def end_phase(self) -> None:
         """The running stage has ended: leave a line with its time."""
@@ -75,51 +72,49 @@ class Console:
             self._status = None
         if self._phase:
             seconds = time.monotonic() - self._began
-            self._rich.print(
-                Text.assemble((f"  {self._phase:<12}", "bold"), f"{seconds:6.1f} s  ", (self._doing, "dim"))
-            )
+            self._print((f"  {self._phase:<12}", "bold"), f"{seconds:6.1f} s  ", (self._doing, "dim"))
         self._phase = ""
 
-    def _line(self) -> Text:
-        return Text.assemble((f"{self._phase:<12}", "bold"), f" {self._doing}")
+    def _line(self) -> list[Part]:
+        return [(f"{self._phase:<12}", "bold"), (f" {self._doing}", "")]
 
     def _heartbeat(self, quiet: threading.Event) -> None:
         while not quiet.wait(self._every):
             seconds = time.monotonic() - self._began
-            self._rich.print(Text(f"  {self._phase:<12}{seconds:6.1f} s  still {self._doing or 'at work'}"))
+            self._print(f"  {self._phase:<12}{seconds:6.1f} s  still {self._doing or 'at work'}")
 
     def finding(self, finding: Finding) -> None:
-        """Print a finding with the excerpt that it points at."""
-        self._rich.print(self.rendered(finding))
+        """Print a finding with the excerpt that it points at, and an empty line."""
+        self._print(*self.rendered(finding))
 
-    def rendered(self, finding: Finding) -> Text:
-        """Give a finding as styled text, ending in an empty line."""
+    def rendered(self, finding: Finding) -> list[Part]:
+        """Give a finding as styled text, ending in the end of a line."""
         style = _STYLES[finding.severity]
-        text = Text.assemble((f"{finding.severity.value}[{finding.code}]", style), (f": {finding.message}\n", "bold"))
+        parts: list[Part] = [(f"{finding.severity.value}[{finding.code}]", style), (f": {finding.message}\n", "bold")]
         gutter = " " * len(str(finding.location.line)) if finding.location and finding.location.line else " "
         if finding.location:
-            text.append(f"{gutter}--> ", "blue").append(f"{finding.location}\n")
-            self._excerpt(text, finding.location, gutter, style)
+            parts += [(f"{gutter}--> ", "blue"), (f"{finding.location}\n", "")]
+            parts += self._excerpt(finding.location, gutter, style)
         for evidence in finding.evidence:
-            text.append(f"{gutter} | ", "blue").append(f"{evidence}\n", "dim")
+            parts += [(f"{gutter} | ", "blue"), (f"{evidence}\n", "dim")]
         for label, value in (("cause", finding.cause), ("cloud says", finding.cloud), ("fix", finding.fix)):
             if value:
                 first, *more = value.splitlines()
-                text.append(f"{gutter} = ", "blue").append(f"{label}: ", "bold").append(f"{first}\n")
-                for line in more:
-                    text.append(f"{gutter}   {' ' * len(label)}  {line}\n")
-        return text
+                parts += [(f"{gutter} = ", "blue"), (f"{label}: ", "bold"), (f"{first}\n", "")]
+                parts += [(f"{gutter}   {' ' * len(label)}  {line}\n", "") for line in more]
+        return parts
 
-    def _excerpt(self, text: Text, location: Location, gutter: str, style: str) -> None:
+    def _excerpt(self, location: Location, gutter: str, style: str) -> list[Part]:
         line = self._source_line(location)
         if line is None:
-            return
-        text.append(f"{gutter} |\n{location.line} | ", "blue").append(f"{line}\n")
+            return []
+        parts = [(f"{gutter} |\n{location.line} | ", "blue"), (f"{line}\n", "")]
         if location.column:
             width = max(1, (location.end_column or location.column + 1) - location.column)
             width = min(width, max(1, len(line) - location.column + 1))
-            before = cell_len(line[: location.column - 1])  # some characters take two columns of a terminal
-            text.append(f"{gutter} | ", "blue").append(" " * before + "^" * width + "\n", style)
+            indent = " " * _cells(line[: location.column - 1])
+            parts += [(f"{gutter} | ", "blue"), (f"{indent}{'^' * width}\n", style)]
+        return parts
 
     def _source_line(self, location: Location) -> str | None:
         if location.line is None:
@@ -132,21 +127,48 @@ class Console:
 
     def measured(self, text: str) -> None:
         """Print a line of what was measured, under the stage that has ended."""
-        self._rich.print(Text(f"{'':14}{text}", "dim"))
+        self._print((f"{'':14}{text}", "dim"))
 
     def told(self, label: str, text: str) -> None:
         """Print a line of what the command did or did not do."""
-        self._rich.print(Text.assemble((f"{label}: ", "bold"), text))
+        self._print((f"{label}: ", "bold"), text)
 
     def verdict(self, passed: bool, text: str) -> None:
         """Print the one line that says how it ended."""
         self.end_phase()
-        mark = ("PASSED", "bold green") if passed else ("FAILED", "bold red")
-        self._rich.print(Text.assemble(mark, f"  {text}"))
+        self._print(("PASSED", "bold green") if passed else ("FAILED", "bold red"), f"  {text}")
 
     def error(self, message: str, fix: str = "") -> None:
         """Print why the command could not do its work."""
         self.end_phase()
-        self._rich.print(Text.assemble(("error: ", "bold red"), message))
+        self._print(("error: ", "bold red"), message)
         if fix:
-            self._rich.print(Text.assemble(("  fix: ", "bold"), fix))
+            self._print(("  fix: ", "bold"), fix)
+
+    def _print(self, *parts: Part | str) -> None:
+        """Print one text and end its line."""
+        pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+        if self._terminal:
+            self._terminal.show(pairs)
+        elif sys.stderr is not None:
+            sys.stderr.write(f"{''.join(text for text, _ in pairs).translate(_CONTROLS)}\n")
+            sys.stderr.flush()
+
+
+def _terminal() -> Terminal | None:
+    """Give what prints with styles, where the output is a terminal or a variable says that it is like one."""
+    forced = os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE") == "1"
+    if not forced and (sys.stderr is None or not sys.stderr.isatty()):
+        return None
+    from seatrial.report.terminal import Terminal
+
+    return Terminal()
+
+
+def _cells(text: str) -> int:
+    """Give how many columns of a terminal a text takes; some characters take two."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)

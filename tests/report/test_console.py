@@ -26,7 +26,7 @@ def finding(location: Location | None = None, **more: Any) -> Finding:
 
 
 def shown(root: Path, found: Finding) -> list[str]:
-    return Console(root).rendered(found).plain.splitlines()
+    return "".join(text for text, _ in Console(root).rendered(found)).splitlines()
 
 
 class TestAFinding:
