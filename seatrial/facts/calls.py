@@ -28,7 +28,8 @@ class Value:
         constant: the literal; None is a literal too, see `is_constant`.
         is_constant: whether it is a literal.
         is_lambda: whether it is a lambda.
-        items: the items of a tuple or list that is written out, or None where it is none.
+        items: the items of a tuple or list, or the values of a dict, that is written out; None where it is none.
+        end: of the result of a call, where that call ends: the same as `Call.end`.
     """
 
     name: str = ""
@@ -36,6 +37,7 @@ class Value:
     is_constant: bool = False
     is_lambda: bool = False
     items: tuple[Value, ...] | None = None
+    end: tuple[int, int] | None = field(default=None, compare=False)
 
     @property
     def is_known(self) -> bool:
@@ -94,11 +96,12 @@ class Call:
 
     Attributes:
         name: what is called, resolved.
-        written: what is called, as the module writes it; empty where that is no dotted name.
+        written: what is called, as the module writes it; empty where that is no dotted name in one piece.
         arguments: the positional arguments before the first `*`.
         keywords: the named arguments.
         is_open: whether `*` or `**` may give further arguments.
         location: the whole call, with an end where it is on one line.
+        end: what tells it from every other call of the module.
         after_last: line and column right after the last argument, where `, name=value` can be inserted; None where
             there is no argument, or where that place is not certain.
         context: what stands around it.
@@ -110,6 +113,7 @@ class Call:
     keywords: Mapping[str, Value]
     is_open: bool
     location: Location
+    end: tuple[int, int]
     after_last: tuple[int, int] | None
     context: Context
 

@@ -17,7 +17,7 @@ from seatrial.facts import installed, requirements, secrets, wheels
 from seatrial.facts.builds import Builds, read_builds
 from seatrial.facts.checkpoint import Checkpoint, read_checkpoints
 from seatrial.facts.requirements import marker_environment
-from seatrial.facts.sources import Sources, find_definitions, locate, read_sources
+from seatrial.facts.sources import Sources, find_definitions, locate, read_scripts, read_sources
 from seatrial.facts.wheels import Wheels
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seatrial.facts.requirements import RequirementFile
+    from seatrial.facts.syntax import Module
     from seatrial.findings import Location
     from seatrial.project import Project
 
@@ -43,6 +44,7 @@ class Facts:
         runtime_in: what the serving runtime asks for.
         runtime_lock: the serving runtime's own lock.
         sources: the source tree.
+        scripts: what does not ship and imports OpenCV or Google's libraries, or has a transform of a lambda.
         checkpoints: the files of the artifacts that may hold a model.
         main_definitions: name → where the project defines it, for what a pickle imports from `__main__`.
         left_out: module → path, for every module that a pickle imports, and that the project has but does
@@ -68,6 +70,7 @@ class Facts:
     runtime_in: RequirementFile | None = None
     runtime_lock: RequirementFile | None = None
     sources: Sources = field(default_factory=Sources)
+    scripts: tuple[Module, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     main_definitions: Mapping[str, Location] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +107,7 @@ def gather(project: Project) -> Facts:
         runtime_in=requirements.read_runtime("requirements.in"),
         runtime_lock=requirements.read_runtime("requirements.txt"),
         sources=sources,
+        scripts=read_scripts(project, sources),
         checkpoints=checkpoints,
         main_definitions=find_definitions(project.root, of_main),
         left_out={

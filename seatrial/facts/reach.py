@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
     from seatrial.facts.syntax import Module
 
-# Whatever mentions one of these may call by a name that no source spells, or make an object of any class.
-BY_NAME = {"getattr", "globals", "locals", "vars", "eval", "exec", "methodcaller", "attrgetter", "import_module"}
+# Whatever mentions one of these may call by a name that no source spells, or make an object of any class. `()` tells
+# the builtin from a method of that name: every predictor has `.eval()`.
+BY_NAME = {"getattr()", "globals()", "eval()", "exec()", "vars()", "methodcaller", "attrgetter", "import_module"}
 UNPICKLES = {"pickle", "joblib", "dill", "cloudpickle", "Unpickler"}
 NEVER_REGISTERS = ("torch.", "functools.", "contextlib.", "abc.", "typing.", "dataclasses.", "builtins.", "numpy.")
 MOST_STEPS = 16  # from module to module

@@ -94,7 +94,7 @@ class Names:
                 return Value(constant=-number, is_constant=True)
             case ast.Lambda():
                 return Value(is_lambda=True)
-            case ast.Tuple(elts) | ast.List(elts) if depth <= 1 and len(elts) <= MOST_ITEMS:
+            case ast.Tuple(elts) | ast.List(elts) | ast.Dict(values=elts) if depth <= 1 and len(elts) <= MOST_ITEMS:
                 return Value(items=tuple(self.value(item, scope, steps=steps, depth=depth + 1) for item in elts))
             case _:
                 return UNKNOWN
@@ -110,6 +110,7 @@ class Names:
 
     def _chain(self, node: ast.expr | None, scope: Scope, steps: int) -> Value:
         links: list[str] = []
+        end = end_of(node) if isinstance(node, ast.Call) else None
         while len(links) < MOST_LINKS:
             if isinstance(node, ast.Attribute):
                 links.append(f".{node.attr}")
@@ -135,7 +136,7 @@ class Names:
                 return found
             root, links = (root, links) if found is None else (found, links[1:])
         name = (root.name or UNKNOWN_NAME) + "".join(links)
-        return Value(name if len(name) <= LONGEST_NAME else UNKNOWN_NAME + links[-1])
+        return Value(name if len(name) <= LONGEST_NAME else UNKNOWN_NAME + links[-1], end=end)
 
     def _of_name(self, name: str, scope: Scope, steps: int) -> Value:
         around: Scope | None = scope
@@ -182,6 +183,11 @@ class Names:
                 return UNKNOWN
             found = value
         return found or UNKNOWN
+
+
+def end_of(call: ast.Call) -> tuple[int, int]:
+    """Give where a call ends: no two calls of a module end at one place, though they may begin at one."""
+    return call.end_lineno or 0, call.end_col_offset or 0
 
 
 def _is_none(binding: Binding) -> bool:

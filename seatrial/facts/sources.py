@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from seatrial.findings import Location
     from seatrial.project import Project
 
+# Reading every script of a large repository would take longer than the rest of the check.
+OF_INTEREST = re.compile(
+    rb"^\s*(?:import|from)\s+(?:cv2\b|google\.cloud(?:\.aiplatform|\s+import\s+\(?\s*aiplatform)\b)|\bLambda\(\s*lambda\b",
+    re.MULTILINE,
+)
 NEVER_SOURCE = {"build", "dist", "node_modules", "__pycache__", "site-packages"}
 
 
@@ -173,8 +178,20 @@ def find_definitions(root: Path, names: Iterable[str]) -> dict[str, Location]:
     return found
 
 
+def read_scripts(project: Project, sources: Sources) -> tuple[Module, ...]:
+    """Read the scripts that do not ship and hold what a rule about training or deploying looks for."""
+    shipped = {module.path for module in sources.modules.values()}
+    found = []
+    for file in scripts(project.root):
+        path = file.relative_to(project.root).as_posix()
+        if path not in shipped and OF_INTEREST.search(file.read_bytes()):
+            read = read_module(file, file.stem, path)
+            found.extend([read] if isinstance(read, Module) else [])
+    return tuple(found)
+
+
 def scripts(root: Path) -> Iterator[Path]:
-    """Yield every .py file of the project, sorted; no environment, build or hidden folder is part of it."""
+    """Yield every .py file of the project, sorted; no environment, build, hidden folder or other project."""
     for entry in sorted(root.iterdir()):
         if entry.is_file() and entry.suffix == ".py":
             yield entry
@@ -184,7 +201,11 @@ def scripts(root: Path) -> Iterator[Path]:
 
 def _is_foreign(folder: Path) -> bool:
     hidden = folder.name.startswith(".") or folder.name in NEVER_SOURCE
-    return hidden or (folder / "pyvenv.cfg").exists()
+    return hidden or (folder / "pyvenv.cfg").exists() or _is_project(folder / "pyproject.toml")
+
+
+def _is_project(file: Path) -> bool:
+    return file.is_file() and b"[tool.seatrial" in file.read_bytes()
 
 
 def module_files(root: Path, package: str) -> Iterator[Path]:

@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from seatrial.facts.calls import Call, Context, Function, Read, Uses
-from seatrial.facts.scopes import Names, Scope
+from seatrial.facts.scopes import Names, Scope, end_of
 from seatrial.findings import Location
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CATCHES_IMPORT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+BY_NAME = {"getattr", "globals", "eval", "exec", "vars"}  # builtins that may call what no source spells
 MOST_TESTS = 8  # tests around a place that are kept; a guard is near to what it guards
 CHOOSES_PLATFORM = {"sys.version_info", "sys.platform", "os.name", "platform.system"}
 
@@ -398,7 +399,7 @@ class _Reader(ast.NodeVisitor):
                 if isinstance(node.ctx, ast.Store):
                     self._bind(node.id, None)
                 else:
-                    mentions.add(node.id)
+                    mentions.update((node.id, f"{node.id}()") if node.id in BY_NAME else (node.id,))
                 continue
             if isinstance(node, ast.Constant | ast.expr_context | ast.operator):
                 continue
@@ -408,6 +409,10 @@ class _Reader(ast.NodeVisitor):
                     isinstance(node.func, ast.Name) and node.func.id in ("globals", "exec", "setattr", "vars")
                 )
                 pending.extend((part, block) for part in (*node.args, *node.keywords))
+                match node:
+                    case ast.Call(ast.Name("getattr" | "hasattr"), [_, ast.Constant(str(attribute)), *_]):
+                        mentions.add(attribute)
+                        continue
                 node = self._attributes(node.func, mentions)
                 pending.append((node, block))
             elif isinstance(node, ast.Attribute):
@@ -528,11 +533,12 @@ class _Resolver:
         keywords = {k.arg: value(k.value, scope) for k in node.keywords if k.arg}
         return Call(
             name=self._names.name(node.func, scope),
-            written=_dotted(node.func),
+            written=_in_one_piece(node.func),
             arguments=tuple(given),
             keywords=keywords,
             is_open=is_open or len(keywords) < len(node.keywords),
             location=self._places.of(node),
+            end=end_of(node),
             after_last=self._places.after_last(node),
             context=self._context(block),
         )
@@ -541,7 +547,7 @@ class _Resolver:
         name = self._names.name(node, block.scope)
         if name.startswith(("?", "builtins.")) or ")" in name or "]" in name:
             return None
-        return Read(name, _dotted(node), self._places.of(node), self._context(block))
+        return Read(name, _in_one_piece(node), self._places.of(node), self._context(block))
 
     def _function(self, scope: Scope, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
         a = node.args
@@ -611,6 +617,13 @@ def _dotted(node: ast.AST) -> str:
         names.append(node.attr)
         node = node.value
     return ".".join(reversed([*names, node.id])) if isinstance(node, ast.Name) else ""
+
+
+def _in_one_piece(node: ast.expr) -> str:
+    """Give a dotted name that stands in the source exactly so, without spaces or line breaks inside; else nothing."""
+    name = _dotted(node)
+    is_whole = node.lineno == node.end_lineno and (node.end_col_offset or 0) - node.col_offset == len(name.encode())
+    return name if is_whole else ""
 
 
 def _catches_import(caught: ast.expr | None) -> bool:

@@ -5,12 +5,38 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from seatrial.rules import checkpoints, deployment, images, imports, locks, pairs, runtime, serving, training, waivers
+from seatrial.rules import (
+    checkpoints,
+    deployment,
+    images,
+    imports,
+    locks,
+    pairs,
+    removed_names,
+    runtime,
+    serving,
+    training,
+    transforms,
+    waivers,
+)
 
 if TYPE_CHECKING:
     from seatrial.rules.rule import Rule
 
-FAMILIES = (locks, pairs, runtime, imports, training, checkpoints, serving, images, deployment, waivers)
+FAMILIES = (
+    locks,
+    pairs,
+    runtime,
+    imports,
+    training,
+    checkpoints,
+    serving,
+    images,
+    deployment,
+    transforms,
+    removed_names,
+    waivers,
+)
 
 RULES: dict[str, Rule] = {
     rule.code: rule

@@ -191,7 +191,7 @@ def test_only_what_the_predictor_may_call_serves(tmp_path: Path) -> None:
     text = (
         "import torch\nfrom predictor.helper import prepare as ready\n"
         "on_import()\n"
-        "class P:\n    def load(self):\n        in_method()\n        ready()\n"
+        "class P:\n    def load(self):\n        in_method().eval()\n        ready(getattr(self, 'x', 1))\n"
         "def train():\n    in_training()\n"
         "@registry.add\ndef hook():\n    registered()\n"
         "class Net(torch.nn.Module):\n    def forward(self):\n        in_network()\n"

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tests.projects.base import Twin
-from tests.projects.twins import imports
+from tests.projects.twins import imports, transforms
 
-TWINS: tuple[Twin, ...] = (*imports.TWINS,)
+TWINS: tuple[Twin, ...] = (*imports.TWINS, *transforms.TWINS)
