@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.rules import (
     checkpoints,
+    code,
     deployment,
     images,
     imports,
@@ -36,6 +37,7 @@ FAMILIES = (
     transforms,
     removed_names,
     waivers,
+    code,
 )
 
 RULES: dict[str, Rule] = {

@@ -34,7 +34,6 @@ UNPAIRED = frozenset(
         "ST306",
         "ST307",
         "ST404",
-        "ST601",
     ]
 )
 SPELLINGS = 3  # the fewest that a rule must recognise

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tests.projects.base import Twin
-from tests.projects.twins import imports, transforms
+from tests.projects.twins import code, imports, transforms
 
-TWINS: tuple[Twin, ...] = (*imports.TWINS, *transforms.TWINS)
+TWINS: tuple[Twin, ...] = (*imports.TWINS, *transforms.TWINS, *code.TWINS)
