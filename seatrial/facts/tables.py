@@ -7,7 +7,9 @@ up on a network.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -64,6 +66,84 @@ def torch_pairs() -> TorchPairs:
         source=table["source"],
         read_on=table["read_on"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TorchBuild:
+    """The build of a minor release of torch that the default index has for Linux x86-64.
+
+    Attributes:
+        cuda: the CUDA that it was built for, such as "12.8".
+        glibc: the oldest C library that its wheels run on.
+        architectures: the compute capabilities that it has kernels for, as `7.5`; empty where they were not read.
+    """
+
+    cuda: str
+    glibc: Version
+    architectures: tuple[Version, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TorchBuilds:
+    """The table of torch's builds, and the compute capability of every accelerator type of Vertex AI."""
+
+    builds: Mapping[str, TorchBuild]
+    capabilities: Mapping[str, Version]
+    source: str
+    read_on: str
+
+    def of(self, torch: Version) -> TorchBuild | None:
+        """Give the build of a torch; patch releases of a minor one are built alike."""
+        return self.builds.get(f"{torch.major}.{torch.minor}")
+
+
+@cache
+def torch_builds() -> TorchBuilds:
+    """Give the table of torch's builds."""
+    table = _table("torch_builds.json")
+    return TorchBuilds(
+        builds={
+            minor: TorchBuild(row["cuda"], Version(row["glibc"]), tuple(map(Version, row["architectures"])))
+            for minor, row in table["torch"].items()
+        },
+        capabilities={name: Version(text) for name, text in table["capabilities"].items()},
+        source=table["source"],
+        read_on=table["read_on"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PrebuiltImages:
+    """The prebuilt PyTorch prediction images: version, as `2.4` → the day from which it cannot be had.
+
+    Older ones are gone already; a version that is neither in the table nor older is not judged.
+    """
+
+    ends: Mapping[str, date]
+    python: str
+    source: str
+    read_on: str
+
+    def end_of(self, version: str) -> date | None:
+        """Give the day from which an image cannot be had; the first of all days where it is gone; None if unknown."""
+        oldest = min(Version(known) for known in self.ends)
+        return date.min if Version(version) < oldest else self.ends.get(version)
+
+
+@cache
+def prebuilt_images() -> PrebuiltImages:
+    """Give the table of prebuilt prediction images."""
+    table = _table("prebuilt_images.json")
+    ends = {version: date.fromisoformat(day) for version, day in table["ends"].items()}
+    return PrebuiltImages(ends, table["python"], table["source"], table["read_on"])
+
+
+def library_of(image: str) -> str:
+    """Give the C library of a base image by its name: a version of glibc, "musl", or "" where the name does not say."""
+    for pattern, library in _table("base_images.json")["libraries"]:
+        if re.search(pattern, image):
+            return str(library)
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +227,11 @@ def is_namespace(module: str) -> bool:
     return module in _import_names()["namespaces"]
 
 
-@cache
 def _import_names() -> dict[str, Any]:
     return _table("import_names.json")
 
 
+@cache
 def _table(name: str) -> dict[str, Any]:
     text = resources.files("seatrial.facts").joinpath("tables", name).read_text(encoding="utf-8")
     table: dict[str, Any] = json.loads(text)

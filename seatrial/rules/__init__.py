@@ -16,28 +16,32 @@ from seatrial.rules import (
     removed_names,
     runtime,
     serving,
+    supply,
     training,
     transforms,
     waivers,
+    wheels,
 )
 
 if TYPE_CHECKING:
     from seatrial.rules.rule import Rule
 
 FAMILIES = (
+    checkpoints,
+    code,
+    deployment,
+    images,
+    imports,
     locks,
     pairs,
-    runtime,
-    imports,
-    training,
-    checkpoints,
-    serving,
-    images,
-    deployment,
-    transforms,
     removed_names,
+    runtime,
+    serving,
+    supply,
+    training,
+    transforms,
     waivers,
-    code,
+    wheels,
 )
 
 RULES: dict[str, Rule] = {

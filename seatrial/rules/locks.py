@@ -5,13 +5,16 @@ Decided from the two files alone, without network; the same rules serve `seatria
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from seatrial.facts.requirements import Entry, Option, RequirementFile, marker_environment
+from packaging.version import Version
+
+from seatrial.facts.requirements import Entry, Option, RequirementFile, holds_login, marker_environment, redacted
 from seatrial.findings import Finding, Location
 from seatrial.project import Project
-from seatrial.rules.rule import Rule
+from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
     from seatrial.facts.gather import Facts
@@ -26,6 +29,9 @@ INDEX_OPTIONS = (
     "--no-index",
 )
 _LONG_NAMES = {"-i": "--index-url", "-f": "--find-links"}
+_SERVING = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links")  # where a labelled build can come from
+_LENIENT = Version("0.29.1")  # the first torchvision whose metadata takes more than one torch
+_LENIENT_CAUSE = "torchvision takes every torch from 2.14.0 on, so that no resolver keeps the pair together"
 CPU_BUILDS = ("torch", "torchvision")  # what PyTorch's CPU index holds as `+cpu` builds
 
 STALE = Rule(
@@ -73,6 +79,30 @@ LABEL = Rule(
     cloud="RuntimeError: operator torchvision::nms does not exist",
     sources=("https://github.com/pytorch/pytorch/issues/122494", "https://peps.python.org/pep-0440/"),
 )
+UNSERVED_LABEL = Rule(
+    code="ST107",
+    title="a labelled build is asked for without the index that has it",
+    explanation=(
+        "`+cpu` and `+cu126` are local version labels. The default index never holds a labelled build, so that a "
+        "requirement with a label finds nothing unless a line of the same file names the index that serves it."
+    ),
+    fix="write the version without its label; `seatrial lock --cpu` makes the lock of the +cpu builds",
+    detected=(
+        "In requirements.in and what it includes: a pin with a local label, and neither --index-url, "
+        "--extra-index-url nor --find-links in any of the files. An index that only this machine's configuration "
+        "names is not seen: it would be missing on every other."
+    ),
+    bad="torch==2.12.1+cpu",
+    good="torch==2.12.1",
+    cloud="ERROR: No matching distribution found for torch==2.12.1+cpu",
+    sources=("https://peps.python.org/pep-0440/#local-version-identifiers", "https://pytorch.org/get-started/locally/"),
+    symptoms=(
+        Symptom(
+            re.compile(r"No matching distribution found for (?P<pin>[\w.-]+==[\w.]+\+[\w.]+)"),
+            "{pin} is a labelled build, which no index that was asked has",
+        ),
+    ),
+)
 OTHER_PYTHON = Rule(
     code="ST105",
     title="the lock was made for another Python",
@@ -106,13 +136,13 @@ def judge(
         yield STALE.finding("there is no requirements.txt", location=Location("requirements.txt"))
     for file in (lock, cpu_lock):
         if file is not None:
-            yield from _loose(file)
+            yield from _loose(file, marker_environment(project.python))
             if requirements is not None:
                 yield from _stale(project, requirements, file)
                 yield from _residue(project, requirements, file)
             yield from _other_python(project, file)
     if lock is not None:
-        yield from _labelled(lock)
+        yield from _labelled(lock, requirements)
     if lock is not None and cpu_lock is not None:
         yield from _cpu_variant(lock.pins(marker_environment(project.python)), lock.path, cpu_lock)
     if cpu_lock is not None:
@@ -125,7 +155,7 @@ def _stale(project: Project, requirements: RequirementFile, lock: RequirementFil
     yield from _pinned_twice(lock, environment)
     asked = [e for e in requirements.entries if e.applies(environment)]
     for entry in [
-        *asked,
+        *(e for e in asked if not _is_unserved(e, requirements)),  # said already
         *(c for c in requirements.constraints if c.name in pins and c.applies(environment)),
     ]:
         yield from _unanswered(entry, pins.get(entry.name), lock)
@@ -150,12 +180,35 @@ def unlockable(requirements: RequirementFile, environment: dict[str, str]) -> It
             fix=f"{'copy its content into the project' if remote else f'create {option.value}'} or remove the line",
         )
     for entry in requirements.entries:
-        if (entry.requirement is None or entry.requirement.url) and entry.applies(environment):
+        if not entry.applies(environment):
+            continue
+        if entry.requirement is None or entry.requirement.url:
             yield LOOSE.finding(
-                f"`{entry.text}` cannot be locked with a hash",
-                location=entry.location,
+                f"`{redacted(entry.text)}` cannot be locked with a hash",
+                location=shown_at(entry.location, entry.text),
                 fix="ask for a published distribution by name; what is your own belongs into `packages`",
             )
+        elif _is_unserved(entry, requirements):
+            yield UNSERVED_LABEL.finding(
+                f"`{entry.text}` asks for a labelled build, and no line names an index that has it",
+                location=entry.location,
+                fix=f"write {entry.name}=={Version(str(entry.version)).public}"
+                + (
+                    "; `seatrial lock --cpu` makes the lock of the +cpu builds"
+                    if "+cpu" in entry.text
+                    else ", or add the line `--extra-index-url` with the index of these builds"
+                ),
+            )
+
+
+def _is_unserved(entry: Entry, requirements: RequirementFile) -> bool:
+    labelled = entry.version is not None and entry.version.local is not None
+    return labelled and not any(option.name in _SERVING for option in requirements.options)
+
+
+def shown_at(location: Location, text: str) -> Location:
+    """Give a place whose line may be shown; of a line with a password only the file is named."""
+    return Location(location.path) if holds_login(text) else location
 
 
 def _pinned_twice(lock: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:
@@ -185,12 +238,16 @@ def _unanswered(entry: Entry, pin: Entry | None, lock: RequirementFile) -> Itera
         )
 
 
-def _loose(lock: RequirementFile) -> Iterator[Finding]:
+def _loose(lock: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:
+    torchvision = lock.pins(environment).get("torchvision")
+    lenient = torchvision is not None and torchvision.version is not None and torchvision.version >= _LENIENT
     for entry in lock.entries:
+        place = shown_at(entry.location, entry.text)
+        cause = _LENIENT_CAUSE if lenient and entry.name == "torch" else ""
         if entry.version is None:
-            yield LOOSE.finding(f"`{entry.text}` is not pinned to one version", location=entry.location)
+            yield LOOSE.finding(f"`{redacted(entry.text)}` is not pinned to one version", location=place, cause=cause)
         elif not entry.hashes:
-            yield LOOSE.finding(f"`{entry.text}` has no hash", location=entry.location)
+            yield LOOSE.finding(f"`{entry.text}` has no hash", location=place, cause=cause)
 
 
 def _residue(project: Project, requirements: RequirementFile, lock: RequirementFile) -> Iterator[Finding]:
@@ -209,9 +266,16 @@ def _normal(option: Option) -> tuple[str, str]:
     return _LONG_NAMES.get(option.name, option.name), option.value
 
 
-def _labelled(lock: RequirementFile) -> Iterator[Finding]:
+def _labelled(lock: RequirementFile, requirements: RequirementFile | None) -> Iterator[Finding]:
+    asked = requirements.entries if requirements else ()
+    served = requirements is not None and any(option.name in _SERVING for option in requirements.options)
+    # A label that requirements.in asks for is no surprise: there with its index, or refused there already.
+    wanted = {(e.name, e.version) for e in asked if e.version and e.version.local}
+    unserved = {name for name, _ in wanted} if not served else set()
     for entry in lock.entries:
         if entry.version is not None and entry.version.local:
+            if (entry.name, entry.version) in wanted or entry.name in unserved:
+                continue
             yield LABEL.finding(
                 f"{lock.path} pins {entry.name}=={entry.version}: builds labelled +{entry.version.local} are not "
                 "what the published index serves",
@@ -273,5 +337,5 @@ def _of(facts: Facts, rule: Rule) -> Iterator[Finding]:
 
 RULES: tuple[Rule, ...] = tuple(
     rule.decided_by(lambda facts, rule=rule: _of(facts, rule))  # type: ignore[misc]
-    for rule in (STALE, LOOSE, RESIDUE, LABEL, OTHER_PYTHON)
+    for rule in (STALE, LOOSE, RESIDUE, LABEL, OTHER_PYTHON, UNSERVED_LABEL)
 )

@@ -235,16 +235,6 @@ NO_CUDA = Rule(
         ),
     ),
 )
-SECRET = Rule(
-    code="ST801",
-    title="a credential or private file would ship",
-    explanation=(
-        "The package folder or the artifacts hold a file that looks like a key or a credential. Everything "
-        "there is copied into the image and into storage, where everyone who can read the model can read it."
-    ),
-    fix="move the file out of the package and the artifacts, and revoke the key if it was ever pushed",
-    sources=("https://cloud.google.com/iam/docs/best-practices-for-managing-service-account-keys",),
-)
 LFS_POINTER = Rule(
     code="ST802",
     title="a Git LFS pointer would ship instead of its file",
@@ -278,6 +268,5 @@ RULES = (
     OUTSIDE_CONNECTION,
     NO_INTERFACE,
     NO_CUDA,
-    SECRET,
     LFS_POINTER,
 )

@@ -85,8 +85,31 @@ def _compare(name: str, trained: str, pin: Entry) -> Iterator[Finding]:
         severity=Severity.ERROR if decisive else Severity.WARNING,
         location=pin.location,
         subject=name,
+        cause=_changed_between(name, trained, pin.version),
         fix=f"pin `{name}=={_public(trained)}` in requirements.in and run `seatrial lock`, or train again",
     )
+
+
+# What is known to have changed at a release, and its source: the wheels' libraries and hashes of what they decode.
+_CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
+    "pillow": (
+        ("7", "from 7.0 on `convert('L')` gives other grey values, and thumbnail() other pixels"),
+        ("9", "from 9.0 on its wheels decode JPEG with libjpeg-turbo, which gives other pixels of most photos"),
+    ),
+    "torchvision": (
+        ("0.17", "from 0.17 on Resize smooths tensors by default (`antialias=True`); 0.10 to 0.16 did not"),
+    ),
+    "numpy": (("2", "numpy 2 promotes mixed types otherwise than numpy 1"),),
+}  # fmt: skip
+
+
+def _changed_between(name: str, trained: str, locked: Version) -> str:
+    """Say what is known to have changed between two versions; "" where nothing is."""
+    try:
+        first, second = sorted((Version(_public(trained)), Version(locked.public)))
+    except InvalidVersion:
+        return ""
+    return "; ".join(what for release, what in _CHANGES.get(name, ()) if first < Version(release) <= second)
 
 
 def _public(version: str) -> str:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seatrial.cache import cache_dir
+from seatrial.facts.wheels import Wheels, key_of, remember
 from seatrial.project import Project, load
 
 Files = Mapping[str, str | bytes | None]
@@ -91,6 +93,8 @@ class Twin:
         mended: the same files without the fault; the base's own where nothing is said.
         count: how often it is found.
         warns: whether it is found as less than an error.
+        wheels: what is known of the wheels of its locks.
+        mended_wheels: the same of the twin; like `wheels` where nothing is said.
     """
 
     code: str
@@ -99,13 +103,18 @@ class Twin:
     mended: Files = field(default_factory=dict)
     count: int = 1
     warns: bool = False
+    wheels: Wheels | None = None
+    mended_wheels: Wheels | None = None
 
     def __str__(self) -> str:
         return f"{self.code} {self.name}"
 
 
-def made(folder: Path, files: Files) -> Project:
-    """Write the base with `files` on top of it into `folder`, with a manifest that fits unless `files` has one."""
+def made(folder: Path, files: Files, wheels: Wheels | None = None) -> Project:
+    """Write the base with `files` on top of it into `folder`, with a manifest that fits unless `files` has one.
+
+    What is known of the wheels of its locks is remembered in the cache folder.
+    """
     everything = {**BASE, **files}
     for path, content in everything.items():
         if content is not None:
@@ -117,7 +126,11 @@ def made(folder: Path, files: Files) -> Project:
         listed = {f.relative_to(artifacts).as_posix(): _sha256(f) for f in sorted(artifacts.rglob("*")) if f.is_file()}
         manifest = {"format": 1, "files": listed, "trained_with": {**PINS, "python": "3.11.7"}}
         (artifacts / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    return load(folder)
+    project = load(folder)
+    for file in (project.lock_file, project.cpu_lock_file):
+        if wheels and file.is_file():
+            remember(cache_dir(), key_of(file.read_text(encoding="utf-8"), project.python), wheels)
+    return project
 
 
 def _sha256(file: Path) -> str:

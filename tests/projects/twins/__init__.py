@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tests.projects.base import Twin
-from tests.projects.twins import code, imports, transforms
+from tests.projects.twins import code, imports, locks, pairs, supply, transforms, wheels
 
-TWINS: tuple[Twin, ...] = (*imports.TWINS, *transforms.TWINS, *code.TWINS)
+TWINS: tuple[Twin, ...] = (*code.TWINS, *imports.TWINS, *locks.TWINS, *pairs.TWINS, *supply.TWINS, *transforms.TWINS, *wheels.TWINS,)
