@@ -260,7 +260,7 @@ def test_a_tag_is_built_attested_and_published_and_the_major_version_moves_to_it
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     release = adapted((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
     made = Caller(repository(tmp_path / "released", {"release.yml": release}, tool), tool, tmp_path / "act")
-    calls = program(made.scratch / "bin/gh", f'case "$*" in *" repos/"*"/git/ref/tags/"*) exit {int(not moves)};; esac')
+    calls = github_cli(made.scratch / "bin", has_major=moves)
     acted = made.tag(f"v{version}")
     assert jobs(acted, "release") == {"build": "success", "attest": "success", "publish": "success"}
     built = {file.name for file in acted.artifacts.glob("dist/*")}
@@ -282,18 +282,24 @@ def test_a_tag_is_built_attested_and_published_and_the_major_version_moves_to_it
 def test_a_tag_that_is_not_the_version_is_never_built(tool: Path, tmp_path: Path) -> None:
     release = adapted((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
     made = Caller(repository(tmp_path / "released", {"release.yml": release}, tool), tool, tmp_path / "act")
-    calls = program(made.scratch / "bin/gh", "exit 1")
+    calls = github_cli(made.scratch / "bin", has_major=False)
     acted = made.tag("v99.0.0")
     assert jobs(acted, "release") == {"build": "failure"}
     assert not calls.exists()
 
 
-def program(file: Path, body: str) -> Path:
-    """Write a program that notes what it was called with; give the file of its notes."""
-    notes = file.with_suffix(".log")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(f'#!/bin/sh\necho "$*" >> "{notes}"\n{body}\n')
-    file.chmod(0o755)
+def github_cli(folder: Path, *, has_major: bool) -> Path:
+    """Put a `gh` into a folder that notes what the workflow calls it with; give the file of its notes."""
+    notes = folder / "gh.log"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (
+        "#!/bin/sh",
+        '[ "$1" != auth ] || exit 1',  # act itself asks for a token
+        f'echo "$*" >> "{notes}"',
+        f'case "$*" in *"/git/ref/tags/"*) exit {int(not has_major)};; esac',
+    )
+    (folder / "gh").write_text("\n".join(lines))
+    (folder / "gh").chmod(0o755)
     return notes
 
 
