@@ -53,6 +53,24 @@ UNSAFE_LOAD = Rule(
     bad='torch.save({"args": argparse.Namespace(lr=0.1), "weights": model.state_dict()}, path)',
     good='torch.save(model.state_dict(), path)\ntorch.load(path, map_location="cpu", weights_only=True)',
 )
+DICT_AS_MODEL = Rule(
+    code="ST206",
+    title="a state_dict is used as a model",
+    explanation=(
+        "torch.load gives back what was saved. If that was model.state_dict(), it is a dict of tensors: it has no "
+        "eval() and cannot be called. The model has to be built first, and the dict loaded into it."
+    ),
+    fix="build the model as training did and call model.load_state_dict(torch.load(…))",
+    cloud="AttributeError: 'collections.OrderedDict' object has no attribute 'eval'",
+    sources=("https://docs.pytorch.org/tutorials/beginner/saving_loading_models.html",),
+    detected=(
+        "In what serving reaches, the result of torch.load is called, or eval(), to() or another method of a module is "
+        "called on it, and every checkpoint in the artifacts holds a dict. Where a try or a condition stands around, "
+        "it is a warning; a result that goes through a variable that was assigned twice is not followed."
+    ),
+    bad="self._model = torch.load(path)\nself._model.eval()",
+    good="self._model = build()\nself._model.load_state_dict(torch.load(path))\nself._model.eval()",
+)
 DOWNLOAD = Rule(
     code="ST520",
     title="the predictor downloads weights while it loads",
@@ -237,6 +255,25 @@ def _unsafe_load(facts: Facts) -> Iterator[Finding]:
                 f"torch.load unpickles more than tensors here, which torch {version} does and torch 2.6 refuses",
                 location=call.location,
                 evidence=tuple(f"{path} holds a pickled {name}" for path, name in refused.items()),
+            )
+
+
+_OF_MODULES = {"eval", "train", "to", "cuda", "cpu", "float", "half", "forward", "parameters", "state_dict", "children"}
+
+
+def _dict_as_model(facts: Facts) -> Iterator[Finding]:
+    files = [c for c in facts.checkpoints if c.kind in (Kind.TORCH_ZIP, Kind.TORCH_LEGACY, Kind.TORCHSCRIPT)]
+    if not files or not all(c.top in ("dict", "collections.OrderedDict") for c in files):
+        return
+    for _, call in facts.sources.calls():
+        as_model = call.receiver == "torch.load()" and (not call.method or call.method in _OF_MODULES)
+        if as_model:
+            unsure = call.context.tried or call.context.guards
+            yield DICT_AS_MODEL.finding(
+                f"what torch.load gave is {'asked for ' + call.method if call.method else 'called'}, and it is a dict",
+                severity=Severity.WARNING if unsure else Severity.ERROR,
+                location=call.location,
+                evidence=tuple(f"{c.path} holds a {c.top}" for c in files),
             )
 
 
@@ -463,6 +500,7 @@ def _is_guarded(call: Call) -> bool:
 
 RULES = (
     UNSAFE_LOAD.decided_by(_unsafe_load),
+    DICT_AS_MODEL.decided_by(_dict_as_model),
     DOWNLOAD.decided_by(_download),
     NOT_JSON.decided_by(_not_json),
     IMAGE_MODE.decided_by(_image_mode),

@@ -68,6 +68,20 @@ UNMAPPED = [
         "by name": predictor(', map_location="cpu"', "", ("import torch\n", "import torch\nfrom torch import load as read\n"), (LOAD, LOAD.replace("torch.load", "read"))),
     }.items()
 ]
+BUILD = "        self._network = build()\n        self._network.load_state_dict(weights)\n"
+AS_MODEL = [
+    Twin("ST206", name, served(broken), count=2 if name == "through self" else 1)
+    for name, broken in {
+        "through self": predictor(BUILD, "        self._network = weights\n", ("        self._network.eval()\n", "        self._network.eval()\n")),
+        "at once": predictor("weights_only=True)", "weights_only=True).eval()"),
+        "called": predictor("self._network(batch)", "torch.load('weights.pt', map_location='cpu', weights_only=True)(batch)"),
+        "under another name": predictor(
+            "        weights = torch.load",
+            "        from torch import load as read\n        weights = read",
+            (BUILD, "        weights.to('cpu')\n" + BUILD),
+        ),
+    }.items()
+]
 
 
 def built(imports: str, expression: str) -> Files:
@@ -247,4 +261,4 @@ CUDA = [
     ),
 ]
 
-TWINS = (*UNSAFE, *UNMAPPED, *DOWNLOADS, *JSON, *MODES, *GRADIENTS, *NO_EVAL, *WORKERS, *SERVER, *CUDA)
+TWINS = (*UNSAFE, *UNMAPPED, *AS_MODEL, *DOWNLOADS, *JSON, *MODES, *GRADIENTS, *NO_EVAL, *WORKERS, *SERVER, *CUDA)
