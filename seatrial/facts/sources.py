@@ -110,6 +110,13 @@ class Sources:
             self._followed[name] = self.value(Value(name)).name or name
         return self._followed[name]
 
+    def defines(self, name: str) -> bool:
+        """Tell whether a resolved name is a function or method that the project itself defines."""
+        plain = name.replace("()", "")
+        parts = plain.split(".")
+        splits = ((".".join(parts[:n]), ".".join(parts[n:])) for n in range(1, len(parts)))
+        return any(module in self.modules and rest in self.modules[module].uses.functions for module, rest in splits)
+
     def value(self, value: Value) -> Value:
         """Give what a value stands for across the project's modules, such as a constant of another module."""
         return follow(value, self.modules)

@@ -279,7 +279,7 @@ def _dict_as_model(facts: Facts) -> Iterator[Finding]:
 
 def _download(facts: Facts) -> Iterator[Finding]:
     for _, call in facts.sources.calls():
-        if what := _downloads(facts.sources, call):
+        if not facts.sources.defines(call.name) and (what := _downloads(facts.sources, call)):
             yield DOWNLOAD.finding(
                 f"`{call.written or call.method}` {what}",
                 location=call.location,
@@ -458,7 +458,7 @@ def _own_server(facts: Facts) -> Iterator[Finding]:
 def _hard_cuda(facts: Facts) -> Iterator[Finding]:
     why = _never_has_cuda(facts)
     for module, call in facts.sources.calls():
-        if not _asks_for_cuda(facts.sources, call) or _is_guarded(call):
+        if not _asks_for_cuda(facts.sources, call) or _is_guarded(call) or facts.sources.defines(call.name):
             continue
         if any("is_available" in other.name or "device_count" in other.name for other in module.uses.calls):
             continue  # it may have left the function before, or be called only then

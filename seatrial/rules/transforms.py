@@ -121,8 +121,8 @@ ONE_SIDE = Rule(
     cloud="RuntimeError: stack expects each tensor to be equal size, but got [3, 224, 300] at entry 0",
     sources=("https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Resize.html",),
     detected=(
-        "A Compose that is written out holds a Resize of one number, and after it no crop, second Resize, Pad or "
-        "transform that is not torchvision's. Images that all have one aspect do no harm, so it is a warning."
+        "A Compose that is written out holds a Resize of one number and after it no crop, second Resize or Pad, and "
+        "all of it is torchvision's own. Images that all have one aspect do no harm, so it is a warning."
     ),
     bad="transforms.Compose([transforms.Resize(224), transforms.ToTensor()])",
     good="transforms.Compose([transforms.Resize(224), transforms.CenterCrop(224), transforms.ToTensor()])",
@@ -266,7 +266,7 @@ def _one_side(facts: Facts) -> Iterator[Finding]:
             for index, resize in resizes:
                 if resize is None or resize.name not in INT_RESIZES or not _is_one_number(facts.sources, resize):
                     continue
-                if all(_keeps_size(step) for step in steps[index + 1 :]):
+                if all(map(_is_known, steps)) and all(map(_keeps_size, steps[index + 1 :])):
                     yield ONE_SIDE.finding(
                         f"`{_short(resize.name)}` with one number keeps the aspect, and nothing crops after it",
                         location=resize.location,
@@ -284,8 +284,13 @@ def _is_one_number(sources: Sources, resize: Call) -> bool:
     return type(size.constant) is int
 
 
+def _is_known(step: Value) -> bool:
+    """Tell whether a step is not one of the project's own, which may make every image square."""
+    return step.name.startswith((f"{T}.", "torch."))
+
+
 def _keeps_size(step: Value) -> bool:
-    return step.name.startswith((f"{T}.", "torch.")) and not any(word in step.name for word in FIXES_SIZE)
+    return not any(word in step.name for word in FIXES_SIZE)
 
 
 def _pickled_lambda(facts: Facts) -> Iterator[Finding]:
