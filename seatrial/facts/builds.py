@@ -6,7 +6,6 @@ a shell could spell out is kept as it stands.
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import os
 import re
@@ -23,18 +22,8 @@ from seatrial.findings import Location
 _FOLDERS = (
     "", ".github/workflows", "ci", "cloud", "container", "deploy", "deployment", "docker", "infra", "scripts",
 )  # fmt: skip
-_DOCKERFILES = ("Dockerfile", "Dockerfile.*", "*.Dockerfile", "*.dockerfile", "Containerfile", "Containerfile.*")
-_TEXTS = (
-    "*.yml",
-    "*.yaml",
-    "*.sh",
-    "*.py",
-    "*.tf",
-    "Makefile",
-    "requirements*.in",
-    "requirements*.txt",
-    ".env.example",
-)
+_DOCKERFILE = re.compile(r"(?:Dockerfile|Containerfile)(?:\..+)?|.+\.[Dd]ockerfile")
+_TEXT = re.compile(r".+\.(?:yml|yaml|sh|py|tf)|Makefile|requirements.*\.(?:in|txt)")
 _CONFIGURATIONS = ("pip.conf", "pip.ini", ".pip.conf", "uv.toml", "pyproject.toml", "Pipfile", ".condarc")
 _LARGEST = 1_048_576  # bytes of a file that somebody wrote
 _FILES_AT_MOST, _CONTEXT_AT_MOST = 500, 20_000
@@ -126,9 +115,7 @@ def _candidates(root: Path) -> list[Path]:
                 names = sorted(entry.name for entry in entries if entry.is_file())
         except OSError:
             continue
-        wanted = [
-            n for n in names if any(fnmatch.fnmatchcase(n, p) for p in (*_DOCKERFILES, *_TEXTS, *_CONFIGURATIONS))
-        ]
+        wanted = [n for n in names if n in _CONFIGURATIONS or _TEXT.fullmatch(n) or _DOCKERFILE.fullmatch(n)]
         found += [root / folder / name for name in wanted]
     return found[:_FILES_AT_MOST]
 
@@ -140,7 +127,7 @@ def _read(file: Path, root: Path) -> BuildFile | None:
     except OSError:
         return None
     path = file.relative_to(root).as_posix()
-    if any(fnmatch.fnmatchcase(file.name, pattern) for pattern in _DOCKERFILES):
+    if _DOCKERFILE.fullmatch(file.name):
         return _dockerfile(path, text)
     settings: tuple[Named, ...] = ()
     if file.name in _CONFIGURATIONS:

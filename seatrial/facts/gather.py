@@ -146,7 +146,7 @@ def ask(facts: Facts, locks: tuple[RequirementFile, ...]) -> Facts:
     project, learnt = facts.project, dict(facts.wheels)
     for lock in locks:
         pins = {name: e for name, e in lock.pins(marker_environment(project.python)).items() if e.hashes}
-        learnt[lock.path] = index.ask(lock, pins, project.python)
+        learnt[lock.path] = index.ask(lock, pins, project.python, index.DEADLINE)
         with contextlib.suppress(OSError, UsageError):
             key = wheels.key_of((project.root / lock.path).read_text("utf-8", "replace"), project.python)
             wheels.remember(cache_dir(), key, learnt[lock.path])

@@ -62,7 +62,7 @@ class Published:
     metadata: bool
 
 
-def ask(lock: RequirementFile, pins: dict[str, Entry], python: str, deadline: float = DEADLINE) -> Wheels:
+def ask(lock: RequirementFile, pins: dict[str, Entry], python: str, deadline: float) -> Wheels:
     """Ask the indexes of a lock, and those that pip or uv is configured with, for its pins."""
     indexes = configured(lock)
     if not indexes:
@@ -190,6 +190,8 @@ def _learn(entry: Entry, indexes: Sequence[str], python: str, end: float) -> Whe
     locked = [(index, file) for index, file in found if file.sha256 in allowed]
     if fault and not locked:
         return fault  # an index that was silent may have it
+    # An index without hashes, and a lock with others than SHA-256, do not say which of the files the lock means.
+    comparable = all(file.sha256 for _, file in found) and all(h.startswith("sha256:") for h in entry.hashes)
     wheels = [(index, file) for index, file in locked if fits(tags_of(file.name), python)]
     best = max(wheels, key=lambda one: one[1].name, default=None)
     known: dict[str, tuple[str, ...]] = {}
@@ -200,7 +202,7 @@ def _learn(entry: Entry, indexes: Sequence[str], python: str, end: float) -> Whe
         name=entry.name,
         version=str(entry.version),
         requires=known.get("requires-dist", ()) if known else None,
-        files=tuple(File(file.name, file.sha256 in allowed, file.size) for _, file in found),
+        files=tuple(File(file.name, file.sha256 in allowed, file.size) for _, file in found) if comparable else None,
         tags=tuple(sorted(map(str, tags_of(best[1].name)))) if best else (),
         packed=best[1].size if best else None,
     )

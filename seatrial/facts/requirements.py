@@ -10,7 +10,7 @@ import codecs
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class Entry:
         via: who asked for it, from the comments that pip-compile and uv write.
         location: where it stands.
         editable: whether the line began with `-e`.
+        name: the canonical name of the distribution, or the text where there is none.
+        version: the version that the line pins, or None where it leaves a choice (`>=`, `==2.*`, a URL).
     """
 
     text: str
@@ -45,29 +47,32 @@ class Entry:
     via: tuple[str, ...]
     location: Location
     editable: bool = False
+    name: str = field(init=False)
+    version: Version | None = field(init=False)
 
-    @property
-    def name(self) -> str:
-        """The canonical name of the distribution, or the text where there is none."""
-        return str(canonicalize_name(self.requirement.name)) if self.requirement else self.text
-
-    @property
-    def version(self) -> Version | None:
-        """The version that the line pins, or None where it leaves a choice (`>=`, `==2.*`, a URL)."""
-        if self.requirement is None or self.requirement.url:
-            return None
-        specifiers = list(self.requirement.specifier)
-        if len(specifiers) != 1 or specifiers[0].operator not in ("==", "===") or "*" in specifiers[0].version:
-            return None
-        try:
-            return Version(specifiers[0].version)
-        except InvalidVersion:  # `===` takes any text
-            return None
+    def __post_init__(self) -> None:
+        """Read name and version once: every rule asks for them."""
+        name = str(canonicalize_name(self.requirement.name)) if self.requirement else self.text
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "version", pinned(self.requirement) if self.requirement else None)
 
     def applies(self, environment: dict[str, str]) -> bool:
         """Tell whether the line's marker holds in an environment (see `marker_environment`)."""
         marker = self.requirement.marker if self.requirement else None
         return marker is None or marker.evaluate({"extra": "", **environment})
+
+
+def pinned(requirement: Requirement) -> Version | None:
+    """Give the version that a requirement pins, or None where it leaves a choice."""
+    specifiers = list(requirement.specifier)
+    if requirement.url or len(specifiers) != 1:
+        return None
+    if specifiers[0].operator not in ("==", "===") or "*" in specifiers[0].version:
+        return None
+    try:
+        return Version(specifiers[0].version)
+    except InvalidVersion:  # `===` takes any text
+        return None
 
 
 @dataclass(frozen=True, slots=True)

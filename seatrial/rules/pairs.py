@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from seatrial.facts.requirements import marker_environment
+from seatrial.facts.requirements import marker_environment, pinned
 from seatrial.facts.tables import TorchPairs, TorchvisionRelease, torch_pairs
 from seatrial.findings import Edit, Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
@@ -502,14 +502,6 @@ def _torches() -> list[Version]:
     table = torch_pairs()
     exact = {Version(s.version) for r in table.torchvision.values() for s in r.torch if s.operator == "=="}
     return sorted({*table.torch, *exact})
-
-
-def pinned(requirement: Requirement) -> Version | None:
-    """Give the version that a requirement pins; None where it leaves a choice."""
-    specifiers = list(requirement.specifier)
-    if len(specifiers) != 1 or specifiers[0].operator != "==" or "*" in specifiers[0].version:
-        return None
-    return Version(specifiers[0].version)
 
 
 def _locked_torch(facts: Facts) -> Version | None:

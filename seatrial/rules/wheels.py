@@ -302,6 +302,8 @@ def _unmet(facts: Facts) -> Iterator[Finding]:
     for entry, wheel, pins in _known(facts):
         extras = sorted(entry.requirement.extras) if entry.requirement else []
         for text in wheel.requires or ():
+            if "extra ==" in text and not extras:
+                continue  # most lines are such, and reading each takes its time
             try:
                 need = Requirement(text)
             except InvalidRequirement:
