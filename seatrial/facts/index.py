@@ -53,13 +53,21 @@ _FAULTS = (OSError, http.client.HTTPException, ValueError, EOFError, RecursionEr
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A file as an index lists it; `metadata` tells whether its METADATA can be had alone (PEP 658)."""
+    """A file as an index lists it.
+
+    Attributes:
+        metadata: whether its METADATA can be had alone (PEP 658).
+        python: its Requires-Python, "" where it has none.
+        yanked: whether it was withdrawn.
+    """
 
     name: str
     url: str
     sha256: str
     size: int | None
     metadata: bool
+    python: str = ""
+    yanked: bool = False
 
 
 def ask(lock: RequirementFile, pins: dict[str, Entry], python: str, deadline: float) -> Wheels:
@@ -126,9 +134,9 @@ def files_of(name: str, index: str, end: float) -> list[Published]:
         offered = file.get("core-metadata", file.get("dist-info-metadata", file.get("data-dist-info-metadata")))
         url, size = urllib.parse.urljoin(final, str(file["url"])), file.get("size")
         sha256 = str(file.get("hashes", {}).get("sha256", ""))
-        listed.append(
-            Published(str(file["filename"]), url, sha256, size if isinstance(size, int) else None, bool(offered))
-        )
+        size = size if isinstance(size, int) else None
+        python, yanked = str(file.get("requires-python") or ""), bool(file.get("yanked"))
+        listed.append(Published(str(file["filename"]), url, sha256, size, bool(offered), python, yanked))
     return listed
 
 
@@ -158,12 +166,13 @@ def fits(tags: Iterable[Tag], python: str) -> bool:
     """Tell whether one of the tags runs on CPython `python` on Linux x86-64 with glibc, however new that must be."""
     minor = int(python.split(".")[1])
     exact = {f"cp3{minor}"}
+    abis = {f"cp3{minor}m"} if minor < 8 else exact  # the letter went with Python 3.8
     below = {f"cp3{n}" for n in range(2, minor + 1)}  # the stable ABI
     pure = {"py3", *(f"py3{n}" for n in range(minor + 1)), *exact}
     return any(
         (tag.platform == "any" or re.fullmatch(r"(?:many)?linux\w*_x86_64", tag.platform) is not None)
         and (
-            (tag.interpreter in exact and tag.abi in exact)
+            (tag.interpreter in exact and tag.abi in abis)
             or (tag.interpreter in below and tag.abi == "abi3")
             or (tag.interpreter in pure and tag.abi == "none")
         )
@@ -260,7 +269,7 @@ def _get(url: str, index: str, end: float, accept: str = "*/*") -> tuple[bytes, 
     if request.type not in ("http", "https"):
         raise ValueError(f"an address of {request.type}")
     timeout = max(0.05, min(_TIMEOUT, end - time.monotonic()))
-    with _opener().open(request, timeout=timeout) as answer:
+    with opener().open(request, timeout=timeout) as answer:
         body = _read(answer, end)
         if answer.headers.get("Content-Encoding") == "gzip":
             with gzip.GzipFile(fileobj=io.BytesIO(body)) as unpacked:
@@ -295,7 +304,7 @@ class _SameHost(urllib.request.HTTPRedirectHandler):
 
 
 @functools.cache
-def _opener() -> urllib.request.OpenerDirector:
+def opener() -> urllib.request.OpenerDirector:
     """Make what opens addresses, once: reading the certificates takes longer than a question."""
     context = ssl.create_default_context()
     cert = os.environ.get("PIP_CERT") or _pip_files().get("cert") or os.environ.get("REQUESTS_CA_BUNDLE")
@@ -354,7 +363,8 @@ def _from_html(page: str, address: str) -> list[Published]:
         name = urllib.parse.unquote(text or url.rsplit("/", 1)[-1])
         sha256 = fragment.removeprefix("sha256=") if fragment.startswith("sha256=") else ""
         offered = any(key in attributes for key in ("data-core-metadata", "data-dist-info-metadata"))
-        listed.append(Published(name, url, sha256, None, offered))
+        python, yanked = attributes.get("data-requires-python", ""), "data-yanked" in attributes
+        listed.append(Published(name, url, sha256, None, offered, python, yanked))
     return listed
 
 
