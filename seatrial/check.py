@@ -36,7 +36,7 @@ class Choice:
     def takes(self, code: str) -> bool:
         """Tell whether findings of a code are wanted."""
         chosen = max((len(start) for start in self.select if code.startswith(start)), default=0)
-        return chosen > max((len(start) for start in self.ignore if code.startswith(start)), default=-1)
+        return chosen > max((len(start) for start in self.ignore if code.startswith(start)), default=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,9 @@ def _check(groups: Any) -> None:
             metavar="CODES",
             help=f"{what}: codes or their beginnings, such as ST4,ST201; may be repeated",
         )
+    check.add_argument(
+        "--offline", action="store_true", help="ask no package index; what is not known of a lock is a note then"
+    )
     mending = check.add_mutually_exclusive_group()
     mending.add_argument("--fix", action="store_true", help="make the edits that are safe, and show them")
     mending.add_argument(

@@ -223,10 +223,7 @@ def _take(text: _Text, edit: Edit) -> None:
 
 
 def _span(text: str, edit: Edit) -> tuple[int, int]:
-    """Give where an edit begins and ends in a text, in characters.
-
-    Columns of Python's own parser count bytes. Where that makes a difference, nobody knows which were meant.
-    """
+    """Give where an edit begins and ends in a text, in characters."""
     lines = text.split("\n")
     if len(text.splitlines()) != len(lines) - (lines[-1] == ""):
         raise Refused(f"{edit.path} has characters that some readers count as ends of lines")
@@ -235,8 +232,6 @@ def _span(text: str, edit: Edit) -> tuple[int, int]:
     line, end_column = lines[edit.line - 1].removesuffix("\r"), edit.end_column or edit.column
     if not 0 < edit.column <= end_column <= len(line) + 1:
         raise Refused(f"{edit.path}:{edit.line} is no place in the file")
-    if not line[: end_column - 1].isascii():
-        raise Refused(f"{edit.path}:{edit.line} has characters before the fix that are longer than a byte")
     before = sum(len(other) + 1 for other in lines[: edit.line - 1])
     return before + edit.column - 1, before + end_column - 1
 
