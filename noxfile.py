@@ -102,7 +102,7 @@ def tests(session: nox.Session) -> None:
 def proofs(session: nox.Session) -> None:
     """Run the long matrices that the gate leaves out."""
     install(session, DEVELOP)
-    run(session, "pytest", "-m", "proof", "--ignore=tests/workflows", "--timeout=1800", *session.posargs)
+    run(session, "pytest", "-m", "proof", "--timeout=1800", *session.posargs)
 
 
 @nox.session
