@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from lzma import LZMAError
 from math import prod
@@ -23,6 +23,7 @@ KEY_LIMIT = 50_000  # of all dicts together
 TUPLE_LIMIT = 12  # a shape or the arguments of a rebuild function; a longer tuple is data
 BITS_LIMIT = 128  # of an integer; a longer one is data
 FOUND_LIMIT = 10_000  # of each kind of fact
+UNKNOWN = "?"  # the name of an attribute that is no constant
 NESTED_LIMIT = 8  # pickles inside pickles
 # How a pickle that Python would refuse shows itself: no such memo entry, an empty stack, an argument that is none.
 BROKEN = (ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError)
@@ -365,9 +366,8 @@ class _State:
         found = self.found
         found.acts = True
         if not isinstance(maker, Global):
-            if len(found.fetched) < FOUND_LIMIT:
-                got = _fetched(maker, called=True) if isinstance(maker, _Made) else None
-                found.fetched[got or Fetched(None, "", called=True)] = None
+            if isinstance(maker, _Made) and len(found.fetched) < FOUND_LIMIT and (got := _fetched(maker, called=True)):
+                found.fetched[got] = None
             return _Made(None)
         if maker == _ORDERED:
             return _Dict(_dotted(maker))
@@ -399,7 +399,7 @@ class _State:
         if not isinstance(target, _Made):
             return
         parts = state if type(state) is tuple else (state,)
-        attributes = frozenset(name for part in parts if isinstance(part, _Dict) for name in part.items)
+        attributes = frozenset(name for part in parts if isinstance(part, _Dict) for name in _attributes(part))
         target.state = state
         if target.maker and attributes and len(self.found.states) < FOUND_LIMIT:
             self.found.states[_dotted(target.maker), attributes] = None
@@ -436,6 +436,14 @@ class _State:
             found.integer = top
 
 
+def _attributes(state: _Dict) -> Iterator[str]:
+    """Give the names of an object's attributes; a Module's parameters, buffers and modules lie one dict deeper."""
+    yield from state.items
+    for name in ("_parameters", "_buffers", "_modules"):
+        if isinstance(inner := state.items.get(name), _Dict):
+            yield from inner.items
+
+
 def _bounded(items: list[Any]) -> tuple[Any, ...] | None:
     return tuple(items) if len(items) <= TUPLE_LIMIT else None
 
@@ -470,9 +478,9 @@ def _fetched(made: _Made, *, called: bool) -> Fetched | None:
         return None
     if made.maker.name != "getattr":
         names = [name for name in made.arguments if isinstance(name, str)]
-        return Fetched(None, names[0] if names else "", called=called)
+        return Fetched(None, names[0] if names else UNKNOWN, called=called)
     target, *rest = made.arguments
-    return Fetched(_as_global(target), rest[0] if rest and isinstance(rest[0], str) else "", called=called)
+    return Fetched(_as_global(target), rest[0] if rest and isinstance(rest[0], str) else UNKNOWN, called=called)
 
 
 def _item_size(dtype: Any) -> int | None:

@@ -182,7 +182,7 @@ NOT_READ = Rule(
     title="a checkpoint that cannot be read to its end",
     explanation=(
         "What a checkpoint imports when it is loaded is read from its pickle, which is followed without running it. "
-        "One that unpacks to more than 256 MB, has more than a million steps, is encrypted or is cut off is not "
+        "One that unpacks to more than 64 MB, has more than 400 000 steps, is encrypted or is cut off is not "
         "followed to its end: which classes and devices it names there, only the trial shows."
     ),
     fix="save tensors and plain values only (`torch.save(model.state_dict(), …)`); tensors lie beside the pickle",
@@ -191,6 +191,27 @@ NOT_READ = Rule(
         "https://docs.python.org/3/library/pickletools.html",
         "https://docs.pytorch.org/docs/stable/notes/serialization.html",
     ),
+)
+DAMAGED = Rule(
+    code="ST309",
+    title="the weights are cut off or damaged",
+    explanation=(
+        "The file is of a known format and cannot be whole: its pickle ends too early, bytes of a tensor are missing, "
+        "or its directory contradicts itself. An interrupted upload or download leaves such a file."
+    ),
+    fix="copy the file again and compare its SHA-256 with training's",
+    cloud="_pickle.UnpicklingError: pickle data was truncated",
+    sources=(
+        "https://docs.python.org/3/library/pickle.html#pickle.UnpicklingError",
+        "https://docs.pytorch.org/docs/stable/notes/serialization.html",
+        "https://github.com/huggingface/safetensors#format",
+    ),
+    detected=(
+        "By the end of the pickle, by the records of an archive and by the places that a safetensors header names, "
+        "each against the size of the file. Bytes within tensors are not read: the manifest's hashes judge those."
+    ),
+    bad="weights.safetensors  # its tensors need 102 400 bytes, and the file has 65 536",
+    good="weights.safetensors  # as long as its header says",
 )
 OTHER_DEVICE = Rule(
     code="ST601",
@@ -230,7 +251,11 @@ OTHER_DEVICE = Rule(
     ),
 )
 
+_NO_FILES = (Kind.FOLDER, Kind.LINK_OUT, Kind.SPECIAL)
 _WRONG_KINDS = {
+    Kind.FOLDER: "copy the file that belongs there; torch reads its archive only as one file",
+    Kind.LINK_OUT: "copy the file into the artifacts: a link does not travel with them",
+    Kind.SPECIAL: "remove it, or copy the file that belongs there",
     Kind.LFS_POINTER: "run `git lfs pull`; in a workflow give actions/checkout `lfs: true`",
     Kind.PAGE: "download the file again, with the credentials that it needs",
     Kind.EMPTY: "copy the file again",
@@ -279,12 +304,15 @@ def _will_be_there(module: str, facts: Facts) -> bool:
 def _no_checkpoint(facts: Facts) -> Iterator[Finding]:
     for checkpoint in facts.checkpoints:
         if checkpoint.kind in _WRONG_KINDS:
+            size = f" ({checkpoint.size} bytes)" if checkpoint.kind not in _NO_FILES else ""
+            real = checkpoint.real_size
             yield NO_CHECKPOINT.finding(
-                f"{checkpoint.path} is {checkpoint.kind} ({checkpoint.size} bytes)",
+                f"{checkpoint.path} is {checkpoint.kind}{size}",
                 location=Location(checkpoint.path),
+                cause=f"it stands for a file of {real} bytes" if real is not None else "",
                 fix=_WRONG_KINDS[checkpoint.kind],
             )
-        elif checkpoint.kind is Kind.OTHER and checkpoint.path.endswith((".pt", ".pth")):
+        elif checkpoint.kind is Kind.OTHER and checkpoint.path.endswith((".pt", ".pth", ".tar")):
             yield NO_CHECKPOINT.finding(
                 f"{checkpoint.path} is {checkpoint.kind}: neither a zip archive nor a pickle",
                 severity=Severity.WARNING,  # the predictor may read a format of its own
@@ -294,13 +322,34 @@ def _no_checkpoint(facts: Facts) -> Iterator[Finding]:
 
 def _not_read(facts: Facts) -> Iterator[Finding]:
     for checkpoint in facts.checkpoints:
-        # joblib writes raw data between the steps of a pickle: such a file is whole and can never be followed.
-        of_torch = checkpoint.kind in (Kind.TORCH_ZIP, Kind.TORCH_LEGACY) or checkpoint.path.endswith((".pt", ".pth"))
-        if of_torch and not checkpoint.complete:
-            yield NOT_READ.finding(
-                f"{checkpoint.path} cannot be read to its end, so what it imports is not all known",
+        other = checkpoint.kind is Kind.OTHER or _is_by_chance(checkpoint) or _is_damaged(checkpoint)
+        if checkpoint.complete or other:
+            continue
+        # A long pickle of joblib is usual; that a checkpoint of torch is one is not.
+        usual = checkpoint.too_long and checkpoint.kind is Kind.PICKLE
+        yield NOT_READ.finding(
+            f"{checkpoint.path} cannot be read to its end, so what it imports is not all known",
+            severity=Severity.NOTE if usual else Severity.WARNING,
+            location=Location(checkpoint.path),
+        )
+
+
+def _damaged(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        if _is_damaged(checkpoint):
+            yield DAMAGED.finding(
+                f"{checkpoint.path} is {checkpoint.kind} that is not whole: {checkpoint.fault}",
                 location=Location(checkpoint.path),
             )
+
+
+def _is_damaged(checkpoint: Checkpoint) -> bool:
+    return bool(checkpoint.fault) and not _is_by_chance(checkpoint)
+
+
+def _is_by_chance(checkpoint: Checkpoint) -> bool:
+    """Tell whether a file may be anything that only begins like a pickle."""
+    return checkpoint.kind is Kind.PICKLE and checkpoint.path.endswith(".bin") and not checkpoint.globals
 
 
 def _other_device(facts: Facts) -> Iterator[Finding]:
@@ -322,8 +371,8 @@ RULES = (
     CLASS_IN_MAIN.decided_by(_class_in_main),
     UNKNOWN_MODULE.decided_by(_unknown_module),
     NO_CHECKPOINT.decided_by(_no_checkpoint),
-    WEIGHTS_ONLY,
     STATE_DICT,
     NOT_READ.decided_by(_not_read),
+    DAMAGED.decided_by(_damaged),
     OTHER_DEVICE.decided_by(_other_device),
 )

@@ -72,14 +72,14 @@ def test_weights_of_an_unknown_kind_are_a_warning_and_other_files_are_left_alone
     assert [(f.code, f.severity) for f in findings(project)] == [("ST303", "warning")]
 
 
-def test_a_checkpoint_that_cannot_be_read_to_its_end_is_a_warning(tmp_path: Path) -> None:
-    files: dict[str, str | bytes] = {"artifacts/weights.pth": b"\x80\x02]q\x00"}
-    (found,) = findings(small_project(tmp_path, files))
-    assert (found.code, found.severity, str(found.location)) == ("ST307", "warning", "artifacts/weights.pth")
+@pytest.mark.parametrize("name", ["weights.pth", "model.joblib", "transform.pkl"])
+def test_a_pickle_that_is_cut_off_is_an_error(tmp_path: Path, name: str) -> None:
+    (found,) = findings(small_project(tmp_path, {f"artifacts/{name}": b"\x80\x02]q\x00"}))
+    assert (found.code, found.severity, str(found.location)) == ("ST309", "error", f"artifacts/{name}")
 
 
-def test_a_joblib_file_is_no_checkpoint_that_was_cut_off(tmp_path: Path) -> None:
-    assert findings(small_project(tmp_path, {"artifacts/model.joblib": b"\x80\x02]q\x00"})) == []
+def test_a_file_that_only_begins_like_a_pickle_is_no_finding(tmp_path: Path) -> None:
+    assert findings(small_project(tmp_path, {"artifacts/table.bin": b"\x80\x02]q\x00"})) == []
 
 
 LOAD = "import torch\n\nclass P:\n    def load(self, uri):\n        torch.load('weights.pt'{0})\n"
