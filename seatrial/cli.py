@@ -31,7 +31,7 @@ The stages, in the order in which they run:
   plan      what a workflow shall do for the project: trials, runners, image, deploy
   summary   what the jobs of a workflow came to, on one page
   emulator  that local Vertex AI, in the foreground
-  explain   what a finding's code means
+  explain   what a finding's code means; with --log FILE, what a traceback or a log says
 """
 _EPILOG = """\
 exit codes: 0 passed · 1 findings of level error · 2 wrong usage or configuration
@@ -113,8 +113,17 @@ def _parser() -> argparse.ArgumentParser:
     _workflow(groups)
     _emulator(groups)
 
-    explain = groups.add_parser("explain", help="say what a finding's code means")
-    explain.add_argument("code", metavar="CODE", nargs="?", help="such as ST120, or ST1 for a family (default: all)")
+    explain = groups.add_parser("explain", help="say what a finding's code means, or what a log says")
+    what = explain.add_mutually_exclusive_group()
+    what.add_argument("code", nargs="?", metavar="CODE", help="such as ST120, or ST1 for a family (default: all)")
+    what.add_argument(
+        "--log",
+        metavar="FILE",
+        help="a traceback, a server's log or a text of the cloud (- reads standard input); ends with 1 where no rule "
+        "knows it",
+    )
+    explain.add_argument("--project", type=Path, metavar="DIR", help="the project that the log is of (default: here)")
+    explain.add_argument("--format", choices=("console", "json"), default="console", help="json: to standard output")
     explain.set_defaults(run=commands.explain)
     return parser
 

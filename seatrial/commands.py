@@ -326,7 +326,11 @@ def _extra() -> Iterator[None]:
 
 
 def explain(arguments: argparse.Namespace) -> int:
-    """Print the page of a rule, or the list of a family's or of all rules."""
+    """Print the page of a rule, the list of a family's or of all rules, or what the rules recognise in a log."""
+    if arguments.log is not None:
+        from seatrial import explaining
+
+        return explaining.explain_log(arguments)
     from seatrial.rules import RULES, nearest
     from seatrial.rules.page import listed, page
 

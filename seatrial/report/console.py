@@ -133,10 +133,10 @@ class Console:
         """Print a line of what the command did or did not do."""
         self._print((f"{label}: ", "bold"), text)
 
-    def verdict(self, passed: bool, text: str) -> None:
+    def verdict(self, passed: bool, text: str, words: tuple[str, str] = ("PASSED", "FAILED")) -> None:
         """Print the one line that says how it ended."""
         self.end_phase()
-        self._print(("PASSED", "bold green") if passed else ("FAILED", "bold red"), f"  {text}")
+        self._print((words[0], "bold green") if passed else (words[1], "bold red"), f"  {text}")
 
     def error(self, message: str, fix: str = "") -> None:
         """Print why the command could not do its work."""

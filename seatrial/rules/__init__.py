@@ -6,14 +6,17 @@ import difflib
 from typing import TYPE_CHECKING
 
 from seatrial.rules import (
+    answering,
     checkpoints,
     code,
     dangerous,
     deployment,
     images,
     imports,
+    installing,
     loading,
     locks,
+    operations,
     pairs,
     pickled,
     removed_names,
@@ -30,14 +33,17 @@ if TYPE_CHECKING:
     from seatrial.rules.rule import Rule
 
 FAMILIES = (
+    answering,
     checkpoints,
     code,
     dangerous,
     deployment,
     images,
     imports,
+    installing,
     loading,
     locks,
+    operations,
     pairs,
     pickled,
     removed_names,

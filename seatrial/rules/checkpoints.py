@@ -70,7 +70,7 @@ UNKNOWN_MODULE = Rule(
     symptoms=(
         Symptom(
             re.compile(
-                r"(?m)^[^\n]*(?:find_class|\bloads?\(|[Uu]npickler)[^\n]*\n(?:[ ^~]+\n)?"
+                r"(?m)^(?>[^\n]*?(?:find_class|\bloads?\(|npickler))[^\n]*+\n(?:[ ^~]++\n)?"
                 r"ModuleNotFoundError: No module named '(?P<module>[^']+)'"
             ),
             "a pickle in the artifacts needs the module `{module}`",
@@ -103,8 +103,12 @@ NO_CHECKPOINT = Rule(
         Symptom(re.compile(r"Unsupported operand (?:60|10)\b"), "the weights are an HTML or XML page"),
         Symptom(re.compile(r"invalid load key, '(?:<|\\n)'"), "the weights are an HTML or XML page"),
         Symptom(re.compile(r"failed finding central directory"), "the weights file is cut off"),
+        Symptom(
+            re.compile(r"PyTorchFileReader\([^\n]{0,200}\n(?:[ ^~]{0,200}\n)?OSError: \[Errno 22\] Invalid argument"),
+            "the weights file is cut off",
+        ),
         Symptom(re.compile(r"pickle data was truncated"), "the weights file is cut off"),
-        Symptom(re.compile(r"(?m)^EOFError(?:: Ran out of input)?\s*$"), "the weights file is empty or cut off"),
+        Symptom(re.compile(r"(?m)^EOFError(?:: Ran out of input)?[ \r]{0,3}$"), "the weights file is empty or cut off"),
         Symptom(
             re.compile(r"invalid load key, (?P<key>'[^\n]{1,6}')"),
             "the weights are no pickle: they begin {key}",
@@ -158,9 +162,9 @@ STATE_DICT = Rule(
         ),
         Symptom(
             re.compile(
-                r"size mismatch for (?P<key>[\w.]+): copying a param with shape "
-                r"torch\.Size\((?P<saved>\[[^\]]*\])\) from checkpoint, "
-                r"the shape in current model is torch\.Size\((?P<built>\[[^\]]*\])\)"
+                r"size mismatch for (?P<key>[\w.]{1,300}): copying a param with shape "
+                r"torch\.Size\((?P<saved>\[[\d, ]{0,80}\])\) from checkpoint, "
+                r"the shape in current model is torch\.Size\((?P<built>\[[\d, ]{0,80}\])\)"
             ),
             "`{key}` is {saved} in the weights and {built} in the model",
         ),

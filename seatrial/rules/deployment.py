@@ -86,7 +86,8 @@ UNREADABLE = Rule(
     symptoms=(
         Symptom(
             re.compile(
-                r"Service account `?\[?(?P<account>[^\s`\]]+)[^\n]*? does not have `?\[(?P<permission>[\w., ]+)\]`? "
+                r"Service account `?\[?(?P<account>[^\s`\]]{1,200})[^\n]{0,300}? "
+                r"does not have `?\[(?P<permission>[\w., ]+)\]`? "
                 r'IAM permission\(s\) to (?:the )?(?P<what>\w+) "?(?P<place>[^\s"]+?)"?(?:\. |\s|$)'
             ),
             "{account} lacks {permission} on {place}",
@@ -99,7 +100,9 @@ UNREADABLE = Rule(
             "{account} may not read the image {image}, or there is none",
         ),
         Symptom(
-            re.compile(r"(?P<account>\S+@\S+) does not have (?P<permission>storage\.[\w.]+) access"),
+            re.compile(
+                r"(?P<account>(?<![^\s])[^\s@]{1,100}@\S{1,200}) does not have (?P<permission>storage\.[\w.]+) access"
+            ),
             "{account} lacks {permission}",
         ),
         Symptom(
@@ -372,7 +375,8 @@ API_DISABLED = Rule(
     symptoms=(
         Symptom(
             re.compile(
-                r"(?P<api>\w[\w ]*? API) has not been used in project (?P<project>\S+) before or it is disabled"
+                r"(?P<api>\b[A-Z][\w ]{1,60}? API) has not been used "
+                r"in project (?P<project>\S+) before or it is disabled"
             ),
             "the {api} is not enabled in project {project}",
         ),

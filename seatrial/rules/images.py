@@ -35,6 +35,10 @@ OUTSIDE_TMP = Rule(
             re.compile(r"\[Errno 30\] Read-only file system(?:: '(?P<path>[^']+)')"),
             "the predictor writes {path}, and only /tmp can be written",
         ),
+        Symptom(
+            re.compile(r"\[Errno 13\] Permission denied: '(?P<path>/\.[\w./-]{1,200})'"),
+            "the predictor writes {path}, because its user has no home, and only /tmp can be written",
+        ),
         # All of /app may be read by everybody, so that only writing can be refused there.
         Symptom(
             re.compile(r"\[Errno 13\] Permission denied: '(?P<path>/app/[^']+)'"),

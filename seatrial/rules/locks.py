@@ -54,6 +54,18 @@ LOOSE = Rule(
     ),
     fix="run `seatrial lock`; write pinned, published distributions in requirements.in instead of URLs and paths",
     sources=("https://pip.pypa.io/en/stable/topics/secure-installs/",),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"Hashes are required in --require-hashes mode, but they are missing[^\n]{0,500}\n"
+                r"\s{1,20}(?P<pin>\S{1,200})"
+            ),
+            "{pin} has no hash in the lock",
+        ),
+        Symptom(
+            re.compile(r"[Ii]n --require-hashes mode, all requirements must"), "a line of the lock is no hashed pin"
+        ),
+    ),
 )
 RESIDUE = Rule(
     code="ST103",

@@ -136,14 +136,6 @@ FAILED = Rule(
             re.compile(r"Object of type (?P<type>\w+) is not JSON serializable"),
             "the answer holds a {type}, which is no JSON; use .tolist() or .item()",
         ),
-        Symptom(
-            re.compile(r"size of tensor a \((?P<a>\d)\) must match the size of tensor b \((?P<b>\d)\)"),
-            "an image with {a} channels meets a transform for {b}; set serving.image.mode",
-        ),
-        Symptom(
-            re.compile(r"output with shape (?P<shape>\[1, [^\]]+\]) doesn't match the broadcast shape"),
-            "a grey image meets a transform for three channels; set serving.image.mode",
-        ),
         Symptom(re.compile(r"RuntimeError: Numpy is not available"), "torch cannot use the locked numpy"),
         Symptom(
             re.compile(r"Can't call numpy\(\) on Tensor that requires grad"),
@@ -179,16 +171,16 @@ OUTSIDE_CONNECTION = Rule(
     sources=("https://docs.pytorch.org/vision/stable/models.html#initializing-pre-trained-models",),
     symptoms=(
         Symptom(
-            re.compile(r"Downloading: \"(?P<url>https?://[^\"]+)\""),
+            re.compile(r"Downloading: \"(?P<url>https?://[^\"\n]{1,2000})\""),
             "the predictor downloads {url} while it loads",
         ),
         Symptom(
-            re.compile(r"host='(?P<host>[\w.-]+)', port=\d+\): Max retries exceeded"),
+            re.compile(r"host='(?P<host>[\w.-]{1,300})', port=\d+\): Max retries exceeded"),
             "the predictor asks {host} while it runs",
         ),
         Symptom(
             re.compile(
-                r"(?:URLError|NewConnectionError|ConnectError|gaierror)\b[^\n]*"
+                r"(?:URLError|NewConnectionError|ConnectError|gaierror)\b[^\n]{0,300}?"
                 r"(?:Name or service not known|name resolution|unreachable|refused)"
             ),
             "the predictor opens a connection to the outside",
@@ -224,6 +216,10 @@ NO_CUDA = Rule(
         Symptom(
             re.compile(r"NVIDIA driver on your system is too old \(found version (?P<found>\d+)\)"),
             "the NVIDIA driver (CUDA {found}) is too old for the locked torch",
+        ),
+        Symptom(
+            re.compile(r"which is of cuda capability (?P<has>[\d.]{1,6}\d)\.\s+PyTorch no longer supports this GPU"),
+            "the locked torch has no kernels for a GPU of compute capability {has}",
         ),
         Symptom(
             re.compile(r"no kernel image is available for execution on the device"),

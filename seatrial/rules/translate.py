@@ -1,15 +1,18 @@
 """Text → findings: recognises in a traceback or a log the faults that the rules know, and where they struck.
 
-It judges by the rules' own symptoms. What it cannot recognise it leaves to the caller: nothing is guessed.
+The trial, the deployer and `seatrial explain --log` use the same function. It judges by the rules' own symptoms. What
+it cannot recognise it leaves to the caller: nothing is guessed.
 """
 
 from __future__ import annotations
 
+import bisect
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from seatrial.facts.gather import gather
+from seatrial.facts.log import plain
 from seatrial.facts.sources import find_definitions, locate
 from seatrial.facts.tables import distributions_of
 from seatrial.findings import Location
@@ -24,8 +27,19 @@ if TYPE_CHECKING:
     from seatrial.project import Project
     from seatrial.rules.rule import Rule
 
-LAST = ("ST110", "ST201", "ST202", "ST504", "ST506")  # their symptoms are wide: a narrower one says more
-NAMELESS = ("ST701", "ST702", "ST706", "ST708")  # the cloud's sentences that name no cause: any other finding says more
+# Their symptoms are wide, or only follow from another fault: a narrower one says more.
+LAST = ("ST110", "ST141", "ST142", "ST146", "ST201", "ST202", "ST504", "ST506", "ST547", "ST550")
+# Sentences of servers and of the cloud that name no cause: any other finding says more.
+NAMELESS = ("ST542", "ST701", "ST702", "ST706", "ST708", "ST711", "ST741")
+# A rule of which the text only repeats what another of these has said already.
+REPEATED = {
+    "ST110": frozenset({"ST140"}),
+    "ST141": frozenset({"ST120"}),
+    "ST142": frozenset({"ST104", "ST121", "ST145"}),
+    "ST143": frozenset({"ST545"}),
+    "ST506": frozenset({"ST145"}),
+    "ST741": frozenset({"ST110", "ST140", "ST740", "ST742"}),
+}
 CAUSE = re.compile(r"\n\s*The above exception was the direct cause of the following exception:\n")
 DURING = re.compile(r"\n\s*During handling of the above exception, another exception occurred:\n")
 FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$')
@@ -57,17 +71,25 @@ def diagnose(text: str, project: Project | None = None) -> list[Finding]:
     With a project, first-party modules are told from distributions, and the finding has the place of the
     user's innermost frame, or of the class that a pickle asks for.
     """
-    text = _plain(text)
+    text = _plain(plain(text))
     facts = gather(project) if project else None
     matches = [match for rule in RULES.values() for match in _first(rule, text, facts)]
     matches.sort(key=lambda m: (m.rule.code in NAMELESS, m.rule.code in LAST, m.position))
     pickled = {m.groups.get("module") for m in matches if m.rule.code == "ST302"}
-    location, evidence = user_frames(text, project) if project else (None, exception_lines(text)[:1])
-    return [
-        _finding(match, facts, location, tuple(evidence) or (_line_at(text, match.position),))
-        for match in matches
-        if not (match.rule.code in ("ST110", "ST201") and match.groups.get("module") in pickled)
-    ]
+    codes = {match.rule.code for match in matches}
+    begins = _episodes(text)
+    found = []
+    for match in matches:
+        if REPEATED.get(match.rule.code, frozenset()) & codes:
+            continue
+        if match.rule.code in ("ST110", "ST201") and match.groups.get("module") in pickled:
+            continue
+        episode = _episode(text, begins, match.position)
+        location, lines = user_frames(episode, project) if project else (None, exception_lines(episode)[:1])
+        matched = _line_at(text, match.position)
+        more = [] if any(matched in line or line in matched for line in lines) else [matched]
+        found.append(_finding(match, facts, location, (*lines, *more)))
+    return found
 
 
 def user_frames(traceback_text: str, project: Project) -> tuple[Location | None, list[str]]:
@@ -88,6 +110,29 @@ def user_frames(traceback_text: str, project: Project) -> tuple[Location | None,
             raised = exception_lines(part)[-1:] or exceptions[:1]
             return location, [*shown, *raised, *(e for e in exceptions[-1:] if e not in raised)]
     return None, list(dict.fromkeys([*exceptions[:1], *exceptions[-1:]]))
+
+
+def _episodes(text: str) -> list[int]:
+    """Give where in a log each failure begins: a traceback with all that it is chained to.
+
+    An exception group and a crash of Python itself hold several tracebacks: their text is one failure.
+    """
+    if GROUP in text or CRASH.search(text):
+        return []
+    begins = []
+    for header in re.finditer(rf"^{re.escape(TRACEBACK)}$", text, re.MULTILINE):
+        before = text[max(0, header.start() - 120) : header.start()].rstrip()
+        if not before.endswith(("exception:", "exception occurred:")):
+            begins.append(header.start())
+    return begins
+
+
+def _episode(text: str, begins: list[int], position: int) -> str:
+    """Give the failure that a place in a log belongs to; what stands before the first belongs to the first."""
+    number = max(bisect.bisect_right(begins, position) - 1, 0)
+    begin = begins[number] if number else 0
+    end = begins[number + 1] if number + 1 < len(begins) else len(text)
+    return text[begin:end]
 
 
 def exception_lines(text: str) -> list[str]:
