@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 # Their symptoms are wide, or only follow from another fault: a narrower one says more.
 LAST = ("ST110", "ST141", "ST142", "ST146", "ST201", "ST202", "ST504", "ST506", "ST547", "ST550")
 # Sentences of servers and of the cloud that name no cause: any other finding says more.
-NAMELESS = ("ST542", "ST701", "ST702", "ST706", "ST708", "ST711", "ST741")
+NAMELESS = ("ST701", "ST702", "ST706", "ST708", "ST711", "ST741")
 # A rule of which the text only repeats what another of these has said already.
 REPEATED = {
     "ST110": frozenset({"ST140"}),
