@@ -6,6 +6,7 @@ so nearly all of these are warnings that say what they could not see.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -14,7 +15,7 @@ from seatrial.facts.checkpoint import Kind
 from seatrial.facts.requirements import marker_environment
 from seatrial.findings import Severity
 from seatrial.rules.cloud import EXITED_SOURCE, NEVER_READY, SERVER_EXITED
-from seatrial.rules.rule import Rule
+from seatrial.rules.rule import Rule, Symptom
 from seatrial.rules.versions import locked
 
 if TYPE_CHECKING:
@@ -103,6 +104,15 @@ NOT_JSON = Rule(
     severity=Severity.WARNING,
     cloud="TypeError: Object of type ndarray is not JSON serializable",
     sources=("https://docs.python.org/3/library/json.html#json.JSONEncoder",),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"Object of type (?P<type>ndarray|Tensor|float(?:16|32|64)|u?int(?:8|16|32|64)|bool_?|bfloat16) is not "
+                r"JSON serializable"
+            ),
+            "the answer holds a {type}, which is no JSON; use .tolist() or .item()",
+        ),
+    ),
     detected=(
         "json.dumps, json.dump or flask.jsonify gets, alone, in a list or as a value of a dict, the result of "
         ".numpy(), .cpu(), .detach() or of a function that gives an array, and no default= or cls=. What a variable "
@@ -142,6 +152,12 @@ GRADIENTS = Rule(
     severity=Severity.WARNING,
     cloud="RuntimeError: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.",
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html",),
+    symptoms=(
+        Symptom(
+            re.compile(r"Can't call numpy\(\) on Tensor that requires grad"),
+            "the predictor computes gradients; predict under torch.inference_mode()",
+        ),
+    ),
     detected=(
         "Serving loads weights into a model of torch, and nothing that serving reaches names inference_mode, no_grad, "
         "set_grad_enabled or requires_grad. A library that switches gradients off by itself is not seen, so it is a "
@@ -161,6 +177,12 @@ NO_EVAL = Rule(
     severity=Severity.WARNING,
     cloud="ValueError: Expected more than 1 value per channel when training, got input size torch.Size([1, 512, 1, 1])",
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.eval",),
+    symptoms=(
+        Symptom(
+            re.compile(r"Expected more than 1 value per channel when training"),
+            "the model is in training mode; call .eval() once it is loaded",
+        ),
+    ),
     detected=(
         "Serving calls load_state_dict, and nothing that serving reaches names eval or train. A model without dropout "
         "and batch normalisation answers the same, so it is a warning; the trial asks the same image alone and in a "

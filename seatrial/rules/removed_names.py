@@ -5,12 +5,13 @@ The name alone decides, so most of these are errors; a name that a try or a look
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from seatrial.findings import Edit, Severity
-from seatrial.rules.rule import Rule
+from seatrial.rules.rule import Rule, Symptom
 from seatrial.rules.versions import locked
 
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ PRIVATE_MODULE = Rule(
         "https://github.com/pytorch/vision/issues/7269",
         "https://github.com/XPixelGroup/BasicSR/pull/663",
         "https://github.com/facebookresearch/pytorchvideo/issues/271",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"No module named 'torchvision\.transforms\.(?P<module_>functional_(?:tensor|pil))'"),
+            "torchvision.transforms.{module_} is gone from the installed torchvision",
+        ),
     ),
     detected=(
         "A module that serving imports imports one of the two, the lock has torchvision 0.17 or later, and no try or "
@@ -81,6 +88,24 @@ V2_NAMES = Rule(
         "https://github.com/pytorch/vision/releases/tag/v0.16.0",
         "https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.ToTensor.html",
     ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"cannot import name '(?P<name>\w{1,80})' from 'torchvision\.transforms\.v2(?P<rest>[\w.]{0,80})'"
+            ),
+            "torchvision.transforms.v2{rest} has no `{name}` in the installed version",
+        ),
+        Symptom(
+            re.compile(
+                r"module 'torchvision\.transforms\.v2(?P<rest>[\w.]{0,80})' has no attribute '(?P<name>\w{1,80})'"
+            ),
+            "torchvision.transforms.v2{rest} has no `{name}` in the installed version",
+        ),
+        Symptom(
+            re.compile(r"cannot import name 'datapoints' from 'torchvision'|No module named 'torchvision\.datapoints'"),
+            "torchvision.datapoints became torchvision.tv_tensors",
+        ),
+    ),
     detected=(
         "A call, an attribute or an import in what serving reaches names one of them, and the locked torchvision is "
         "0.16 or later; or v2 at all with one before 0.15, tv_tensors with one before 0.16. Names that a try or a "
@@ -102,6 +127,15 @@ PILLOW_NAMES = Rule(
         "https://pillow.readthedocs.io/en/stable/deprecations.html#constants",
         "https://github.com/3DOM-FBK/deep-image-matching/issues/43",
     ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"module 'PIL\.Image' has no attribute "
+                r"'(?P<name>ANTIALIAS|LINEAR|CUBIC|NEAREST|BOX|[A-Z]{3,30})'"
+            ),
+            "Pillow has no Image.{name} any more",
+        ),
+    ),
     detected=(
         "One of the three is read or imported in what serving reaches, and the lock has Pillow 10 or later. Nothing is "
         "said where a try or hasattr guards it, or where the project puts the name back itself."
@@ -122,6 +156,15 @@ IO_NAMES = Rule(
         "torchvision 0.29 and will be removed in a future release"
     ),
     sources=("https://docs.pytorch.org/vision/stable/io.html", "https://github.com/pytorch/torchcodec"),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"(?:cannot import name '(?P<name>\w{1,80})' from 'torchvision\.io'|"
+                r"module 'torchvision\.io' has no attribute '(?P<other>\w{1,80})')"
+            ),
+            "torchvision.io does not have in the installed version what is asked of it",
+        ),
+    ),
     detected=(
         "One of them is called or imported in what serving reaches, and the lock has torchvision 0.29 or later. The "
         "video functions are an error, the deprecated ones a warning. In 0.28 nothing is said."
@@ -141,6 +184,19 @@ OLD_NAMES = Rule(
     sources=(
         "https://github.com/Cyanogenoid/pytorch-vqa/issues/24",
         "https://github.com/pytorch/vision/releases/tag/v0.12.0",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"module 'torchvision\.transforms(?:\.transforms)?' has no attribute '(?P<name>\w{1,80})'"),
+            "torchvision.transforms has no `{name}` in the installed version",
+        ),
+        Symptom(
+            re.compile(
+                r"(?P<name>Random(?:Rotation|Affine))\.__init__\(\) got an unexpected keyword argument "
+                r"'(?P<argument>resample|fillcolor)'"
+            ),
+            "{name} has no argument `{argument}` any more",
+        ),
     ),
     detected=(
         "One of them is called or imported in what serving reaches, and the lock has a version without it. Nothing is "

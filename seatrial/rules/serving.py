@@ -137,14 +137,6 @@ FAILED = Rule(
             "the answer holds a {type}, which is no JSON; use .tolist() or .item()",
         ),
         Symptom(re.compile(r"RuntimeError: Numpy is not available"), "torch cannot use the locked numpy"),
-        Symptom(
-            re.compile(r"Can't call numpy\(\) on Tensor that requires grad"),
-            "the predictor computes gradients; predict under torch.inference_mode()",
-        ),
-        Symptom(
-            re.compile(r"Expected more than 1 value per channel when training"),
-            "the model is in training mode; call .eval() once it is loaded",
-        ),
     ),
 )
 NO_STOP = Rule(

@@ -6,12 +6,13 @@ finding is a warning and the golden answers decide.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from seatrial.findings import Edit, Severity
-from seatrial.rules.rule import Rule
+from seatrial.rules.rule import Rule, Symptom
 from seatrial.rules.versions import locked, trained_with
 
 if TYPE_CHECKING:
@@ -140,6 +141,14 @@ PICKLED_LAMBDA = Rule(
     sources=(
         "https://docs.python.org/3/library/pickle.html#what-can-be-pickled-and-unpickled",
         "https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Lambda.html",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"Can't (?:pickle|get) (?:local object '[\w.<>]{0,200}<lambda>'|<function [\w.<>]{0,200}<lambda> at)"
+            ),
+            "a lambda cannot be pickled",
+        ),
     ),
     detected=(
         "In any script or module torch.save or pickle.dump gets a transform, alone or in a dict, whose text in the "

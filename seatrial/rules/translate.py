@@ -15,7 +15,7 @@ from seatrial.facts.gather import gather
 from seatrial.facts.log import plain
 from seatrial.facts.sources import find_definitions, locate
 from seatrial.facts.tables import distributions_of
-from seatrial.findings import Location
+from seatrial.findings import Location, Severity
 from seatrial.rules import RULES
 from seatrial.rules.imports import how_to_provide, is_first_party
 
@@ -33,10 +33,12 @@ LAST = ("ST110", "ST141", "ST142", "ST146", "ST201", "ST202", "ST504", "ST506", 
 NAMELESS = ("ST701", "ST702", "ST706", "ST708", "ST711", "ST741")
 # A rule of which the text only repeats what another of these has said already.
 REPEATED = {
-    "ST110": frozenset({"ST140"}),
+    "ST110": frozenset({"ST140", "ST411", "ST413"}),
     "ST141": frozenset({"ST120"}),
     "ST142": frozenset({"ST104", "ST121", "ST145"}),
+    "ST202": frozenset({"ST413", "ST415", "ST418", "ST419"}),
     "ST143": frozenset({"ST545"}),
+    "ST504": frozenset({"ST521"}),
     "ST506": frozenset({"ST145"}),
     "ST741": frozenset({"ST110", "ST140", "ST740", "ST742"}),
 }
@@ -248,7 +250,10 @@ def _line_at(text: str, position: int) -> str:
 
 def _finding(match: _Match, facts: Facts | None, location: Location | None, evidence: tuple[str, ...]) -> Finding:
     why = match.rule.explanation.split(". ")[0].removesuffix(".") + "."
-    finding = match.rule.finding(match.message, location=location, cause=why, evidence=evidence)
+    # What a check could only warn of has happened here.
+    finding = match.rule.finding(
+        match.message, severity=Severity.ERROR, location=location, cause=why, evidence=evidence
+    )
     module, name = match.groups.get("module", ""), match.groups.get("name", "")
     if match.rule.code == "ST110" and "." not in module:
         fix = how_to_provide(module, facts) if facts else match.rule.fix

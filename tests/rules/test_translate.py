@@ -88,7 +88,7 @@ def test_a_real_failure_is_recognised_at_the_users_line(
             "ST602",
             "the NVIDIA driver (CUDA 11040) is too old",
         ),
-        ("TypeError: Object of type float32 is not JSON serializable", "ST504", "holds a float32"),
+        ("TypeError: Object of type float32 is not JSON serializable", "ST521", "holds a float32"),
         ("_pickle.UnpicklingError: pickle data was truncated", "ST303", "cut off"),
         ("AttributeError: Can't get attribute 'Net' on <module '__main__' from '/usr/bin/gunicorn'>", "ST301", "`Net`"),
         ("AttributeError: Can't get attribute 'Net' on <module 'server.__main__' from '/a.py'>", "ST301", "`Net`"),

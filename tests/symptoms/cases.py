@@ -99,9 +99,9 @@ SMALL = (
     Case("base64_prefix", "ST432",
          'import base64\n\n\ndef load():\n    base64.b64decode("data:image/png;base64,iVBORw0KGgo=", validate=True)\n'),
     Case("base64_padding", "ST432", 'import base64\n\n\ndef load():\n    base64.b64decode("iVBORw0KGgoAA")\n'),
-    Case("windows_path", "ST3xx_windows", 'import pickle\n\n\ndef load():\n    pickle.load(open("paths.pkl", "rb"))\n',
+    Case("windows_path", "ST316", 'import pickle\n\n\ndef load():\n    pickle.load(open("paths.pkl", "rb"))\n',
          files=(("paths.pkl", b"\x80\x02cpathlib\nWindowsPath\nq\x00(X\x04\x00\x00\x00datatq\x01Rq\x02."),)),
-    Case("lambda_pickled", "ST4xx_lambda",
+    Case("lambda_pickled", "ST420",
          "import pickle\n\n\ndef load():\n    scale = lambda image: image / 255\n    pickle.dumps(scale)\n"),
     Case("pip_conflict", "ST120", command=("python", "-m", "pip", "install", "--dry-run", "torch==1.13.1",
                                            "torchvision==0.15.1")),
@@ -111,8 +111,8 @@ SMALL = (
                                           "torchvision==0.28.0")),
     Case("uv_conflict_small", "ST141", command=("uv", "pip", "install", "--dry-run", "flask==3.0.0",
                                                 "werkzeug==2.0.0")),
-    Case("pip_label", "ST104", command=("python", "-m", "pip", "install", "--dry-run", "torch==2.12.1+cpu")),
-    Case("uv_label", "ST104", command=("uv", "pip", "install", "--dry-run", "torch==2.12.1+cpu")),
+    Case("pip_label", "ST107", command=("python", "-m", "pip", "install", "--dry-run", "torch==2.12.1+cpu")),
+    Case("uv_label", "ST107", command=("uv", "pip", "install", "--dry-run", "torch==2.12.1+cpu")),
     Case("pip_no_distribution", "ST142", command=("python", "-m", "pip", "install", "--dry-run", "pillow==99.0")),
     Case("uv_no_distribution", "ST142", command=("uv", "pip", "install", "--dry-run", "pillow==99.0")),
     Case("pip_hash", "ST144", files=(("r.txt", f"six==1.17.0 --hash=sha256:{HASH}\n".encode()),),
@@ -143,9 +143,9 @@ PYTHON_13 = (
 )
 
 PILLOW = (
-    Case("antialias_constant", "ST4xx_antialias",
+    Case("antialias_constant", "ST415",
          "from PIL import Image\n\n\ndef load():\n    return Image.new('L', (4, 4)).resize((2, 2), Image.ANTIALIAS)\n"),
-    Case("pillow_version", "ST1xx_pillow_version", "from PIL import PILLOW_VERSION\n"),
+    Case("pillow_version", "ST131", "from PIL import PILLOW_VERSION\n"),
     Case("no_image", "ST432",
          "import io\n\nfrom PIL import Image\n\n\ndef load():\n    Image.open(io.BytesIO(b'not an image'))\n"),
     Case("cut_image", "ST433",
@@ -155,9 +155,9 @@ PILLOW = (
     Case("huge_image", "ST433",
          "import io\n\nfrom PIL import Image\n\n\ndef load():\n    out = io.BytesIO()\n"
          "    Image.new('1', (20_000, 20_000)).save(out, 'PNG')\n    Image.open(io.BytesIO(out.getvalue()))\n"),
-    Case("numpy_float_json", "ST504",
+    Case("numpy_float_json", "ST521",
          "import json\n\nimport numpy\n\n\ndef load():\n    json.dumps({'predictions': [numpy.float32(0.5)]})\n"),
-    Case("numpy_array_json", "ST504",
+    Case("numpy_array_json", "ST521",
          "import json\n\nimport numpy\n\n\ndef load():\n    json.dumps({'predictions': numpy.zeros(2)})\n"),
     Case("write_numpy2", "",
          train="import pickle\nimport numpy\npickle.dump(numpy.arange(3), open('mean.pkl', 'wb'))\n",
@@ -165,7 +165,7 @@ PILLOW = (
 )  # fmt: skip
 OLD_PILLOW = (
     Case("cut_image_old", "ST433", PILLOW[3].load),
-    Case("numpy2_pickle", "ST3xx_numpy2", 'import pickle\n\n\ndef load():\n    pickle.load(open("mean.pkl", "rb"))\n'),
+    Case("numpy2_pickle", "ST315", 'import pickle\n\n\ndef load():\n    pickle.load(open("mean.pkl", "rb"))\n'),
 )
 OPENCV = (
     Case("no_libgl", "ST146", "import cv2\n\n\ndef load():\n    pass\n",
@@ -276,7 +276,7 @@ TORCH = (
          train="import torch\ntorch.save(torch.nn.Linear(1, 1).state_dict(), 'weights.pt')\n"),
     Case("script_by_load", "ST304", WEIGHTS,
          train="import torch\ntorch.jit.script(torch.nn.Linear(1, 1)).save('weights.pt')\n"),
-    Case("state_dict_by_jit", "ST304x", "import torch\n\n\ndef load():\n    torch.jit.load('weights.pt')\n",
+    Case("state_dict_by_jit", "ST314", "import torch\n\n\ndef load():\n    torch.jit.load('weights.pt')\n",
          train="import torch\ntorch.save(torch.nn.Linear(1, 1).state_dict(), 'weights.pt')\n"),
     Case("mode_rgba", "ST430", _image("RGBA")),
     Case("mode_cmyk", "ST430", _image("CMYK")),
@@ -301,19 +301,19 @@ TORCH = (
          "    transforms.Resize(8)(numpy.zeros((9, 9, 3), 'uint8'))\n"),
     Case("text_to_tensor", "ST432",
          "from torchvision import transforms\n\n\ndef load():\n    transforms.ToTensor()('/9j/4AAQ')\n"),
-    Case("gradients", "ST504", "import torch\n\n\ndef load():\n    torch.nn.Linear(1, 1)(torch.zeros(1, 1)).numpy()\n"),
-    Case("training_mode", "ST504", f"{RESNET}def load():\n    resnet18()(torch.zeros(1, 3, 32, 32))\n"),
-    Case("tensor_json", "ST504",
+    Case("gradients", "ST523", "import torch\n\n\ndef load():\n    torch.nn.Linear(1, 1)(torch.zeros(1, 1)).numpy()\n"),
+    Case("training_mode", "ST524", f"{RESNET}def load():\n    resnet18()(torch.zeros(1, 3, 32, 32))\n"),
+    Case("tensor_json", "ST521",
          "import json\n\nimport torch\n\n\ndef load():\n    json.dumps({'predictions': torch.zeros(1)})\n"),
-    Case("functional_tensor", "ST4xx_functional",
+    Case("functional_tensor", "ST411",
          "from torchvision.transforms.functional_tensor import rgb_to_grayscale\n"),
-    Case("models_utils", "ST4xx_moved",
+    Case("models_utils", "ST110",
          "from torchvision.models.utils import load_state_dict_from_url\n"),
-    Case("scale", "ST4xx_scale", "from torchvision import transforms\n\nprepare = transforms.Scale(224)\n"),
-    Case("resample", "ST4xx_resample",
+    Case("scale", "ST419", "from torchvision import transforms\n\nprepare = transforms.Scale(224)\n"),
+    Case("resample", "ST419",
          "from torchvision import transforms\n\nprepare = transforms.RandomRotation(5, resample=2)\n"),
-    Case("read_video", "ST4xx_video", "from torchvision.io import read_video\n"),
-    Case("datapoints", "ST4xx_v2", "from torchvision import datapoints\n"),
+    Case("read_video", "ST418", "from torchvision.io import read_video\n"),
+    Case("datapoints", "ST413", "from torchvision import datapoints\n"),
     Case("download", "ST506",
          "from torchvision.models import resnet18\n\n\ndef load():\n    resnet18(weights='DEFAULT')\n",
          command=("env", "TORCH_HOME=.", *NO_NETWORK, *CALL)),
@@ -326,20 +326,18 @@ TORCH = (
          "def load():\n    for _ in torch.utils.data.DataLoader(Many(), num_workers=1):\n        pass\n",
          command=("unshare", "--mount", "sh", "-c", ("mount -t tmpfs -o size=1m none /dev/shm && "
                   "python -c 'import predictor; predictor.load()'"))),
-    Case("old_resize", "ST4xx_pickle",
+    Case("old_resize", "ST311",
          "import torch\nfrom PIL import Image\n\n\ndef load():\n"
          "    torch.load('old_resize.pt', weights_only=False)(Image.new('RGB', (9, 9)))\n"),
-    Case("old_crop", "ST4xx_pickle",
+    Case("old_crop", "ST311",
          "import torch\nfrom PIL import Image\n\n\ndef load():\n"
          "    torch.load('old_crop.pt', weights_only=False)(Image.new('RGB', (99, 99)))\n"),
-    Case("oldest_resize", "ST4xx_pickle",
+    Case("oldest_resize", "ST311",
          "import pickle\n\nfrom PIL import Image\n\n\ndef load():\n"
          "    pickle.load(open('oldest_resize.pkl', 'rb'))(Image.new('RGB', (9, 9)))\n"),
-    Case("old_gelu", "ST3xx_module",
+    Case("old_gelu", "ST312",
          "import torch\n\n\ndef load():\n    torch.load('old_gelu.pt', weights_only=False)(torch.zeros(1))\n"),
-    Case("old_upsample", "ST3xx_module",
-         "import torch\n\n\ndef load():\n    torch.load('old_up.pt', weights_only=False)(torch.zeros(1, 1, 2, 2))\n"),
-    Case("old_attention", "ST3xx_module",
+    Case("old_attention", "ST302",
          "import torch\n\n\ndef load():\n    model = torch.load('old_attention.pt', weights_only=False)\n"
          "    model(*[torch.zeros(1, 1, 2)] * 3)\n"),
     Case("moved_class", "ST302",
@@ -350,11 +348,11 @@ OLD_TORCH = Case(
     train="import torch\nfrom torchvision import transforms\nfrom torchvision.models.mobilenet import ConvBNReLU\n"
           "torch.save(transforms.Resize(4), 'old_resize.pt')\n"
           "torch.save(transforms.RandomResizedCrop(4), 'old_crop.pt')\n"
-          "torch.save(torch.nn.GELU(), 'old_gelu.pt')\ntorch.save(torch.nn.Upsample(scale_factor=2), 'old_up.pt')\n"
+          "torch.save(torch.nn.GELU(), 'old_gelu.pt')\n"
           "torch.save(torch.nn.MultiheadAttention(2, 1), 'old_attention.pt')\n"
           "torch.save(ConvBNReLU(3, 3), 'old_mobile.pt')\n",
 )  # fmt: skip
-OLDEST_TORCH = (Case("oldest_pillow", "ST1xx_pillow_version", "import torchvision\n"),)
+OLDEST_TORCH = (Case("oldest_pillow", "ST131", "import torchvision\n"),)
 OLDEST_WRITES = Case(
     "write_oldest", "", command=("true",),
     train="import pickle\nfrom torchvision import transforms\n"
