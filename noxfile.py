@@ -120,6 +120,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def symptoms(session: nox.Session) -> None:
+    """Install and run what fails, and store each text anew (-- NAME: only these; as root, about half an hour)."""
+    install(session, DEVELOP)
+    run(session, "python", "-m", "tests.symptoms.make", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and types."""
     install(session, DEVELOP)

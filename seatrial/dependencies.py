@@ -14,6 +14,7 @@ from seatrial.environment import INSTALL_TIMEOUT, Lock
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
 from seatrial.interpreter import Interpreter, uv
+from seatrial.rules.installing import SURROUNDINGS
 from seatrial.rules.translate import diagnose
 
 HOME = "app"  # the environment's folder inside the image, below its root
@@ -44,7 +45,7 @@ def install(lock: Lock, base: BaseImage, python: Interpreter, root: Path) -> Sta
     code, printed = process.output(command, env=process.install_environment(), cwd=root.parent, timeout=INSTALL_TIMEOUT)
     if code != 0:
         printed = printed.replace(str(with_hashes), lock.path)
-        known = diagnose(printed, None)
+        known = [finding for finding in diagnose(printed) if finding.code not in SURROUNDINGS]
         if not known:
             raise EnvironmentFaultError(
                 f"the lock could not be installed for the base image:\n{printed}",

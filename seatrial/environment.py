@@ -24,6 +24,7 @@ from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.interpreter import Interpreter, uv
 from seatrial.kept import Copy, Kept, changed_files, discard, drop_least_used, remove, snapshot_of, sweep
 from seatrial.rules import RULES
+from seatrial.rules.installing import SURROUNDINGS
 from seatrial.rules.pairs import mismatch
 from seatrial.rules.translate import diagnose
 
@@ -120,7 +121,7 @@ def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
     if code == 0:
         return True
     printed = printed.replace(str(requirements), lock.path)
-    known = diagnose(printed, None)
+    known = [finding for finding in diagnose(printed) if finding.code not in SURROUNDINGS]
     if not known:
         raise EnvironmentFaultError(
             f"the lock could not be installed:\n{printed}",

@@ -154,9 +154,7 @@ NO_INDEX = Rule(
             re.compile(r"after connection broken by '(?P<why>\w{1,80})[^\n]{0,400}/simple/"),
             "the package index does not answer ({why})",
         ),
-        Symptom(
-            re.compile(r"Failed to fetch: [`\"]?https?://[^\s`\"]{1,300}/simple/"), "the package index does not answer"
-        ),
+        Symptom(re.compile(r"Failed to fetch: [`\"]?https?://(?P<host>[^\s`\"/]{1,200})"), "{host} does not answer"),
     ),
 )
 SYSTEM_LIBRARY = Rule(
@@ -191,5 +189,5 @@ SYSTEM_LIBRARY = Rule(
 
 RULES = (NOT_BUILT, CONFLICT, NO_DISTRIBUTION, DISK_FULL, OTHER_FILE, NO_INDEX, SYSTEM_LIBRARY)
 
-# The machine's or the network's fault, and not that of the lock that was to be installed.
-SURROUNDINGS = frozenset(rule.code for rule in (DISK_FULL, NO_INDEX))
+# The machine's, the network's or the index's fault, as far as one can know, and not that of what was to be installed.
+SURROUNDINGS = frozenset(rule.code for rule in (DISK_FULL, OTHER_FILE, NO_INDEX))
