@@ -71,12 +71,15 @@ UNKNOWN_MODULE = Rule(
         Symptom(
             re.compile(
                 r"(?m)^(?>[^\n]*?(?:find_class|\bloads?\(|npickler))[^\n]*+\n(?:[ ^~]++\n)?"
-                r"ModuleNotFoundError: No module named '(?P<module>[^']+)'"
+                r"ModuleNotFoundError: No module named '(?P<module>(?!numpy\._core)[^'\n]{1,200})'"
             ),
             "a pickle in the artifacts needs the module `{module}`",
         ),
         Symptom(
-            re.compile(r"Can't get attribute '(?P<name>[^']+)' on <module '(?P<module>[^']+(?<!main__))'"),
+            re.compile(
+                r"Can't get attribute '(?P<name>[^'\n]{1,200})' on <module "
+                r"'(?P<module>(?!torch\.|torchvision\.)[^'\n]{1,200}(?<!main__))'"
+            ),
             "a pickle in the artifacts needs `{name}`, which `{module}` does not have in this version",
         ),
     ),
@@ -107,7 +110,6 @@ NO_CHECKPOINT = Rule(
             re.compile(r"PyTorchFileReader\([^\n]{0,200}\n(?:[ ^~]{0,200}\n)?OSError: \[Errno 22\] Invalid argument"),
             "the weights file is cut off",
         ),
-        Symptom(re.compile(r"pickle data was truncated"), "the weights file is cut off"),
         Symptom(re.compile(r"(?m)^EOFError(?:: Ran out of input)?[ \r]{0,3}$"), "the weights file is empty or cut off"),
         Symptom(
             re.compile(r"invalid load key, (?P<key>'[^\n]{1,6}')"),
@@ -137,10 +139,6 @@ WEIGHTS_ONLY = Rule(
             re.compile(r"Unsupported global: GLOBAL (?!__main__\.)(?P<name>[\w.]+)"),
             "torch.load refuses the file, because it holds a pickled `{name}`",
         ),
-        Symptom(
-            re.compile(r"Cannot use ``weights_only=True`` with TorchScript archives"),
-            "torch.load was given a TorchScript archive",
-        ),
     ),
 )
 STATE_DICT = Rule(
@@ -157,10 +155,6 @@ STATE_DICT = Rule(
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",),
     symptoms=(
         Symptom(
-            re.compile(r"Unexpected key\(s\) in state_dict: \"(?P<prefix>module\.|_orig_mod\.|model\.)"),
-            "the names in the weights begin `{prefix}`, which the model's do not",
-        ),
-        Symptom(
             re.compile(
                 r"size mismatch for (?P<key>[\w.]{1,300}): copying a param with shape "
                 r"torch\.Size\((?P<saved>\[[\d, ]{0,80}\])\) from checkpoint, "
@@ -171,13 +165,6 @@ STATE_DICT = Rule(
         Symptom(
             re.compile(r"Error\(s\) in loading state_dict for (?P<model>\w+)"),
             "the weights do not fit the model {model}",
-        ),
-        Symptom(
-            re.compile(
-                r"AttributeError: '(?P<type>dict|(?:collections\.)?OrderedDict)' object has no "
-                r"attribute '(?P<name>\w+)'"
-            ),
-            "a state_dict is used as a model: a {type} has no `{name}`",
         ),
     ),
 )
@@ -210,6 +197,7 @@ DAMAGED = Rule(
         "https://docs.pytorch.org/docs/stable/notes/serialization.html",
         "https://github.com/huggingface/safetensors#format",
     ),
+    symptoms=(Symptom(re.compile(r"pickle data was truncated"), "the weights file is cut off"),),
     detected=(
         "By the end of the pickle, by the records of an archive and by the places that a safetensors header names, "
         "each against the size of the file. Bytes within tensors are not read: the manifest's hashes judge those."

@@ -26,10 +26,6 @@ NOT_BUILT = Rule(
         "https://pip.pypa.io/en/stable/reference/build-system/",
     ),
     symptoms=(
-        Symptom(
-            re.compile(r"User-provided package (?P<package>[\w.+-]{1,200}) failed to install"),
-            "{package} could not be installed, and pip's own reason is not shown",
-        ),
         Symptom(re.compile(r"ERROR: Failed building wheel for (?P<name>[\w.-]{1,200})"), "{name} could not be built"),
         Symptom(
             re.compile(r"Failed to build '(?P<name>[^'\n]{1,300})' when getting requirements"),

@@ -6,6 +6,7 @@ would fail, and warns where the call may not be made at all.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from seatrial.facts.classes import is_allowed
 from seatrial.findings import Severity
 from seatrial.rules.checkpoints import WEIGHTS_ONLY
 from seatrial.rules.pickled import is_torch_file, pinned
-from seatrial.rules.rule import Rule
+from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,6 +52,12 @@ PREFIXED = Rule(
         "https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
         "https://docs.pytorch.org/docs/stable/generated/torch.nn.DataParallel.html",
     ),
+    symptoms=(
+        Symptom(
+            re.compile(r"Unexpected key\(s\) in state_dict: \"(?P<prefix>module\.|_orig_mod\.|model\.)"),
+            "the names in the weights begin `{prefix}`, which the model's do not",
+        ),
+    ),
     detected=(
         "Every tensor of a file has the prefix, and what torch.load gives goes straight into load_state_dict. It only "
         "warns, because the model may have an attribute of that very name. It is silent where the code wraps the model "
@@ -75,6 +82,13 @@ OTHER_FORMAT = Rule(
         "https://docs.pytorch.org/docs/stable/generated/torch.jit.load.html",
         "https://docs.pytorch.org/docs/stable/export.html",
     ),
+    symptoms=(
+        Symptom(
+            re.compile(r"Cannot use ``weights_only=True`` with TorchScript archives"),
+            "torch.load was given a TorchScript archive",
+        ),
+        Symptom(re.compile(r"failed locating file constants\.pkl"), "torch.jit.load was given what torch.save wrote"),
+    ),
     detected=(
         "The formats of all files of torch in the artifacts against the loading functions that serving may call: it "
         "speaks where none of the files fits the only function. A warning where the call stands in a try or outside of "
@@ -93,6 +107,15 @@ DICT_AS_MODEL = Rule(
     fix="build the model in the predictor and call `model.load_state_dict(torch.load(…))`",
     cloud="AttributeError: 'collections.OrderedDict' object has no attribute 'eval'",
     sources=(f"{SERIALIZATION}#saving-and-loading-torch-nn-modules",),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"AttributeError: '(?P<type>dict|(?:collections\.)?OrderedDict)' object has no "
+                r"attribute '(?P<name>\w{1,80})'"
+            ),
+            "a state_dict is used as a model: a {type} has no `{name}`",
+        ),
+    ),
     detected=(
         "A method that no dict has is called on what torch.load gave, and every checkpoint of torch in the artifacts "
         "holds a dict. A warning where the call stands in a try or outside of what the runtime surely calls."

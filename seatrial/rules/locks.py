@@ -113,6 +113,10 @@ UNSERVED_LABEL = Rule(
             re.compile(r"No matching distribution found for (?P<pin>[\w.-]+==[\w.]+\+[\w.]+)"),
             "{pin} is a labelled build, which no index that was asked has",
         ),
+        Symptom(
+            re.compile(r"Because there is no version of (?P<pin>[\w.-]{1,100}==[\w.]{1,60}\+\w[\w.]{0,60}\w)"),
+            "{pin} is a labelled build, which no index that was asked has",
+        ),
     ),
 )
 OTHER_PYTHON = Rule(

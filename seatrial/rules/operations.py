@@ -29,10 +29,6 @@ PLATFORM_SIZE = Rule(
     sources=(f"{DOC_SAMPLES}/4046", f"{SAMPLES}/495", f"{SAMPLES}/8", DEPRECATED),
     symptoms=(
         Symptom(
-            re.compile(r"Model requires more memory than allowed"),
-            "AI Platform refused the version for what it takes with its packages, torch above all",
-        ),
-        Symptom(
             re.compile(r"total size of files in (?P<place>gs://\S{1,300}) is (?P<size>\d+) bytes, which exceeds"),
             "{place} holds {size} bytes, which AI Platform refuses",
         ),
@@ -67,10 +63,6 @@ PLATFORM_PICKLE = Rule(
     cloud="Could not load the model: /tmp/model/0001/model.pkl. unsupported pickle protocol: 3.",
     sources=("https://docs.python.org/3/library/pickle.html#data-stream-format", DEPRECATED),
     symptoms=(
-        Symptom(
-            re.compile(r"unsupported pickle protocol: (?P<number>\d+)"),
-            "a pickle of protocol {number} is newer than the Python that reads it",
-        ),
         Symptom(
             re.compile(r"Could not load the model: (?P<file>[^\s\n]{1,300}\.(?:pkl|joblib))\."),
             "the pickle {file} could not be read",

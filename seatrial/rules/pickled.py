@@ -5,6 +5,7 @@ Decided from class names and the attributes of objects; nothing is loaded.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -13,7 +14,7 @@ from seatrial.facts.checkpoint import Kind
 from seatrial.facts.classes import later_attributes, span_of
 from seatrial.facts.requirements import marker_environment
 from seatrial.findings import Location, Severity
-from seatrial.rules.rule import Rule
+from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +49,12 @@ OTHER_PYTHON = Rule(
         "https://docs.python.org/3/whatsnew/3.12.html#removed",
         "https://cloud.google.com/ai-platform/training/docs/troubleshooting",
     ),
+    symptoms=(
+        Symptom(
+            re.compile(r"unsupported pickle protocol: (?P<number>\d{1,3})"),
+            "a pickle of protocol {number} is newer than the Python that reads it",
+        ),
+    ),
     detected=(
         "By the protocol that the file begins with and the standard library modules that it names, against `python` in "
         "[tool.seatrial]. Whether a class within a module changed is not known."
@@ -67,6 +74,16 @@ OLD_TRANSFORM = Rule(
     sources=(
         "https://docs.python.org/3/library/pickle.html#what-can-be-pickled-and-unpickled",
         "https://github.com/pytorch/vision/releases",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"AttributeError: '(?P<name>Resize|CenterCrop|Normalize|Pad|Grayscale|ColorJitter|FiveCrop|TenCrop|"
+                r"LinearTransformation|ConvertImageDtype|GaussianBlur|Compose|ToTensor|Random[A-Z]\w{1,40})' "
+                r"object has no attribute '(?P<lacks>\w{1,60})'"
+            ),
+            "a pickled {name} is of another torchvision: it has no `{lacks}`",
+        ),
     ),
     detected=(
         "The attributes of each pickled object against those that its class sets and reads in the locked version, from "
@@ -90,6 +107,17 @@ OLD_MODULE = Rule(
         "https://docs.pytorch.org/docs/stable/notes/serialization.html",
         "https://docs.python.org/3/library/pickle.html#what-can-be-pickled-and-unpickled",
     ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"AttributeError: '(?P<name>\w{1,80})' object has no attribute '(?P<lacks>approximate|batch_first|"
+                r"recompute_scale_factor|norm_first|activation_relu_or_gelu|_qkv_same_embed_dim|padding_mode|"
+                r"_reversed_padding_repeated_twice|_non_persistent_buffers_set|_load_state_dict_post_hooks|"
+                r"_is_full_backward_hook|_backward_pre_hooks|_backward_hooks|_forward_hooks_with_kwargs)'"
+            ),
+            "a pickled {name} is of another torch: it has no `{lacks}`",
+        ),
+    ),
     detected=(
         "The attributes of each pickled layer of torch.nn, or of a model of torchvision, against those that its class "
         "sets and reads in the locked version, from a table of published wheels. An error where the file is the model; "
@@ -109,6 +137,14 @@ MOVED_CLASS = Rule(
     fix="save the state_dict or plain values with the locked versions, or lock the version that wrote the file",
     cloud="ModuleNotFoundError: No module named 'torchvision.models.utils'",
     sources=("https://github.com/pytorch/vision/releases", f"{PICKLE_DOCS}#what-can-be-pickled-and-unpickled"),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"Can't get attribute '(?P<name>[\w.]{1,120})' on <module '(?P<module>torch(?:vision)?\.[\w.]{1,120})'"
+            ),
+            "a pickle needs `{name}`, which `{module}` does not have in this version",
+        ),
+    ),
     detected=(
         "The class names in the file against a table of the classes in published wheels of torchvision (0.5 on) and of "
         "torch.nn.modules (torch 1.7 on). Other modules of torch are not in the table."
@@ -126,6 +162,15 @@ NUMPY_2 = Rule(
     fix="pin numpy 1.26.1 or later in requirements.in and run `seatrial lock`; or save `array.tolist()`",
     cloud="ModuleNotFoundError: No module named 'numpy._core'",
     sources=("https://numpy.org/doc/stable/numpy_2_0_migration_guide.html",),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"(?m)^(?>[^\n]*?(?:find_class|\bloads?\(|npickler))[^\n]*+\n(?:[ ^~]++\n)?"
+                r"ModuleNotFoundError: No module named 'numpy\._core(?P<rest>[\w.]{0,80})'"
+            ),
+            "a pickle of numpy 2 needs `numpy._core{rest}`, which the installed numpy does not have",
+        ),
+    ),
     detected="A name of `numpy._core` in the file, and the version of numpy that the lock pins.",
     bad='torch.save({"mean": numpy.float64(0.13)}, file)  # numpy 2, served with 1.24',
     good='torch.save({"mean": 0.13}, file)',
@@ -140,6 +185,12 @@ WINDOWS_PATH = Rule(
     fix="save `str(path)`, or remove the path from what is saved, and write the file again",
     cloud="NotImplementedError: cannot instantiate 'WindowsPath' on your system",
     sources=("https://docs.python.org/3/library/pathlib.html#concrete-paths",),
+    symptoms=(
+        Symptom(
+            re.compile(r"cannot instantiate '(?P<name>WindowsPath|PureWindowsPath)' on your system"),
+            "a pickle holds a {name}",
+        ),
+    ),
     detected="The class name `WindowsPath` in the file.",
     bad='torch.save({"weights": weights, "data": Path("C:/data")}, file)',
     good='torch.save({"weights": weights, "data": "C:/data"}, file)',

@@ -136,7 +136,6 @@ FAILED = Rule(
             re.compile(r"Object of type (?P<type>\w+) is not JSON serializable"),
             "the answer holds a {type}, which is no JSON; use .tolist() or .item()",
         ),
-        Symptom(re.compile(r"RuntimeError: Numpy is not available"), "torch cannot use the locked numpy"),
     ),
 )
 NO_STOP = Rule(

@@ -33,14 +33,18 @@ LAST = ("ST110", "ST141", "ST142", "ST146", "ST201", "ST202", "ST504", "ST506", 
 NAMELESS = ("ST701", "ST702", "ST706", "ST708", "ST711", "ST741")
 # A rule of which the text only repeats what another of these has said already.
 REPEATED = {
-    "ST110": frozenset({"ST140", "ST411", "ST413"}),
+    "ST110": frozenset({"ST140", "ST315", "ST411", "ST413"}),
     "ST141": frozenset({"ST120"}),
-    "ST142": frozenset({"ST104", "ST121", "ST145"}),
-    "ST202": frozenset({"ST413", "ST415", "ST418", "ST419"}),
+    "ST142": frozenset({"ST107", "ST121", "ST145"}),
     "ST143": frozenset({"ST545"}),
     "ST504": frozenset({"ST521"}),
+    "ST305": frozenset({"ST308"}),
+    "ST312": frozenset({"ST311"}),
     "ST506": frozenset({"ST145"}),
-    "ST741": frozenset({"ST110", "ST140", "ST740", "ST742"}),
+    "ST146": frozenset({"ST134"}),
+    "ST202": frozenset({"ST413", "ST415", "ST418", "ST419"}),
+    "ST741": frozenset({"ST106", "ST110", "ST117", "ST140", "ST740", "ST742"}),
+    "ST742": frozenset({"ST310"}),
 }
 CAUSE = re.compile(r"\n\s*The above exception was the direct cause of the following exception:\n")
 DURING = re.compile(r"\n\s*During handling of the above exception, another exception occurred:\n")

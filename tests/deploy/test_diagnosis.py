@@ -63,7 +63,7 @@ def test_the_cause_in_the_containers_log_comes_first_with_the_clouds_words_besid
     services, vertex = around
     services.write("starting", *TRACEBACK.splitlines())
     (found,) = explained(vertex, project, failed(9, EXITED, stage="STARTING_MODEL_SERVER"))
-    assert (found.code, found.location) == ("ST303", Location("predictor.py", 3))
+    assert (found.code, found.location) == ("ST309", Location("predictor.py", 3))
     assert found.cloud == f"FAILED_PRECONDITION: {EXITED}"
     assert "_pickle.UnpicklingError: pickle data was truncated" in found.evidence
 
@@ -128,7 +128,7 @@ def test_a_deployment_that_failed_before_its_stage_was_seen_is_looked_up_in_its_
     services, vertex = around
     services.write(*TRACEBACK.splitlines())
     (found,) = explained(vertex, project, failed(13, "INTERNAL", stage="FAILED_TO_DEPLOY"))
-    assert found.code == "ST303"
+    assert found.code == "ST309"
 
 
 def test_an_empty_log_says_how_to_ask_again(around: tuple[Around, Vertex], project: Project) -> None:
@@ -185,7 +185,7 @@ def test_an_internal_error_while_the_server_starts_is_looked_up_in_its_log(
     services, vertex = around
     services.write(*TRACEBACK.splitlines())
     (found,) = explained(vertex, project, failed(13, "INTERNAL", stage="STARTING_MODEL_SERVER"))
-    assert found.code == "ST303"
+    assert found.code == "ST309"
 
 
 def test_a_failure_without_a_deployed_model_asks_no_log(around: tuple[Around, Vertex], project: Project) -> None:

@@ -101,6 +101,10 @@ SMALL = (
     Case("base64_padding", "ST432", 'import base64\n\n\ndef load():\n    base64.b64decode("iVBORw0KGgoAA")\n'),
     Case("windows_path", "ST316", 'import pickle\n\n\ndef load():\n    pickle.load(open("paths.pkl", "rb"))\n',
          files=(("paths.pkl", b"\x80\x02cpathlib\nWindowsPath\nq\x00(X\x04\x00\x00\x00datatq\x01Rq\x02."),)),
+    Case("cut_pickle", "ST309", 'import pickle\n\n\ndef load():\n    pickle.load(open("cut.pkl", "rb"))\n',
+         files=(("cut.pkl", b"\x80\x02X\x10\x00\x00\x00weigh"),)),
+    Case("newer_pickle", "ST310", 'import pickle\n\n\ndef load():\n    pickle.load(open("newer.pkl", "rb"))\n',
+         files=(("newer.pkl", b"\x80\x09N."),)),
     Case("lambda_pickled", "ST420",
          "import pickle\n\n\ndef load():\n    scale = lambda image: image / 255\n    pickle.dumps(scale)\n"),
     Case("pip_conflict", "ST120", command=("python", "-m", "pip", "install", "--dry-run", "torch==1.13.1",
@@ -168,7 +172,7 @@ OLD_PILLOW = (
     Case("numpy2_pickle", "ST315", 'import pickle\n\n\ndef load():\n    pickle.load(open("mean.pkl", "rb"))\n'),
 )
 OPENCV = (
-    Case("no_libgl", "ST146", "import cv2\n\n\ndef load():\n    pass\n",
+    Case("no_libgl", "ST134", "import cv2\n\n\ndef load():\n    pass\n",
          command=("unshare", "--mount", "sh", "-c",
                   ("d=/usr/lib/x86_64-linux-gnu; t=$(mktemp -d); mount -t tmpfs none $t; mkdir $t/up $t/work; "
                   "mount -t overlay -o lowerdir=$d,upperdir=$t/up,workdir=$t/work none $d; rm -f $d/libGL.so*; "
@@ -258,10 +262,10 @@ TORCH = (
                "        if item.filename.endswith('data.pkl'):\n"
                "            data = data.replace(b'X\\x03\\x00\\x00\\x00cpu', b'X\\x06\\x00\\x00\\x00cuda:0')\n"
                "        new.writestr(item.filename, data)\n"),
-    Case("module_prefix", "ST305",
+    Case("module_prefix", "ST308",
          f"{RESNET}def load():\n    resnet18().load_state_dict(torch.load('weights.pt'))\n",
          train=f"{RESNET}torch.save(torch.nn.DataParallel(resnet18()).state_dict(), 'weights.pt')\n"),
-    Case("compiled_prefix", "ST305",
+    Case("compiled_prefix", "ST308",
          "import torch\n\n\ndef load():\n    torch.nn.Linear(1, 1).load_state_dict(torch.load('weights.pt'))\n",
          train="import torch\ntorch.save(torch.compile(torch.nn.Linear(1, 1)).state_dict(), 'weights.pt')\n"),
     Case("other_head", "ST305",
@@ -270,11 +274,11 @@ TORCH = (
     Case("other_model", "ST305",
          f"{RESNET}def load():\n    resnet18().load_state_dict(torch.load('weights.pt'))\n",
          train="import torch\ntorch.save(torch.nn.Linear(1, 1).state_dict(), 'weights.pt')\n"),
-    Case("dict_as_model", "ST305", "import torch\n\n\ndef load():\n    torch.load('weights.pt').eval()\n",
+    Case("dict_as_model", "ST317", "import torch\n\n\ndef load():\n    torch.load('weights.pt').eval()\n",
          train="import torch\ntorch.save({'fc': torch.zeros(1)}, 'weights.pt')\n"),
-    Case("state_dict_as_model", "ST305", "import torch\n\n\ndef load():\n    torch.load('weights.pt').eval()\n",
+    Case("state_dict_as_model", "ST317", "import torch\n\n\ndef load():\n    torch.load('weights.pt').eval()\n",
          train="import torch\ntorch.save(torch.nn.Linear(1, 1).state_dict(), 'weights.pt')\n"),
-    Case("script_by_load", "ST304", WEIGHTS,
+    Case("script_by_load", "ST314", WEIGHTS,
          train="import torch\ntorch.jit.script(torch.nn.Linear(1, 1)).save('weights.pt')\n"),
     Case("state_dict_by_jit", "ST314", "import torch\n\n\ndef load():\n    torch.jit.load('weights.pt')\n",
          train="import torch\ntorch.save(torch.nn.Linear(1, 1).state_dict(), 'weights.pt')\n"),
@@ -337,10 +341,10 @@ TORCH = (
          "    pickle.load(open('oldest_resize.pkl', 'rb'))(Image.new('RGB', (9, 9)))\n"),
     Case("old_gelu", "ST312",
          "import torch\n\n\ndef load():\n    torch.load('old_gelu.pt', weights_only=False)(torch.zeros(1))\n"),
-    Case("old_attention", "ST302",
+    Case("old_attention", "ST313",
          "import torch\n\n\ndef load():\n    model = torch.load('old_attention.pt', weights_only=False)\n"
          "    model(*[torch.zeros(1, 1, 2)] * 3)\n"),
-    Case("moved_class", "ST302",
+    Case("moved_class", "ST313",
          "import torch\n\n\ndef load():\n    torch.load('old_mobile.pt', weights_only=False)\n"),
 )  # fmt: skip
 OLD_TORCH = Case(
@@ -395,9 +399,9 @@ ENVIRONMENTS = (
         Case("cpu_build", "ST601", "import torch\n\n\ndef load():\n    torch.zeros(1).cuda()\n"),
     ), ("torchvision==0.28.0", "pillow")),
     Environment("3.11", ("torch==2.2.2", "torchvision==0.17.2", "numpy==2.3.5"), (
-        Case("numpy_2", "ST504",
+        Case("numpy_2", "ST132",
              "import torch\n\n\ndef load():\n    return torch.zeros(1).numpy()\n"),
-        Case("numpy_2_image", "ST504",
+        Case("numpy_2_image", "ST132",
              "from PIL import Image\nfrom torchvision import transforms\n\n\ndef load():\n"
              "    transforms.ToTensor()(Image.new('RGB', (4, 4)))\n"),
     )),
