@@ -134,7 +134,7 @@ FAILED = Rule(
     symptoms=(
         Symptom(
             re.compile(r"Object of type (?P<type>\w+) is not JSON serializable"),
-            "the answer holds a {type}, which is no JSON; use .tolist() or .item()",
+            "the answer holds a {type}, which is no JSON; give plain lists, dicts, text and numbers",
         ),
     ),
 )

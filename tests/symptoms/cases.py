@@ -101,6 +101,7 @@ SMALL = (
     Case("base64_padding", "ST432", 'import base64\n\n\ndef load():\n    base64.b64decode("iVBORw0KGgoAA")\n'),
     Case("windows_path", "ST316", 'import pickle\n\n\ndef load():\n    pickle.load(open("paths.pkl", "rb"))\n',
          files=(("paths.pkl", b"\x80\x02cpathlib\nWindowsPath\nq\x00(X\x04\x00\x00\x00datatq\x01Rq\x02."),)),
+    Case("set_json", "ST504", "import json\n\n\ndef load():\n    json.dumps({'predictions': {'cat', 'dog'}})\n"),
     Case("cut_pickle", "ST309", 'import pickle\n\n\ndef load():\n    pickle.load(open("cut.pkl", "rb"))\n',
          files=(("cut.pkl", b"\x80\x02X\x10\x00\x00\x00weigh"),)),
     Case("newer_pickle", "ST310", 'import pickle\n\n\ndef load():\n    pickle.load(open("newer.pkl", "rb"))\n',

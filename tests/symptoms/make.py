@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from seatrial.interpreter import uv
 from tests.symptoms.cases import ENVIRONMENTS, Case, Environment
 from tests.symptoms.stored import TEXTS, Stored, read
 
@@ -83,13 +84,13 @@ def _environment(environment: Environment, cases: Sequence[Case], folder: Path, 
 
 
 def _install(environment: Environment, target: Path) -> None:
-    def uv(*arguments: str) -> None:
-        subprocess.run(["uv", *arguments], check=True, timeout=INSTALL_TIMEOUT, capture_output=True)
+    def installer(*arguments: str) -> None:
+        subprocess.run([uv(), *arguments], check=True, timeout=INSTALL_TIMEOUT, capture_output=True)
 
-    uv("venv", "--python", environment.python, str(target))
+    installer("venv", "--python", environment.python, str(target))
     for requirements, more in ((environment.requirements, ()), (environment.forced, ("--no-deps",))):
         if requirements:
-            uv("pip", "install", "--python", str(target / "bin/python"), *more, *requirements)
+            installer("pip", "install", "--python", str(target / "bin/python"), *more, *requirements)
 
 
 def _run(case: Case, target: Path, place: Path) -> str:
@@ -102,7 +103,8 @@ def _run(case: Case, target: Path, place: Path) -> str:
         (place / name).write_bytes(content)
         (place / name).chmod(0o755)
     env = {name: value for name, value in os.environ.items() if not SETTINGS.match(name)}
-    env |= {"PATH": f"{target}/bin:{env['PATH']}", "VIRTUAL_ENV": str(target), "PIP_CONFIG_FILE": os.devnull,
+    programs = f"{target}/bin:{Path(uv()).parent}:{env['PATH']}"
+    env |= {"PATH": programs, "VIRTUAL_ENV": str(target), "PIP_CONFIG_FILE": os.devnull,
             "PIP_DISABLE_PIP_VERSION_CHECK": "1", "UV_NO_CONFIG": "1", "UV_NO_PROGRESS": "1", "COLUMNS": "120",
             "NO_COLOR": "1", "HOME": str(place)}  # fmt: skip
     if case.train:
