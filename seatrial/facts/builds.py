@@ -28,6 +28,10 @@ _CONFIGURATIONS = ("pip.conf", "pip.ini", ".pip.conf", "uv.toml", "pyproject.tom
 _LARGEST = 1_048_576  # bytes of a file that somebody wrote
 _FILES_AT_MOST, _CONTEXT_AT_MOST = 500, 20_000
 _PREBUILT = re.compile(r"[\w.-]*/?[\w-]*/?prediction/(?P<image>pytorch-(?:cpu|gpu|tpu)\.(?P<version>\d+-\d+))")
+_RETIRED = re.compile(
+    r"\bgcloud\s+(?:(?:alpha|beta)\s+)?ai-platform\s+(?:versions|models|predict|jobs|local)\b"
+    r"|\bhttps://(?:[\w-]+-)?ml\.googleapis\.com/v1\b"
+)
 _ADDRESS = re.compile(r"\b(?:git\+)?(?:https?|ssh)://[^\s\"'<>`]+")
 # Options of `pip install` and `uv pip install` that take a value: their `--help`.
 _WITH_VALUE = {
@@ -80,6 +84,7 @@ class BuildFile:
         copies_all: where it copies its whole context.
         prebuilt: images of the prebuilt prediction containers that it names.
         addresses: web addresses in it.
+        retired: commands of AI Platform Prediction in it, the service that Vertex AI replaced; none of Python files.
     """
 
     path: str
@@ -90,6 +95,7 @@ class BuildFile:
     copies_all: Location | None = None
     prebuilt: tuple[Named, ...] = ()
     addresses: tuple[Named, ...] = ()
+    retired: tuple[Named, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,10 @@ def _read(file: Path, root: Path) -> BuildFile | None:
         settings = tuple(_configured(path, file.name, text))
     elif path.startswith(".github/") or file.suffix in (".yml", ".yaml", ".sh"):
         settings = tuple(_variables(path, text))
-    return BuildFile(path, settings=settings, prebuilt=_prebuilt(path, text), addresses=_addresses(path, text))
+    return BuildFile(
+        path, settings=settings, prebuilt=_prebuilt(path, text), addresses=_addresses(path, text),
+        retired=() if file.suffix == ".py" else _retired(path, text),
+    )  # fmt: skip
 
 
 def _prebuilt(path: str, text: str) -> tuple[Named, ...]:
@@ -149,6 +158,17 @@ def _prebuilt(path: str, text: str) -> tuple[Named, ...]:
         for number, line in enumerate(text.splitlines(), start=1)
         if not line.lstrip().startswith("#")
         for found in _PREBUILT.finditer(line)
+    )
+
+
+def _retired(path: str, text: str) -> tuple[Named, ...]:
+    if "ai-platform" not in text and "ml.googleapis.com" not in text:
+        return ()
+    return tuple(
+        Named(found[0], Location(path, number, found.start() + 1, found.end() + 1))
+        for number, line in enumerate(text.splitlines(), start=1)
+        if not line.lstrip().startswith("#")
+        for found in _RETIRED.finditer(line)
     )
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 OF_INTEREST = {
     b"cv2": re.compile(rb"^[ \t]*(?:import|from)[ \t]+cv2\b", re.MULTILINE),
     b"aiplatform": re.compile(rb"^[ \t]*(?:import|from)[ \t]+google\b.*\baiplatform\b", re.MULTILINE),
+    b"googleapiclient": re.compile(rb"^[ \t]*(?:import|from)[ \t]+googleapiclient\b", re.MULTILINE),
+    b"mlengine": re.compile(rb"^[ \t]*(?:import|from)[ \t]+airflow\b.*\bmlengine\b", re.MULTILINE),
     b"Lambda(": re.compile(rb"^[ \t]*(?:import|from)[ \t]+torchvision\b", re.MULTILINE),
 }
 NEVER_SOURCE = {"build", "dist", "node_modules", "__pycache__", "site-packages"}
