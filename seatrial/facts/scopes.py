@@ -80,12 +80,11 @@ class Names:
 
     def value(self, node: ast.expr | None, scope: Scope, *, steps: int = 0, depth: int = 0) -> Value:
         """Give what an expression stands for."""
-        kind = type(node)
-        if isinstance(node, ast.Name):
+        if type(node) is ast.Name:
             return self._of_name(node.id, scope, steps)
-        if kind in LINKS:
+        if type(node) in LINKS:
             return self._chain(node, scope, steps)
-        if isinstance(node, ast.Constant):
+        if type(node) is ast.Constant:
             return UNKNOWN if node.value is Ellipsis else Value(constant=node.value, is_constant=True)
         match node:
             case None:
@@ -112,13 +111,13 @@ class Names:
         links: list[str] = []
         end = end_of(node) if isinstance(node, ast.Call) else None
         while len(links) < MOST_LINKS:
-            if isinstance(node, ast.Attribute):
+            if type(node) is ast.Attribute:
                 links.append(f".{node.attr}")
                 node = node.value
-            elif isinstance(node, ast.Call):
+            elif type(node) is ast.Call:
                 links.append("()")
                 node = node.func
-            elif isinstance(node, ast.Subscript):
+            elif type(node) is ast.Subscript:
                 links.append("[]")
                 node = node.value
             elif isinstance(node, ast.Await | ast.NamedExpr):

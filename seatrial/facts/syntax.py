@@ -196,9 +196,12 @@ class _Reader(ast.NodeVisitor):
 
     def uses(self) -> Uses:
         """Resolve what was read; only once, after the walk."""
-        return _Resolver(self._places, Names(self._stars)).uses(
+        found = _Resolver(self._places, Names(self._stars)).uses(
             self._module, self._scopes, self._calls, self._reads, self._stores, tuple(self._stars)
         )
+        for scope, _ in self._scopes:
+            scope.attributes.clear()  # a class and its methods hold each other, and with them the whole syntax tree
+        return found
 
     def visit(self, node: ast.AST) -> None:
         if isinstance(node, ast.expr):
@@ -420,7 +423,7 @@ class _Reader(ast.NodeVisitor):
                 pending.append((inner, block))
                 if isinstance(node.ctx, ast.Store):
                     self._store(node, None)
-                elif isinstance(inner, ast.Name):
+                elif isinstance(inner, ast.Name) and inner.id != block.scope.receiver:
                     self._reads.append((node, block))
             elif isinstance(node, ast.IfExp):
                 guarded = replace(block, tests=(*block.tests, node.test)[-MOST_TESTS:])
