@@ -6,15 +6,14 @@ It knows nothing of the project around the file, and nothing is imported or run.
 from __future__ import annotations
 
 import ast
-import re
-import tokenize
 import warnings
 from dataclasses import dataclass, field, replace
-from io import BytesIO
 from typing import TYPE_CHECKING
 
-from seatrial.facts.calls import Call, Context, Function, Read, Uses
-from seatrial.facts.scopes import Names, Scope, end_of
+from seatrial.facts.calls import Uses
+from seatrial.facts.places import Places, dotted
+from seatrial.facts.resolving import Block, Resolver
+from seatrial.facts.scopes import Names, Scope
 from seatrial.findings import Location
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
         return SyntaxFault("an expression or a block is nested too deeply", Location(path))
     is_package = file.name == "__init__.py"
     package = name if is_package else name.rpartition(".")[0]
-    reader = _Reader(_Places(path, content), name, package)
+    reader = _Reader(Places(path, content), name, package)
     reader.visit(tree)
     return Module(
         name=name,
@@ -121,56 +120,6 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
     )
 
 
-class _Places:
-    """Turns the parser's positions, which count bytes of UTF-8, into those that a person and an editor count."""
-
-    def __init__(self, path: str, content: bytes) -> None:
-        self.path = path
-        self._is_ascii = content.isascii()
-        if not self._is_ascii:
-            encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
-            content = content.decode(encoding, errors="replace").encode()
-        self._lines = content.splitlines(keepends=True)
-
-    def column(self, line: int, offset: int) -> int:
-        """Give the column, from 1, at an offset into a line."""
-        return 1 + (offset if self._is_ascii else len(self._lines[line - 1][:offset].decode(errors="replace")))
-
-    def of(self, node: ast.stmt | ast.expr | ast.alias) -> Location:
-        """Give the place of a node, with an end where it is on one line."""
-        end = None
-        if node.end_lineno == node.lineno and node.end_col_offset is not None:
-            end = self.column(node.lineno, node.end_col_offset)
-        return Location(self.path, node.lineno, self.column(node.lineno, node.col_offset), end)
-
-    def after_last(self, call: ast.Call) -> tuple[int, int] | None:
-        """Give the place right after a call's last argument; None where a bracket or a comment hides it."""
-        given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
-        if not given:
-            return None
-        line, offset = max((n.end_lineno or 0, n.end_col_offset or 0) for n in given)
-        end_line, end_offset = call.end_lineno or line, call.end_col_offset or 0
-        if line == end_line:
-            rest = self._lines[line - 1][offset:end_offset]
-        else:
-            between = self._lines[line : end_line - 1]
-            rest = b"".join([self._lines[line - 1][offset:], *between, self._lines[end_line - 1][:end_offset]])
-        return (line, self.column(line, offset)) if re.fullmatch(rb"\s*,?\s*\)", rest) else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """In which kind of block the walk is; see Import and Context."""
-
-    scope: Scope
-    optional: bool = False
-    typing_only: bool = False
-    lazy: bool = False
-    tried: bool = False
-    withs: tuple[ast.expr, ...] = ()
-    tests: tuple[ast.expr, ...] = ()
-
-
 class _Reader(ast.NodeVisitor):
     """Walks one file and keeps in which kind of block it is.
 
@@ -179,7 +128,7 @@ class _Reader(ast.NodeVisitor):
     function may use what is bound below it.
     """
 
-    def __init__(self, places: _Places, name: str, package: str) -> None:
+    def __init__(self, places: Places, name: str, package: str) -> None:
         self.imports: list[Import] = []
         self.names: set[str] = set()
         self.definitions: dict[str, Location] = {}
@@ -187,16 +136,16 @@ class _Reader(ast.NodeVisitor):
         self._places = places
         self._package = package
         self._module = Scope("module", "", None, name)
-        self._block = _Block(self._module)
+        self._block = Block(self._module)
         self._scopes: list[tuple[Scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]] = []
-        self._calls: list[tuple[ast.Call, _Block]] = []
-        self._reads: list[tuple[ast.Attribute, _Block]] = []
-        self._stores: list[tuple[ast.Attribute, _Block]] = []
+        self._calls: list[tuple[ast.Call, Block]] = []
+        self._reads: list[tuple[ast.Attribute, Block]] = []
+        self._stores: list[tuple[ast.Attribute, Block]] = []
         self._stars: list[str] = []
 
     def uses(self) -> Uses:
         """Resolve what was read; only once, after the walk."""
-        found = _Resolver(self._places, Names(self._stars)).uses(
+        found = Resolver(self._places, Names(self._stars)).uses(
             self._module, self._scopes, self._calls, self._reads, self._stores, tuple(self._stars)
         )
         for scope, _ in self._scopes:
@@ -239,7 +188,7 @@ class _Reader(ast.NodeVisitor):
         parameters = [p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if p]
         for parameter in parameters:
             scope.bind(parameter, None)
-        kinds = {_dotted(decorator) for decorator in node.decorator_list}
+        kinds = {dotted(decorator) for decorator in node.decorator_list}
         if self._block.scope.kind == "class" and parameters and "staticmethod" not in kinds:
             scope.receiver, scope.is_classmethod = parameters[0], "classmethod" in kinds
         self._visit_in(replace(self._block, scope=scope, lazy=True, tried=False, withs=()), node.body)
@@ -301,7 +250,7 @@ class _Reader(ast.NodeVisitor):
     def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
         suppresses = any(
             isinstance(call := item.context_expr, ast.Call)
-            and _dotted(call.func).endswith("suppress")
+            and dotted(call.func).endswith("suppress")
             and any(_catches_import(argument) for argument in call.args)
             for item in node.items
         )
@@ -323,7 +272,7 @@ class _Reader(ast.NodeVisitor):
         before = self._block
         while True:
             self.visit(node.test)
-            inside = [_dotted(part) for part in ast.walk(node.test)]
+            inside = [dotted(part) for part in ast.walk(node.test)]
             never = inside[0].endswith("TYPE_CHECKING") or _is_main_guard(node.test)
             chosen = any(name in CHOOSES_PLATFORM for name in inside)
             # The else is guarded by the test too. Only the last tests of a long chain are kept.
@@ -360,7 +309,7 @@ class _Reader(ast.NodeVisitor):
     def _in_scope_of_module(self) -> bool:
         return self._block.scope is self._module
 
-    def _visit_in(self, block: _Block, nodes: Iterable[ast.AST]) -> None:
+    def _visit_in(self, block: Block, nodes: Iterable[ast.AST]) -> None:
         before, self._block = self._block, block
         for node in nodes:
             self.visit(node)
@@ -388,14 +337,14 @@ class _Reader(ast.NodeVisitor):
         owner = scope.method_of()
         if owner and isinstance(target.value, ast.Name) and target.value.id in _receivers(scope):
             owner.attributes.setdefault(target.attr, []).append((value, scope))
-        elif _dotted(target):
+        elif dotted(target):
             self._stores.append((target, self._block))
 
     def _expression(self, root: ast.expr) -> None:
         """Note the calls, reads and names of an expression, however deep it is."""
         block = self._block
         mentions = block.scope.runs_in().mentions if not block.typing_only else set()
-        pending: list[tuple[ast.AST, _Block]] = [(root, block)]
+        pending: list[tuple[ast.AST, Block]] = [(root, block)]
         while pending:
             node, block = pending.pop()
             if isinstance(node, ast.Name):
@@ -492,112 +441,6 @@ class _Reader(ast.NodeVisitor):
         return ".".join([*base, *([node.module] if node.module else [])])
 
 
-class _Resolver:
-    """Turns what a walk noted into facts that keep nothing of the syntax tree."""
-
-    def __init__(self, places: _Places, names: Names) -> None:
-        self._places = places
-        self._names = names
-        self._contexts: dict[int, Context] = {}
-        self._tested: dict[int, list[str]] = {}
-
-    def uses(
-        self,
-        module: Scope,
-        scopes: list[tuple[Scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]],
-        calls: list[tuple[ast.Call, _Block]],
-        reads: list[tuple[ast.Attribute, _Block]],
-        stores: list[tuple[ast.Attribute, _Block]],
-        stars: tuple[str, ...],
-    ) -> Uses:
-        found_reads = (self._read(node, block) for node, block in reads)
-        return Uses(
-            calls=tuple(sorted((self._call(node, block) for node, block in calls), key=_line)),
-            reads=tuple(sorted((read for read in found_reads if read), key=_line)),
-            functions={s.qualname: self._function(s, n) for s, n in scopes if not isinstance(n, ast.ClassDef)},
-            classes={
-                s.qualname: tuple(self._names.name(base, s.parent or s) for base in n.bases)
-                for s, n in scopes
-                if isinstance(n, ast.ClassDef)
-            },
-            values={name: self._names.bound(name, module) for name in module.bindings},
-            mentions=frozenset(module.mentions),
-            stars=stars,
-            patched=frozenset(self._names.name(node, block.scope) for node, block in stores),
-        )
-
-    def _call(self, node: ast.Call, block: _Block) -> Call:
-        scope, value = block.scope, self._names.value
-        given, is_open = [], False
-        for argument in node.args:
-            is_open = is_open or isinstance(argument, ast.Starred)
-            if not is_open:
-                given.append(value(argument, scope))
-        keywords = {k.arg: value(k.value, scope) for k in node.keywords if k.arg}
-        return Call(
-            name=self._names.name(node.func, scope),
-            written=_in_one_piece(node.func),
-            arguments=tuple(given),
-            keywords=keywords,
-            is_open=is_open or len(keywords) < len(node.keywords),
-            location=self._places.of(node),
-            end=end_of(node),
-            after_last=self._places.after_last(node),
-            context=self._context(block),
-        )
-
-    def _read(self, node: ast.Attribute, block: _Block) -> Read | None:
-        name = self._names.name(node, block.scope)
-        if name.startswith(("?", "builtins.")) or ")" in name or "]" in name:
-            return None
-        return Read(name, _in_one_piece(node), self._places.of(node), self._context(block))
-
-    def _function(self, scope: Scope, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
-        a = node.args
-        keyword = 4 + (6 if isinstance(node, ast.AsyncFunctionDef) else 0)  # `def `, `async `
-        column = node.col_offset + keyword + 1
-        return Function(
-            location=Location(self._places.path, node.lineno, column, column + len(node.name)),
-            parameters=tuple(p.arg for p in (*a.posonlyargs, *a.args)),
-            decorators=self._decorators(scope),
-            returns=tuple(self._names.value(returned, scope) for returned in scope.returns),
-            mentions=frozenset(scope.mentions),
-        )
-
-    def _decorators(self, scope: Scope) -> tuple[str, ...]:
-        return tuple(self._names.name(node, scope.parent or scope) for node in scope.decorators)
-
-    def _context(self, block: _Block) -> Context:
-        known = self._contexts.get(id(block))
-        if known is None:
-            decorators: list[str] = []
-            scope: Scope | None = block.scope
-            while scope:
-                decorators.extend(self._decorators(scope))
-                scope = scope.parent
-            running = block.scope.runs_in()
-            known = self._contexts[id(block)] = Context(
-                function=running.qualname,
-                decorators=tuple(decorators),
-                withs=tuple(self._names.name(node, block.scope) for node in block.withs),
-                guards=tuple(dict.fromkeys(name for test in block.tests for name in self._names_in(test, block.scope))),
-                tried=block.tried,
-                runs=not block.typing_only,
-            )
-        return known
-
-    def _names_in(self, test: ast.expr, scope: Scope) -> list[str]:
-        known = self._tested.get(id(test))
-        if known is None:
-            inner = (part for part in ast.walk(test) if isinstance(part, ast.Call | ast.Attribute | ast.Name))
-            known = self._tested[id(test)] = [self._names.name(part, scope) for part in inner]
-        return known
-
-
-def _line(use: Call | Read) -> tuple[int, int]:
-    return use.location.line or 0, use.location.column or 0
-
-
 def _receivers(scope: Scope) -> set[str]:
     """Give what `self` is called in a method and in the functions inside it."""
     found = set()
@@ -614,28 +457,13 @@ def _entered(context: ast.expr) -> ast.expr:
     return ast.Call(func=method, args=[], keywords=[])
 
 
-def _dotted(node: ast.AST) -> str:
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    return ".".join(reversed([*names, node.id])) if isinstance(node, ast.Name) else ""
-
-
-def _in_one_piece(node: ast.expr) -> str:
-    """Give a dotted name that stands in the source exactly so, without spaces or line breaks inside; else nothing."""
-    name = _dotted(node)
-    is_whole = node.lineno == node.end_lineno and (node.end_col_offset or 0) - node.col_offset == len(name.encode())
-    return name if is_whole else ""
-
-
 def _catches_import(caught: ast.expr | None) -> bool:
     if caught is None:
         return True
     each = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-    return any(_dotted(one) in CATCHES_IMPORT for one in each)
+    return any(dotted(one) in CATCHES_IMPORT for one in each)
 
 
 def _is_main_guard(test: ast.expr) -> bool:
     parts = (test.left, *test.comparators) if isinstance(test, ast.Compare) else ()
-    return any(_dotted(part) == "__name__" for part in parts)
+    return any(dotted(part) == "__name__" for part in parts)

@@ -1,0 +1,63 @@
+"""Where a piece of Python stands in its file, counted as a person and an editor count, and how it is written there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tokenize
+from io import BytesIO
+
+from seatrial.findings import Location
+
+
+class Places:
+    """Turns the parser's positions, which count bytes of UTF-8, into those that a person and an editor count."""
+
+    def __init__(self, path: str, content: bytes) -> None:
+        self.path = path
+        self._is_ascii = content.isascii()
+        if not self._is_ascii:
+            encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
+            content = content.decode(encoding, errors="replace").encode()
+        self._lines = content.splitlines(keepends=True)
+
+    def column(self, line: int, offset: int) -> int:
+        """Give the column, from 1, at an offset into a line."""
+        return 1 + (offset if self._is_ascii else len(self._lines[line - 1][:offset].decode(errors="replace")))
+
+    def of(self, node: ast.stmt | ast.expr | ast.alias) -> Location:
+        """Give the place of a node, with an end where it is on one line."""
+        end = None
+        if node.end_lineno == node.lineno and node.end_col_offset is not None:
+            end = self.column(node.lineno, node.end_col_offset)
+        return Location(self.path, node.lineno, self.column(node.lineno, node.col_offset), end)
+
+    def after_last(self, call: ast.Call) -> tuple[int, int] | None:
+        """Give the place right after a call's last argument; None where a bracket or a comment hides it."""
+        given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
+        if not given:
+            return None
+        line, offset = max((n.end_lineno or 0, n.end_col_offset or 0) for n in given)
+        end_line, end_offset = call.end_lineno or line, call.end_col_offset or 0
+        if line == end_line:
+            rest = self._lines[line - 1][offset:end_offset]
+        else:
+            between = self._lines[line : end_line - 1]
+            rest = b"".join([self._lines[line - 1][offset:], *between, self._lines[end_line - 1][:end_offset]])
+        return (line, self.column(line, offset)) if re.fullmatch(rb"\s*,?\s*\)", rest) else None
+
+
+def dotted(node: ast.AST) -> str:
+    """Give a name with dots as text; empty for what is none."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return ".".join(reversed([*names, node.id])) if isinstance(node, ast.Name) else ""
+
+
+def in_one_piece(node: ast.expr) -> str:
+    """Give a dotted name that stands in the source exactly so, without spaces or line breaks inside; else nothing."""
+    name = dotted(node)
+    is_whole = node.lineno == node.end_lineno and (node.end_col_offset or 0) - node.col_offset == len(name.encode())
+    return name if is_whole else ""
