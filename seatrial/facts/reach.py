@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 BY_NAME = {"getattr()", "globals()", "eval()", "exec()", "vars()", "methodcaller", "attrgetter", "import_module"}
 UNPICKLES = {"pickle", "joblib", "dill", "cloudpickle", "Unpickler"}
 NEVER_REGISTERS = ("torch.", "functools.", "contextlib.", "abc.", "typing.", "dataclasses.", "builtins.", "numpy.")
+# Bases of what no checkpoint holds: everything else may be a model's class or a transform's.
+NEVER_PICKLED = ("torch.utils.data.", "builtins.", "typing.", "enum.", "abc.")
 MOST_STEPS = 16  # from module to module
 
 
@@ -36,7 +38,7 @@ def serving_functions(modules: Iterable[Module], predictor_class: str) -> frozen
         for qualname, bases in module.uses.classes.items():
             methods = [(module.name, q) for q in module.uses.functions if q.startswith(f"{qualname}.")]
             by_name.setdefault(qualname.rpartition(".")[2], []).extend(methods)
-            if any(base.startswith(("torch.", UNKNOWN_NAME)) for base in bases):
+            if any(not base.startswith(NEVER_PICKLED) for base in bases):
                 reached.add(qualname.rpartition(".")[2])  # a pickled model brings its class without a mention
         for qualname, function in module.uses.functions.items():
             by_name.setdefault(qualname.rpartition(".")[2], []).append((module.name, qualname))

@@ -6,7 +6,7 @@ A function may use what is bound below it, so this happens once everything was r
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seatrial.facts.calls import Call, Context, Function, Read, Uses
 from seatrial.facts.places import Places, in_one_piece
@@ -50,7 +50,7 @@ class Resolver:
         return Uses(
             calls=tuple(sorted((self._call(node, block) for node, block in calls), key=_line)),
             reads=tuple(sorted((read for read in found_reads if read), key=_line)),
-            functions={s.qualname: self._function(s, n) for s, n in scopes if not isinstance(n, ast.ClassDef)},
+            functions=self._functions(scopes),
             classes={
                 s.qualname: tuple(self._names.name(base, s.parent or s) for base in n.bases)
                 for s, n in scopes
@@ -87,6 +87,24 @@ class Resolver:
         if name.startswith(("?", "builtins.")) or ")" in name or "]" in name:
             return None
         return Read(name, in_one_piece(node), self._places.of(node), self._context(block))
+
+    def _functions(
+        self, scopes: list[tuple[Scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]
+    ) -> dict[str, Function]:
+        found: dict[str, Function] = {}
+        for scope, node in scopes:
+            if isinstance(node, ast.ClassDef):
+                continue
+            function = self._function(scope, node)
+            if same := found.get(scope.qualname):  # a property's setter, an overload, the other branch of an if
+                function = replace(
+                    function,
+                    decorators=(*same.decorators, *function.decorators),
+                    returns=(*same.returns, *function.returns),
+                    mentions=same.mentions | function.mentions,
+                )
+            found[scope.qualname] = function
+        return found
 
     def _function(self, scope: Scope, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:
         a = node.args

@@ -171,7 +171,6 @@ _FETCHES = {
     "torch.utils.model_zoo.load_url",
     "torchvision.datasets.utils.download_url",
     "urllib.request.urlretrieve",
-    "urllib.request.urlopen",
     "huggingface_hub.hf_hub_download",
     "huggingface_hub.snapshot_download",
     "gdown.download",

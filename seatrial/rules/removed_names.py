@@ -226,7 +226,8 @@ def _weights_argument(facts: Facts) -> Iterator[Finding]:
         if not family.startswith("torchvision.models") or "(" in call.name or not name[:1].islower():
             continue
         old, new = call.keywords.get("pretrained"), call.keywords.get("weights")
-        if old is not None and new is None and served and served >= Version("0.13"):
+        downloads = old is not None and old.is_exactly(constant=True)  # ST520 says it all
+        if old is not None and new is None and not downloads and served and served >= Version("0.13"):
             value = "None" if old.is_exactly(constant=False) else '"IMAGENET1K_V1"'
             yield WEIGHTS_ARGUMENT.finding(
                 f"`{name}` is called with pretrained=, which torchvision 0.13 replaced",
@@ -295,6 +296,12 @@ def _pillow_names(facts: Facts) -> Iterator[Finding]:
     if served is None or served < Version("10"):
         return
     patched = {name for module in facts.sources.serving_modules() for name in module.uses.patched}
+    patched |= {
+        f"{call.arguments[0].name}.{attribute}"
+        for _, call in facts.sources.calls()
+        if call.name == "builtins.setattr" and len(call.arguments) > 1
+        if isinstance(attribute := call.arguments[1].constant, str)
+    }
     gone = {f"PIL.Image.{name}": name for name in _PILLOW_10 if f"PIL.Image.{name}" not in patched}
     for _, read in facts.sources.reads():
         if read.name in gone and not is_guarded(read.context):

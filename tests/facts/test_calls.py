@@ -205,6 +205,16 @@ def test_only_what_the_predictor_may_call_serves(tmp_path: Path) -> None:
     assert not {"in_training", "train", "never"} & found
 
 
+def test_both_halves_of_a_property_serve(tmp_path: Path) -> None:
+    text = (
+        "class P:\n    def load(self):\n        self.x = 1\n"
+        "    @property\n    def x(self):\n        return first()\n"
+        "    @x.setter\n    def x(self, value):\n        second()\n"
+        "def first():\n    deep_one()\ndef second():\n    deep_two()\n"
+    )
+    assert {"deep_one", "deep_two"} <= {call.written for call in calls_of(tmp_path, text)}
+
+
 def test_what_calls_by_name_may_call_everything(tmp_path: Path) -> None:
     text = "class P:\n    def load(self):\n        getattr(self, name)()\ndef other():\n    hidden()\n"
     assert "hidden" in {call.written for call in calls_of(tmp_path, text)}

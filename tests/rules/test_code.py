@@ -104,6 +104,20 @@ GOOD: dict[str, Files] = {
     "json with an encoder": {
         "predictor/predictor.py": PREDICTOR.replace("output.tolist()", "json.dumps(output.numpy(), default=list)")
     },
+    "a name of Pillow that is put back": {
+        "predictor/transforms.py": (
+            TRANSFORMS
+            + "\nfrom PIL import Image\n\nsetattr(Image, 'ANTIALIAS', Image.LANCZOS)\nFILTER = Image.ANTIALIAS\n"
+        )
+    },
+    "a data set beside the predictor": {
+        "predictor/network.py": (
+            "from PIL import Image\nfrom torch import nn\nfrom torch.utils.data import DataLoader, Dataset\n\n\n"
+            "class Pages(Dataset):\n    def __getitem__(self, index):\n        return Image.open(index).cuda()\n\n\n"
+            "def train():\n    return DataLoader(Pages(), num_workers=4)\n\n\n"
+            "def build():\n    return nn.Linear(2, 1)\n"
+        )
+    },
     "a lambda that another library pickles": {
         "train.py": (
             "import dill\nimport torchvision.transforms as T\n\n"
