@@ -67,9 +67,9 @@ ANTIALIAS = Rule(
     ),
     detected=(
         "A call of Resize, RandomResizedCrop, resize or resized_crop that serving can reach gives no antialias, and "
-        "either the lock has torchvision before 0.17 and the text shows that it gets a tensor, or the manifest says "
-        "that training used the other side of 0.17 and nothing shows that it gets a Pillow image. Whether the pixels "
-        "truly differ only the golden answers tell, so it is a warning."
+        "either the manifest says that training used the other side of 0.17 and nothing shows that it gets a Pillow "
+        "image, or there is no manifest, the lock has torchvision before 0.17 and the text shows a tensor. Whether "
+        "the pixels truly differ only the golden answers tell, so it is a warning."
     ),
     bad="transforms.Compose([transforms.ToTensor(), transforms.Resize((224, 224))])",
     good="transforms.Compose([transforms.ToTensor(), transforms.Resize((224, 224), antialias=True)])",
@@ -163,8 +163,9 @@ def _antialias(facts: Facts) -> Iterator[Finding]:
     served, trained = locked(facts, "torchvision"), trained_with(facts, "torchvision")
     if served is None or served < ANTIALIAS_EXISTS:
         return
-    straddles = trained is not None and (trained < ANTIALIAS_IS_ON) != (served < ANTIALIAS_IS_ON)
-    if not straddles and served >= ANTIALIAS_IS_ON:
+    is_on = served >= ANTIALIAS_IS_ON
+    straddles = trained is not None and (trained >= ANTIALIAS_IS_ON) != is_on
+    if not straddles and (is_on or trained is not None):
         return
     inputs = _Inputs(facts.sources)
     for module, call in facts.sources.calls():
@@ -175,13 +176,14 @@ def _antialias(facts: Facts) -> Iterator[Finding]:
             continue
         sees = "it gets a tensor" if kind else "what it gets is not to be seen here"
         versions = f"training used torchvision {trained}, " if straddles else ""
-        edits = () if call.after_last is None else (_insert(call, ", antialias=True"),)
+        as_trained = f"antialias={not is_on}"
         yield ANTIALIAS.finding(
             f"`{_short(call.name)}` without antialias, and {versions}the lock has torchvision {served}",
             location=call.location,
             cause=f"{sees}; a tensor is resized without antialiasing before torchvision 0.17 and with it since",
-            # With training before 0.17 the right pixels are those without antialias.
-            edits=edits if trained is None or trained >= ANTIALIAS_IS_ON else (),
+            fix=f"write {as_trained}, which is what training did" if straddles else ANTIALIAS.fix,
+            # Where nothing says what training used, either value may be the one that changes the answers.
+            edits=(_insert(call, f", {as_trained}"),) if straddles and call.after_last else (),
         )
 
 

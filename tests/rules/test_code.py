@@ -132,7 +132,7 @@ def test_good_code_is_left_alone(tmp_path: Path, name: str) -> None:
     assert findings(made(tmp_path, GOOD[name])) == []
 
 
-def resizing(folder: Path, trained: str, steps: str) -> Files:
+def resizing(trained: str, steps: str) -> Files:
     """Give a project whose manifest says that training used another torchvision than the lock's 0.23."""
     manifest = {"format": 1, "files": {}, "trained_with": {**PINS, "torchvision": trained}}
     text = f"from torchvision import transforms as t\n\n\ndef transform():\n    return t.Compose([{steps}])\n"
@@ -152,9 +152,10 @@ def resizing(folder: Path, trained: str, steps: str) -> Files:
 def test_versions_on_two_sides_of_the_new_default_are_named(
     tmp_path: Path, trained: str, steps: str, count: int
 ) -> None:
-    found = findings(made(tmp_path, resizing(tmp_path, trained, steps)), "ST410")
+    found = findings(made(tmp_path, resizing(trained, steps)), "ST410")
     assert len(found) == count
-    assert all(trained.split("+")[0] in finding.message and not finding.edits for finding in found)
+    assert all(trained.split("+")[0] in finding.message for finding in found)
+    assert [edit.text for finding in found for edit in finding.edits] == [", antialias=False"] * count
 
 
 @pytest.mark.parametrize(
@@ -180,12 +181,20 @@ def test_a_name_that_is_gone_is_mended_in_its_place(tmp_path: Path, text: str, f
     assert "".join(lines) == fixed
 
 
-def test_antialias_is_written_after_the_last_argument(tmp_path: Path) -> None:
+def test_what_training_did_is_written_after_the_last_argument(tmp_path: Path) -> None:
     text = "from torchvision import transforms as t\n\nx = t.Compose([t.ToTensor(), t.Resize(\n    8,\n)])\n"
-    pins = locked("torchvision==0.15.2", "torch==2.0.1")
-    (found,) = findings(small_project(tmp_path, {"predictor.py": text, **pins}), "ST410")
-    (edit,) = found.edits
+    files = {**locked("torchvision==0.15.2", "torch==2.0.1"), "predictor.py": text}
+    manifest = {"format": 1, "files": {}, "trained_with": {"torchvision": "0.17.0"}}
+    unknown = small_project(tmp_path / "a", files)
+    known = small_project(tmp_path / "b", {**files, "artifacts/manifest.json": json.dumps(manifest)})
+    assert [finding.edits for finding in findings(unknown, "ST410")] == [()]
+    ((edit,),) = (finding.edits for finding in findings(known, "ST410"))
     assert (edit.line, edit.column, edit.end_column, edit.text) == (4, 6, 6, ", antialias=True")
+
+
+def test_training_and_serving_that_agree_are_left_alone(tmp_path: Path) -> None:
+    files = {**OLD, **resizing("0.15.2", "t.ToTensor(), t.Resize((8, 8))")}
+    assert findings(made(tmp_path, files), "ST410") == []
 
 
 def test_cuda_is_an_error_only_where_it_is_certain_to_be_missing(tmp_path: Path) -> None:
