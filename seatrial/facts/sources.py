@@ -6,9 +6,7 @@ can tell "is not shipped" from "does not exist".
 
 from __future__ import annotations
 
-import gc
 import re
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -128,23 +126,6 @@ class Sources:
 
 def read_sources(project: Project) -> Sources:
     """Read what ships of a project and follow its imports from the predictor's module."""
-    with _no_collecting():
-        return _read_sources(project)
-
-
-@contextmanager
-def _no_collecting() -> Iterator[None]:
-    """Keep Python's collector of cycles out of the way: walking hundreds of trees again and again costs a third."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-def _read_sources(project: Project) -> Sources:
     modules: dict[str, Module] = {}
     faults: dict[str, SyntaxFault] = {}
     absent: list[str] = []
