@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, ask, gather, unasked
-from seatrial.findings import Finding, Step
+from seatrial.findings import Finding, Location, Step
 from seatrial.rules import RULES, nearest
+from seatrial.rules.supply import credential_lines
 from seatrial.waivers import CONFIGURATION, Waived, heed, read_waivers
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ def check(project: Project, choice: Choice | None = None, *, offline: bool = Fal
         facts = ask(facts, locks)
     found = [finding for rule in RULES.values() if rule.check for finding in rule.check(facts)]
     left, waived = heed(found, read_waivers(project, _files(facts, found)))
+    secret = credential_lines(facts)
+    left = [_hiding(finding, secret) for finding in left]
+    waived = [replace(w, finding=_hiding(w.finding, secret)) for w in waived]
     yield from sorted((finding for finding in left if choice.takes(finding.code)), key=_place)
     hidden = tuple(sorted((w for w in waived if choice.takes(w.finding.code)), key=lambda w: _place(w.finding)))
     if hidden:
@@ -96,6 +100,14 @@ def _files(facts: Facts, found: Iterable[Finding]) -> Iterator[str]:
     yield from (fault.location.path for fault in facts.sources.faults.values())
     yield from (file.path for file in (facts.requirements, facts.lock, facts.cpu_lock) if file)
     yield from (finding.location.path for finding in found if finding.location and finding.location.line)
+
+
+def _hiding(finding: Finding, secret: frozenset[tuple[str, int | None]]) -> Finding:
+    """Let a finding point at the file alone where its line holds a credential: a renderer would show the line."""
+    where = finding.location
+    if where is None or (where.path, where.line) not in secret:
+        return finding
+    return replace(finding, location=Location(where.path))
 
 
 def _place(finding: Finding) -> tuple[str, int, int, str]:

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from seatrial.errors import UsageError
-from seatrial.findings import Location
+from seatrial.findings import Edit, Location
 
 _FILES_AT_MOST = 100  # that one file includes, directly or not
 _LARGEST = 16_777_216  # bytes of a file; a lock of a thousand pins with every hash has one million
@@ -37,6 +37,7 @@ class Entry:
         via: who asked for it, from the comments that pip-compile and uv write.
         location: where it stands.
         editable: whether the line began with `-e`.
+        verbatim: whether the text stands so at the beginning of its line, where its location has it.
         name: the canonical name of the distribution, or the text where there is none.
         version: the version that the line pins, or None where it leaves a choice (`>=`, `==2.*`, a URL).
     """
@@ -47,6 +48,7 @@ class Entry:
     via: tuple[str, ...]
     location: Location
     editable: bool = False
+    verbatim: bool = False
     name: str = field(init=False)
     version: Version | None = field(init=False)
 
@@ -126,6 +128,14 @@ def marker_environment(python: str) -> dict[str, str]:
     }
 
 
+def rewritten(entry: Entry, text: str) -> tuple[Edit, ...]:
+    """Give the change that writes another requirement in the place of one; none where it does not stand verbatim."""
+    where = entry.location
+    return (
+        (Edit(where.path, text, where.line, where.column, where.end_column, was=entry.text),) if entry.verbatim else ()
+    )
+
+
 def holds_login(text: str) -> bool:
     """Tell whether an address in a text has a password or token in it; a variable's name and git's `git@` are none."""
     return any(not _is_harmless(found["login"]) for found in _LOGIN.finditer(text))
@@ -174,11 +184,12 @@ class _Reader:
         path = shown_as or self._relative(file)
         self._seen.add(file.resolve())
         text = _text(file)
+        lines = text.splitlines()
         for number, line, comments in _logical_lines(text):
             location = Location(path, number, 1, len(line) + 1)
             option = _option(line, location)
             if option is None or option.name in ("-e", "--editable"):
-                entries.append(_entry(line, comments, location, editable=option is not None))
+                entries.append(_entry(line, lines[number - 1], comments, location, editable=option is not None))
                 continue
             if option.name not in ("-r", "--requirement", "-c", "--constraint"):
                 options.append(option)
@@ -252,14 +263,14 @@ def _split_comment(raw: str) -> tuple[str, str, str]:
     return (raw[: found.start()], "#", raw[found.end() :]) if found else (raw, "", "")
 
 
-def _entry(line: str, comments: list[str], location: Location, *, editable: bool) -> Entry:
+def _entry(line: str, raw: str, comments: list[str], location: Location, *, editable: bool) -> Entry:
     hashes = tuple(re.findall(r"--hash[= ](\S+)", line))
     text = re.sub(r"\s*--hash[= ]\S+", "", line).strip()
     requirement: Requirement | None = None
     with contextlib.suppress(InvalidRequirement):
         requirement = None if editable else Requirement(text)
     location = Location(location.path, location.line, 1, len(text) + 1)
-    return Entry(text, requirement, hashes, _via(comments), location, editable)
+    return Entry(text, requirement, hashes, _via(comments), location, editable, raw.startswith(text))
 
 
 def _via(comments: list[str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from seatrial.facts.requirements import marker_environment, pinned
+from seatrial.facts.requirements import marker_environment, pinned, rewritten
 from seatrial.facts.tables import TorchPairs, TorchvisionRelease, torch_pairs
 from seatrial.findings import Edit, Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from seatrial.facts.gather import Facts
     from seatrial.facts.requirements import Entry, RequirementFile
-    from seatrial.findings import Finding, Location
+    from seatrial.findings import Edit, Finding, Location
 
 TORCH, TORCHVISION = "torch", "torchvision"
 _PIN = re.compile(r"torchvision\s*==\s*[\w.]+", re.IGNORECASE)  # no extra, no marker, no label of a build
@@ -76,6 +76,10 @@ NO_WHEEL = Rule(
         "2.15 dropped 3.10."
     ),
     fix="set `python` in [tool.seatrial] to one that both have, or take a newer pair; then `seatrial lock`",
+    detected="By the pins and `python`, against a table of the published wheels. A version that is newer than the "
+    "table is not judged.",
+    bad='torch==1.13.1\ntorchvision==0.14.1  # with python = "3.11"',
+    good='torch==1.13.1\ntorchvision==0.14.1  # with python = "3.10"',
     cloud="ERROR: No matching distribution found for torch==2.0.1",
     sources=("https://github.com/pytorch/pytorch/blob/main/RELEASE.md#release-compatibility-matrix",),
     symptoms=(
@@ -345,7 +349,7 @@ def _wildcard(facts: Facts) -> Iterator[Finding]:
     asked = _asked(facts)
     torch, torchvision = asked.get(TORCH), asked.get(TORCHVISION)
     if torch and torchvision and torch.version and torchvision.requirement:
-        yield from _outrun(torch.version, torchvision.requirement, torchvision.location)
+        yield from _outrun(torch.version, torchvision.requirement, torchvision.location, torchvision)
     for install in (install for file in facts.builds.files for install in file.installs):
         wanted = {str(canonicalize_name(r.name)): r for r in install.requirements}
         if TORCHVISION in wanted:
@@ -354,7 +358,9 @@ def _wildcard(facts: Facts) -> Iterator[Finding]:
                 yield from _outrun(pin, wanted[TORCHVISION], install.location)
 
 
-def _outrun(torch: Version, torchvision: Requirement, location: Location) -> Iterator[Finding]:
+def _outrun(
+    torch: Version, torchvision: Requirement, location: Location, entry: Entry | None = None
+) -> Iterator[Finding]:
     """Warn where the newest release that a range allows does not belong to a torch that an older one belongs to."""
     if not torchvision.specifier or pinned(torchvision):
         return
@@ -370,6 +376,7 @@ def _outrun(torch: Version, torchvision: Requirement, location: Location) -> Ite
         cause="a resolver that knows of both takes the right one; an install of torchvision alone takes the newest, "
         "and whether there is one cannot be seen here",
         fix=f"write torchvision=={right.version}, then run `seatrial lock`",
+        edits=rewritten(entry, f"torchvision=={right.version}") if entry and not torchvision.marker else (),
     )
 
 
@@ -447,7 +454,17 @@ def _windowed_opencv(facts: Facts) -> Iterator[Finding]:
                 cause="it is built for windows on a screen; whether the base image has the libraries for them cannot "
                 "be seen here",
                 fix=f"write {found[0].name}-headless in place of it in requirements.in, then run `seatrial lock`",
+                edits=_headless(facts, found[0].name),
             )
+
+
+def _headless(facts: Facts, name: str) -> tuple[Edit, ...]:
+    """Give the change of the line of requirements.in that asks for a build with windows."""
+    asked = [e for e in facts.requirements.entries if e.name == name] if facts.requirements else []
+    if len(asked) != 1 or asked[0].requirement is None:
+        return ()
+    written = asked[0].requirement.name
+    return rewritten(asked[0], asked[0].text.replace(written, f"{name}-headless", 1))
 
 
 def _opencv(facts: Facts) -> Iterator[list[Entry]]:

@@ -37,6 +37,9 @@ OUTSIDE_RUNTIME = Rule(
         "distribution the project's pin wins, and it must be a version that the runtime works with."
     ),
     fix="take a version within the range that the message names, then run `seatrial lock`",
+    detected="The pins of the locks are compared with the range that the serving runtime asks for.",
+    bad="uvicorn==0.20.0",
+    good="uvicorn==0.35.0",
     sources=("https://packaging.python.org/en/latest/specifications/version-specifiers/",),
 )
 NAME_TAKEN = Rule(

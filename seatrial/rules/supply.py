@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from seatrial.facts.requirements import holds_login, redacted
 from seatrial.facts.tables import prebuilt_images
-from seatrial.findings import Location, Severity
+from seatrial.findings import Edit, Location, Severity
 from seatrial.rules.locks import shown_at
 from seatrial.rules.rule import Rule
 
@@ -301,6 +301,11 @@ def _credential_in_address(facts: Facts) -> Iterator[Finding]:
             )
 
 
+def credential_lines(facts: Facts) -> frozenset[tuple[str, int | None]]:
+    """Give the places, as path and line, of all addresses with a credential."""
+    return frozenset((place.path, place.line) for text, place in _addresses(facts) if holds_login(text))
+
+
 def _addresses(facts: Facts) -> Iterator[tuple[str, Location]]:
     for file in _requirement_files(facts):
         yield from ((option.value, option.location) for option in file.options)
@@ -327,6 +332,7 @@ def _secret_in_context(facts: Facts) -> Iterator[Finding]:
             cause=f"{path} has the name of a file with credentials, and no .dockerignore leaves it out; that the "
             "context is the project's folder is assumed",
             fix=f"write {path} into .dockerignore, or copy what is needed by name",
+            edits=(Edit(".dockerignore", path),),
         )
 
 

@@ -37,6 +37,10 @@ OTHER_VERSIONS = Rule(
         "is a warning, and the golden answers decide."
     ),
     fix="pin in requirements.in what training used and run `seatrial lock`, or train again with the lock",
+    detected="`trained_with` of artifacts/manifest.json is compared with the pins. Without a manifest nothing is known "
+    "of the training, and nothing is said.",
+    bad="trained with pillow 8.4.0, and pillow==11.3.0 is locked",
+    good="trained with pillow 11.3.0, and pillow==11.3.0 is locked",
     sources=(
         "https://github.com/pytorch/vision/releases/tag/v0.17.0",
         "https://github.com/python-pillow/Pillow/issues/6262",
@@ -50,6 +54,9 @@ OTHER_ARTIFACTS = Rule(
         "changed, lost or added since would be deployed without ever having been measured."
     ),
     fix="restore the files, or run training's last step again so that it writes the manifest anew",
+    detected="The SHA-256 of every file of the artifacts is compared with the manifest. Without one nothing is said.",
+    bad="artifacts/weights.pt, copied over after the training",
+    good="artifacts/weights.pt, as manifest.json lists it",
     sources=("https://docs.python.org/3/library/hashlib.html#hashlib.file_digest",),
 )
 

@@ -8,7 +8,16 @@ import pytest
 from packaging.version import Version
 
 from seatrial.errors import UsageError
-from seatrial.facts.requirements import Entry, RequirementFile, marker_environment, read
+from seatrial.facts.requirements import (
+    Entry,
+    RequirementFile,
+    holds_login,
+    marker_environment,
+    read,
+    redacted,
+    rewritten,
+)
+from seatrial.findings import Edit
 
 LOCK = """\
 #
@@ -181,3 +190,46 @@ class TestText:
         (tmp_path / "draft").write_text("numpy\n")
         shown = read(tmp_path / "draft", tmp_path, shown_as="requirements.txt")
         assert (shown.path, str(shown.entries[0].location)) == ("requirements.txt", "requirements.txt:1:1")
+
+
+class TestALogin:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("https://me:secret@a.example/simple", "https://***@a.example/simple"),
+            ("x @ git+https://token@a.example/x.git", "x @ git+https://***@a.example/x.git"),
+            ("https://me:s%40f@a.example https://b:c@d.example", "https://***@a.example https://***@d.example"),
+        ],
+    )
+    def test_is_seen_and_not_shown(self, text: str, shown: str) -> None:
+        assert holds_login(text)
+        assert redacted(text) == shown
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "https://a.example/simple",
+            "git+ssh://git@a.example/x.git@main",
+            "https://${USER}:${TOKEN}@a.example",
+            "https://x:${{ secrets.TOKEN }}@a.example",
+            "https://%TOKEN%@a.example",
+            "https://a.example/x@1.0",
+            "me@a.example",
+        ],
+    )
+    def test_of_a_variable_or_without_a_password_is_none(self, text: str) -> None:
+        assert not holds_login(text)
+        assert redacted(text) == text
+
+
+def test_a_chain_of_files_that_never_ends_is_cut(tmp_path: Path) -> None:
+    for number in range(200):
+        (tmp_path / f"{number}.in").write_text(f"-r {number + 1}.in\npart{number}\n")
+    file = read(tmp_path / "0.in", tmp_path)
+    assert 50 < len(file.entries) < 200
+
+
+def test_an_entry_that_stands_as_it_is_can_be_rewritten_and_another_cannot(tmp_path: Path) -> None:
+    first, second, third = parsed(tmp_path, "torch==2.1  # why\n  numpy\npillow \\\n  >=1\n").entries
+    assert rewritten(first, "torch==2.2") == (Edit("requirements.in", "torch==2.2", 1, 1, 11, was="torch==2.1"),)
+    assert rewritten(second, "x") == rewritten(third, "x") == ()

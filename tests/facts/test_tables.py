@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
 import pytest
 from packaging.version import Version
 
-from seatrial.facts.tables import distributions_of, torch_pairs
+from seatrial.facts import refresh, tables
+from seatrial.facts.tables import distributions_of, prebuilt_images, torch_builds, torch_pairs
 
 
 @pytest.mark.parametrize(
@@ -24,6 +31,39 @@ def test_a_pair_may_lack_a_python_that_its_torch_has() -> None:
     table = torch_pairs()
     assert "3.11" in table.torch[Version("1.13.1")]
     assert "3.11" not in table.torchvision[Version("0.14.1")].pythons
+
+
+def test_every_table_names_its_source_and_the_day_it_was_read() -> None:
+    for file in (Path(tables.__file__).parent / "tables").glob("*.json"):
+        table = json.loads(file.read_text(encoding="utf-8"))
+        assert table["source"]
+        assert date.fromisoformat(table["read_on"])
+
+
+def test_the_tables_of_wheels_are_spelled_as_the_script_spells_them_that_makes_them() -> None:
+    for name in refresh.TABLES:
+        text = (refresh.HERE / name).read_text(encoding="utf-8")
+        assert refresh.spelled(json.loads(text)) == text
+
+
+def test_the_tool_does_not_import_the_script() -> None:
+    run = [sys.executable, "-c", "import sys, seatrial.check; print('seatrial.facts.refresh' in sys.modules)"]
+    assert subprocess.run(run, capture_output=True, text=True, timeout=60, check=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("torch", "cuda", "glibc"), [("1.13.1", "11.7", "2.5"), ("2.8.0", "12.8", "2.28"), ("2.15.0+cu132", "13.2", "2.28")]
+)
+def test_a_torch_has_its_build(torch: str, cuda: str, glibc: str) -> None:
+    build = torch_builds().of(Version(torch))
+    assert build
+    assert (build.cuda, str(build.glibc)) == (cuda, glibc)
+    assert build.architectures
+
+
+@pytest.mark.parametrize(("version", "end"), [("1.13", date.min), ("2.4", date(2027, 1, 14)), ("2.9", None)])
+def test_a_prebuilt_image_has_an_end_or_is_unknown(version: str, end: date | None) -> None:
+    assert prebuilt_images().end_of(version) == end
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,32 @@ def test_a_pair_of_the_table_is_no_finding(tmp_path: Path, torch: str, torchvisi
     assert findings(project) == []
 
 
+def test_the_article_s_pair_is_told_that_its_partner_has_no_wheel_for_its_python(tmp_path: Path) -> None:
+    files = locked("torch==1.13.1", "torchvision==0.15.1")
+    (found,) = findings(small_project(tmp_path, files, python="3.11"), "ST120")
+    assert "write torchvision==0.14.1 (no wheel for Python 3.11)" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("torch", "torchvision", "broken"),
+    [
+        ("torch==2.8.0", "torchvision==0.22.*", True),
+        ("torch>=2.9,<2.10", "torchvision<0.20", True),
+        ("torch==1.13.1", "torchvision>=0.15,<0.16", True),
+        ("torch==2.7.*", "torchvision==0.22.*", False),
+        ("torch", "torchvision<0.20", False),
+        ("torch>=2.15", "torchvision", False),
+        ("torch>=99", "torchvision>=0.29", False),
+        ("torch==2.14.1", "torchvision==0.29.*", False),
+    ],
+)
+def test_ranges_of_which_no_two_fit_are_found_without_a_lock(
+    tmp_path: Path, torch: str, torchvision: str, broken: bool
+) -> None:
+    project = small_project(tmp_path, {"requirements.in": f"{torch}\n{torchvision}\n"})
+    assert [f.severity for f in findings(project, "ST120")] == (["error"] if broken else [])
+
+
 def test_a_torchvision_that_the_table_does_not_know_is_not_judged(tmp_path: Path) -> None:
     assert findings(small_project(tmp_path, locked("torch==2.5.1", "torchvision==9.9.9"))) == []
 

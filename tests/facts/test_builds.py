@@ -1,0 +1,87 @@
+"""Dockerfiles and their like as facts: what is installed, what is copied, what is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seatrial.facts.builds import BuildFile, read_builds
+
+
+def dockerfile(folder: Path, text: str) -> BuildFile:
+    (folder / "Dockerfile").write_text(text)
+    (file,) = read_builds(folder).files
+    return file
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted", "options"),
+    [
+        ("RUN pip install torch==2.8.0", ["torch==2.8.0"], []),
+        ("run pip3.11 install -U 'torch>=2'", ["torch>=2"], [("-U", "")]),
+        ("RUN --mount=type=cache,target=/x python -m pip install a", ["a"], []),
+        ("RUN /opt/venv/bin/pip install -r r.txt a", ["a"], [("-r", "r.txt")]),
+        ('RUN ["pip", "install", "a"]', ["a"], []),
+        ("RUN apt-get update && \\\n    # why\n    pip install \\\n    a; rm -rf /x", ["a"], []),
+        ("RUN uv pip install --system --index-url=https://a.example a", ["a"],
+         [("--system", ""), ("--index-url", "https://a.example")]),
+        ("RUN PIP_NO_CACHE_DIR=1 pip install a", ["a"], []),
+    ],
+)  # fmt: skip
+def test_an_install_is_read_in_every_spelling(
+    tmp_path: Path, line: str, wanted: list[str], options: list[tuple[str, str]]
+) -> None:
+    (install,) = dockerfile(tmp_path, f"FROM a\n{line}\n").installs
+    assert [str(requirement) for requirement in install.requirements] == wanted
+    assert list(install.options) == options
+    assert install.location.line == 2
+
+
+@pytest.mark.parametrize(
+    "line", ["RUN pip freeze", "RUN echo pip", "CMD pip install a", "# RUN pip install a", "RUN ["]
+)
+def test_what_installs_nothing_is_no_install(tmp_path: Path, line: str) -> None:
+    assert dockerfile(tmp_path, f"FROM a\n{line}\n").installs == ()
+
+
+def test_stages_and_their_bases_are_told_apart(tmp_path: Path) -> None:
+    text = "ARG V=3.11\nFROM --platform=linux/amd64 python:${V} AS b\nRUN pip install a\nFROM x\nRUN pip install b\n"
+    file = dockerfile(tmp_path, text)
+    assert [base.text for base in file.bases] == ["python:3.11", "x"]
+    assert [install.stage for install in file.installs] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        ("", {".env", "a/b/c.pem", "a/x.txt", "Dockerfile"}),
+        (".env\n", {"a/b/c.pem", "a/x.txt", "Dockerfile"}),
+        ("a\n", {".env", "Dockerfile"}),
+        ("/a/*\n!a/x.txt\n", {".env", "a/x.txt", "Dockerfile"}),
+        ("**/*.pem\n# comment\n", {".env", "a/x.txt", "Dockerfile"}),
+        ("*\n!Dockerfile\n", {"Dockerfile"}),
+        ("[\n(\n", {".env", "a/b/c.pem", "a/x.txt", "Dockerfile"}),
+    ],
+)
+def test_a_context_has_what_its_dockerignore_leaves_in(tmp_path: Path, patterns: str, left: set[str]) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    for path in (".env", "a/b/c.pem", "a/x.txt"):
+        (tmp_path / path).touch()
+    (tmp_path / "Dockerfile").write_text("FROM a\nCOPY . /app\n")
+    (tmp_path / ".dockerignore").write_text(patterns)
+    assert set(read_builds(tmp_path).context) - {".dockerignore"} == left
+
+
+def test_no_context_is_listed_where_nothing_copies_it_whole(tmp_path: Path) -> None:
+    dockerfile(tmp_path, "FROM a\nCOPY predictor /app/predictor\nCOPY --from=b . /app\n")
+    assert read_builds(tmp_path).context == ()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00", b"FROM\nRUN\nCOPY\nARG\n", b"FROM a\n" + b"RUN x \\\n" * 5000, b"\0" * 100_000]
+)
+def test_a_file_that_is_none_of_its_kind_breaks_nothing(tmp_path: Path, content: bytes) -> None:
+    for name in ("Dockerfile", "pip.conf", "uv.toml", "ci.yml"):
+        (tmp_path / name).write_bytes(content)
+    assert len(read_builds(tmp_path).files) == 4
