@@ -32,7 +32,7 @@ _RETIRED = re.compile(
     r"\bgcloud\s+(?:(?:alpha|beta)\s+)?ai-platform\s+(?:versions|models|predict|jobs|local)\b"
     r"|\bhttps://(?:[\w-]+-)?ml\.googleapis\.com/v1\b"
 )
-_ADDRESS = re.compile(r"\b(?:git\+)?(?:https?|ssh)://[^\s\"'<>`]+")
+_ADDRESS = re.compile(r"\b(?:git\+)?(?:https?|ssh)://[^\s\"'<>`/@]+@[^\s\"'<>`]+")  # with somebody before the host
 # Options of `pip install` and `uv pip install` that take a value: their `--help`.
 _WITH_VALUE = {
     "-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-i", "--index-url", "--extra-index-url", "-f",
@@ -83,7 +83,7 @@ class BuildFile:
         settings: what it sets of pip's and uv's indexes, by the option of pip that says the same.
         copies_all: where it copies its whole context.
         prebuilt: images of the prebuilt prediction containers that it names.
-        addresses: web addresses in it.
+        addresses: web addresses in it that have a login.
         retired: commands of AI Platform Prediction in it, the service that Vertex AI replaced; none of Python files.
     """
 
@@ -173,12 +173,12 @@ def _retired(path: str, text: str) -> tuple[Named, ...]:
 
 
 def _addresses(path: str, text: str) -> tuple[Named, ...]:
-    if "://" not in text:
+    if "://" not in text or "@" not in text:
         return ()
     return tuple(
         Named(found[0], Location(path, number, found.start() + 1, found.end() + 1))
         for number, line in enumerate(text.splitlines(), start=1)
-        if "://" in line
+        if "://" in line and "@" in line
         for found in _ADDRESS.finditer(line)
     )
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from seatrial.findings import Location
     from seatrial.project import Project
 
-_ASK_AGAIN = 3600.0  # seconds after which an index that did not answer is asked once more
+_ASK_AGAIN = 3600.0  # seconds after which an index that said nothing at all is asked once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,9 @@ def unasked(facts: Facts) -> tuple[RequirementFile, ...]:
     return tuple(
         lock
         for lock in pinned
-        if (known := facts.wheels.get(lock.path)) is None or (known.fault and known.asked < recently)
+        if (known := facts.wheels.get(lock.path)) is None
+        or (known.source != "installed" and known.late)
+        or (known.fault and (known.known or known.asked < recently))
     )
 
 
@@ -146,7 +148,7 @@ def ask(facts: Facts, locks: tuple[RequirementFile, ...]) -> Facts:
     project, learnt = facts.project, dict(facts.wheels)
     for lock in locks:
         pins = {name: e for name, e in lock.pins(marker_environment(project.python)).items() if e.hashes}
-        learnt[lock.path] = index.ask(lock, pins, project.python, index.DEADLINE)
+        learnt[lock.path] = index.ask(lock, pins, project.python, index.DEADLINE, learnt.get(lock.path))
         with contextlib.suppress(OSError, UsageError):
             key = wheels.key_of((project.root / lock.path).read_text("utf-8", "replace"), project.python)
             wheels.remember(cache_dir(), key, learnt[lock.path])

@@ -17,6 +17,7 @@ import json
 import os
 import queue
 import re
+import socket
 import ssl
 import sys
 import threading
@@ -25,14 +26,16 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from packaging.tags import Tag
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
+from seatrial.facts import remote
 from seatrial.facts.installed import headers
 from seatrial.facts.wheels import File, Wheel, Wheels
 
@@ -43,8 +46,10 @@ if TYPE_CHECKING:
 
     from seatrial.facts.requirements import Entry, RequirementFile
 
+T = TypeVar("T")
+LATE = "the index did not answer in time"
 DEADLINE = 5.0  # seconds for all questions together
-_TIMEOUT = 2.0  # seconds in which an index must go on answering
+TIMEOUT = 2.0  # seconds in which an index must go on answering
 _AT_ONCE = 16  # questions
 _LARGEST = 33_554_432  # bytes of an answer, unpacked
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"  # PEP 691
@@ -70,22 +75,33 @@ class Published:
     yanked: bool = False
 
 
-def ask(lock: RequirementFile, pins: dict[str, Entry], python: str, deadline: float) -> Wheels:
-    """Ask the indexes of a lock, and those that pip or uv is configured with, for its pins."""
+def ask(
+    lock: RequirementFile, pins: dict[str, Entry], python: str, deadline: float, former: Wheels | None = None
+) -> Wheels:
+    """Ask the indexes of a lock, and those that pip or uv is configured with, for its pins.
+
+    What `former` knows already is not asked again, so that a lock too large for one deadline is learnt in several.
+    """
+    known = dict(former.known) if former else {}
+    late = {name for name in (former.late if former else ()) if name in pins}
+    wanted = {name: entry for name, entry in pins.items() if name not in known or name in late}
     indexes = configured(lock)
     if not indexes:
         return Wheels(unknown=tuple(pins), fault="no index is configured that could be asked", asked=time.time())
     end = time.monotonic() + deadline
-    answers = _all_at_once([lambda entry=entry: _learn(entry, indexes, python, end) for entry in pins.values()], end)  # type: ignore[misc]
-    known: dict[str, Wheel] = {}
-    faults: list[str] = []
-    for name, answer in zip(pins, answers, strict=True):
+    listed = _all_at_once([partial(_listed, entry, indexes, python, end) for entry in wanted.values()], end)
+    found = {name: one for name, one in zip(wanted, listed, strict=True) if isinstance(one, _Found)}
+    faults = [str(one) for one in listed if not isinstance(one, _Found)]
+    fitting = {name: one for name, one in found.items() if one.best}
+    read = _all_at_once([partial(_with_metadata, one, end) for one in fitting.values()], end)
+    for name, answer in zip(fitting, read, strict=True):
         if isinstance(answer, Wheel):
-            known[name] = answer
-        else:
-            faults.append(answer)
+            found[name] = replace(found[name], wheel=answer)
+    known |= {name: one.wheel for name, one in found.items()}
     unknown = tuple(name for name in pins if name not in known)
-    return Wheels(known, unknown, "index" if known else "", faults[0] if faults else "", time.time())
+    missed = tuple(name for name, answer in zip(fitting, read, strict=True) if answer == LATE)
+    fault = (faults[0] if faults else "") if unknown else ""
+    return Wheels(known, unknown, "index" if known else "", fault, time.time(), missed)
 
 
 def configured(lock: RequirementFile) -> list[str]:
@@ -119,8 +135,8 @@ def default_index() -> str:
     return f"{found[1].rstrip('/')}/simple" if found else ""
 
 
-def files_of(name: str, index: str, end: float) -> list[Published]:
-    """Give all files that an index lists of a distribution.
+def files_of(name: str, index: str, end: float, wanted: Callable[[str], bool] = bool) -> list[Published]:
+    """Give the files that an index lists of a distribution and whose names are wanted.
 
     Raises:
         OSError, http.client.HTTPException, ValueError: it does not answer, or with something else.
@@ -128,9 +144,11 @@ def files_of(name: str, index: str, end: float) -> list[Published]:
     address, _ = _split_login(index)
     body, kind, final = _get(f"{address}/{name}/", index, end, accept=_ACCEPT)
     if "json" not in kind:
-        return _from_html(body.decode("utf-8", errors="replace"), final)
+        return [file for file in _from_html(body.decode("utf-8", errors="replace"), final) if wanted(file.name)]
     listed: list[Published] = []
     for file in json.loads(body)["files"]:
+        if not wanted(str(file["filename"])):
+            continue  # most are of other versions, and what follows takes its time
         offered = file.get("core-metadata", file.get("dist-info-metadata", file.get("data-dist-info-metadata")))
         url, size = urllib.parse.urljoin(final, str(file["url"])), file.get("size")
         sha256 = str(file.get("hashes", {}).get("sha256", ""))
@@ -180,14 +198,23 @@ def fits(tags: Iterable[Tag], python: str) -> bool:
     )
 
 
-def _learn(entry: Entry, indexes: Sequence[str], python: str, end: float) -> Wheel | str:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the lists of the indexes say of a pin, and the wheel that fits with the index that has it."""
+
+    wheel: Wheel
+    best: Published | None
+    index: str
+
+
+def _listed(entry: Entry, indexes: Sequence[str], python: str, end: float) -> _Found | str:
     """Ask every index for one pin; a text says why it is not known."""
     allowed = {h.removeprefix("sha256:") for h in entry.hashes}
     found: list[tuple[str, Published]] = []
     fault = ""
     for index in indexes:
         try:
-            listed = files_of(entry.name, index, end)
+            listed = files_of(entry.name, index, end, partial(_is_version, entry=entry))
         except urllib.error.HTTPError as error:
             if error.code != http.client.NOT_FOUND:
                 fault = f"{_host(index)} answers {error.code} for {entry.name}"
@@ -195,26 +222,38 @@ def _learn(entry: Entry, indexes: Sequence[str], python: str, end: float) -> Whe
         except _FAULTS as error:
             fault = f"{_host(index)} does not answer: {_words(error)}"
             continue
-        found += [(index, file) for file in listed if _is_version(file.name, entry)]
+        found += [(index, file) for file in listed]
     locked = [(index, file) for index, file in found if file.sha256 in allowed]
     if fault and not locked:
         return fault  # an index that was silent may have it
     # An index without hashes, and a lock with others than SHA-256, do not say which of the files the lock means.
     comparable = all(file.sha256 for _, file in found) and all(h.startswith("sha256:") for h in entry.hashes)
     wheels = [(index, file) for index, file in locked if fits(tags_of(file.name), python)]
-    best = max(wheels, key=lambda one: one[1].name, default=None)
-    known: dict[str, tuple[str, ...]] = {}
-    if best:
-        with contextlib.suppress(*_FAULTS):
-            known = metadata_of(best[1], best[0], end)
-    return Wheel(
+    index, best = max(wheels, key=lambda one: one[1].name, default=("", None))
+    wheel = Wheel(
         name=entry.name,
         version=str(entry.version),
-        requires=known.get("requires-dist", ()) if known else None,
         files=tuple(File(file.name, file.sha256 in allowed, file.size) for _, file in found) if comparable else None,
-        tags=tuple(sorted(map(str, tags_of(best[1].name)))) if best else (),
-        packed=best[1].size if best else None,
+        tags=tuple(sorted(map(str, tags_of(best.name)))) if best else (),
+        packed=best.size if best else None,
     )
+    return _Found(wheel, best, index)
+
+
+def _with_metadata(found: _Found, end: float) -> Wheel | str:
+    """Add what the wheel's METADATA says, alone where the index has it so, else from the end of the wheel."""
+    if found.best is None:
+        return found.wheel
+    try:
+        known = metadata_of(found.best, found.index, end)
+        if known:
+            return replace(found.wheel, requires=known.get("requires-dist", ()))
+        ending = remote.read(found.best.url, _login_for(found.best.url, found.index), end)
+    except TimeoutError:
+        return LATE
+    except _FAULTS as error:
+        return _words(error)
+    return replace(found.wheel, requires=ending.fields.get("requires-dist", ()), unpacked=ending.unpacked)
 
 
 def _is_version(file: str, entry: Entry) -> bool:
@@ -229,12 +268,11 @@ def _first_number(file: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _all_at_once(questions: Sequence[Callable[[], Wheel | str]], end: float) -> list[Wheel | str]:
+def _all_at_once(questions: Sequence[Callable[[], T | str]], end: float) -> list[T | str]:
     """Answer questions in threads that hold nobody up: what is late has no answer."""
-    late = "the index did not answer in time"
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[int, Wheel | str]] = queue.SimpleQueue()
-    answers: list[Wheel | str] = [late] * len(questions)
+    done: queue.SimpleQueue[tuple[int, T | str]] = queue.SimpleQueue()
+    answers: list[T | str] = [LATE] * len(questions)
     for number in range(len(questions)):
         waiting.put(number)
 
@@ -261,14 +299,13 @@ def _all_at_once(questions: Sequence[Callable[[], Wheel | str]], end: float) -> 
 
 def _get(url: str, index: str, end: float, accept: str = "*/*") -> tuple[bytes, str, str]:
     """Get a body, its content type and where it was; the index's login goes to its own host only."""
-    address, login = _split_login(index)
     headers_sent = {"Accept": accept, "Accept-Encoding": "gzip", "User-Agent": "seatrial"}
-    if login and urllib.parse.urlsplit(url).netloc == urllib.parse.urlsplit(address).netloc:
+    if login := _login_for(url, index):
         headers_sent["Authorization"] = login
     request = urllib.request.Request(url, headers=headers_sent)  # noqa: S310 - `configured` lets only HTTP pass
     if request.type not in ("http", "https"):
         raise ValueError(f"an address of {request.type}")
-    timeout = max(0.05, min(_TIMEOUT, end - time.monotonic()))
+    timeout = max(0.05, min(TIMEOUT, end - time.monotonic()))
     with opener().open(request, timeout=timeout) as answer:
         body = _read(answer, end)
         if answer.headers.get("Content-Encoding") == "gzip":
@@ -310,7 +347,50 @@ def opener() -> urllib.request.OpenerDirector:
     cert = os.environ.get("PIP_CERT") or _pip_files().get("cert") or os.environ.get("REQUESTS_CA_BUNDLE")
     if cert and Path(cert).is_file():
         context.load_verify_locations(cert)
-    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _SameHost)
+    return urllib.request.build_opener(_Secure(context=context), _Plain, _SameHost)
+
+
+_RESOLVING = threading.Lock()
+_RESOLVED: dict[tuple[str, int], list[str]] = {}
+
+
+def _connect(address: tuple[str, int], timeout: Any = None, source: Any = None) -> socket.socket:
+    """Connect to a host whose name is looked up once: many at once make resolvers drop some, for seconds."""
+    with _RESOLVING:
+        if address not in _RESOLVED:
+            found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+            _RESOLVED[address] = list(dict.fromkeys(str(one[4][0]) for one in found))
+    *others, last = _RESOLVED[address]
+    for host in others:
+        with contextlib.suppress(OSError):
+            return socket.create_connection((host, address[1]), timeout, source)
+    return socket.create_connection((last, address[1]), timeout, source)
+
+
+class _SecureConnection(http.client.HTTPSConnection):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._create_connection = _connect
+
+
+class _PlainConnection(http.client.HTTPConnection):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._create_connection = _connect
+
+
+class _Secure(urllib.request.HTTPSHandler):
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__(context=context)
+        self._with = context
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_SecureConnection, req, context=self._with)
+
+
+class _Plain(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_PlainConnection, req)
 
 
 def _split_login(index: str) -> tuple[str, str]:
@@ -321,6 +401,13 @@ def _split_login(index: str) -> tuple[str, str]:
     login, _, host = parts.netloc.rpartition("@")
     encoded = base64.b64encode(urllib.parse.unquote(login).encode()).decode()
     return urllib.parse.urlunsplit(parts._replace(netloc=host)), f"Basic {encoded}"
+
+
+def _login_for(url: str, index: str) -> str:
+    """Give the value of an Authorization header for an address of an index's own host, "" for every other."""
+    address, login = _split_login(index)
+    same = urllib.parse.urlsplit(url).netloc == urllib.parse.urlsplit(address).netloc
+    return login if same else ""
 
 
 def _host(index: str) -> str:

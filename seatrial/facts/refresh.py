@@ -9,13 +9,10 @@ from __future__ import annotations
 import argparse
 import datetime
 import difflib
-import io
 import json
 import re
 import sys
 import time
-import urllib.request
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,9 +21,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from seatrial.facts import index
+from seatrial.facts import index, remote
 from seatrial.facts.index import Published
-from seatrial.facts.installed import headers
 
 Table = dict[str, Any]
 HERE = Path(__file__).parent / "tables"
@@ -153,42 +149,8 @@ def _glibc(wheel: str) -> str:
 
 def _metadata(file: Published) -> dict[str, tuple[str, ...]]:
     """Read the METADATA of a wheel: alone where the index has it so, else out of the end of the wheel."""
-    alone = index.metadata_of(file, index.default_index(), time.monotonic() + _PATIENCE)
-    if alone:
-        return alone
-    with zipfile.ZipFile(io.BufferedReader(_Remote(file.url), 262_144)) as archive:
-        name = next(n for n in archive.namelist() if n.count("/") == 1 and n.endswith(".dist-info/METADATA"))
-        return headers(archive.read(name).decode("utf-8", errors="replace"))
-
-
-class _Remote(io.RawIOBase):
-    """A file on a server that gives parts of it: only what is read travels."""
-
-    def __init__(self, url: str) -> None:
-        self._url, self._at = url, 0
-        with index.opener().open(urllib.request.Request(url, method="HEAD"), timeout=_PATIENCE) as answer:  # noqa: S310
-            self._size = int(answer.headers["Content-Length"])
-
-    def seekable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        end = min(self._at + len(buffer), self._size)
-        if end <= self._at:
-            return 0
-        part = urllib.request.Request(self._url, headers={"Range": f"bytes={self._at}-{end - 1}"})  # noqa: S310
-        with index.opener().open(part, timeout=_PATIENCE) as answer:
-            content = answer.read(end - self._at)
-        buffer[: len(content)] = content
-        self._at += len(content)
-        return len(content)
+    end = time.monotonic() + _PATIENCE
+    return index.metadata_of(file, index.default_index(), end) or remote.read(file.url, "", end).fields
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ class Wheels:
         source: "installed", "index", or "" where nothing is known.
         fault: why an index did not say it all; "" where none was asked or all was said.
         asked: when an index was asked, in seconds since 1970.
+        late: the names of known pins whose metadata did not come in time.
     """
 
     known: Mapping[str, Wheel] = field(default_factory=dict)
@@ -75,6 +76,7 @@ class Wheels:
     source: str = ""
     fault: str = ""
     asked: float = 0.0
+    late: tuple[str, ...] = ()
 
 
 def key_of(lock_text: str, python: str) -> str:
@@ -93,6 +95,7 @@ def recall(cache: Path, key: str) -> Wheels | None:
             source=str(content["source"]),
             fault=str(content["fault"]),
             asked=float(content["asked"]),
+            late=tuple(content["late"]),
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -301,6 +301,7 @@ def _unmet(facts: Facts) -> Iterator[Finding]:
     said: set[str] = set()
     for entry, wheel, pins in _known(facts):
         extras = sorted(entry.requirement.extras) if entry.requirement else []
+        absent: list[str] = []
         for text in wheel.requires or ():
             if "extra ==" in text and not extras:
                 continue  # most lines are such, and reading each takes its time
@@ -314,8 +315,9 @@ def _unmet(facts: Facts) -> Iterator[Finding]:
             if not holds or {entry.name, name} == {"torch", "torchvision"}:
                 continue  # of the pair ST120 says more
             if pin is None:
-                message = f"{entry.name}=={entry.version} needs `{_shown(need)}`, which the lock does not pin"
-            elif pin.version is not None and not need.specifier.contains(pin.version, prereleases=True):
+                absent.append(_shown(need))
+                continue
+            if pin.version is not None and not need.specifier.contains(pin.version, prereleases=True):
                 message = (
                     f"{entry.name}=={entry.version} needs `{_shown(need)}`, and the lock pins {name}=={pin.version}"
                 )
@@ -330,6 +332,15 @@ def _unmet(facts: Facts) -> Iterator[Finding]:
                     cause="its metadata says so; the lock is installed as it is, without a resolver",
                     evidence=(f"Requires-Dist: {text}",),
                 )
+        if absent:
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            yield UNMET.finding(
+                f"{entry.name}=={entry.version} needs `{absent[0]}`{more}, which the lock does not pin",
+                location=entry.location,
+                subject=entry.name,
+                cause="its metadata says so; the lock is installed as it is, without a resolver",
+                evidence=tuple(f"needs {need}" for need in absent[:8]),
+            )
 
 
 def _shown(need: Requirement) -> str:

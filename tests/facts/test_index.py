@@ -36,6 +36,7 @@ class Answers:
     by_path: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     held: threading.Event = field(default_factory=threading.Event)
+    gives_parts: bool = True
 
     def json(self, name: str, *files: dict[str, object]) -> None:
         body = gzip.compress(json.dumps({"files": files}).encode())
@@ -65,6 +66,9 @@ def answering() -> Iterator[Answers]:
             if status == 0:
                 answers.held.wait()
                 return
+            wanted = self.headers.get("Range", "")
+            if wanted and status == 200 and answers.gives_parts:
+                status, headers, body = _part(body, wanted)
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
@@ -84,6 +88,13 @@ def answering() -> Iterator[Answers]:
         finally:
             answers.held.set()
             server.shutdown()
+
+
+def _part(body: bytes, wanted: str) -> tuple[int, dict[str, str], bytes]:
+    first, _, last = wanted.removeprefix("bytes=").partition("-")
+    begin = int(first) if first else max(0, len(body) - int(last))
+    end = min(int(last) if first else len(body) - 1, len(body) - 1)
+    return 206, {"Content-Range": f"bytes {begin}-{end}/{len(body)}"}, body[begin : end + 1]
 
 
 def digest(text: str) -> str:
@@ -122,6 +133,42 @@ def test_a_pin_is_known_by_its_files_and_metadata(tmp_path: Path, web: Answers) 
     assert (wheel.requires, wheel.packed) == (("pillow<12",), 17)
     assert [(file.name, file.locked) for file in wheel.files or ()] == [(WHEEL, True), (other, False)]
     assert wheel.tags == ("cp311-cp311-manylinux_2_28_x86_64",)
+
+
+@pytest.mark.parametrize("gives_parts", [True, False])
+def test_without_metadata_alone_it_is_read_from_the_end_of_the_wheel_where_parts_can_be_had(
+    tmp_path: Path, web: Answers, gives_parts: bool
+) -> None:
+    web.gives_parts = gives_parts
+    file = write_wheel(tmp_path / "wheels", "layers", "1.0", "pillow<12", content="x" * 1_000_000)
+    web.json("layers", published(file.name))
+    web.by_path[f"/files/{file.name}"] = (200, {}, file.read_bytes())
+    (wheel,) = ask(pinned(tmp_path / "project", "layers==1.0", layers=file.name)).known.values()
+    assert wheel.requires == (("pillow<12",) if gives_parts else None)
+    assert (wheel.unpacked is not None and wheel.unpacked > 1_000_000) == gives_parts
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no wheel at all" * 1000])
+def test_a_wheel_that_is_none_leaves_its_metadata_unknown(tmp_path: Path, web: Answers, content: bytes) -> None:
+    web.json("numpy", published(WHEEL))
+    web.by_path[f"/files/{WHEEL}"] = (200, {}, content)
+    wheels = ask(pinned(tmp_path, "numpy==2.3.3", numpy=WHEEL))
+    assert wheels.known["numpy"].requires is None
+
+
+def test_what_is_known_is_not_asked_again(tmp_path: Path, web: Answers) -> None:
+    web.json("numpy", published(WHEEL))
+    project = pinned(tmp_path, "numpy==2.3.3", "pillow==12.0.0", numpy=WHEEL)
+    web.by_path["/simple/pillow/"] = (503, {}, b"")
+    lock = requirements.read(project.lock_file, project.root)
+    pins = lock.pins(marker_environment(project.python))
+    first = index.ask(lock, pins, project.python, 5.0)
+    assert (first.unknown, first.fault.endswith("answers 503 for pillow")) == (("pillow",), True)
+    web.json("pillow")
+    web.asked.clear()
+    second = index.ask(lock, pins, project.python, 5.0, first)
+    assert (second.unknown, second.fault) == ((), "")
+    assert [path for path, _ in web.asked] == ["/simple/pillow/"]
 
 
 def test_an_index_that_speaks_html_is_understood(tmp_path: Path, web: Answers) -> None:

@@ -1,0 +1,98 @@
+"""Reads the end of a wheel that lies on a server: its METADATA and its list of files, without the rest of it.
+
+For indexes that do not offer METADATA alone. A server that cannot give a part of a file is left at once.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import time
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from typing import Any
+
+from seatrial.facts import index
+from seatrial.facts.installed import headers
+
+_PIECE = 262_144  # bytes of one question: the lists of most wheels are smaller
+_LARGEST = 16_777_216  # bytes of a list of files or a METADATA; torch's list has 2 MB
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What the end of a wheel tells: the fields of its METADATA by name in lower case, its size unpacked in bytes."""
+
+    fields: dict[str, tuple[str, ...]]
+    unpacked: int
+
+
+def read(url: str, login: str, end: float) -> Ending:
+    """Read the end of a wheel before a moment of time.monotonic(); `login` is the value of an Authorization header.
+
+    Raises:
+        OSError, http.client.HTTPException, ValueError: there is no such wheel, or the server gives no parts.
+    """
+    try:
+        with zipfile.ZipFile(io.BufferedReader(_Remote(url, login, end), _PIECE)) as archive:
+            members = archive.infolist()
+            of_wheel = (m for m in members if m.filename.count("/") == 1 and m.filename.endswith(".dist-info/METADATA"))
+            found = next(of_wheel, None)
+            if found is None or found.file_size > _LARGEST:
+                raise ValueError("a wheel without METADATA")
+            text = archive.read(found).decode("utf-8", errors="replace")
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"no wheel: {error}") from None
+    return Ending(headers(text), sum(member.file_size for member in members))
+
+
+class _Remote(io.RawIOBase):
+    """A file on a server that gives parts of it: only what is read travels."""
+
+    def __init__(self, url: str, login: str, end: float) -> None:
+        self._url, self._end, self._at, self._travelled = url, end, 0, 0
+        self._headers = {"User-Agent": "seatrial"} | ({"Authorization": login} if login else {})
+        with self._ask(f"bytes=-{_PIECE}") as answer:
+            self._size = int(answer.headers["Content-Range"].rpartition("/")[2])
+            self._tail = answer.read(_PIECE)
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        wanted = min(len(buffer), self._size - self._at)
+        if wanted <= 0:
+            return 0
+        tail_at = self._size - len(self._tail)
+        if self._at >= tail_at:
+            content = self._tail[self._at - tail_at :][:wanted]
+        else:
+            with self._ask(f"bytes={self._at}-{self._at + wanted - 1}") as answer:
+                content = answer.read(wanted)
+        buffer[: len(content)] = content
+        self._at += len(content)
+        self._travelled += len(content)
+        if self._travelled > _LARGEST:
+            raise ValueError("a list of files of more than 16 MB")
+        return len(content)
+
+    def _ask(self, part: str) -> Any:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        request = urllib.request.Request(self._url, headers={**self._headers, "Range": part})  # noqa: S310 - by `index`
+        if request.type not in ("http", "https"):
+            raise ValueError(f"an address of {request.type}")
+        answer = index.opener().open(request, timeout=min(left, index.TIMEOUT))
+        if answer.status != http.client.PARTIAL_CONTENT:
+            answer.close()
+            raise ValueError("the server gives no parts of a file")
+        return answer
