@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from seatrial.check import check
 from seatrial.findings import Finding, failed
 from seatrial.project import load
+from tests.large_project import CHECKPOINT, large_project
 from tests.small_project import findings, locked, small_project
 
 PROJECTS = Path(__file__).parent / "projects"
@@ -91,3 +94,39 @@ def test_the_check_imports_nothing_heavy() -> None:
     )
     loaded = set(run.stdout.split())
     assert loaded.isdisjoint({"torch", "google.api_core", "grpc", "rich", "uv", "hatchling", "numpy", "PIL"})
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("large")
+    large_project(folder)
+    weights = (folder / "artifacts/weights.pt").stat()
+    assert weights.st_size > CHECKPOINT
+    assert weights.st_blocks * 512 < 1 << 20  # a hole, so that the test costs no disk
+    return folder
+
+
+def checked_from_outside(folder: Path) -> tuple[resource.struct_rusage, str]:
+    """Run `seatrial check` as a process of its own; give what the system counted for it, and its output."""
+    command = [sys.executable, "-m", "seatrial", "check", "--offline", "--project", str(folder)]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, said
+    return usage, said
+
+
+def test_a_large_project_is_checked_in_little_memory(large: Path) -> None:
+    usage, said = checked_from_outside(large)
+    sys.stdout.write(f"{usage.ru_utime + usage.ru_stime:.2f} s of CPU, {usage.ru_maxrss / 1024:.0f} MiB at most\n")
+    assert said.startswith("PASSED") or "note[" in said
+    assert usage.ru_maxrss < 200 << 10  # KiB on Linux
+
+
+@pytest.mark.proof
+def test_a_large_project_is_checked_in_two_seconds_of_processor_time(large: Path) -> None:
+    usages = [checked_from_outside(large)[0] for _ in range(5)]
+    assert min(usage.ru_utime + usage.ru_stime for usage in usages) <= 2.0
