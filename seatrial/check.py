@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, ask, gather, unasked
 from seatrial.findings import Finding, Location, Step
-from seatrial.rules import RULES, nearest
+from seatrial.rules import RULES, nearest, wheels
 from seatrial.rules.supply import credential_lines
 from seatrial.waivers import CONFIGURATION, Waived, heed, read_waivers
 
@@ -63,7 +63,7 @@ def check(project: Project, choice: Choice | None = None, *, offline: bool = Fal
         yield Step(f"asking the package index once about {', '.join(lock.path for lock in locks)}")
         facts = ask(facts, locks)
     found = [finding for rule in RULES.values() if rule.check for finding in rule.check(facts)]
-    left, waived = heed(found, read_waivers(project, _files(facts, found)))
+    left, waived = heed(found, read_waivers(project, _files(facts, found)), _undecided(facts))
     secret = credential_lines(facts)
     left = [_hiding(finding, secret) for finding in left]
     waived = [replace(w, finding=_hiding(w.finding, secret)) for w in waived]
@@ -108,6 +108,14 @@ def _hiding(finding: Finding, secret: frozenset[tuple[str, int | None]]) -> Find
     if where is None or (where.path, where.line) not in secret:
         return finding
     return replace(finding, location=Location(where.path))
+
+
+def _undecided(facts: Facts) -> frozenset[str]:
+    """Give the codes of rules that lacked facts: that they found nothing says nothing about their waivers."""
+    known = [facts.wheels.get(lock.path) for lock in (facts.lock, facts.cpu_lock) if lock]
+    if all(one is not None and not one.unknown for one in known):
+        return frozenset({wheels.UNDECIDED.code})
+    return frozenset(rule.code for rule in wheels.RULES)
 
 
 def _place(finding: Finding) -> tuple[str, int, int, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -70,8 +70,13 @@ def read_waivers(project: Project, paths: Iterable[str]) -> list[Waiver]:
     ]
 
 
-def heed(findings: Iterable[Finding], waivers: list[Waiver]) -> tuple[list[Finding], list[Waived]]:
-    """Take the accepted findings out; give what is left, with what is wrong with the waivers, and what was accepted."""
+def heed(
+    findings: Iterable[Finding], waivers: list[Waiver], undecided: Set[str] = frozenset()
+) -> tuple[list[Finding], list[Waived]]:
+    """Take the accepted findings out; give what is left, with what is wrong with the waivers, and what was accepted.
+
+    `undecided` are codes of which nobody knows now whether there is such a finding.
+    """
     lines: dict[tuple[str, int, str], Waiver] = {}
     everywhere: dict[str, Waiver] = {}
     for waiver in waivers:
@@ -92,7 +97,7 @@ def heed(findings: Iterable[Finding], waivers: list[Waiver]) -> tuple[list[Findi
         else:
             used.add((accepted.location, finding.code))
             waived.append(Waived(finding, accepted))
-    for finding in (found for waiver in waivers for found in _judge(waiver, used)):
+    for finding in (found for waiver in waivers for found in _judge(waiver, used, undecided | _OWN)):
         if finding.code in everywhere:
             waived.append(Waived(finding, everywhere[finding.code]))
         else:
@@ -100,7 +105,7 @@ def heed(findings: Iterable[Finding], waivers: list[Waiver]) -> tuple[list[Findi
     return left, waived
 
 
-def _judge(waiver: Waiver, used: set[tuple[Location, str]]) -> Iterator[Finding]:
+def _judge(waiver: Waiver, used: set[tuple[Location, str]], undecided: Set[str]) -> Iterator[Finding]:
     if not waiver.codes:
         yield WAIVES_NOTHING.finding("a waiver names no rule", location=waiver.location)
         return
@@ -110,7 +115,7 @@ def _judge(waiver: Waiver, used: set[tuple[Location, str]]) -> Iterator[Finding]
         if code not in RULES:
             message = f"a waiver names `{code}`, and there is no such rule{nearest(code)}"
             yield WAIVES_NOTHING.finding(message, location=waiver.location)
-        elif (waiver.location, code) not in used and code not in _OWN:
+        elif (waiver.location, code) not in used and code not in undecided:
             where = "in the project" if waiver.line is None else f"in line {waiver.line}"
             only_served = f"{code} shows itself only in a running server, which heeds no waiver"
             yield WAIVES_NOTHING.finding(

@@ -12,7 +12,7 @@ from seatrial.errors import UsageError
 from seatrial.findings import Finding, Location, Severity
 from seatrial.project import Project, load
 from seatrial.waivers import heed, read_waivers
-from tests.small_project import findings, small_project
+from tests.small_project import findings, locked, small_project
 
 REASON = "the base image has it"
 
@@ -166,6 +166,13 @@ class TestAFaultyWaiver:
         assert (found.code, found.severity) == ("ST291", Severity.WARNING)
         assert message in found.message
         assert ("running server" in found.cause) == ("ST401" in comment)
+
+    def test_of_what_could_not_be_decided_is_none(self, tmp_path: Path) -> None:
+        project = small_project(tmp_path, locked("numpy==2.0.0"))  # of its wheels nothing is known
+        with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as file:
+            file.write('[tool.seatrial.ignore]\nST116 = "x"\nST119 = "we are offline"\nST104 = "x"\n')
+        project = load(tmp_path)
+        assert [f.message.split()[3] for f in findings(project)] == ["ST104,"]
 
     def test_does_not_depend_on_what_is_selected(self, tmp_path: Path) -> None:
         from seatrial.check import Choice
