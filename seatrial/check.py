@@ -96,7 +96,8 @@ def _codes(option: str, texts: Iterable[str]) -> Iterator[str]:
 def _files(facts: Facts, found: Iterable[Finding]) -> Iterator[str]:
     """Yield the text files that may hold waivers: what was read for the rules, and where they found something."""
     yield CONFIGURATION
-    yield from (module.path for module in facts.sources.modules.values())
+    yield from (module.path for module in (*facts.sources.modules.values(), *facts.scripts))
+    yield from (file.path for file in facts.builds.files)
     yield from (fault.location.path for fault in facts.sources.faults.values())
     yield from (file.path for file in (facts.requirements, facts.lock, facts.cpu_lock) if file)
     yield from (finding.location.path for finding in found if finding.location and finding.location.line)

@@ -10,7 +10,9 @@ import pytest
 
 from seatrial.findings import Edit, Finding
 from seatrial.fixes import Plan, plan, snapshot, write
-from tests.projects.base import PINS, TRANSFORMS, lock, made
+from seatrial.project import load
+from tests.projects.base import PINS, TRANSFORMS, Twin, lock, made
+from tests.projects.twins import TWINS
 from tests.small_project import findings, locked, small_project
 from tests.test_cli import seatrial
 
@@ -186,6 +188,7 @@ class TestFiles:
         }
 
 
+FIXED = {"ST110", "ST410", "ST415", "ST419"}  # what a safe edit can mend
 PREDICTOR = "import torch\nimport torchvision\nfrom PIL import Image\n\n\nclass P: ...\n"
 BROKEN = {**locked("torch==2.8.0"), "predictor.py": PREDICTOR}
 
@@ -237,6 +240,22 @@ class TestTheCommand:
 
 
 class TestRules:
+    @pytest.mark.parametrize("twin", [twin for twin in TWINS if twin.code in FIXED], ids=str)
+    def test_are_satisfied_by_their_own_edits_and_have_no_more(self, tmp_path: Path, twin: Twin) -> None:
+        project = made(tmp_path, twin.broken)
+        found = findings(project, twin.code)
+        wanted = [one for one in found if one.edits]
+        assert fixed(project.root, *found) == []
+        left = findings(load(project.root))
+        assert not any(one.edits for one in left)
+        assert len([one for one in left if one.code == twin.code]) == len(found) - len(wanted)
+
+    @pytest.mark.parametrize("code", sorted(FIXED))
+    def test_offer_an_edit_for_some_of_their_spellings(self, tmp_path: Path, code: str) -> None:
+        twins = [twin for twin in TWINS if twin.code == code]
+        edits = [findings(made(tmp_path / str(n), twin.broken), code)[0].edits for n, twin in enumerate(twins)]
+        assert sum(map(bool, edits)) > 0
+
     def test_write_the_torchvision_that_belongs_to_the_pinned_torch(self, tmp_path: Path) -> None:
         pins = {**PINS, "torchvision": "0.22.0"}
         project = made(
