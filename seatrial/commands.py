@@ -42,9 +42,14 @@ def lock(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     """Judge what can be known before anything is installed, and where asked for mend what is safe."""
+    with _uncollected():
+        return _check(arguments)
+
+
+def _check(arguments: argparse.Namespace) -> int:
     from seatrial import check as checking
 
-    with running("check", arguments) as run, _uncollected():
+    with running("check", arguments) as run:
         choice = checking.chosen(arguments.select, arguments.ignore)
         checked = run.of(checking.check(run.project, choice, offline=arguments.offline))
         mended: tuple[str, ...] = ()
