@@ -77,7 +77,9 @@ class Sources:
         """Yield what the reachable modules import when they serve, in the order of files and lines."""
         for name in sorted(self.reachable):
             if module := self.modules.get(name):
-                yield from ((module, imported) for imported in module.imports if imported.runs)
+                for imported in module.imports:
+                    if imported.runs and (not imported.function or (name, imported.function) in self.serving):
+                        yield module, imported
 
     def calls(self) -> Sequence[tuple[Module, Call]]:
         """Give what serving may call, in the order of files and lines; names are followed across modules."""

@@ -37,6 +37,8 @@ class Import:
         optional: inside a try that catches ImportError, its handlers, or a branch on platform or version.
         typing_only: under TYPE_CHECKING or under `if __name__ == "__main__"`: not executed when served.
         lazy: inside a function.
+        function: the qualified name of that function.
+        guarded: whether an `if` stands around it.
     """
 
     module: str
@@ -45,6 +47,8 @@ class Import:
     optional: bool = False
     typing_only: bool = False
     lazy: bool = False
+    function: str = ""
+    guarded: bool = False
 
     @property
     def runs(self) -> bool:
@@ -398,7 +402,18 @@ class _Reader(ast.NodeVisitor):
     def _import(self, module: str, names: tuple[str, ...], location: Location) -> None:
         block = self._block
         if module:
-            self.imports.append(Import(module, names, location, block.optional, block.typing_only, block.lazy))
+            self.imports.append(
+                Import(
+                    module=module,
+                    names=names,
+                    location=location,
+                    optional=block.optional,
+                    typing_only=block.typing_only,
+                    lazy=block.lazy,
+                    function=block.scope.runs_in().qualname,
+                    guarded=bool(block.tests),
+                )
+            )
 
     def _mention(self, alias: ast.alias) -> None:
         """Note the name of what is used under another from here on."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -41,6 +42,11 @@ MISSING_DISTRIBUTION = Rule(
     fix="add the distribution to requirements.in, then run `seatrial lock`",
     cloud=SERVER_EXITED,
     sources=("https://github.com/GoogleCloudPlatform/mlops-on-gcp/issues/24", EXITED_SOURCE),
+    detected=(
+        "By the names of imports in what serving reaches, against the lock, requirements.in, the standard library and "
+        "the package. It only warns where an `if` stands around the import, where it stands in a function that serving "
+        "may never call, and where the lock is not complete, so that what it names may bring the module along."
+    ),
     symptoms=(
         Symptom(
             re.compile(r"No module named '(?P<module>[^'.]+\.[^']+)'"),
@@ -62,6 +68,10 @@ NOT_IN_PACKAGE = Rule(
     sources=(
         "https://packaging.python.org/en/latest/discussions/package-discovery-and-resource-inclusion/",
         EXITED_SOURCE,
+    ),
+    detected=(
+        "By the names of imports in what serving reaches, against what ships. It only warns where an `if` stands around "
+        "the import, and where it stands in a function that serving may never call."
     ),
     symptoms=(
         Symptom(NO_MODULE, "`{module}` is imported, but the package does not contain it"),
@@ -146,30 +156,68 @@ def _squeezed(name: str) -> str:
     return "".join(parts).removeprefix("py") if len(parts) > 1 else "".join(parts)
 
 
+# What a server calls of a predictor for certain.
+_SERVED = {"__init__", "__call__", "from_path", "load", "setup", "preprocess", "predict", "postprocess"}
+
+
+def _doubt(imported: Import, facts: Facts) -> str:
+    """Say why serving may never execute an import; empty where it will."""
+    if imported.guarded:
+        return "an `if` stands around it, so that serving may never come there"
+    owner, _, method = imported.function.rpartition(".")
+    if imported.function and not (owner == facts.project.predictor_class and method in _SERVED):
+        return f"it is executed only when `{imported.function}` is called"
+    return ""
+
+
+def _incomplete(facts: Facts) -> str:
+    """Say why the requirements may bring more than they name; empty where they are all that will be installed."""
+    files = [file for file in (facts.requirements, facts.lock) if file]
+    if any(entry.requirement is None for file in files for entry in file.entries):
+        return "a URL or path among the requirements may provide it"
+    pins = {e.name for e in facts.lock.entries if e.version and e.hashes} if facts.lock else set()
+    if any(entry.name not in pins for file in files for entry in file.entries):
+        return "the lock is not complete, so what the requirements bring along is not known"
+    return ""
+
+
 def _missing_distribution(facts: Facts) -> Iterator[Finding]:
-    missing: dict[str, tuple[str, list[Location]]] = {}
+    missing: dict[str, list[tuple[str, str, Location]]] = {}  # (why it may not be executed, module, place)
     for _, imported in facts.sources.imports():
         if imported.optional:
             continue
         targets = imported.candidates()[1:] if is_namespace(imported.module) else (imported.module,)
-        for module in targets:
-            if not is_provided(module, facts):
-                distribution = distributions_of(module)[0]
-                missing.setdefault(distribution, (module, []))[1].append(imported.location)
-    unnamed = [e for f in (facts.requirements, facts.lock) if f for e in f.entries if e.requirement is None]
-    for distribution, (module, places) in missing.items():
-        shown = module if is_namespace(module.rpartition(".")[0]) else module.split(".")[0]
+        for target in targets:
+            if not is_provided(target, facts):
+                distribution = distributions_of(target)[0]
+                place = (_doubt(imported, facts), target, imported.location)
+                missing.setdefault(distribution, []).append(place)
+    open_end = _incomplete(facts)
+    for distribution, places in missing.items():
+        places.sort(key=lambda place: bool(place[0]))
+        doubt, module_name, first = places[0]
+        nothing = f"nothing in requirements.in or requirements.txt brings {distribution}"
+        sure = is_known(module_name) and not doubt and not open_end
         yield MISSING_DISTRIBUTION.finding(
-            f"`{shown}` is imported, but no requirement provides it",
-            severity=Severity.WARNING if unnamed else Severity.ERROR,  # a URL or path may provide anything
-            location=places[0],
+            f"`{_shown(module_name)}` is imported, but no requirement provides it",
+            severity=Severity.WARNING if doubt or open_end else Severity.ERROR,
+            location=first,
             subject=distribution,
-            cause=f"nothing in requirements.in or requirements.txt brings {distribution}",
-            fix=how_to_provide(module, facts),
-            evidence=tuple(f"imported at {place} too" for place in places[1:]),
+            cause="; ".join(filter(None, (nothing, open_end, doubt))),
+            fix=how_to_provide(module_name, facts),
+            evidence=tuple(f"imported at {place} too" for _, _, place in places[1:]),
             # Whose distribution has the name of an unknown module, nobody can tell: that line a person must write.
-            edits=(Edit("requirements.in", _line_for(module, facts)),) if is_known(module) and not unnamed else (),
+            edits=(Edit("requirements.in", _line_for(module_name, facts)),) if sure else (),
         )
+
+
+def _shown(module: str) -> str:
+    """Give the part of a module's name that one distribution provides."""
+    parts = module.split(".")
+    length = 1
+    while length < len(parts) and is_namespace(".".join(parts[:length])):
+        length += 1
+    return ".".join(parts[:length])
 
 
 def _not_in_package(facts: Facts) -> Iterator[Finding]:
@@ -183,8 +231,10 @@ def _not_in_package(facts: Facts) -> Iterator[Finding]:
                 fix=_out_of_src(found) if found else NOT_IN_PACKAGE.fix,
             )
     for module, imported in sources.imports():
-        if not imported.optional and (finding := _left_out(sources, module, imported)):
-            yield finding
+        if imported.optional or not (finding := _left_out(sources, module, imported)):
+            continue
+        doubt = _doubt(imported, facts)
+        yield replace(finding, severity=Severity.WARNING, cause=f"{finding.cause}; {doubt}") if doubt else finding
 
 
 def _left_out(sources: Sources, module: Module, imported: Import) -> Finding | None:

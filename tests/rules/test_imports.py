@@ -11,7 +11,7 @@ from tests.small_project import findings, locked, places, small_project
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPELLINGS = ["import {0}.b as c\n", "from {0} import b\n", "def call():\n    import {0}.b\n"]
+SPELLINGS = ["import {0}.b as c\n", "from {0} import b\n", "def call():\n    import {0}.b\ncall()\n"]
 PLACES = ["predictor.py:1:8", "predictor.py:1:1", "predictor.py:2:12"]
 CLASS = "class P:\n    pass\n"
 
@@ -37,7 +37,7 @@ def test_an_import_of_a_module_that_does_not_ship_is_found_in_every_spelling(
     (found,) = findings(project)
     assert (found.code, str(found.location)) == ("ST201", place)
     assert found.message.endswith("is imported, but the package does not contain it")
-    assert found.cause.endswith("exists in the project, but `packages` does not name it")
+    assert "exists in the project, but `packages` does not name it" in found.cause
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -79,6 +79,45 @@ def test_beside_a_requirement_without_a_name_a_missing_distribution_is_only_a_wa
     files = {"predictor.py": "import ours\n" + CLASS, "requirements.in": "./wheels/ours.whl\n"}
     (found,) = findings(small_project(tmp_path, files), "ST110")
     assert found.severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ("class P:\n    def load(self, uri):\n        import cv2\n", "error"),
+        ("class P:\n    def load(self, uri):\n        if uri:\n            import cv2\n", "warning"),
+        ("class P:\n    def load(self, uri):\n        edges()\ndef edges():\n    import cv2\n", "warning"),
+        ("class P:\n    def export(self):\n        import cv2\n", "warning"),
+        ("import sys\nif sys.argv[1:]:\n    import cv2\n" + CLASS, "warning"),
+    ],
+)
+def test_an_import_that_serving_may_never_execute_is_only_a_warning(tmp_path: Path, text: str, severity: str) -> None:
+    (found,) = findings(small_project(tmp_path, {"predictor.py": text}), "ST110")
+    assert found.severity == severity
+    files = {"predictor.py": text.replace("cv2", "extra"), "extra.py": ""}
+    (found,) = findings(small_project(tmp_path, files), "ST201")
+    assert found.severity == severity
+
+
+def test_an_import_in_a_function_that_serving_never_mentions_is_no_finding(tmp_path: Path) -> None:
+    text = CLASS + "def to_onnx():\n    import onnx\n    import extra\n"
+    assert findings(small_project(tmp_path, {"predictor.py": text, "extra.py": ""})) == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"requirements.in": "torchvision\n", "requirements.txt": "torchvision\n"},
+        {"requirements.in": "torchvision==0.21.0\n", "requirements.txt": "torchvision==0.21.0\n"},
+        {**locked("torchvision==0.21.0"), "requirements.in": "torchvision\nflask\n"},
+    ],
+)
+def test_beside_a_lock_that_is_not_complete_a_missing_distribution_is_only_a_warning(
+    tmp_path: Path, files: dict[str, str | bytes]
+) -> None:
+    (found,) = findings(small_project(tmp_path, {"predictor.py": "import PIL\n" + CLASS, **files}), "ST110")
+    assert found.severity == "warning"
+    assert "what the requirements bring along is not known" in found.cause
 
 
 def test_a_submodule_or_name_that_the_package_does_not_have_is_found(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.projects.base import TRANSFORMS, Twin
 
 HELPER = "from torchvision import transforms as t\nfrom predictor.ink import crop\n" + TRANSFORMS
+EDGES = "def edges(image):\n    import cv2\n    return cv2.Canny(image, 1, 2)\n"
 
 TWINS = (
     *(
@@ -12,8 +13,14 @@ TWINS = (
         for name, line in {
             "imported under another name": "import cv2 as vision",
             "a name of it imported": "from cv2 import resize",
-            "imported where it is used": "def edges(image):\n    import cv2\n    return cv2.Canny(image, 1, 2)\n",
         }.items()
+    ),
+    Twin(
+        "ST110",
+        "imported where it is used",
+        {"predictor/transforms.py": f"{EDGES}\n{TRANSFORMS}\nCHECKED = edges\n"},
+        {"predictor/transforms.py": f"{EDGES}\n{TRANSFORMS}"},
+        warns=True,
     ),
     Twin(
         "ST110",
