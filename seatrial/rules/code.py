@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seatrial.facts.calls import Call, Value
     from seatrial.facts.gather import Facts
     from seatrial.facts.sources import Sources
+    from seatrial.facts.syntax import Module
     from seatrial.findings import Finding
 
 
@@ -156,8 +157,10 @@ def _dict_as_model(facts: Facts) -> Iterator[Finding]:
 
 
 def _download(facts: Facts) -> Iterator[Finding]:
-    for _, call in facts.sources.calls():
-        if not facts.sources.defines(call.name) and (what := _downloads(facts.sources, call)):
+    for module, call in facts.sources.calls():
+        if facts.sources.defines(call.name) or _is_refused(facts.sources, module, call):
+            continue
+        if what := _downloads(facts.sources, call):
             yield DOWNLOAD.finding(
                 f"`{call.written or call.method}` {what}",
                 location=call.location,
@@ -187,6 +190,8 @@ def _downloads(sources: Sources, call: Call) -> str:
 
     if call.name in _FETCHES:
         return "downloads a file"
+    if call.name == "urllib.request.urlopen":
+        return "asks the network"
     if call.name == "torch.hub.load":
         source = given("source")
         return "" if source and source.constant == "local" else "downloads a repository and its weights"
@@ -196,7 +201,7 @@ def _downloads(sources: Sources, call: Call) -> str:
         return "downloads weights" if pretrained and pretrained.is_exactly(constant=True) else ""
     if name == "from_pretrained":
         model, only_local = given("pretrained_model_name_or_path", 0), given("local_files_only")
-        named = isinstance(model.constant, str) and not model.constant.startswith((".", "/")) if model else False
+        named = isinstance(model.constant, str) and _is_on_hub(call.name, model.constant) if model else False
         return f"downloads {model.constant!r}" if model and named and only_local is None else ""
     if not family.startswith("torchvision.models") or "(" in call.name or not name[:1].islower():
         return ""
@@ -209,6 +214,25 @@ def _downloads(sources: Sources, call: Call) -> str:
     backbone = given("weights_backbone")
     # torchvision/models/detection/faster_rcnn.py: weights_backbone is ImageNet's unless weights= or it says otherwise
     return "downloads the weights of its backbone" if has_backbone and backbone is None and weights else ""
+
+
+_HUBS = ("transformers", "diffusers", "sentence_transformers", "open_clip", "efficientnet_pytorch", "timm", "peft")
+
+
+def _is_on_hub(loader: str, model: str) -> bool:
+    """Tell whether a text names a model of a hub: a path and a file are none, a bare word only a hub's own library."""
+    if model.startswith((".", "/")) or model.endswith((".pt", ".pth", ".bin", ".onnx", ".safetensors", ".json")):
+        return False
+    return model.count("/") == 1 or ("/" not in model and loader.partition(".")[0] in _HUBS)
+
+
+def _is_refused(sources: Sources, module: Module, call: Call) -> bool:
+    """Tell whether a parameter `pretrained` guards a call, and nobody that serving reaches gives it as True."""
+    function = module.uses.functions.get(call.context.function)
+    if function is None or not call.context.guards or "pretrained" not in function.parameters:
+        return False
+    given = (other.keywords.get("pretrained") for _, other in sources.calls())
+    return not any(value.is_exactly(constant=True) for value in given if value)
 
 
 def _hard_cuda(facts: Facts) -> Iterator[Finding]:

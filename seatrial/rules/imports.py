@@ -70,8 +70,8 @@ NOT_IN_PACKAGE = Rule(
         EXITED_SOURCE,
     ),
     detected=(
-        "By the names of imports in what serving reaches, against what ships. It only warns where an `if` stands around "
-        "the import, and where it stands in a function that serving may never call."
+        "By the names of imports in what serving reaches, against what ships. It only warns where an `if` stands "
+        "around the import, and where it stands in a function that serving may never call."
     ),
     symptoms=(
         Symptom(NO_MODULE, "`{module}` is imported, but the package does not contain it"),

@@ -211,12 +211,25 @@ def _image_mode(facts: Facts) -> Iterator[Finding]:
 def _gradients(facts: Facts) -> Iterator[Finding]:
     off = {"inference_mode", "no_grad", "set_grad_enabled", "requires_grad", "requires_grad_", "_set_grad_enabled"}
     loads = _loads_into_a_model(facts.sources)
-    if loads and not off & _mentions(facts.sources):
+    if loads and not off & _mentions(facts.sources) and not _inherits_predict(facts):
         yield GRADIENTS.finding(
             "nothing in what serving reaches turns gradients off",
             location=_predict(facts) or loads[0].location,
             cause=f"weights are loaded into a model at {loads[0].location}",
         )
+
+
+def _inherits_predict(facts: Facts) -> bool:
+    """Tell whether the predictor's class leaves the call of the model to a class that is not the project's."""
+    name = facts.project.predictor_class
+    for module in facts.sources.serving_modules():
+        if bases := module.uses.classes.get(name):
+            own = any(f"{name}.{method}" in module.uses.functions for method in _CALL_THE_MODEL)
+            return not own and any(not facts.sources.ships(base.partition(".")[0]) for base in bases)
+    return False
+
+
+_CALL_THE_MODEL = ("predict", "inference", "handle", "forward", "__call__")
 
 
 def _no_eval(facts: Facts) -> Iterator[Finding]:
@@ -284,7 +297,13 @@ def _own_server(facts: Facts) -> Iterator[Finding]:
                 continue
             listens = facts.sources.value(host).constant if host else "127.0.0.1"
             if listens in _HERE:
-                yield OWN_SERVER.finding(f"`{call.written}` listens on {listens} only", location=call.location)
+                by_hand = not call.context.runs and not any(file.is_dockerfile for file in facts.builds.files)
+                yield OWN_SERVER.finding(
+                    f"`{call.written}` listens on {listens} only",
+                    severity=Severity.NOTE if by_hand else Severity.WARNING,
+                    location=call.location,
+                    cause="nothing is wrong where only a developer starts it on their own machine" if by_hand else "",
+                )
 
 
 RULES = (

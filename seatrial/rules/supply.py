@@ -352,8 +352,16 @@ def _settings(facts: Facts) -> Iterator[tuple[str, str, Location]]:
 
 def _of_installs(build: BuildFile) -> Iterator[tuple[str, str, Location]]:
     for install in build.installs:
+        of_installer = {r.name.lower() for r in install.requirements} <= _INSTALLERS and not install.has(
+            "-r", "--requirement"
+        )
         for name, value in install.options:
+            if name == "--pre" and of_installer and install.requirements and not install.others:
+                continue  # it lets only these be prereleases
             yield _LONG.get(name, name), value, install.location
+
+
+_INSTALLERS = {"pip", "setuptools", "wheel", "uv"}
 
 
 _LONG = {

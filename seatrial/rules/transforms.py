@@ -104,7 +104,8 @@ OTHER_DECODER = Rule(
     severity=Severity.WARNING,
     sources=("https://developers.google.com/machine-learning/guides/rules-of-ml#training-serving_skew",),
     detected=(
-        "A script that does not ship calls cv2.imread or cv2.imdecode, and nothing that serving reaches imports cv2. "
+        "A script that does not ship and looks like training calls cv2.imread or cv2.imdecode, and nothing that "
+        "serving reaches imports cv2. "
         "Whether that script trained this model cannot be seen, so it is a warning; golden answers decide."
     ),
     bad="image = cv2.imread(path)  # train.py; the predictor gets a Pillow image",
@@ -259,12 +260,20 @@ def _other_decoder(facts: Facts) -> Iterator[Finding]:
     opens_images = "pillow" in {e.name for f in (facts.lock, facts.requirements) if f for e in f.entries}
     for script in facts.scripts if opens_images else ():
         reads = [c for c in script.uses.calls if c.name in ("cv2.imread", "cv2.imdecode")]
-        if reads:
+        if reads and _trains(script):
             yield OTHER_DECODER.finding(
                 f"{script.path} reads images with OpenCV, and serving reads them with Pillow",
                 location=reads[0].location,
                 cause="whether this script trained the model cannot be seen; if not, nothing is wrong",
             )
+
+
+def _trains(script: Module) -> bool:
+    """Tell whether a script looks like one that trains, or that reads data for training."""
+    named = any(word in script.path.lower() for word in ("train", "dataset", "data_load", "dataload"))
+    return named or any(
+        call.method in ("backward", "fit", "DataLoader") or call.name == "torch.save" for call in script.uses.calls
+    )
 
 
 def _one_side(facts: Facts) -> Iterator[Finding]:

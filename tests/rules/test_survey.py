@@ -1,0 +1,106 @@
+"""Ways of writing that a survey of public projects showed, and that rules took for faults that they are not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.small_project import findings, locked, small_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOADS = "        self.model.load_state_dict(torch.load(uri, map_location='cpu', weights_only=True))\n"
+TORCH = locked("torch==2.8.0", "torchvision==0.23.0", "pillow==11.3.0", "transformers==4.56.0")
+CLASS = "class P:\n    pass\n"
+ZOO = """\
+import torch.utils.model_zoo as zoo
+
+def narrow(pretrained=False):
+    model = object()
+    if pretrained:
+        model.load_state_dict(zoo.load_url("https://example.com/narrow.pth"))
+    return model
+"""
+
+
+@pytest.mark.parametrize(
+    ("argument", "found"),
+    [("", False), ("pretrained=False", False), ("pretrained=True", True)],
+)
+def test_a_download_that_a_parameter_guards_is_found_where_the_parameter_is_true(
+    tmp_path: Path, argument: str, *, found: bool
+) -> None:
+    text = f"import zoo\nclass P:\n    def load(self, uri):\n        self.model = zoo.narrow({argument}).eval()\n"
+    project = small_project(tmp_path, {"predictor.py": text, "zoo.py": ZOO, **TORCH}, packages=["predictor", "zoo"])
+    assert bool(findings(project, "ST520")) == found
+
+
+@pytest.mark.parametrize(
+    ("loader", "name", "found"),
+    [
+        ("from transformers import AutoModel as M", "gpt2", True),
+        ("from transformers import AutoModel as M", "model.pt", False),
+        ("from own import M", "model", False),
+        ("from own import M", "someone/model", True),
+    ],
+)
+def test_from_pretrained_downloads_where_its_argument_names_a_model_of_a_hub(
+    tmp_path: Path, loader: str, name: str, *, found: bool
+) -> None:
+    text = f"{loader}\nclass P:\n    def load(self, uri):\n        self.model = M.from_pretrained({name!r})\n"
+    project = small_project(tmp_path, {"predictor.py": text, **TORCH})
+    assert bool(findings(project, "ST520")) == found
+
+
+@pytest.mark.parametrize(("method", "found"), [("preprocess", False), ("inference", True), ("predict", True)])
+def test_a_class_whose_foreign_base_calls_the_model_need_not_turn_gradients_off(
+    tmp_path: Path, method: str, *, found: bool
+) -> None:
+    text = (
+        f"import torch\nfrom foreign import Base\nclass P(Base):\n    def load(self, uri):\n{LOADS}"
+        f"        self.model.eval()\n    def {method}(self, batch):\n        return self.model(batch)\n"
+    )
+    assert bool(findings(small_project(tmp_path, {"predictor.py": text, **TORCH}), "ST523")) == found
+
+
+@pytest.mark.parametrize(
+    ("files", "severity"),
+    [({}, "note"), ({"Dockerfile": 'FROM python:3.11-slim\nCMD ["python", "predictor.py"]\n'}, "warning")],
+)
+def test_a_server_that_is_started_by_hand_is_only_noted_where_no_container_is_built(
+    tmp_path: Path, files: dict[str, str], severity: str
+) -> None:
+    text = f"import flask\n{CLASS}app = flask.Flask('a')\nif __name__ == '__main__':\n    app.run()\n"
+    project = small_project(tmp_path, {"predictor.py": text, **files, **locked("flask==3.1.2")})
+    assert [finding.severity for finding in findings(project, "ST526")] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("command", "found"),
+    [
+        ("--upgrade --pre pip", False),
+        ("--pre torch", True),
+        ("--pre pip torch", True),
+        ("--pre -r requirements.txt", True),
+    ],
+)
+def test_an_installer_may_be_a_prerelease(tmp_path: Path, command: str, *, found: bool) -> None:
+    files = {"Dockerfile": f"FROM python:3.11-slim\nRUN pip install {command}\n"}
+    assert bool(findings(small_project(tmp_path, files), "ST808")) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "found"),
+    [
+        ("demo.py", "import cv2\nimage = cv2.imread('a.png')\ncv2.imwrite('b.png', image)\n", False),
+        ("fit.py", "import cv2\nimage = cv2.imread('a.png')\nloss(image).backward()\n", True),
+        ("tools/dataset.py", "import cv2\ndef read(path):\n    return cv2.imread(path)\n", True),
+    ],
+)
+def test_a_script_that_reads_with_opencv_counts_only_where_it_looks_like_training(
+    tmp_path: Path, path: str, text: str, *, found: bool
+) -> None:
+    project = small_project(tmp_path, {"predictor.py": "import PIL.Image\n" + CLASS, path: text, **TORCH})
+    assert bool(findings(project, "ST416")) == found
