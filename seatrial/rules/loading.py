@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from seatrial.facts.checkpoint import Kind
 from seatrial.facts.classes import is_allowed
 from seatrial.findings import Severity
-from seatrial.rules.checkpoints import WEIGHTS_ONLY
+from seatrial.rules.checkpoints import MAIN, WEIGHTS_ONLY
 from seatrial.rules.pickled import is_torch_file, pinned
 from seatrial.rules.rule import Rule, Symptom
 
@@ -155,7 +155,8 @@ def _refused(file: Checkpoint, facts: Facts) -> list[str]:
     torch = pinned(facts, "torch")
     if torch is None or is_allowed("torch.Size", torch) is None:
         return []
-    names = [f"a pickled `{m}.{n}`" for m, n in file.globals if not is_allowed(f"{m}.{n}", torch)]
+    # What lived in __main__ is no better off where torch allows it: that is ST301.
+    names = [f"a pickled `{m}.{n}`" for m, n in file.globals if m != MAIN and not is_allowed(f"{m}.{n}", torch)]
     return names + ([f"a pickle of protocol {file.protocol}"] if file.protocol >= REFUSED_PROTOCOL else [])
 
 
@@ -187,10 +188,11 @@ def _prefixed(facts: Facts) -> Iterator[Finding]:
             or any(p in call.receiver for p in ("Parallel", "compile"))
         ):
             continue
+        argument = facts.sources.follow(given.name)
         for checkpoint in facts.checkpoints:
             for inner, tensors in checkpoint.tensors.items():
                 prefix = _prefix(tensors)
-                if prefix and _is_given(given.name, checkpoint, inner) and not _is_known(prefix, facts):
+                if prefix and _is_given(argument, checkpoint, inner) and not _is_known(prefix, facts):
                     first = list(tensors)[:SHOWN]
                     yield PREFIXED.finding(
                         f"every name in {checkpoint.path} begins `{prefix}`, and load_state_dict gets them as they are",

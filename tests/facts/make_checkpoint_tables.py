@@ -142,7 +142,7 @@ def _read_module(tree: ast.Module, module: str, package: str, contents: Contents
                 star = ".".join([*above, *([node.module] if node.module else [])])
                 contents.stars.setdefault(module, []).append(star)
             case ast.Assign(targets=[ast.Name("__all__")], value=ast.List(elts=listed)):
-                contents.exports[module] = {n.value for n in listed if isinstance(n, ast.Constant)}
+                contents.exports[module] = {str(n.value) for n in listed if isinstance(n, ast.Constant)}
             case ast.ClassDef() | ast.FunctionDef():
                 names.add(node.name)
             case ast.Import() | ast.ImportFrom():
@@ -163,7 +163,7 @@ def _read_module(tree: ast.Module, module: str, package: str, contents: Contents
                     given |= {str(n.value) for n in ast.walk(method) if isinstance(n, ast.Constant)}
                     given |= {n.attr for n in ast.walk(method) if isinstance(n, ast.Attribute)}
                 elif method.name not in NEVER_SERVES:
-                    own.reads |= {n.attr for n in ast.walk(method) if _is_own(n)}
+                    own.reads |= {name for n in ast.walk(method) for name in _own(n)}
             own.reads -= given
 
 
@@ -176,9 +176,11 @@ def _targets(statement: ast.stmt) -> Iterator[ast.expr]:
             yield statement.target
 
 
-def _is_own(node: ast.AST) -> bool:
-    of_self = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
-    return of_self and isinstance(node.ctx, ast.Load)
+def _own(node: ast.AST) -> Iterator[str]:
+    """Give the attribute of `self` that a node reads."""
+    match node:
+        case ast.Attribute(value=ast.Name("self"), attr=name, ctx=ast.Load()):
+            yield name
 
 
 def changed(found: dict[str, Contents]) -> dict[str, Any]:

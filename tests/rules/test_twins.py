@@ -19,10 +19,6 @@ UNPAIRED = frozenset(
         "ST202",
         "ST203",
         "ST204",
-        "ST301",
-        "ST302",
-        "ST303",
-        "ST307",
         "ST404",
     ]
 )

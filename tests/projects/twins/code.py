@@ -9,6 +9,7 @@ from tests.projects.base import BASE, HERE, NETWORK, PINS, PREDICTOR, Files, Twi
 from tests.projects.twins.transforms import OLD
 
 CUDA_WEIGHTS = (HERE.parent / "facts/checkpoints/cuda.pt").read_bytes()
+SCRIPTED_WEIGHTS: Files = {"artifacts/weights.pt": (HERE.parent / "facts/checkpoints/script.pt").read_bytes()}
 HELPED = PREDICTOR.replace("import torch\n", "import torch\nfrom predictor.helper import helped\n", 1)
 
 
@@ -176,8 +177,8 @@ GRADIENTS = [
     Twin(
         "ST523",
         "a model of TorchScript",
-        served(SCRIPTED.format(imports="", eval=")", guard="")),
-        served(SCRIPTED.format(imports=", no_grad", eval=")", guard="with no_grad():\n            ")),
+        served(SCRIPTED.format(imports="", eval=")", guard=""), SCRIPTED_WEIGHTS),
+        served(SCRIPTED.format(imports=", no_grad", eval=")", guard="with no_grad():\n            "), SCRIPTED_WEIGHTS),
         warns=True,
     ),
     Twin(
