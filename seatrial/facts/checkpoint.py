@@ -187,7 +187,8 @@ def _pickles(content: IO[bytes], head: bytes, path: str, size: int, budget: Budg
     content.seek(0)
     reader = SkippingReader(cast("IO[bytes]", packed), PICKLE_LIMIT + 1) if packed else SkippingReader(content, size)
     first = scan(reader, budget)
-    if not (first.complete or first.acts) and _kind(head, path) is Kind.OTHER:
+    begun = first.complete or first.acts or (packed and first.protocol)
+    if not begun and _kind(head, path) is Kind.OTHER:
         return Checkpoint(path, Kind.OTHER, size)  # a text may begin like a pickle of protocol 0
     if first.integer != LEGACY_MAGIC:
         return _found(path, Kind.PICKLE, size, [first])

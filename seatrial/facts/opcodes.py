@@ -331,8 +331,10 @@ class _State:
     def _named(self, module: str, name: str) -> Global:
         if self.found.protocol < 3:  # then a name of Python 2 is written, such as `__builtin__`
             module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
-        if len(self.found.globals) < FOUND_LIMIT:
-            self.found.globals[module, name] = None
+        self.found.globals[module, name] = None
+        if len(self.found.globals) > FOUND_LIMIT:
+            self.found.too_long = True  # what comes after a flood of names must not pass for read
+            raise OverflowError("too many names")
         return Global(module, name)
 
     def _stack_global(self, _: Any) -> None:

@@ -58,6 +58,8 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _head(file: Path) -> bytes:
+    if not file.is_file():
+        return b""  # a pipe never answers, and a device never ends
     try:
         with file.open("rb") as opened:
             return opened.read(credentials.LOOKED_AT)

@@ -1,0 +1,65 @@
+"""Every hostile file of the corpus is read within limits, runs nothing, and is found by the check."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.facts.hostile import hostile
+from tests.small_project import findings, small_project
+
+MEMORY = 300 << 20  # bytes above what Python and this package take anyway
+SECONDS = 2  # of processor time for one file
+CANARY = "canary"
+NAMES = sorted(hostile(CANARY))
+
+# Reads one file in a process that the system ends when it takes more than its share.
+READ = """
+import json, resource, sys
+from pathlib import Path
+from seatrial.facts.checkpoint import read_checkpoints
+from seatrial.project import load
+
+project = load(Path(sys.argv[1]))
+before = resource.getrusage(resource.RUSAGE_SELF)
+seconds = before.ru_utime + before.ru_stime
+resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 1 + int(sys.argv[2]),) * 2)
+(read,) = read_checkpoints(project)
+after = resource.getrusage(resource.RUSAGE_SELF)
+used = after.ru_utime + after.ru_stime - seconds
+print(json.dumps({"memory": (after.ru_maxrss - before.ru_maxrss) * 1024, "seconds": used, "kind": read.kind}))
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hostile_file_is_read_within_limits_runs_nothing_and_is_found(tmp_path: Path, name: str) -> None:
+    project = small_project(tmp_path, {})
+    (tmp_path / "artifacts").mkdir()
+    canary = tmp_path / CANARY
+    hostile(str(canary))[name](tmp_path / "artifacts" / name)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, tmp_path, str(SECONDS)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 * MEMORY, 2 * MEMORY)),
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    used: dict[str, Any] = json.loads(done.stdout)
+    assert used["memory"] <= MEMORY
+    assert used["seconds"] <= SECONDS
+    found = findings(project)
+    assert [f for f in found if f.location and f.location.path == f"artifacts/{name}"], found
+    assert not canary.exists()
+
+
+def test_the_corpus_is_large() -> None:
+    assert len(NAMES) >= 100
