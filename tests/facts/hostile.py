@@ -173,8 +173,12 @@ def archives(canary: str) -> dict[str, Make]:
         "code in a checkpoint": lambda: archive(("w/data.pkl", evil), ("w/version", b"3\n")),
         "a pickle cut off in a whole zip": lambda: archive(("w/data.pkl", data[:60])),
         "an empty zip": lambda: end_of_directory(0, 0, 0),
-        **{f"cut to {kept}": partial(good.__getitem__, slice(kept)) for kept in (1, 5, 40, 300, 900, len(good) - 200, len(good) - 1)},
+        **{f"cut to {kept}": partial(_first, good, kept) for kept in (1, 5, 40, 300, 900, len(good) - 200, len(good) - 1)},
     }  # fmt: skip
+
+
+def _first(content: bytes, kept: int) -> bytes:
+    return content[:kept]
 
 
 def headers() -> dict[str, Make]:

@@ -74,6 +74,68 @@ def test_a_state_dict_names_nothing_but_torch_and_collections() -> None:
     assert modules == {"collections", "torch", "torch._utils"}
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "top"),
+    [
+        ("parallel.pt", Kind.TORCH_ZIP, "collections.OrderedDict"),
+        ("numpy_scalar.pt", Kind.TORCH_ZIP, "dict"),
+        ("block.pt", Kind.TORCH_ZIP, "torch.nn.modules.container.Sequential"),
+        ("transform.pkl", Kind.PICKLE, "torchvision.transforms.transforms.Compose"),
+        ("arrays.joblib", Kind.PICKLE, "dict"),
+        ("packed.joblib", Kind.PICKLE, "dict"),
+        ("exported.pt2", Kind.EXPORTED, "dict"),
+        ("weights.safetensors", Kind.SAFETENSORS, ""),
+    ],
+)
+def test_a_file_is_followed_to_what_it_holds(name: str, kind: Kind, top: str) -> None:
+    read = of_torch(name)
+    assert (read.kind, read.top, read.complete, read.fault) == (kind, top, True, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "inner", "keys", "dtype"),
+    [
+        ("state_dict.pt", "", ["weight", "bias"], "float32"),
+        ("legacy.pt", "", ["weight", "bias"], "float32"),
+        ("parallel.pt", "", ["module.weight", "module.bias"], "float32"),
+        ("compiled.pt", "", ["_orig_mod.weight", "_orig_mod.bias"], "float32"),
+        ("with_transform.pt", "state_dict", ["weight", "bias"], "float32"),
+        ("weights.safetensors", "", ["bias", "weight"], "F32"),
+    ],
+)
+def test_tensors_are_named_with_dtype_and_shape(name: str, inner: str, keys: list[str], dtype: str) -> None:
+    tensors = of_torch(name).tensors[inner]
+    assert list(tensors) == keys
+    assert {(t.dtype, t.shape) for t in tensors.values()} == {(dtype, (1, 2)), (dtype, (1,))}
+
+
+def test_the_attributes_of_objects_are_read_with_a_modules_parts() -> None:
+    states = dict(of_torch("block.pt").states)
+    assert {"approximate", "training"} <= states["torch.nn.modules.activation.GELU"]
+    assert {"conv1", "bn2", "stride"} <= states["torchvision.models.resnet.BasicBlock"]
+    assert {"size", "max_size", "antialias"} <= dict(of_torch("transform.pkl").states)[
+        "torchvision.transforms.transforms.Resize"
+    ]
+
+
+def test_what_joblib_writes_after_the_data_of_arrays_is_read(tmp_path: Path) -> None:
+    whole = (FILES / "arrays.joblib").read_bytes()
+    behind = whole[:-2] + b"s\x8c\x06behind\x8c\x08__main__\x8c\x04Last\x93s."  # the dict's last item, and one more
+    (tmp_path / "file.joblib").write_bytes(behind.replace(b"u.s", b"us"))
+    assert ("__main__", "Last") in read_checkpoint(tmp_path / "file.joblib", "file.joblib").globals
+
+
+def test_a_pointer_says_how_large_the_file_is(tmp_path: Path) -> None:
+    content = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 87319819\n"
+    assert of_bytes(tmp_path, content).real_size == 87_319_819
+
+
+def test_a_legacy_file_without_its_last_bytes_is_not_whole(tmp_path: Path) -> None:
+    whole = (FILES / "legacy.pt").read_bytes()
+    assert of_bytes(tmp_path, whole).fault == ""
+    assert of_bytes(tmp_path, whole[:-1]).fault.startswith("its tensors need")
+
+
 def test_names_of_python_2_are_given_as_todays() -> None:
     assert ("builtins", "set") in of_torch("whole_model.pt").globals
 

@@ -19,6 +19,7 @@ MEMORY = 300 << 20  # bytes above what Python and this package take anyway
 SECONDS = 2  # of processor time for one file
 CANARY = "canary"
 NAMES = sorted(hostile(CANARY))
+NEVER_RUN = ("a zip in a zip.pt",)  # torch does not open it
 
 # Reads one file in a process that the system ends when it takes more than its share.
 READ = """
@@ -57,7 +58,11 @@ def test_a_hostile_file_is_read_within_limits_runs_nothing_and_is_found(tmp_path
     assert used["memory"] <= MEMORY
     assert used["seconds"] <= SECONDS
     found = findings(project)
-    assert [f for f in found if f.location and f.location.path == f"artifacts/{name}"], found
+    codes = [f.code for f in found if f.location and f.location.path == f"artifacts/{name}"]
+    assert codes, found
+    file = tmp_path / "artifacts" / name
+    if name not in NEVER_RUN and file.is_file() and file.stat().st_size < 1 << 20:
+        assert ("ST803" in codes) or str(canary).encode() not in file.read_bytes()
     assert not canary.exists()
 
 
