@@ -59,6 +59,15 @@ DICT_AS_MODEL = Rule(
     fix="build the model as training did and call model.load_state_dict(torch.load(…))",
     cloud="AttributeError: 'collections.OrderedDict' object has no attribute 'eval'",
     sources=("https://docs.pytorch.org/tutorials/beginner/saving_loading_models.html",),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"AttributeError: '(?P<type>dict|(?:collections\.)?OrderedDict)' object has no "
+                r"attribute '(?P<name>\w{1,80})'"
+            ),
+            "a state_dict is used as a model: a {type} has no `{name}`",
+        ),
+    ),
     detected=(
         "In what serving reaches, the result of torch.load is called, or eval(), to() or another method of a module is "
         "called on it, and every checkpoint in the artifacts holds a dict. Where a try or a condition stands around, "

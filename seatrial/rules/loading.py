@@ -7,7 +7,6 @@ would fail, and warns where the call may not be made at all.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from seatrial.facts.checkpoint import Kind
@@ -96,32 +95,6 @@ OTHER_FORMAT = Rule(
     ),
     bad='torch.jit.load("weights.pt")  # a state_dict',
     good='torch.load("weights.pt", weights_only=True)',
-)
-DICT_AS_MODEL = Rule(
-    code="ST317",
-    title="a state_dict is used as a model",
-    explanation=(
-        "`torch.save(model.state_dict(), …)` saves a dict of tensors. torch.load gives that dict back: it has no "
-        "`eval()`, no `to()`, and cannot be called."
-    ),
-    fix="build the model in the predictor and call `model.load_state_dict(torch.load(…))`",
-    cloud="AttributeError: 'collections.OrderedDict' object has no attribute 'eval'",
-    sources=(f"{SERIALIZATION}#saving-and-loading-torch-nn-modules",),
-    symptoms=(
-        Symptom(
-            re.compile(
-                r"AttributeError: '(?P<type>dict|(?:collections\.)?OrderedDict)' object has no "
-                r"attribute '(?P<name>\w{1,80})'"
-            ),
-            "a state_dict is used as a model: a {type} has no `{name}`",
-        ),
-    ),
-    detected=(
-        "A method that no dict has is called on what torch.load gave, and every checkpoint of torch in the artifacts "
-        "holds a dict. A warning where the call stands in a try or outside of what the runtime surely calls."
-    ),
-    bad='model = torch.load("weights.pt")\nmodel.eval()',
-    good='model = build()\nmodel.load_state_dict(torch.load("weights.pt"))\nmodel.eval()',
 )
 
 
@@ -259,25 +232,8 @@ def _other_format(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _dict_as_model(facts: Facts) -> Iterator[Finding]:
-    files = [checkpoint for checkpoint in facts.checkpoints if is_torch_file(checkpoint)]
-    if not files or any(file.top not in ("dict", "collections.OrderedDict") for file in files):
-        return
-    for _, call in facts.sources.calls():
-        if call.receiver == "torch.load()" and not hasattr(OrderedDict, call.method or "items"):
-            yield DICT_AS_MODEL.finding(
-                f"`{call.method}` is called on what torch.load gives, and {files[0].path} holds a dict",
-                severity=Severity.ERROR if _is_made(call, facts) else Severity.WARNING,
-                location=call.location,
-                subject=files[0].path,
-                cause=f"the file has {len(files[0].entries)} entries by name and no model",
-                cloud=f"AttributeError: '{files[0].top}' object has no attribute '{call.method}'",
-            )
-
-
 RULES = (
     WEIGHTS_ONLY.decided_by(_weights_only),
     PREFIXED.decided_by(_prefixed),
     OTHER_FORMAT.decided_by(_other_format),
-    DICT_AS_MODEL.decided_by(_dict_as_model),
 )

@@ -33,7 +33,7 @@ LOGS = Path(__file__).parent / "logs"
         ("page", "ST303", "the weights are an HTML or XML page", 12),
         ("prefixed", "ST308", "the names in the weights begin `module.`", 12),
         ("size_mismatch", "ST305", "`layer.weight` is [1, 2] in the weights and [1, 3] in the model", 12),
-        ("state_dict_as_model", "ST317", "a collections.OrderedDict has no `eval`", 5),
+        ("state_dict_as_model", "ST206", "a collections.OrderedDict has no `eval`", 5),
         ("torchvision_operators", "ST122", "built for another torch: its library needs the symbol _ZN3c10", 6),
         ("weights_only", "ST301", "a pickled `Labelled` that lived in `__main__`", 12),
         ("weights_only_linear", "ST304", "it holds a pickled `torch.nn.modules.linear.Linear`", 12),

@@ -186,11 +186,11 @@ def _dict_as_model() -> Iterator[Twin]:
     assert old in PREDICTOR
     direct = PREDICTOR.replace(old, "        self._network = weights\n")
     named = direct.replace(CALL, "load('w', 'cpu', weights_only=True)")
-    yield Twin("ST317", "eval", {"predictor/predictor.py": direct})
-    yield Twin("ST317", "imported by name", {"predictor/predictor.py": f"from torch import load\n{named}"})
+    yield Twin("ST206", "eval", {"predictor/predictor.py": direct}, count=2)
+    yield Twin("ST206", "imported by name", {"predictor/predictor.py": f"from torch import load\n{named}"}, count=2)
     away = {**LOOKS, "predictor/predictor.py": LOADER + direct.replace(CALL, 'read("weights.pt")')}
-    yield Twin("ST317", "a helper away", away)
-    yield Twin("ST317", "a legacy file", {"predictor/predictor.py": direct, WEIGHTS: real("legacy.pt")})
+    yield Twin("ST206", "a helper away", away, count=2)
+    yield Twin("ST206", "a legacy file", {"predictor/predictor.py": direct, WEIGHTS: real("legacy.pt")}, count=2)
 
 
 def _dangerous() -> Iterator[Twin]:
