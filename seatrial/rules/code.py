@@ -5,6 +5,7 @@ What a call really gets, and whether its line runs, the text seldom proves; then
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -13,7 +14,7 @@ from seatrial.facts.checkpoint import Kind
 from seatrial.facts.requirements import marker_environment
 from seatrial.findings import Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
-from seatrial.rules.rule import Rule
+from seatrial.rules.rule import Rule, Symptom
 from seatrial.rules.versions import locked
 
 if TYPE_CHECKING:
