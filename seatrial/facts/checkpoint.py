@@ -61,7 +61,6 @@ class Checkpoint:
         devices: where its tensors were saved from, as `cpu` or `cuda:0`, sorted.
         protocol: the highest pickle protocol in it.
         top: the class of the object that it holds, such as `dict`; "" where it is not known.
-        entries: the keys of that object, where it is a dict.
         tensors: "" or the key of an inner dict → name → tensor, for every dict of tensors in the file.
         states: (class, names of the attributes) of the objects in it.
         complete: False where a pickle could not be followed to its end; then `globals` may lack some.
@@ -79,7 +78,6 @@ class Checkpoint:
     devices: tuple[str, ...] = ()
     protocol: int = 0
     top: str = ""
-    entries: frozenset[str] = frozenset()
     tensors: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
     states: tuple[tuple[str, frozenset[str]], ...] = ()
     complete: bool = True
@@ -232,7 +230,6 @@ def _found(
         devices=tuple(sorted({storage.location for s in scans for storage in s.storages.values()})),
         protocol=max((s.protocol for s in scans), default=0),
         top=held.top,
-        entries=held.entries,
         tensors=held.keys,
         states=tuple(dict.fromkeys(state for s in scans for state in s.states)),
         complete=complete and all(s.complete for s in scans),

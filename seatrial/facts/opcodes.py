@@ -93,7 +93,6 @@ class PickleScan:
         storages: its torch storages by key.
         states: class → the attributes that objects of it have, one entry a distinct set.
         keys: what its top object, or a dict in that, maps to tensors: "" or the key of the inner dict → name → tensor.
-        entries: the keys of its top object, where that is a dict.
         top: what the top object is, such as `dict` or `torchvision.models.resnet.ResNet`; "" where it is neither dict,
             tensor nor an object of a class.
         integer: the value of a pickle that is nothing but an integer.
@@ -110,7 +109,6 @@ class PickleScan:
     storages: dict[str, Storage] = field(default_factory=dict)
     states: dict[tuple[str, frozenset[str]], None] = field(default_factory=dict)
     keys: dict[str, dict[str, Tensor]] = field(default_factory=dict)
-    entries: frozenset[str] = frozenset()
     top: str = ""
     integer: int | None = None
     complete: bool = False
@@ -424,7 +422,7 @@ class _State:
     def _stop(self, _: Any) -> None:
         top, found = self._stack.pop(), self.found
         if isinstance(top, _Dict):
-            found.top, found.entries = top.kind, frozenset(top.items)
+            found.top = top.kind
             for name, inner in {"": top, **top.items}.items():
                 if isinstance(inner, _Dict):
                     tensors = {key: value for key, value in inner.items.items() if isinstance(value, Tensor)}
