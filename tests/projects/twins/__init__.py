@@ -3,6 +3,28 @@
 from __future__ import annotations
 
 from tests.projects.base import Twin
-from tests.projects.twins import checkpoints, code, deploy_code, imports, locks, pairs, supply, transforms, waivers, wheels
+from tests.projects.twins import (
+    checkpoints,
+    code,
+    deploy_code,
+    imports,
+    locks,
+    pairs,
+    supply,
+    transforms,
+    waivers,
+    wheels,
+)
 
-TWINS: tuple[Twin, ...] = (*checkpoints.TWINS, *code.TWINS, *deploy_code.TWINS, *imports.TWINS, *locks.TWINS, *pairs.TWINS, *supply.TWINS, *transforms.TWINS, *waivers.TWINS, *wheels.TWINS,)
+TWINS: tuple[Twin, ...] = (
+    *checkpoints.TWINS,
+    *code.TWINS,
+    *deploy_code.TWINS,
+    *imports.TWINS,
+    *locks.TWINS,
+    *pairs.TWINS,
+    *supply.TWINS,
+    *transforms.TWINS,
+    *waivers.TWINS,
+    *wheels.TWINS,
+)

@@ -49,7 +49,9 @@ def safetensors(header: str, size: int) -> bytes:
 ONE = '{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'
 TV, NN = "torchvision.transforms.transforms", "torch.nn.modules"
 RESIZE = ["_backward_hooks", "_forward_hooks", "interpolation", "size"]
-LOOKS: Files = {"predictor/reading.py": "import torch\n\ndef read(file):\n    return torch.load(file, map_location='cpu')\n"}
+LOOKS: Files = {
+    "predictor/reading.py": "import torch\n\ndef read(file):\n    return torch.load(file, map_location='cpu')\n"
+}
 LOADER = "from predictor.reading import read\n"
 
 
@@ -71,7 +73,12 @@ def _main_and_modules() -> Iterator[Twin]:
 
 def _wrong_files() -> Iterator[Twin]:
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1075\n"
-    for name, content in {"a pointer": pointer, "a page": b"\n<html>", "nothing": b"", "cut": b"PK\x03\x04 cut"}.items():
+    for name, content in {
+        "a pointer": pointer,
+        "a page": b"\n<html>",
+        "nothing": b"",
+        "cut": b"PK\x03\x04 cut",
+    }.items():
         yield artifacts("ST303", name, content, real("state_dict.pt"), file="second.pt")
     whole = safetensors(ONE, 8)
     yield artifacts("ST309", "a tensor lacks bytes", safetensors(ONE, 7), whole, file="w.safetensors")

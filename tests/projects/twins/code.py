@@ -62,20 +62,42 @@ UNSAFE = [
     )
 ]
 UNMAPPED = [
-    Twin("ST601", name, {"predictor/predictor.py": broken, "artifacts/weights.pt": CUDA_WEIGHTS}, {"artifacts/weights.pt": CUDA_WEIGHTS}, warns=True)
+    Twin(
+        "ST601",
+        name,
+        {"predictor/predictor.py": broken, "artifacts/weights.pt": CUDA_WEIGHTS},
+        {"artifacts/weights.pt": CUDA_WEIGHTS},
+        warns=True,
+    )
     for name, broken in {
         "by module": predictor(', map_location="cpu"', ""),
-        "under another name": predictor(', map_location="cpu"', "", ("import torch\n", "import torch\nimport torch as th\n"), (LOAD, LOAD.replace("torch", "th"))),
-        "by name": predictor(', map_location="cpu"', "", ("import torch\n", "import torch\nfrom torch import load as read\n"), (LOAD, LOAD.replace("torch.load", "read"))),
+        "under another name": predictor(
+            ', map_location="cpu"',
+            "",
+            ("import torch\n", "import torch\nimport torch as th\n"),
+            (LOAD, LOAD.replace("torch", "th")),
+        ),
+        "by name": predictor(
+            ', map_location="cpu"',
+            "",
+            ("import torch\n", "import torch\nfrom torch import load as read\n"),
+            (LOAD, LOAD.replace("torch.load", "read")),
+        ),
     }.items()
 ]
 BUILD = "        self._network = build()\n        self._network.load_state_dict(weights)\n"
 AS_MODEL = [
     Twin("ST206", name, served(broken), count=2 if name == "through self" else 1)
     for name, broken in {
-        "through self": predictor(BUILD, "        self._network = weights\n", ("        self._network.eval()\n", "        self._network.eval()\n")),
+        "through self": predictor(
+            BUILD,
+            "        self._network = weights\n",
+            ("        self._network.eval()\n", "        self._network.eval()\n"),
+        ),
         "at once": predictor("weights_only=True)", "weights_only=True).eval()"),
-        "called": predictor("self._network(batch)", "torch.load('weights.pt', map_location='cpu', weights_only=True)(batch)"),
+        "called": predictor(
+            "self._network(batch)", "torch.load('weights.pt', map_location='cpu', weights_only=True)(batch)"
+        ),
         "under another name": predictor(
             "        weights = torch.load",
             "        from torch import load as read\n        weights = read",
@@ -92,13 +114,21 @@ def built(imports: str, expression: str) -> Files:
 DOWNLOADS = [
     Twin("ST520", name, built(imports, broken), built(imports, mended), warns=True)
     for name, (imports, broken, mended) in {
-        "weights by text": ("from torchvision import models", 'models.resnet18(weights="DEFAULT")', "models.resnet18(weights=None)"),
+        "weights by text": (
+            "from torchvision import models",
+            'models.resnet18(weights="DEFAULT")',
+            "models.resnet18(weights=None)",
+        ),
         "weights by name": (
             "from torchvision.models import ResNet18_Weights as W, resnet18 as net",
             "net(weights=W.DEFAULT)",
             "net(weights=None)",
         ),
-        "a hub": ("import torch.hub as hub", 'hub.load("pytorch/vision", "resnet18")', 'hub.load("net", "net", source="local")'),
+        "a hub": (
+            "import torch.hub as hub",
+            'hub.load("pytorch/vision", "resnet18")',
+            'hub.load("net", "net", source="local")',
+        ),
         "a backbone": (
             "from torchvision.models import detection as d",
             "d.fasterrcnn_resnet50_fpn(weights=None)",
@@ -114,8 +144,14 @@ DOWNLOADS = [
     Twin(
         "ST520",
         "a helper away",
-        {**network("from predictor.parts import body\n\n\ndef build():\n    return body()\n"), "predictor/parts.py": "import torch\n\n\ndef body():\n    return torch.hub.load('a/b', 'c')\n"},
-        {**network("from predictor.parts import body\n\n\ndef build():\n    return body()\n"), "predictor/parts.py": "import torch\n\n\ndef body():\n    return torch.nn.Linear(2, 1)\n\n\ndef train():\n    return torch.hub.load('a/b', 'c')\n"},
+        {
+            **network("from predictor.parts import body\n\n\ndef build():\n    return body()\n"),
+            "predictor/parts.py": "import torch\n\n\ndef body():\n    return torch.hub.load('a/b', 'c')\n",
+        },
+        {
+            **network("from predictor.parts import body\n\n\ndef build():\n    return body()\n"),
+            "predictor/parts.py": "import torch\n\n\ndef body():\n    return torch.nn.Linear(2, 1)\n\n\ndef train():\n    return torch.hub.load('a/b', 'c')\n",
+        },
         warns=True,
     )
 ]
@@ -129,9 +165,21 @@ JSON = [
         warns=True,
     )
     for name, (imports, broken, mended) in {
-        "in a dict": ("import json\n", 'return json.dumps({"scores": output.cpu().numpy()})', 'return json.dumps({"scores": output.cpu().numpy().tolist()})'),
-        "under another name": ("import json as j\n", "return j.dumps(output.detach())", "return j.dumps(output.detach().tolist())"),
-        "through a variable": ("from json import dumps\n", "array = output.numpy()\n        return dumps([array])", "array = output.numpy()\n        return dumps([array], default=list)"),
+        "in a dict": (
+            "import json\n",
+            'return json.dumps({"scores": output.cpu().numpy()})',
+            'return json.dumps({"scores": output.cpu().numpy().tolist()})',
+        ),
+        "under another name": (
+            "import json as j\n",
+            "return j.dumps(output.detach())",
+            "return j.dumps(output.detach().tolist())",
+        ),
+        "through a variable": (
+            "from json import dumps\n",
+            "array = output.numpy()\n        return dumps([array])",
+            "array = output.numpy()\n        return dumps([array], default=list)",
+        ),
     }.items()
 ]
 OPENED = PREDICTOR.replace('image.convert("RGB")', "image")
@@ -139,8 +187,12 @@ MODES = [
     Twin("ST522", name, served(text), served(mended), warns=True)
     for name, (text, mended) in {
         name: (
-            OPENED.replace("import torch\n", f"import torch\n{imports}\n", 1).replace("_transform(image)", f"_transform({opens}(image))"),
-            OPENED.replace("import torch\n", f"import torch\n{imports}\n", 1).replace("_transform(image)", f"_transform({opens}(image).convert('L'))"),
+            OPENED.replace("import torch\n", f"import torch\n{imports}\n", 1).replace(
+                "_transform(image)", f"_transform({opens}(image))"
+            ),
+            OPENED.replace("import torch\n", f"import torch\n{imports}\n", 1).replace(
+                "_transform(image)", f"_transform({opens}(image).convert('L'))"
+            ),
         )
         for name, (imports, opens) in {
             "by module": ("from PIL import Image", "Image.open"),
@@ -184,26 +236,84 @@ GRADIENTS = [
     Twin(
         "ST523",
         "a helper away",
-        served(predictor(GUARD, "", ("self._network(batch)", "run(self._network, batch)"), ("import build\n", "import build, run\n")), network=NETWORK + "\n\ndef run(model, batch):\n    return model(batch)\n"),
-        served(predictor(GUARD, "", ("self._network(batch)", "run(self._network, batch)"), ("import build\n", "import build, run\n")), network="import torch\n" + NETWORK + "\n\n@torch.no_grad()\ndef run(model, batch):\n    return model(batch)\n"),
+        served(
+            predictor(
+                GUARD,
+                "",
+                ("self._network(batch)", "run(self._network, batch)"),
+                ("import build\n", "import build, run\n"),
+            ),
+            network=NETWORK + "\n\ndef run(model, batch):\n    return model(batch)\n",
+        ),
+        served(
+            predictor(
+                GUARD,
+                "",
+                ("self._network(batch)", "run(self._network, batch)"),
+                ("import build\n", "import build, run\n"),
+            ),
+            network="import torch\n"
+            + NETWORK
+            + "\n\n@torch.no_grad()\ndef run(model, batch):\n    return model(batch)\n",
+        ),
         warns=True,
     ),
 ]
 EVAL = "        self._network.eval()\n"
 NO_EVAL = [
     Twin("ST524", "a model of its own", served(predictor(EVAL, "")), warns=True),
-    Twin("ST524", "eval in another function only", served(predictor(EVAL, "") + "\n\ndef measure(model):\n    model.eval()\n"), warns=True),
+    Twin(
+        "ST524",
+        "eval in another function only",
+        served(predictor(EVAL, "") + "\n\ndef measure(model):\n    model.eval()\n"),
+        warns=True,
+    ),
     Twin(
         "ST524",
         "a helper away",
-        served(predictor(EVAL, "", ("self._network.load_state_dict(weights)", "fill(self._network, weights)"), ("import build\n", "import build, fill\n")), network=NETWORK + "\n\ndef fill(model, weights):\n    model.load_state_dict(weights)\n"),
-        served(predictor(EVAL, "", ("self._network.load_state_dict(weights)", "fill(self._network, weights)"), ("import build\n", "import build, fill\n")), network=NETWORK + "\n\ndef fill(model, weights):\n    model.load_state_dict(weights)\n    model.train(False)\n"),
+        served(
+            predictor(
+                EVAL,
+                "",
+                ("self._network.load_state_dict(weights)", "fill(self._network, weights)"),
+                ("import build\n", "import build, fill\n"),
+            ),
+            network=NETWORK + "\n\ndef fill(model, weights):\n    model.load_state_dict(weights)\n",
+        ),
+        served(
+            predictor(
+                EVAL,
+                "",
+                ("self._network.load_state_dict(weights)", "fill(self._network, weights)"),
+                ("import build\n", "import build, fill\n"),
+            ),
+            network=NETWORK
+            + "\n\ndef fill(model, weights):\n    model.load_state_dict(weights)\n    model.train(False)\n",
+        ),
         warns=True,
     ),
 ]
 LOADED = "self._network(batch)"
 WORKERS = [
-    Twin("ST525", name, served(predictor("import torch\n", f"import torch\n{imports}\n", (LOADED, f"self._network(next(iter({call}, num_workers=2))))"))), served(predictor("import torch\n", f"import torch\n{imports}\n", (LOADED, f"self._network(next(iter({call}, num_workers=0))))"))), warns=True)
+    Twin(
+        "ST525",
+        name,
+        served(
+            predictor(
+                "import torch\n",
+                f"import torch\n{imports}\n",
+                (LOADED, f"self._network(next(iter({call}, num_workers=2))))"),
+            )
+        ),
+        served(
+            predictor(
+                "import torch\n",
+                f"import torch\n{imports}\n",
+                (LOADED, f"self._network(next(iter({call}, num_workers=0))))"),
+            )
+        ),
+        warns=True,
+    )
     for name, (imports, call) in {
         "by name": ("from torch.utils.data import DataLoader", "DataLoader(batch"),
         "by module": ("from torch.utils import data", "data.DataLoader(batch"),
@@ -239,9 +349,18 @@ WITH_DEVICE = predictor("build()", "build().to(DEVICE)")
 CUDA = [
     Twin("ST603", name, served(text), served(mended), warns=True)
     for name, (text, mended) in {
-        "cuda()": (predictor("build()", "build().cuda()"), predictor("build()", "build().cuda() if torch.cuda.is_available() else build()")),
-        "to": (predictor("build()", 'build().to("cuda:0")'), predictor("build()", 'build().to("cuda:0" if torch.cuda.is_available() else "cpu")')),
-        "device=": (predictor("(batch)", '(batch.to(device="cuda"))'), predictor("(batch)", '(batch.to(device="cpu"))')),
+        "cuda()": (
+            predictor("build()", "build().cuda()"),
+            predictor("build()", "build().cuda() if torch.cuda.is_available() else build()"),
+        ),
+        "to": (
+            predictor("build()", 'build().to("cuda:0")'),
+            predictor("build()", 'build().to("cuda:0" if torch.cuda.is_available() else "cpu")'),
+        ),
+        "device=": (
+            predictor("(batch)", '(batch.to(device="cuda"))'),
+            predictor("(batch)", '(batch.to(device="cpu"))'),
+        ),
         "through a constant": (
             WITH_DEVICE.replace("\n\nclass", '\nDEVICE = "cuda"\n\n\nclass'),
             WITH_DEVICE.replace("\n\nclass", '\nDEVICE = "cuda" if torch.cuda.is_available() else "cpu"\n\n\nclass'),
@@ -256,8 +375,14 @@ CUDA = [
     Twin(
         "ST603",
         "a helper away",
-        network(NETWORK.replace("nn.Linear(2, 1)", "place(nn.Linear(2, 1))") + "\n\ndef place(model):\n    return model.cuda()\n"),
-        network(NETWORK.replace("nn.Linear(2, 1)", "place(nn.Linear(2, 1), False)") + "\n\ndef place(model, on_gpu):\n    if on_gpu:\n        model.cuda()\n    return model\n"),
+        network(
+            NETWORK.replace("nn.Linear(2, 1)", "place(nn.Linear(2, 1))")
+            + "\n\ndef place(model):\n    return model.cuda()\n"
+        ),
+        network(
+            NETWORK.replace("nn.Linear(2, 1)", "place(nn.Linear(2, 1), False)")
+            + "\n\ndef place(model, on_gpu):\n    if on_gpu:\n        model.cuda()\n    return model\n"
+        ),
         warns=True,
     ),
 ]

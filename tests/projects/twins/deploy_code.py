@@ -13,7 +13,11 @@ def script(text: str) -> Files:
 RETIRED = [
     Twin("ST730", name, {path: broken}, {path: mended}, warns=True)
     for name, (path, broken, mended) in {
-        "a shell script": ("deploy.sh", "gcloud beta ai-platform versions create v1 --model m\n", "gcloud ai models list\n"),
+        "a shell script": (
+            "deploy.sh",
+            "gcloud beta ai-platform versions create v1 --model m\n",
+            "gcloud ai models list\n",
+        ),
         "a workflow": (
             ".github/workflows/old.yml",
             "jobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: gcloud ai-platform models list\n",

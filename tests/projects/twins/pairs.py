@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.projects.base import BASE, PINS, Files, Twin, lock
-from tests.projects.twins.locks import ASKED, LOCK, NO_MANIFEST, of, without
+from tests.projects.twins.locks import LOCK, NO_MANIFEST, of, without
 
 SETTINGS = str(BASE["pyproject.toml"])
 NEWEST = of(torch="2.15.0", torchvision="0.29.2")

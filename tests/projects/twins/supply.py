@@ -33,7 +33,11 @@ TWINS = (
             "two lines": ("RUN pip install torch==2.8.0 torchvision==0.23.0", "RUN pip install timm"),
             "in one line": ("RUN pip3 install torch==2.8.0 && pip3 install timm==1.0.20",),
             "another file": (HASHED, "RUN python -m pip install -r more.txt"),
-            "continued": ("RUN pip install --upgrade pip", HASHED, "RUN uv pip install --system \\\n    # fast\n    timm"),
+            "continued": (
+                "RUN pip install --upgrade pip",
+                HASHED,
+                "RUN uv pip install --system \\\n    # fast\n    timm",
+            ),
         }.items()
     ),
     *(
@@ -86,7 +90,9 @@ TWINS = (
         "ST805",
         "in an image",
         dockerfile("ARG TOKEN", f"ENV PIP_INDEX_URL={LOGIN}"),
-        dockerfile("ARG TOKEN", "RUN pip install -i https://build:${TOKEN}@packages.example/simple -r requirements.txt"),
+        dockerfile(
+            "ARG TOKEN", "RUN pip install -i https://build:${TOKEN}@packages.example/simple -r requirements.txt"
+        ),
     ),
     Twin(
         "ST805",

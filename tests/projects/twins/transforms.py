@@ -28,7 +28,9 @@ def code(text: str, versions: Files | None = None, **others: str) -> Files:
     return {**(versions or {}), "predictor/transforms.py": text, **files}
 
 
-def twins(rule: str, pairs: dict[str, tuple[str, str]], versions: Files | None = None, *, warns: bool = False) -> list[Twin]:
+def twins(
+    rule: str, pairs: dict[str, tuple[str, str]], versions: Files | None = None, *, warns: bool = False
+) -> list[Twin]:
     """Make twins of pairs of text, name → (broken, mended)."""
     return [
         Twin(rule, name, code(broken, versions), code(mended, versions), warns=warns)
@@ -91,7 +93,10 @@ PRIVATE = [
     Twin(
         "ST411",
         "a helper away",
-        code(HELPED.format(name="gray"), compat=COMPAT.format(module="functional_tensor", name="rgb_to_grayscale as gray")),
+        code(
+            HELPED.format(name="gray"),
+            compat=COMPAT.format(module="functional_tensor", name="rgb_to_grayscale as gray"),
+        ),
         code(HELPED.format(name="gray"), compat=COMPAT.format(module="functional", name="rgb_to_grayscale as gray")),
     ),
     Twin(
@@ -111,7 +116,13 @@ def network(text: str, **versions: str | bytes | None) -> Files:
 
 
 PRETRAINED = [
-    Twin("ST412", name, network(text.replace("ARGUMENT", "pretrained=False")), network(text.replace("ARGUMENT", "weights=None")), warns=True)
+    Twin(
+        "ST412",
+        name,
+        network(text.replace("ARGUMENT", "pretrained=False")),
+        network(text.replace("ARGUMENT", "weights=None")),
+        warns=True,
+    )
     for name, text in {
         "by module": "from torchvision import models\n\n\ndef build():\n    return models.resnet18(ARGUMENT)\n",
         "by name": "from torchvision.models import resnet18 as net\n\n\ndef build():\n    return net(ARGUMENT)\n",
@@ -121,8 +132,12 @@ PRETRAINED = [
     Twin(
         "ST412",
         "weights where there were none",
-        network("from torchvision import models\n\n\ndef build():\n    return models.resnet18(weights=None)\n", **OLDER),
-        network("from torchvision import models\n\n\ndef build():\n    return models.resnet18(pretrained=False)\n", **OLDER),
+        network(
+            "from torchvision import models\n\n\ndef build():\n    return models.resnet18(weights=None)\n", **OLDER
+        ),
+        network(
+            "from torchvision import models\n\n\ndef build():\n    return models.resnet18(pretrained=False)\n", **OLDER
+        ),
     )
 ]
 TO_FLOAT = "v2.ToDtype(torch.float32, scale=True)"
@@ -135,8 +150,14 @@ V2_NAMES = [
                 composed(V2, "v2.Compose", "v2.ToImage()", TO_FLOAT),
             ),
             "renamed, under another name": (
-                composed("import torch\nimport torchvision.transforms.v2 as T", "T.Compose", "T.ConvertDtype(torch.float32)"),
-                composed("import torch\nimport torchvision.transforms.v2 as T", "T.Compose", "T.ToDtype(torch.float32, scale=True)"),
+                composed(
+                    "import torch\nimport torchvision.transforms.v2 as T", "T.Compose", "T.ConvertDtype(torch.float32)"
+                ),
+                composed(
+                    "import torch\nimport torchvision.transforms.v2 as T",
+                    "T.Compose",
+                    "T.ToDtype(torch.float32, scale=True)",
+                ),
             ),
             "renamed, imported": (
                 composed("from torchvision.transforms.v2 import Compose, ToImagePIL", "Compose", "ToImagePIL()"),
@@ -150,7 +171,12 @@ V2_NAMES = [
     ),
     *twins(
         "ST413",
-        {"deprecated": (composed(V2, "v2.Compose", "v2.ToTensor()"), composed(V2, "v2.Compose", "v2.ToImage()", TO_FLOAT))},
+        {
+            "deprecated": (
+                composed(V2, "v2.Compose", "v2.ToTensor()"),
+                composed(V2, "v2.Compose", "v2.ToImage()", TO_FLOAT),
+            )
+        },
         warns=True,
     ),
     *twins(
@@ -220,7 +246,13 @@ PILLOW = [
     ),
 ]
 DECODER = [
-    Twin("ST416", name, {"train.py": text}, {"train.py": "from PIL import Image\n\nimage = Image.open('a.png')\n"}, warns=True)
+    Twin(
+        "ST416",
+        name,
+        {"train.py": text},
+        {"train.py": "from PIL import Image\n\nimage = Image.open('a.png')\n"},
+        warns=True,
+    )
     for name, text in {
         "by module": "import cv2\n\nimage = cv2.imread('a.png')\n",
         "under another name": "import cv2 as vision\n\nimage = vision.imread('a.png')\n",
@@ -228,36 +260,34 @@ DECODER = [
     }.items()
 ]
 CROP = "transforms.CenterCrop(8)"
-ONE_SIDE = twins(
-    "ST417",
-    {
-        "without a crop": (
-            composed(FROM, "transforms.Compose", "transforms.Resize(8)", "transforms.ToTensor()"),
-            composed(FROM, "transforms.Compose", "transforms.Resize(8)", CROP, "transforms.ToTensor()"),
-        ),
-        "in brackets": (
-            composed(NAMES, "Compose", "R([8])", "ToTensor()"),
-            composed(NAMES, "Compose", "R([8, 8])", "ToTensor()"),
-        ),
-        "through a constant": (
-            "from torchvision import transforms as t\n\nSIDE = 8\nBOTH = (8, 8)\n\n\n"
-            "def transform():\n    return t.Compose([t.Resize(size=SIDE), t.ToTensor()])\n",
-            "from torchvision import transforms as t\n\nSIDE = 8\nBOTH = (8, 8)\n\n\n"
-            "def transform():\n    return t.Compose([t.Resize(size=BOTH), t.ToTensor()])\n",
-        ),
-    },
-    warns=True,
-) + [
+ONE_SIDE = [
+    *twins(
+        "ST417",
+        {
+            "without a crop": (
+                composed(FROM, "transforms.Compose", "transforms.Resize(8)", "transforms.ToTensor()"),
+                composed(FROM, "transforms.Compose", "transforms.Resize(8)", CROP, "transforms.ToTensor()"),
+            ),
+            "in brackets": (
+                composed(NAMES, "Compose", "R([8])", "ToTensor()"),
+                composed(NAMES, "Compose", "R([8, 8])", "ToTensor()"),
+            ),
+            "through a constant": (
+                "from torchvision import transforms as t\n\nSIDE = 8\nBOTH = (8, 8)\n\n\ndef transform():\n    return t.Compose([t.Resize(size=SIDE), t.ToTensor()])\n",
+                "from torchvision import transforms as t\n\nSIDE = 8\nBOTH = (8, 8)\n\n\ndef transform():\n    return t.Compose([t.Resize(size=BOTH), t.ToTensor()])\n",
+            ),
+        },
+        warns=True,
+    ),
     Twin(
         "ST417",
         "a helper away",
         code(
-            "from predictor.sizes import SIDE\nfrom torchvision import transforms as t\n\n\n"
-            "def transform():\n    return t.Compose([t.Resize(SIDE), t.ToTensor()])\n",
+            "from predictor.sizes import SIDE\nfrom torchvision import transforms as t\n\n\ndef transform():\n    return t.Compose([t.Resize(SIDE), t.ToTensor()])\n",
             sizes="SIDE = 8\n",
         ),
         warns=True,
-    )
+    ),
 ]
 IO = [
     *twins(

@@ -32,6 +32,11 @@ TWINS = (
     ),
     Twin("ST291", "no such rule", waived("[ST999] x", "import json"), {}, warns=True),
     Twin("ST291", "no rule at all", waived(": all of it", "import json"), {}, warns=True),
-    Twin("ST291", "in requirements.in", {"requirements.in": "torch\ntorchvision\npillow  # seatrial: ignore[ST101] x\n"}, warns=True),
+    Twin(
+        "ST291",
+        "in requirements.in",
+        {"requirements.in": "torch\ntorchvision\npillow  # seatrial: ignore[ST101] x\n"},
+        warns=True,
+    ),
     Twin("ST291", "in the table", table('ST201 = "x"'), {}, warns=True),
 )
