@@ -53,6 +53,13 @@ class GoldenExample:
         data = (artifacts / FOLDER / self.image).read_bytes()
         return {"b64": base64.b64encode(data).decode("ascii")}
 
+    def request_size(self, artifacts: Path) -> int:
+        """Give the bytes of a request with this example alone; the file itself is not read."""
+        if self.image is None:
+            return len(json.dumps({"instances": [self.instance]}))
+        encoded = ((artifacts / FOLDER / self.image).stat().st_size + 2) // 3 * 4
+        return len(json.dumps({"instances": [{"b64": ""}]})) + encoded
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -89,6 +96,16 @@ def read(artifacts: Path) -> tuple[GoldenExample, ...]:
     if not isinstance(entries, list):
         raise UsageError(f"{file} must be a JSON list of examples", fix=_ENTRY)
     return tuple(_example(file, number, entry) for number, entry in enumerate(entries))
+
+
+def request_sizes(artifacts: Path) -> dict[str, int]:
+    """Give each golden example, by its image or its number, and the bytes of a request with it alone.
+
+    Raises:
+        UsageError: golden.json is no list of examples, or names an image that is not in the golden folder.
+    """
+    examples = enumerate(read(artifacts))
+    return {example.image or f"example {number}": example.request_size(artifacts) for number, example in examples}
 
 
 def write(artifacts: Path, examples: Iterable[GoldenExample]) -> None:

@@ -6,9 +6,7 @@ be unasked; only what is known to be wrong stops a deployment. Nothing is change
 
 from __future__ import annotations
 
-import json
 import queue
-import re
 import threading
 import time
 import urllib.parse
@@ -23,6 +21,7 @@ from seatrial import golden
 from seatrial.facts.tables import machines
 from seatrial.findings import Event, Finding, Severity, Stage, Step
 from seatrial.rules import RULES
+from seatrial.rules.settings import machine_fits, regions_agree, requests_fit
 
 if TYPE_CHECKING:
     from seatrial.deploy.client import Vertex
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 SECONDS = 15.0  # that all questions asked at once may take
 TIMEOUT = 10.0  # seconds for one answer
 PAGE, PAGES = 500, 10  # of the list of metrics, which has more of other kinds than of serving
-# Bytes of a request by type of endpoint; "Choose an endpoint type", docs.cloud.google.com/vertex-ai/docs/predictions
-LIMITS = {"shared": 1_500_000, "dedicated": 10_000_000}
 # API → what it is for; the first two are needed, without the others less can be said.
 APIS = {
     "aiplatform.googleapis.com": "models and endpoints",
@@ -62,8 +59,6 @@ USEFUL = {
     "logging.logEntries.list": "reading the container's log after a failure",
 }
 _ROLES = {"aiplatform": "roles/aiplatform.user", "logging": "roles/logging.viewer"}
-_REGISTRY = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/")
-_REGION = re.compile(r"[a-z]+(?:-[a-z]+)+\d+")  # us-central1; multi-regions are `us`, `europe` and `asia`
 _GENERAL = ("n1", "e2")  # series that count against the quota of processors without a series in its name
 
 Check = Callable[[], Sequence[Event]]
@@ -73,8 +68,8 @@ def preflight(vertex: Vertex, project: Project, image: str = "") -> Stage[None]:
     """Check what can be checked before a deployment; `image` is REPOSITORY@DIGEST, or "" where there is none."""
     target = vertex.target
     yield from machine_fits(project.vertex)
-    yield from requests_fit(project)
-    yield from regions_agree(target, image)
+    yield from requests_fit(golden.request_sizes(project.artifacts_dir), project.vertex.endpoint_type)
+    yield from regions_agree(image, target.region, local=target.kind == "local")
     who, refused = identity(vertex)
     if refused is not None:
         yield refused
@@ -89,54 +84,6 @@ def preflight(vertex: Vertex, project: Project, image: str = "") -> Stage[None]:
         checks["quota"] = partial(_quotas, vertex, needed)
     yield from _together(checks)
     yield from stays(project, target)
-
-
-def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
-    """Yield a finding where machine type and accelerators do not go together; a warning where it is not known."""
-    table, rule = machines(), RULES["ST726"]
-    name, kind, number = settings.machine_type, settings.accelerator_type, settings.accelerator_count
-    machine = table.machines.get(name)
-    if machine is None:
-        message = f"{name} is not in the list of machine types of {table.read_on}; whether it exists is not known"
-        yield rule.finding(message, severity=Severity.WARNING, evidence=(f"list: {table.source}",))
-        return
-    possible = tuple(f"{each}: {_numbers(numbers)}" for each, numbers in sorted(machine.accelerators.items()))
-    if kind is None and machine.built_in:
-        yield rule.finding(
-            f"{name} comes with accelerators, and `vertex.accelerator-type` names none", evidence=possible
-        )
-    elif kind is not None and not machine.accelerators:
-        yield rule.finding(f"{name} takes no accelerator, and {number} {kind} is wanted")
-    elif kind is not None and number not in machine.accelerators.get(kind, ()):
-        yield rule.finding(f"{name} cannot have {number} {kind}", evidence=possible)
-
-
-def requests_fit(project: Project) -> Iterator[Finding]:
-    """Yield a finding where golden examples make requests that the endpoint refuses for their size."""
-    kind, artifacts = project.vertex.endpoint_type, project.artifacts_dir
-    limit, large = LIMITS[kind], []
-    for number, example in enumerate(golden.read(artifacts)):
-        size = len(json.dumps({"instances": [example.vertex_instance(artifacts)]}).encode())
-        if size > limit:
-            large.append(f"{example.image or f'example {number}'}: {size:,} bytes")
-    if large:
-        message = f"{len(large)} golden requests are larger than the {limit:,} bytes that a {kind} endpoint takes"
-        fix = {} if kind == "shared" else {"fix": "send smaller images, or let the predictor read them from a bucket"}
-        yield RULES["ST725"].finding(message, evidence=tuple(large[:12]), **fix)
-
-
-def regions_agree(target: Target, image: str) -> Iterator[Finding]:
-    """Yield a finding where no model of the target's region can be made from the image."""
-    registry = _REGISTRY.match(image)
-    if registry is None:
-        if image and target.kind == "vertex":
-            message = f"{image.split('@')[0]} is not in Artifact Registry, where Vertex AI takes images from"
-            yield RULES["ST723"].finding(message)
-    elif registry["location"] != target.region:
-        where = registry["location"]
-        what = where if _REGION.fullmatch(where) else f"the multi-region {where}"
-        message = f"the image is in {what}, the model in {target.region}"
-        yield RULES["ST723"].finding(message, fix=f"push to {target.region}-docker.pkg.dev, or change `vertex.region`")
 
 
 def identity(vertex: Vertex) -> tuple[str, Finding | None]:
@@ -319,8 +266,3 @@ def _together(checks: Mapping[str, Check]) -> Iterator[Event]:
             raise result
         else:
             yield from result
-
-
-def _numbers(numbers: Sequence[int]) -> str:
-    *first, last = (str(number) for number in numbers)
-    return f"{', '.join(first)} or {last}" if first else last

@@ -392,16 +392,6 @@ PERMISSION_MISSING = Rule(
     fix="give the identity the roles that the finding names",
     sources=("https://cloud.google.com/resource-manager/reference/rest/v1/projects/testIamPermissions", PERMISSIONS),
 )
-REGIONS = Rule(
-    code="ST723",
-    title="regions disagree",
-    explanation=(
-        "A model is made from an image in a regional Artifact Registry of its own region; repositories of a "
-        "multi-region are refused. Artifacts in a bucket far away cost time at every start of a machine."
-    ),
-    fix="push to REGION-docker.pkg.dev of `vertex.region`, or change `vertex.region`",
-    sources=(CONTAINER,),
-)
 QUOTA_SMALL = Rule(
     code="ST724",
     title="the quota does not hold what would be deployed",
@@ -413,38 +403,6 @@ QUOTA_SMALL = Rule(
     fix="ask for more of the named quota in this region, or choose another machine, fewer replicas or another region",
     cloud="429 The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_…",
     sources=("https://cloud.google.com/vertex-ai/docs/quotas", f"{ISSUES}/3479"),
-)
-TOO_LARGE = Rule(
-    code="ST725",
-    title="a golden request is larger than the endpoint takes",
-    explanation=(
-        "A shared endpoint takes requests and answers of 1.5 MB, a dedicated one of 10 MB. An image travels as "
-        "base64, which is a third larger than the file."
-    ),
-    fix='set `vertex.endpoint-type = "dedicated"`, send smaller images, or let the predictor read them from a bucket',
-    cloud="400 Request payload size exceeds the limit: … bytes.",
-    sources=(CONTAINER, f"{DOCS}/predictions/using-dedicated-endpoints"),
-    symptoms=(
-        Symptom(
-            re.compile(r"(?i)request payload size exceeds the limit: (?P<limit>\d+) bytes"),
-            "a request is larger than the {limit} bytes that the endpoint takes",
-        ),
-        Symptom(
-            re.compile(r"The (?P<what>request|response) size \((?P<size>\d+) bytes\) exceeds (?P<limit>\S+) limit"),
-            "a {what} has {size} bytes, and the endpoint takes {limit}",
-        ),
-    ),
-)
-NO_PAIR = Rule(
-    code="ST726",
-    title="machine type and accelerator do not go together",
-    explanation=(
-        "Accelerators are attached to N1 machines only, in fixed numbers that depend on their processors. The A and G "
-        "series come with theirs: type and number are given by the machine's name, and must be written all the same."
-    ),
-    fix="set `vertex.machine-type`, `vertex.accelerator-type` and `vertex.accelerator-count` to a pair that exists",
-    cloud="400 List of found errors:\t1.Field: …machine_spec; Message: …\t",
-    sources=(COMPUTE, "https://cloud.google.com/compute/docs/gpus"),
 )
 STAYS = Rule(
     code="ST727",
@@ -461,7 +419,7 @@ STAYS = Rule(
 RULES: tuple[Rule, ...] = (
     SERVER_DIED, NEVER_CAME_UP, UNREADABLE, QUOTA, DENIED, SERVICE_FAILED, INVALID, CANCELLED, STOCKOUT,
     OTHER_ANSWER, LIVE_ERRORS, SLOWER, INCONCLUSIVE, SUPERSEDED, UNPROVEN_DEVICE, UNPROVEN,
-    NO_CREDENTIALS, API_DISABLED, PERMISSION_MISSING, REGIONS, QUOTA_SMALL, TOO_LARGE, NO_PAIR, STAYS,
+    NO_CREDENTIALS, API_DISABLED, PERMISSION_MISSING, QUOTA_SMALL, STAYS,
 )  # fmt: skip
 
 # A run whose errors are all of these is the fault of the surroundings, not of what was to be deployed.
@@ -469,6 +427,6 @@ SURROUNDINGS = frozenset(
     rule.code
     for rule in (
         UNREADABLE, QUOTA, DENIED, SERVICE_FAILED, INVALID, CANCELLED, STOCKOUT,
-        NO_CREDENTIALS, API_DISABLED, PERMISSION_MISSING, REGIONS, QUOTA_SMALL,
+        NO_CREDENTIALS, API_DISABLED, PERMISSION_MISSING, QUOTA_SMALL,
     )
 )  # fmt: skip

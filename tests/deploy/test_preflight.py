@@ -13,17 +13,15 @@ from typing import Any
 import pytest
 from google.oauth2.credentials import Credentials
 
+from seatrial import golden
 from seatrial.deploy import preflight as module
 from seatrial.deploy.client import Vertex
 from seatrial.deploy.preflight import (
     PERMISSIONS,
     USEFUL,
     identity,
-    machine_fits,
     preflight,
     quotas,
-    regions_agree,
-    requests_fit,
     stays,
 )
 from seatrial.deploy.target import Target, vertex
@@ -32,6 +30,7 @@ from seatrial.emulator.plane import _PERMISSIONS
 from seatrial.facts.tables import machines
 from seatrial.findings import Severity
 from seatrial.project import Project, VertexSettings
+from seatrial.rules.settings import machine_fits, regions_agree, requests_fit
 from tests.deploy.golden_project import golden_project
 from tests.deploy.services import PROJECT, Around, running
 from tests.small_project import small_project
@@ -212,7 +211,7 @@ def test_what_a_version_takes_of_which_quota(settings: dict[str, Any], metrics: 
 def test_golden_requests_are_held_against_the_endpoints_limit(tmp_path: Path, kind: str, size: int, fits: bool) -> None:
     examples = [{"instance": "x" * size, "label": "a"}, {"instance": "small", "label": "b"}]
     project = small_project(tmp_path, {"artifacts/golden/golden.json": json.dumps(examples)})
-    found = list(requests_fit(with_vertex(project, endpoint_type=kind)))
+    found = list(requests_fit(golden.request_sizes(project.artifacts_dir), kind))
     assert [f.code for f in found] == ([] if fits else ["ST725"])
     assert [f.evidence for f in found] == ([] if fits else [(f"example 0: {size + 19:,} bytes",)])
 
@@ -231,7 +230,7 @@ def test_golden_requests_are_held_against_the_endpoints_limit(tmp_path: Path, ki
     ],
 )
 def test_an_image_must_lie_in_a_registry_of_the_models_region(target: Target, image: str, message: str) -> None:
-    found = list(regions_agree(target, image))
+    found = list(regions_agree(image, target.region, local=target.kind == "local"))
     assert [f.code for f in found] == (["ST723"] if message else [])
     assert all(message in f.message for f in found)
 

@@ -29,8 +29,13 @@ def built(cuda: str, *needed: str) -> Wheels:
     return known(Wheel("torch", "2.8.0", cuda=cuda), Wheel("torchvision", "0.23.0", needed=("libc10.so", *needed)))
 
 
+MACHINES = {"NVIDIA_L4": "g2-standard-4", "NVIDIA_TESLA_A100": "a2-highgpu-1g", "NVIDIA_H100_80GB": "a3-highgpu-1g"}
+
+
 def accelerated(kind: str) -> Files:
-    return {"pyproject.toml": f'{SETTINGS}\n[tool.seatrial.vertex]\naccelerator-type = "{kind}"\n'}
+    machine = MACHINES.get(kind, "n1-standard-4")
+    settings = f'[tool.seatrial.vertex]\nmachine-type = "{machine}"\naccelerator-type = "{kind}"\n'
+    return {"pyproject.toml": f"{SETTINGS}\n{settings}"}
 
 
 def labelled(torch: str, torchvision: str) -> Files:
