@@ -17,7 +17,10 @@ class Places:
         self.path = path
         self._is_ascii = content.isascii()
         if not self._is_ascii:
-            encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
+            try:
+                encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
+            except SyntaxError:  # a comment in the first lines is no UTF-8, which Python itself takes
+                encoding = "utf-8"
             content = content.decode(encoding, errors="replace").encode()
         self._lines = content.splitlines(keepends=True)
 

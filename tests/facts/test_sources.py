@@ -118,3 +118,13 @@ def test_a_definition_is_found_in_any_script_but_not_in_an_environment(tmp_path:
         "Net": "training/train.py:4:7",
         "step": "training/train.py:8:11",
     }
+
+
+def test_a_comment_that_is_no_utf8_is_read_over_as_python_reads_over_it(tmp_path: Path) -> None:
+    text = b"# Gr\xf6sse\nimport a\nx = 1; import b  # \xf6\n"
+    sources = read_sources(small_project(tmp_path, {"predictor/__init__.py": text}))
+    assert not sources.faults
+    assert [str(i.location) for i in sources.modules["predictor"].imports] == [
+        "predictor/__init__.py:2:8",
+        "predictor/__init__.py:3:15",
+    ]
