@@ -237,12 +237,11 @@ def _is_on_hub(loader: str, model: str) -> bool:
 
 
 def _is_refused(sources: Sources, module: Module, call: Call) -> bool:
-    """Tell whether a parameter `pretrained` guards a call, and nobody that serving reaches gives it as True."""
+    """Tell whether a parameter such as `pretrained` guards a call, and serving nowhere gives it as True."""
     function = module.uses.functions.get(call.context.function)
-    if function is None or not call.context.guards or "pretrained" not in function.parameters:
-        return False
-    given = (other.keywords.get("pretrained") for _, other in sources.calls())
-    return not any(value.is_exactly(constant=True) for value in given if value)
+    asked = {"pretrained", "download"}.intersection(function.parameters) if function and call.context.guards else set()
+    given = (other.keywords.get(name) for _, other in sources.calls() for name in asked)
+    return bool(asked) and not any(value.is_exactly(constant=True) for value in given if value)
 
 
 def _hard_cuda(facts: Facts) -> Iterator[Finding]:

@@ -297,12 +297,13 @@ def _own_server(facts: Facts) -> Iterator[Finding]:
                 continue
             listens = facts.sources.value(host).constant if host else "127.0.0.1"
             if listens in _HERE:
-                by_hand = not call.context.runs and not any(file.is_dockerfile for file in facts.builds.files)
+                by_hand = not call.context.runs
+                in_container = any(file.is_dockerfile for file in facts.builds.files)
                 yield OWN_SERVER.finding(
                     f"`{call.written}` listens on {listens} only",
-                    severity=Severity.NOTE if by_hand else Severity.WARNING,
+                    severity=Severity.NOTE if by_hand and not in_container else Severity.WARNING,
                     location=call.location,
-                    cause="nothing is wrong where only a developer starts it on their own machine" if by_hand else "",
+                    cause="nothing is wrong where no container starts it, which cannot be seen here" if by_hand else "",
                 )
 
 

@@ -37,6 +37,18 @@ def test_a_download_that_a_parameter_guards_is_found_where_the_parameter_is_true
     assert bool(findings(project, "ST520")) == found
 
 
+def test_a_data_set_that_is_never_asked_to_download_is_no_finding(tmp_path: Path) -> None:
+    text = (
+        "from torchvision.datasets.utils import download_url\n"
+        "class Digits:\n    def __init__(self, root, download=False):\n"
+        "        if download:\n            download_url('https://example.com/digits.zip', root)\n"
+        "class P:\n    def load(self, uri):\n        self.names = Digits(uri{}).names\n"
+    )
+    for argument, number in (("", 0), (", download=True", 1)):
+        project = small_project(tmp_path, {"predictor.py": text.format(argument), **TORCH})
+        assert len(findings(project, "ST520")) == number
+
+
 @pytest.mark.parametrize(
     ("loader", "name", "found"),
     [
