@@ -116,3 +116,23 @@ def test_a_script_that_reads_with_opencv_counts_only_where_it_looks_like_trainin
 ) -> None:
     project = small_project(tmp_path, {"predictor.py": "import PIL.Image\n" + CLASS, path: text, **TORCH})
     assert bool(findings(project, "ST416")) == found
+
+
+@pytest.mark.parametrize(
+    ("version", "text", "found"),
+    [
+        ("1.23.5", "import numpy as np\nKIND = np.float\n", False),
+        ("1.26.4", "import numpy as np\nKIND = np.float\n", True),
+        ("1.26.4", "import numpy as np\nKIND = np.bool\n", True),
+        ("2.2.6", "import numpy as np\nKIND = np.bool\n", False),
+        ("1.26.4", "import numpy as np\nKIND = np.float_\n", False),
+        ("2.2.6", "import numpy as np\nnp.float = float\nKIND = np.float\n", False),
+        ("2.2.6", "import numpy as np\nKIND = np.float if hasattr(np, 'float') else float\n", False),
+        ("2.2.6", "try:\n    from numpy import Inf\nexcept ImportError:\n    from numpy import inf as Inf\n", False),
+    ],
+)
+def test_a_name_of_numpy_is_found_where_the_locked_version_lacks_it(
+    tmp_path: Path, version: str, text: str, *, found: bool
+) -> None:
+    project = small_project(tmp_path, {"predictor.py": text + CLASS, **locked(f"numpy=={version}")})
+    assert bool(findings(project, "ST421")) == found
