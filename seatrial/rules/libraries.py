@@ -25,7 +25,7 @@ GONE_NAME = Rule(
     title="a name of numpy, torch, scikit-image or SciPy that the locked version does not have",
     explanation=(
         "numpy 1.24 removed np.float, np.int and their like, numpy 2 np.float_, np.Inf and np.NaN, torch 2.0 the "
-        "private torch._six, scikit-image 0.18 compare_ssim, and SciPy 1.3 imread. Code of research projects still holds "
+        "private torch._six, scikit-image 0.18 compare_ssim, and SciPy 1.3 imread. Research code still holds "
         "them; an attribute fails when its line runs, which may be the first request."
     ),
     fix="write the name that took its place, or lock the version that training used",
