@@ -11,6 +11,7 @@ from seatrial.rules import FAMILIES, RULES
 from seatrial.rules.page import index, page
 
 PAGES = Path(__file__).parent.parent.parent / "docs" / "rules"
+COVERAGE = PAGES.parent / "coverage.md"
 AGAIN = "run `python -m seatrial.rules.page docs/rules`"
 
 
@@ -44,3 +45,13 @@ def test_a_rule_has_a_code_a_fix_and_a_source(code: str) -> None:
 def test_the_message_of_a_symptom_is_filled_by_its_pattern(code: str) -> None:
     for symptom in RULES[code].symptoms:
         assert symptom.message.format(**dict.fromkeys(symptom.pattern.groupindex, "x"))
+
+
+def test_what_is_said_to_find_a_fault_can_find_it() -> None:
+    rows = re.findall(r"^\|([^|]+)\|([^|]*)\|([^|]*)\|[^|]*\|$", COVERAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) > 80
+    for fault, checked, otherwise in rows:
+        assert all(RULES[code].check for code in re.findall(r"ST\d{3}", checked)), fault
+        logged = otherwise.partition("log ")[2]
+        assert all(RULES[code].symptoms for code in re.findall(r"ST\d{3}", logged)), fault
+        assert checked.strip() or otherwise.strip() or "AIP_" in fault, fault
