@@ -35,7 +35,7 @@ def read(url: str, login: str, end: float) -> Ending:
         OSError, http.client.HTTPException, ValueError: there is no such wheel, or the server gives no parts.
     """
     try:
-        with zipfile.ZipFile(io.BufferedReader(_Remote(url, login, end), _PIECE)) as archive:
+        with zipfile.ZipFile(opened(url, login, end)) as archive:
             members = archive.infolist()
             of_wheel = (m for m in members if m.filename.count("/") == 1 and m.filename.endswith(".dist-info/METADATA"))
             found = next(of_wheel, None)
@@ -45,6 +45,15 @@ def read(url: str, login: str, end: float) -> Ending:
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"no wheel: {error}") from None
     return Ending(headers(text), sum(member.file_size for member in members))
+
+
+def opened(url: str, login: str, end: float) -> io.BufferedReader:
+    """Open a file on a server, of which only what is read travels, and 16 MB at most.
+
+    Raises:
+        OSError, http.client.HTTPException, ValueError: there is none, or the server gives no parts; later reads too.
+    """
+    return io.BufferedReader(_Remote(url, login, end), _PIECE)
 
 
 class _Remote(io.RawIOBase):

@@ -1,0 +1,258 @@
+"""Makes weights_only.json and class_changes.json, the tables of what a version of torch and torchvision has.
+
+Classes are read by ast out of the wheels, and nothing of them is imported: of each wheel two megabytes travel.
+What torch.load allows only a running torch can say. A published wheel never changes, so that only the minor versions
+that the table lacks are asked, two in a run at most: each is installed with its CUDA libraries, which are gigabytes,
+into a temporary environment.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from packaging.version import Version
+
+from seatrial import process
+from seatrial.facts.releases import last_of_each_minor, modules, pythons, releases, say
+from seatrial.interpreter import uv
+
+Table = dict[str, Any]
+OLDEST_ASKED = Version("2.6.0")  # the first torch that can be asked, and whose torch.load is safe unless told otherwise
+OLDEST = {"torch": Version("1.7"), "torchvision": Version("0.5")}  # the first whose classes are read
+PARTS = {"torch": "torch/nn/modules/", "torchvision": "torchvision/"}
+NOT_SERVED = ("torchvision/prototype/", "torchvision/datasets/")
+NEVER_SERVES = ("__init__", "__repr__", "extra_repr", "reset_parameters", "_reset_parameters", "get_params")
+_ASK = "import json, torch._weights_only_unpickler as u; print(json.dumps(sorted(u._get_allowed_globals())))"
+_AT_ONCE = 2  # torches that one run installs
+_INSTALL = 1800.0  # seconds for one of them
+_WHEELS = "their published wheels, one of each minor version"
+
+
+def weights_only(former: Table) -> Table:
+    """Make weights_only.json: name → [since, until] in minor versions, null where it is open.
+
+    Raises:
+        OSError, http.client.HTTPException, ValueError, SeatrialError: a torch could not be asked.
+    """
+    last = Version(former["last"])
+    newest = last_of_each_minor(releases("torch", OLDEST_ASKED))
+    minors = {_minor(version): version for version in newest}
+    allowed = {m: [n for n, span in former["allowed"].items() if _is_in(m, span)] for m in minors if Version(m) <= last}
+    lacking = [minor for minor in minors if Version(minor) > last]
+    for minor in lacking[:_AT_ONCE]:
+        fitting = pythons(newest[minors[minor]])
+        own = f"{sys.version_info.major}.{sys.version_info.minor}"
+        allowed[minor] = ask(str(minors[minor]), own if own in fitting else fitting[-1])
+    if lacking[_AT_ONCE:]:
+        say(f"no more than {_AT_ONCE} new versions in one run; run again for {', '.join(lacking[_AT_ONCE:])}")
+    names = sorted({name for names in allowed.values() for name in names})
+    return {
+        "source": f"torch._weights_only_unpickler._get_allowed_globals() in {_WHEELS}",
+        "first": next(iter(allowed)),
+        "last": list(allowed)[-1],
+        "allowed": {name: _span([name in allowed[minor] for minor in allowed], list(allowed)) for name in names},
+    }
+
+
+def class_changes(_: Table) -> Table:
+    """Make class_changes.json: since and until when there are modules, classes and attributes of their objects.
+
+    Raises:
+        OSError, http.client.HTTPException, ValueError: a wheel could not be read.
+    """
+    changes = {name: changed(read(name)) for name in PARTS}
+    return {"source": f"the classes of torch.nn.modules and torchvision in {_WHEELS}", **changes}
+
+
+def ask(version: str, python: str) -> list[str]:
+    """Give the names that `torch.load(weights_only=True)` of a torch allows, as `collections.OrderedDict`."""
+    say(f"installing torch {version} for Python {python}, to ask what it allows")
+    with tempfile.TemporaryDirectory(prefix="seatrial-refresh-") as folder:
+        executable = str(Path(folder, "bin", "python"))
+        _run([uv(), "venv", "--quiet", "--no-project", "--python", python, folder], 60)
+        install = [uv(), "pip", "install", "--quiet", "--no-config", "--only-binary=:all:", "--python", executable]
+        _run([*install, f"torch=={version}", "numpy"], _INSTALL)
+        names: list[str] = json.loads(_run([executable, "-c", _ASK], 300))
+    return names
+
+
+def _run(argv: list[str], seconds: float) -> str:
+    code, printed = process.output(argv, env=process.install_environment(), timeout=seconds)
+    if code:
+        raise OSError(f"{' '.join(argv[:3])} ended with {code}: {printed[-1000:]}")
+    return printed
+
+
+def _is_in(minor: str, span: list[str | None]) -> bool:
+    since, until = span
+    return not ((since and Version(minor) < Version(since)) or (until and Version(minor) >= Version(until)))
+
+
+@dataclass
+class Class:
+    """A class: what __init__ always sets, what serving reads and nothing else gives, and whether it is a Module."""
+
+    sets: set[str] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
+    is_module: bool = False
+
+
+@dataclass
+class Contents:
+    """A distribution of one version: its classes, and by module what it binds, exports and takes of others by `*`."""
+
+    classes: dict[str, Class] = field(default_factory=dict)
+    names: dict[str, set[str]] = field(default_factory=dict)
+    exports: dict[str, set[str]] = field(default_factory=dict)
+    stars: dict[str, list[str]] = field(default_factory=dict)
+
+
+def read(name: str) -> dict[str, Contents]:
+    """Read the classes of the last release of every minor version of a distribution: minor version → its contents."""
+    part = PARTS[name]
+    found = {}
+    for version, wheels in last_of_each_minor(releases(name, OLDEST[name])).items():
+        files = modules(wheels[0], lambda path: path.startswith(part) and not path.startswith(NOT_SERVED))
+        found[_minor(version)] = contents_of(files)
+    return found
+
+
+def contents_of(files: Mapping[str, bytes]) -> Contents:
+    """Read the modules of a distribution: path in its wheel → content.
+
+    Raises:
+        ValueError: there is none, or one is no Python.
+    """
+    if not files:
+        raise ValueError("a wheel without the modules that are read")
+    contents = Contents()
+    for path, content in sorted(files.items()):
+        file = PurePosixPath(path)
+        module = ".".join(file.with_suffix("").parts).removesuffix(".__init__")
+        try:
+            tree = ast.parse(content)
+        except SyntaxError as error:
+            raise ValueError(f"{path}: {error}") from None
+        _read_module(tree, module, module if file.stem == "__init__" else module.rpartition(".")[0], contents)
+    for _ in range(3):  # a module takes what another took
+        for module, others in contents.stars.items():
+            for other in others:
+                public = {name for name in contents.names.get(other, ()) if not name.startswith("_")}
+                contents.names[module] |= contents.exports.get(other) or public
+    return contents
+
+
+def _read_module(tree: ast.Module, module: str, package: str, contents: Contents) -> None:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.ImportFrom(names=[ast.alias(name="*")]):
+                above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+                star = ".".join([*above, *([node.module] if node.module else [])])
+                contents.stars.setdefault(module, []).append(star)
+            case ast.Assign(targets=[ast.Name("__all__")], value=ast.List(elts=listed)):
+                contents.exports[module] = {str(n.value) for n in listed if isinstance(n, ast.Constant)}
+            case ast.ClassDef() | ast.FunctionDef():
+                names.add(node.name)
+            case ast.Import() | ast.ImportFrom():
+                names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
+            case ast.Name(ctx=ast.Store()):
+                names.add(node.id)
+    contents.names[module] = names
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            own = Class(is_module=any(ast.unparse(base).endswith("Module") for base in node.bases))
+            contents.classes[f"{module}.{node.name}"] = own
+            given = {target.id for s in node.body for target in _targets(s) if isinstance(target, ast.Name)}
+            for method in (s for s in node.body if isinstance(s, ast.FunctionDef)):
+                given.add(method.name)
+                if method.name == "__init__":
+                    own.sets |= {t.attr for s in method.body for t in _targets(s) if isinstance(t, ast.Attribute)}
+                elif method.name == "__setstate__":
+                    given |= {str(n.value) for n in ast.walk(method) if isinstance(n, ast.Constant)}
+                    given |= {n.attr for n in ast.walk(method) if isinstance(n, ast.Attribute)}
+                elif method.name not in NEVER_SERVES:
+                    own.reads |= {name for n in ast.walk(method) for name in _own(n)}
+            own.reads -= given
+
+
+def _targets(statement: ast.stmt) -> Iterator[ast.expr]:
+    """Give what a statement assigns to; a bare annotation assigns nothing."""
+    match statement:
+        case ast.Assign():
+            yield from statement.targets
+        case ast.AnnAssign(value=ast.expr()):
+            yield statement.target
+
+
+def _own(node: ast.AST) -> Iterator[str]:
+    """Give the attribute of `self` that a node reads."""
+    match node:
+        case ast.Attribute(value=ast.Name("self"), attr=name, ctx=ast.Load()):
+            yield name
+
+
+def changed(found: Mapping[str, Contents]) -> Table:
+    """Give the versions that were read, oldest first, where modules and classes are, and which attributes came later.
+
+    `modules` and `classes` map a name to [since, until]; `attributes` maps a class to the attributes that objects of an
+    earlier version lack and that this one needs, likewise. What was never otherwise is left out.
+    """
+    versions = list(found)
+    modules = {
+        module: span
+        for module in sorted({m for c in found.values() for m in c.names})
+        if (span := _span([module in found[v].names for v in versions], versions)) != [None, None]
+    }
+    classes: dict[str, Any] = {}
+    attributes: dict[str, Any] = {}
+    for name in sorted({n for c in found.values() for n in c.classes}):
+        module, _, own = name.rpartition(".")
+        there = [own in found[v].names.get(module, ()) for v in versions]
+        if (span := _span(there, versions)) not in ([None, None], modules.get(module)):
+            classes[name] = span
+        later = _later([found[v].classes.get(name) for v in versions], versions)
+        if later:
+            attributes[name] = later
+    return {
+        "first": versions[0],
+        "last": versions[-1],
+        "modules": modules,
+        "classes": classes,
+        "attributes": attributes,
+    }
+
+
+def _later(history: list[Class | None], versions: list[str]) -> dict[str, list[str | None]]:
+    """Give the attributes of a class that it has not always had."""
+    later: dict[str, list[str | None]] = {}
+    for (before, now), at in zip(pairwise(history), range(1, len(versions)), strict=True):
+        if before is None or now is None:
+            continue
+        for name in sorted((now.sets & now.reads) - before.sets):
+            rest = [bool(c and name in c.sets & c.reads) for c in history[at:]]
+            until = versions[at + rest.index(False)] if False in rest else None
+            later[name] = [versions[at], until]
+        if now.is_module and not before.is_module:
+            later["_backward_hooks"] = [versions[at], None]  # torch.nn.Module.__call__ reads it
+    return later
+
+
+def _span(there: list[bool], versions: list[str]) -> list[str | None]:
+    """Give [since, until] of something that is there in some versions; null for what was always, or still is."""
+    first = there.index(True)
+    last = len(there) - 1 - there[::-1].index(True)
+    since = None if first == 0 else versions[first]
+    return [since, None if last == len(there) - 1 else versions[last + 1]]
+
+
+def _minor(version: Version) -> str:
+    return f"{version.major}.{version.minor}"
