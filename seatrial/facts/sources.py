@@ -47,6 +47,7 @@ class Sources:
         left_out: modules that exist in the project and that a shipped module imports, but that do not ship:
             dotted name → path.
         reachable: the shipped modules that serving imports, starting at the predictor's.
+        surely: those of them that are imported whenever the predictor's module is: by no function, `if` or try.
         serving: (module, qualified name) of every function of these that the predictor's class may come to call.
     """
 
@@ -57,6 +58,7 @@ class Sources:
     reachable: frozenset[str] = frozenset()
     under_src: Mapping[str, str] = field(default_factory=dict)
     serving: frozenset[tuple[str, str]] = frozenset()
+    surely: frozenset[str] = frozenset()
     _tops: frozenset[str] = field(init=False, repr=False, compare=False)
     _folders: frozenset[str] = field(init=False, repr=False, compare=False)
     _followed: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
@@ -153,7 +155,8 @@ def read_sources(project: Project) -> Sources:
     under_src = {name: place for name in absent if (place := _under_src(project.root, name))}
     reachable = _reachable(project, sources)
     serving = serving_functions([m for m in modules.values() if m.name in reachable], project.predictor_class)
-    return Sources(modules, faults, tuple(absent), left_out, reachable, under_src, serving)
+    surely = _reachable(project, sources, surely=True)
+    return Sources(modules, faults, tuple(absent), left_out, reachable, under_src, serving, surely)
 
 
 def _under_src(root: Path, package: str) -> str | None:
@@ -241,7 +244,7 @@ def module_files(root: Path, package: str) -> Iterator[Path]:
         yield single
 
 
-def _reachable(project: Project, sources: Sources) -> frozenset[str]:
+def _reachable(project: Project, sources: Sources, *, surely: bool = False) -> frozenset[str]:
     seen: set[str] = set()
     pending = [project.predictor_module]
     while pending:
@@ -252,5 +255,6 @@ def _reachable(project: Project, sources: Sources) -> frozenset[str]:
                 continue
             seen.add(module)
             imports = sources.modules[module].imports if module in sources.modules else ()
-            pending.extend(n for i in imports if i.runs for n in i.candidates())
+            followed = (i for i in imports if i.runs and not (surely and (i.lazy or i.guarded or i.optional)))
+            pending.extend(n for i in followed for n in i.candidates())
     return frozenset(seen)

@@ -160,8 +160,10 @@ def _squeezed(name: str) -> str:
 _SERVED = {"__init__", "__call__", "from_path", "load", "setup", "preprocess", "predict", "postprocess"}
 
 
-def _doubt(imported: Import, facts: Facts) -> str:
+def _doubt(module: Module, imported: Import, facts: Facts) -> str:
     """Say why serving may never execute an import; empty where it will."""
+    if module.name not in facts.sources.surely:
+        return f"`{module.name}` itself is imported only by a function, an `if` or a try"
     if imported.guarded:
         return "an `if` stands around it, so that serving may never come there"
     owner, _, method = imported.function.rpartition(".")
@@ -183,14 +185,14 @@ def _incomplete(facts: Facts) -> str:
 
 def _missing_distribution(facts: Facts) -> Iterator[Finding]:
     missing: dict[str, list[tuple[str, str, Location]]] = {}  # (why it may not be executed, module, place)
-    for _, imported in facts.sources.imports():
+    for module, imported in facts.sources.imports():
         if imported.optional:
             continue
         targets = imported.candidates()[1:] if is_namespace(imported.module) else (imported.module,)
         for target in targets:
             if not is_provided(target, facts):
                 distribution = distributions_of(target)[0]
-                place = (_doubt(imported, facts), target, imported.location)
+                place = (_doubt(module, imported, facts), target, imported.location)
                 missing.setdefault(distribution, []).append(place)
     open_end = _incomplete(facts)
     for distribution, places in missing.items():
@@ -233,7 +235,7 @@ def _not_in_package(facts: Facts) -> Iterator[Finding]:
     for module, imported in sources.imports():
         if imported.optional or not (finding := _left_out(sources, module, imported)):
             continue
-        doubt = _doubt(imported, facts)
+        doubt = _doubt(module, imported, facts)
         yield replace(finding, severity=Severity.WARNING, cause=f"{finding.cause}; {doubt}") if doubt else finding
 
 

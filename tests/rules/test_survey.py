@@ -136,3 +136,18 @@ def test_a_name_of_numpy_is_found_where_the_locked_version_lacks_it(
 ) -> None:
     project = small_project(tmp_path, {"predictor.py": text + CLASS, **locked(f"numpy=={version}")})
     assert bool(findings(project, "ST421")) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ("import back\n" + CLASS, "error"),
+        ("import sys\nif sys.argv[1:]:\n    import back\n" + CLASS, "warning"),
+        ("try:\n    import back\nexcept ImportError:\n    back = None\n" + CLASS, "warning"),
+        ("class P:\n    def load(self, uri):\n        if uri:\n            import back\n", "warning"),
+    ],
+)
+def test_what_a_module_imports_is_as_sure_as_the_module_itself(tmp_path: Path, text: str, severity: str) -> None:
+    files = {"predictor.py": text, "back.py": "import tensorflow\n"}
+    (found,) = findings(small_project(tmp_path, files, packages=["predictor", "back"]), "ST110")
+    assert found.severity == severity

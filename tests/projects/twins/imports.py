@@ -19,7 +19,10 @@ def configured(line: str = "", predictor: str = "predictor:Predictor") -> Files:
 def moved(folder: str, predictor: str) -> Files:
     """The base with its package in another folder, and the setting with it; in src/ nothing is renamed in it."""
     name = folder.rpartition("/")[2]
-    files = {path.replace("predictor", folder, 1): str(text).replace("from predictor.", f"from {name}.") for path, text in PACKAGE.items()}
+    files = {
+        path.replace("predictor", folder, 1): str(text).replace("from predictor.", f"from {name}.")
+        for path, text in PACKAGE.items()
+    }
     return {**dict.fromkeys(PACKAGE), **files, **configured(predictor=predictor)}
 
 
@@ -41,7 +44,11 @@ LEFT_OUT = (
         "ST201",
         "a helper away",
         {"predictor/transforms.py": HELPER, "predictor/ink.py": "import strokes\n" + CROP, "strokes.py": ""},
-        {"predictor/transforms.py": HELPER, "predictor/ink.py": "import predictor.strokes\n" + CROP, "predictor/strokes.py": ""},
+        {
+            "predictor/transforms.py": HELPER,
+            "predictor/ink.py": "import predictor.strokes\n" + CROP,
+            "predictor/strokes.py": "",
+        },
     ),
     Twin(
         "ST201",
@@ -53,26 +60,50 @@ LEFT_OUT = (
         "ST201",
         "a name that its module does not have",
         {"predictor/transforms.py": f"from .ink import crop, scale\n{TRANSFORMS}", "predictor/ink.py": CROP},
-        {"predictor/transforms.py": f"from .ink import crop, scale\n{TRANSFORMS}", "predictor/ink.py": CROP + "\n\nscale = crop\n"},
+        {
+            "predictor/transforms.py": f"from .ink import crop, scale\n{TRANSFORMS}",
+            "predictor/ink.py": CROP + "\n\nscale = crop\n",
+        },
     ),
     Twin(
         "ST201",
         "where serving may not come",
-        {"predictor/transforms.py": f"{TRANSFORMS}\n\ndef ink(page):\n    import ink\n    return ink.crop(page)\n\nMADE = ink\n", "ink.py": CROP},
-        {"predictor/transforms.py": f"{TRANSFORMS}\n\ndef ink(page):\n    from . import ink\n    return ink.crop(page)\n\nMADE = ink\n", "predictor/ink.py": CROP},
+        {
+            "predictor/transforms.py": f"{TRANSFORMS}\n\ndef ink(page):\n    import ink\n    return ink.crop(page)\n\nMADE = ink\n",
+            "ink.py": CROP,
+        },
+        {
+            "predictor/transforms.py": f"{TRANSFORMS}\n\ndef ink(page):\n    from . import ink\n    return ink.crop(page)\n\nMADE = ink\n",
+            "predictor/ink.py": CROP,
+        },
         warns=True,
     ),
-    Twin("ST201", "in packages and not there", configured('packages = ["predictor", "ink"]'), {**configured('packages = ["predictor", "ink"]'), "ink/__init__.py": CROP}),
+    Twin(
+        "ST201",
+        "in packages and not there",
+        configured('packages = ["predictor", "ink"]'),
+        {**configured('packages = ["predictor", "ink"]'), "ink/__init__.py": CROP},
+    ),
 )
 RENAMED = str(BASE["predictor/predictor.py"]).replace("class Predictor", "class InkPredictor")
 NO_PREDICTOR = (
-    Twin("ST202", "no such module", configured(predictor="predictor.serve:Predictor"), configured(predictor="predictor.predictor:Predictor")),
-    Twin("ST202", "no such package", configured(predictor="ink:Predictor"), configured(predictor="predictor:Predictor")),
+    Twin(
+        "ST202",
+        "no such module",
+        configured(predictor="predictor.serve:Predictor"),
+        configured(predictor="predictor.predictor:Predictor"),
+    ),
+    Twin(
+        "ST202", "no such package", configured(predictor="ink:Predictor"), configured(predictor="predictor:Predictor")
+    ),
     Twin(
         "ST202",
         "the class renamed",
         {"predictor/__init__.py": "from predictor.predictor import InkPredictor\n", "predictor/predictor.py": RENAMED},
-        {"predictor/__init__.py": "from predictor.predictor import InkPredictor as Predictor\n", "predictor/predictor.py": RENAMED},
+        {
+            "predictor/__init__.py": "from predictor.predictor import InkPredictor as Predictor\n",
+            "predictor/predictor.py": RENAMED,
+        },
     ),
     Twin("ST202", "the class not handed on", {"predictor/__init__.py": "import predictor.predictor\n"}),
     Twin("ST202", "the src layout", moved("src/predictor", "predictor:Predictor")),
@@ -96,7 +127,12 @@ NO_PYTHON = tuple(
     for name, (broken, mended) in FAULTS.items()
 )
 TAKEN = tuple(
-    Twin("ST204", name, moved(package, f"{package}:Predictor"), moved(f"{package}_predictor", f"{package}_predictor:Predictor"))
+    Twin(
+        "ST204",
+        name,
+        moved(package, f"{package}:Predictor"),
+        moved(f"{package}_predictor", f"{package}_predictor:Predictor"),
+    )
     for name, package in {
         "of the standard library": "queue",
         "of what the runtime brings": "click",
@@ -109,7 +145,12 @@ TAKEN = tuple(
         {**configured('packages = ["predictor", "statistics"]'), "statistics/__init__.py": NETWORK},
         {**configured('packages = ["predictor", "figures"]'), "figures/__init__.py": NETWORK},
     ),
-    Twin("ST204", "a single module", {**configured('packages = ["predictor", "types"]'), "types.py": NETWORK}, {**configured('packages = ["predictor", "kinds"]'), "kinds.py": NETWORK}),
+    Twin(
+        "ST204",
+        "a single module",
+        {**configured('packages = ["predictor", "types"]'), "types.py": NETWORK},
+        {**configured('packages = ["predictor", "kinds"]'), "kinds.py": NETWORK},
+    ),
 )
 GOLDEN = "artifacts/golden/golden.json"
 BAD_GOLDEN = tuple(
