@@ -44,8 +44,8 @@ MISSING_DISTRIBUTION = Rule(
     sources=("https://github.com/GoogleCloudPlatform/mlops-on-gcp/issues/24", EXITED_SOURCE),
     detected=(
         "By the names of imports in what serving reaches, against the lock, requirements.in, the standard library and "
-        "the package. It only warns where an `if` stands around the import, where it stands in a function that serving "
-        "may never call, and where the lock is not complete, so that what it names may bring the module along."
+        "the package. It only warns where an `if` stands around the import or a function that serving may never call, "
+        "where that is so of its module, and where the lock is not complete, so that what it names may bring the module along."
     ),
     symptoms=(
         Symptom(
@@ -71,7 +71,7 @@ NOT_IN_PACKAGE = Rule(
     ),
     detected=(
         "By the names of imports in what serving reaches, against what ships. It only warns where an `if` stands "
-        "around the import, and where it stands in a function that serving may never call."
+        "around the import or a function that serving may never call, and where that is so of its module."
     ),
     symptoms=(
         Symptom(NO_MODULE, "`{module}` is imported, but the package does not contain it"),
