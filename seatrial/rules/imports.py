@@ -45,7 +45,7 @@ MISSING_DISTRIBUTION = Rule(
     detected=(
         "By the names of imports in what serving reaches, against the lock, requirements.in, the standard library and "
         "the package. It only warns where an `if` stands around the import or a function that serving may never call, "
-        "where that is so of its module, and where the lock is not complete, so that what it names may bring the module along."
+        "where that is so of its module, and where the lock is not complete, so that its lines may bring the module."
     ),
     symptoms=(
         Symptom(

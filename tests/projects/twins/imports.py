@@ -126,19 +126,20 @@ NO_PYTHON = tuple(
     )
     for name, (broken, mended) in FAULTS.items()
 )
-TAKEN = tuple(
-    Twin(
-        "ST204",
-        name,
-        moved(package, f"{package}:Predictor"),
-        moved(f"{package}_predictor", f"{package}_predictor:Predictor"),
-    )
-    for name, package in {
-        "of the standard library": "queue",
-        "of what the runtime brings": "click",
-        "of the runtime itself": "seatrial",
-    }.items()
-) + (
+TAKEN = (
+    *tuple(
+        Twin(
+            "ST204",
+            name,
+            moved(package, f"{package}:Predictor"),
+            moved(f"{package}_predictor", f"{package}_predictor:Predictor"),
+        )
+        for name, package in {
+            "of the standard library": "queue",
+            "of what the runtime brings": "click",
+            "of the runtime itself": "seatrial",
+        }.items()
+    ),
     Twin(
         "ST204",
         "a second package",
