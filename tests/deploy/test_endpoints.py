@@ -191,7 +191,7 @@ def test_a_deployment_that_fails_says_why_and_leaves_nothing(emulator: Emulated,
     emulator.fault(stage="STARTING_MODEL_SERVER", error=(FAILED_PRECONDITION, "Model server exited unexpectedly."))
     with pytest.raises(OperationFailedError, match="exited unexpectedly") as failure:
         ended(find_or_deploy(vertex, name, one, project(), 10))
-    assert failure.value.stage in ("STARTING_MODEL_SERVER", "FAILED_TO_DEPLOY", "")
+    assert failure.value.stage in ("STARTING_DEPLOYMENT", "STARTING_MODEL_SERVER", "FAILED_TO_DEPLOY", "")
     assert deployed(vertex) == []
 
 
