@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, ask, gather, unasked
 from seatrial.findings import Finding, Location, Step
-from seatrial.rules import RULES, nearest, wheels
+from seatrial.rules import RULES, builds, nearest, wheels
 from seatrial.rules.supply import credential_lines
 from seatrial.waivers import CONFIGURATION, Waived, heed, read_waivers
 
@@ -116,7 +116,7 @@ def _undecided(facts: Facts) -> frozenset[str]:
     known = [facts.wheels.get(lock.path) for lock in (facts.lock, facts.cpu_lock) if lock]
     if all(one is not None and not one.unknown for one in known):
         return frozenset({wheels.UNDECIDED.code})
-    return frozenset(rule.code for rule in wheels.RULES)
+    return frozenset(rule.code for rule in (*wheels.RULES, *builds.RULES))
 
 
 def _place(finding: Finding) -> tuple[str, int, int, str]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from seatrial.rules import (
     answering,
+    builds,
     checkpoints,
     code,
+    companions,
     dangerous,
     deploy_code,
     deployment,
@@ -22,6 +24,7 @@ from seatrial.rules import (
     pairs,
     pickled,
     predicting,
+    ranges,
     removed_names,
     runtime,
     serving,
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
 
 FAMILIES = (
     answering,
+    builds,
     checkpoints,
     code,
+    companions,
     dangerous,
     deploy_code,
     deployment,
@@ -53,6 +58,7 @@ FAMILIES = (
     pairs,
     pickled,
     predicting,
+    ranges,
     removed_names,
     runtime,
     serving,

@@ -8,25 +8,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from seatrial.facts.requirements import marker_environment, pinned, rewritten
 from seatrial.facts.tables import TorchPairs, TorchvisionRelease, torch_pairs
-from seatrial.findings import Edit, Severity
+from seatrial.findings import Edit
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.pins import TORCH, TORCHVISION, asked_pair, locks_of, pins_of, place_of, public_version
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from packaging.requirements import Requirement
-
     from seatrial.facts.gather import Facts
-    from seatrial.facts.requirements import Entry, RequirementFile
-    from seatrial.findings import Edit, Finding, Location
+    from seatrial.facts.requirements import Entry
+    from seatrial.findings import Finding, Location
 
-TORCH, TORCHVISION = "torch", "torchvision"
 _PIN = re.compile(r"torchvision\s*==\s*[\w.]+", re.IGNORECASE)  # no extra, no marker, no label of a build
 
 MISMATCHED = Rule(
@@ -67,6 +63,7 @@ MISMATCHED = Rule(
         ),
     ),
 )
+
 NO_WHEEL = Rule(
     code="ST121",
     title="no wheel of torch or torchvision for the configured Python",
@@ -93,130 +90,7 @@ NO_WHEEL = Rule(
         ),
     ),
 )
-WILDCARD = Rule(
-    code="ST123",
-    title="a range of torchvision whose newest release belongs to another torch",
-    explanation=(
-        "Patch releases of the two go together one to one: torchvision 0.22.0 belongs to torch 2.7.0 and 0.22.1 to "
-        "2.7.1. A wildcard that allows both is resolved right only as long as torch takes part; an install of "
-        "torchvision alone, or one without dependencies, takes the newest and breaks the pair."
-    ),
-    fix="pin the torchvision that belongs to the torch, then run `seatrial lock`",
-    severity=Severity.WARNING,
-    detected=(
-        "In requirements.in and in `pip install` lines of Dockerfiles: torch is pinned, torchvision is a range that "
-        "allows the right release, and the newest release in the table that it allows asks for another torch. "
-        "Whether anything installs torchvision without torch cannot be seen, so this only warns."
-    ),
-    bad="torch==2.7.0\ntorchvision==0.22.*",
-    good="torch==2.7.0\ntorchvision==0.22.0",
-    cloud="RuntimeError: operator torchvision::nms does not exist",
-    sources=("https://github.com/unslothai/unsloth/pull/8128",),
-)
-HALF_PINNED = Rule(
-    code="ST124",
-    title="torchvision is pinned and torch is not",
-    explanation=(
-        "Up to 0.29.0 torchvision asks for exactly one torch, so that pinning torchvision pins both. From 0.29.1 on it "
-        "asks for `torch>=2.14.0` only: with torch left open every install takes the newest one, and its behaviour "
-        "changes without a word."
-    ),
-    fix="pin torch too and run `seatrial lock`; install both from the lock",
-    severity=Severity.WARNING,
-    detected=(
-        "In the locks, and in `pip install` lines of Dockerfiles. A torch that comes from elsewhere, such as the base "
-        "image, cannot be seen, so this only warns."
-    ),
-    bad="RUN pip install torchvision==0.29.2 torch",
-    good="RUN pip install --require-hashes -r requirements.txt",
-    sources=("https://github.com/pytorch/vision/blob/main/setup.py",),
-)
-OLD_TORCHVISION = Rule(
-    code="ST131",
-    title="a torchvision that does not import with this Pillow",
-    explanation=(
-        "torchvision up to 0.4 imports PILLOW_VERSION, which Pillow 7 removed. Its metadata has no upper bound, so "
-        "that a resolver takes a newer Pillow without a word."
-    ),
-    fix="write `pillow<7` in requirements.in, or better take a torchvision of today; then run `seatrial lock`",
-    detected="By the versions of both in a lock, or in requirements.in where the lock has none.",
-    bad="torchvision==0.4.1\npillow==11.3.0",
-    good="torchvision==0.4.1\npillow==6.2.2",
-    cloud="ImportError: cannot import name 'PILLOW_VERSION' from 'PIL'",
-    sources=(
-        "https://github.com/pytorch/vision/issues/1712",
-        "https://pillow.readthedocs.io/en/stable/deprecations.html",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(r"cannot import name '?PILLOW_VERSION'? from '?PIL"),
-            "torchvision asks for PILLOW_VERSION, which Pillow no longer has",
-        ),
-    ),
-)
-OLD_TORCH = Rule(
-    code="ST132",
-    title="torch was built for numpy 1, and numpy 2 is locked",
-    explanation=(
-        "torch before 2.3 was compiled against numpy 1. With numpy 2 it still imports, with a warning, and a health "
-        "check passes; the first `.numpy()`, `from_numpy` or ToTensor says that numpy is not available."
-    ),
-    fix="write `numpy<2` in requirements.in, or take torch 2.3 or later; then run `seatrial lock`",
-    detected="By the versions of both in a lock, or in requirements.in where the lock has none.",
-    bad="torch==2.2.2\nnumpy==2.0.0",
-    good="torch==2.2.2\nnumpy==1.26.4",
-    cloud="RuntimeError: Numpy is not available",
-    sources=(
-        "https://github.com/securefederatedai/openfederatedlearning/issues/999",
-        "https://github.com/XingangPan/DragGAN/issues/469",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(r"A module that was compiled using NumPy 1\.x cannot be run in\s+NumPy (?P<numpy>2[\d.]*\d)"),
-            "numpy {numpy} is installed, and something was compiled for numpy 1",
-        ),
-        Symptom(re.compile(r"RuntimeError: Numpy is not available"), "torch cannot use the numpy that is installed"),
-    ),
-)
-TWO_OPENCV = Rule(
-    code="ST133",
-    title="two builds of OpenCV in one lock",
-    explanation=(
-        "opencv-python, its headless build and the contrib builds all install the one package `cv2`. The one that "
-        "is installed last overwrites files of the other, and which that is, no lock says."
-    ),
-    fix="keep opencv-python-headless alone in requirements.in, then run `seatrial lock`",
-    severity=Severity.WARNING,
-    detected="By the names in a lock. Which of them wins depends on the installer, so this only warns.",
-    bad="opencv-python==4.11.0.86\nopencv-python-headless==4.11.0.86",
-    good="opencv-python-headless==4.11.0.86",
-    cloud="ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
-    sources=("https://github.com/opencv/opencv-python#installation-and-usage",),
-)
-WINDOWED_OPENCV = Rule(
-    code="ST134",
-    title="the build of OpenCV that needs a graphical system",
-    explanation=(
-        "opencv-python is linked with libGL for its windows. Slim base images do not have it, and no wheel brings it: "
-        "`import cv2` fails before the predictor is even loaded. A server opens no window."
-    ),
-    fix="write opencv-python-headless in place of it in requirements.in, then run `seatrial lock`",
-    severity=Severity.WARNING,
-    detected="By the names in a lock. Whether the base image has libGL cannot be seen, so this only warns.",
-    bad="opencv-python==4.11.0.86",
-    good="opencv-python-headless==4.11.0.86",
-    cloud="ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
-    sources=(
-        "https://github.com/opencv/opencv-python/issues/370",
-        "https://github.com/roboflow/inference/issues/315",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(r"ImportError: (?P<library>lib(?:GL|gthread-2\.0|SM|Xext|Xrender)\.so[\d.]*): cannot open"),
-            "OpenCV needs {library}, which the image does not have",
-        ),
-    ),
-)
+
 DOES_NOT_IMPORT = Rule(
     code="ST122",
     title="torchvision's compiled part does not load",
@@ -274,7 +148,7 @@ def mismatch(
     torch: Entry, torchvision: Entry, python: str, location: Location, edits: tuple[Edit, ...] = ()
 ) -> Finding | None:
     """Judge two pins by the table; None where they fit or the table does not know the torchvision."""
-    table, pair = torch_pairs(), (_public(torch), _public(torchvision))
+    table, pair = torch_pairs(), (public_version(torch), public_version(torchvision))
     ours = table.torchvision.get(pair[1])
     if ours is None or ours.torch.contains(pair[0], prereleases=True):
         return None
@@ -292,7 +166,7 @@ def _mismatched(facts: Facts) -> Iterator[Finding]:
     seen: set[str] = set()
     yield from _unsatisfiable(facts)
     for torch, torchvision in _pairs(facts):
-        place, edits = _place(facts, torchvision), _edits(facts, torch, torchvision)
+        place, edits = place_of(facts, torchvision), _edits(facts, torch, torchvision)
         found = mismatch(torch, torchvision, facts.project.python, place, edits)
         if found and found.message not in seen:
             seen.add(found.message)
@@ -301,15 +175,15 @@ def _mismatched(facts: Facts) -> Iterator[Finding]:
 
 def _edits(facts: Facts, torch: Entry, torchvision: Entry) -> tuple[Edit, ...]:
     """Write the partner of torch where requirements.in pins the wrong torchvision, and nothing else, in one line."""
-    partner = partner_of_torch(_public(torch))
+    partner = partner_of_torch(public_version(torch))
     asked = [entry for entry in facts.requirements.entries if entry.name == TORCHVISION] if facts.requirements else []
     if len(asked) != 1 or not partner or not _has_wheel(partner, facts.project.python):
         return ()
     (entry,) = asked
     others = [e for e in facts.requirements.entries if e.name == TORCH and e.version] if facts.requirements else []
-    if any(_public(other) != _public(torch) for other in others):
+    if any(public_version(other) != public_version(torch) for other in others):
         return ()
-    if not _PIN.fullmatch(entry.text) or entry.version is None or _public(entry) != _public(torchvision):
+    if not _PIN.fullmatch(entry.text) or entry.version is None or public_version(entry) != public_version(torchvision):
         return ()
     place = entry.location
     return (Edit(place.path, partner, place.line, place.column, place.end_column, was=entry.text),)
@@ -322,9 +196,9 @@ def _has_wheel(pin: str, python: str) -> bool:
 
 def _unsatisfiable(facts: Facts) -> Iterator[Finding]:
     """Judge what requirements.in leaves open: is there any pair of the table that answers it?"""
-    asked = _asked(facts)
+    asked = asked_pair(facts)
     torch, torchvision = asked.get(TORCH), asked.get(TORCHVISION)
-    pins = _pins(facts, facts.lock)
+    pins = pins_of(facts, facts.lock)
     if torch is None or torchvision is None or (TORCH in pins and TORCHVISION in pins):
         return
     allowed = _allowed(torchvision)
@@ -343,159 +217,6 @@ def _unsatisfiable(facts: Facts) -> Iterator[Finding]:
         fix=f"{way}ask for a torch that they need; then run `seatrial lock`",
         evidence=(f"{torch.location}: {torch.text}", f"{torchvision.location}: {torchvision.text}"),
     )
-
-
-def _wildcard(facts: Facts) -> Iterator[Finding]:
-    asked = _asked(facts)
-    torch, torchvision = asked.get(TORCH), asked.get(TORCHVISION)
-    if torch and torchvision and torch.version and torchvision.requirement:
-        yield from _outrun(torch.version, torchvision.requirement, torchvision.location, torchvision)
-    for install in (install for file in facts.builds.files for install in file.installs):
-        wanted = {str(canonicalize_name(r.name)): r for r in install.requirements}
-        if TORCHVISION in wanted:
-            pin = pinned(wanted[TORCH]) if TORCH in wanted else _locked_torch(facts)
-            if pin:
-                yield from _outrun(pin, wanted[TORCHVISION], install.location)
-
-
-def _outrun(
-    torch: Version, torchvision: Requirement, location: Location, entry: Entry | None = None
-) -> Iterator[Finding]:
-    """Warn where the newest release that a range allows does not belong to a torch that an older one belongs to."""
-    if not torchvision.specifier or pinned(torchvision):
-        return
-    allowed = [r for r in torch_pairs().torchvision.values() if torchvision.specifier.contains(r.version)]
-    public = Version(torch.public)
-    if not allowed or allowed[-1].torch.contains(public) or not any(r.torch.contains(public) for r in allowed):
-        return
-    right = next(r for r in reversed(allowed) if r.torch.contains(public))
-    yield WILDCARD.finding(
-        f"`{torchvision}` allows torchvision {allowed[-1].version}, which belongs to torch{allowed[-1].torch}, "
-        f"and torch is {public}",
-        location=location,
-        cause="a resolver that knows of both takes the right one; an install of torchvision alone takes the newest, "
-        "and whether there is one cannot be seen here",
-        fix=f"write torchvision=={right.version}, then run `seatrial lock`",
-        edits=rewritten(entry, f"torchvision=={right.version}") if entry and not torchvision.marker else (),
-    )
-
-
-def _half_pinned(facts: Facts) -> Iterator[Finding]:
-    for lock in _locks(facts):
-        pins = lock.pins(marker_environment(facts.project.python)) if lock else {}
-        named = {entry.name for entry in lock.entries} if lock else set()
-        if TORCHVISION in pins and TORCH not in named and _is_lenient(_public(pins[TORCHVISION])):
-            yield HALF_PINNED.finding(
-                f"{lock.path if lock else ''} pins {pins[TORCHVISION].text}, and no torch",
-                location=pins[TORCHVISION].location,
-                cause="this torchvision takes every torch from 2.14.0 on; whether something else installs one cannot "
-                "be seen here",
-            )
-    for install in (install for file in facts.builds.files for install in file.installs):
-        wanted = {str(canonicalize_name(r.name)): r for r in install.requirements}
-        version = pinned(wanted[TORCHVISION]) if TORCHVISION in wanted else None
-        torch = pinned(wanted[TORCH]) if TORCH in wanted else None
-        if version and torch is None and _is_lenient(version) and not install.has("--no-deps"):
-            yield HALF_PINNED.finding(
-                f"`pip install` pins torchvision {version}, and leaves torch open",
-                location=install.location,
-                cause="this torchvision takes every torch from 2.14.0 on; what is installed already cannot be seen",
-            )
-
-
-def _is_lenient(torchvision: Version) -> bool:
-    """Tell whether a torchvision takes more than one torch; every release after the table is taken to."""
-    known = torch_pairs().torchvision.get(Version(torchvision.public))
-    return torchvision >= Version("0.29.1") if known is None else str(known.torch).startswith(">=")
-
-
-def _old_torchvision(facts: Facts) -> Iterator[Finding]:
-    for torchvision, pillow in _both(facts, TORCHVISION, "pillow"):
-        if _public(torchvision) < Version("0.5") and _public(pillow) >= Version("7"):
-            yield OLD_TORCHVISION.finding(
-                f"torchvision=={torchvision.version} does not import with pillow=={pillow.version}",
-                location=_place(facts, pillow),
-                cause="it imports PILLOW_VERSION, which Pillow 7 removed",
-                evidence=(f"{torchvision.location}: {torchvision.text}", f"{pillow.location}: {pillow.text}"),
-            )
-
-
-def _old_torch(facts: Facts) -> Iterator[Finding]:
-    for torch, numpy in _both(facts, TORCH, "numpy"):
-        if _public(torch) < Version("2.3") and _public(numpy) >= Version("2"):
-            yield OLD_TORCH.finding(
-                f"torch=={torch.version} was built for numpy 1, and numpy=={numpy.version} is locked",
-                location=_place(facts, numpy),
-                cause="torch before 2.3 cannot exchange arrays with numpy 2",
-                evidence=(f"{torch.location}: {torch.text}", f"{numpy.location}: {numpy.text}"),
-            )
-
-
-OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")
-
-
-def _two_opencv(facts: Facts) -> Iterator[Finding]:
-    for found in _opencv(facts):
-        if len(found) > 1:
-            yield TWO_OPENCV.finding(
-                f"{' and '.join(entry.name for entry in found)} both install `cv2`",
-                location=_place(facts, found[-1]),
-                cause="which of them wins depends on the order of the install, which cannot be seen here",
-                evidence=tuple(f"{entry.location}: {entry.text}" for entry in found),
-            )
-
-
-def _windowed_opencv(facts: Facts) -> Iterator[Finding]:
-    for found in _opencv(facts):
-        if len(found) == 1 and not found[0].name.endswith("-headless"):
-            yield WINDOWED_OPENCV.finding(
-                f"{found[0].name} needs libGL.so.1, which slim images do not have",
-                location=_place(facts, found[0]),
-                cause="it is built for windows on a screen; whether the base image has the libraries for them cannot "
-                "be seen here",
-                fix=f"write {found[0].name}-headless in place of it in requirements.in, then run `seatrial lock`",
-                edits=_headless(facts, found[0].name),
-            )
-
-
-def _headless(facts: Facts, name: str) -> tuple[Edit, ...]:
-    """Give the change of the line of requirements.in that asks for a build with windows."""
-    asked = [e for e in facts.requirements.entries if e.name == name] if facts.requirements else []
-    if len(asked) != 1 or asked[0].requirement is None:
-        return ()
-    written = asked[0].requirement.name
-    return rewritten(asked[0], asked[0].text.replace(written, f"{name}-headless", 1))
-
-
-def _opencv(facts: Facts) -> Iterator[list[Entry]]:
-    """Yield the builds of OpenCV in a lock, for the first lock that has any."""
-    for lock in _locks(facts):
-        pins = lock.pins(marker_environment(facts.project.python)) if lock else {}
-        found = [pins[name] for name in OPENCV if name in pins]
-        if found:
-            yield found
-            return
-
-
-def _both(facts: Facts, first: str, second: str) -> Iterator[tuple[Entry, Entry]]:
-    """Yield the pins of two distributions, for every lock that has another two."""
-    seen: set[tuple[Version, Version]] = set()
-    for lock in _locks(facts):
-        pins = _pins(facts, lock)
-        if first in pins and second in pins:
-            versions = (_public(pins[first]), _public(pins[second]))
-            if versions not in seen:
-                seen.add(versions)
-                yield pins[first], pins[second]
-
-
-def _asked(facts: Facts) -> dict[str, Entry]:
-    """Give what requirements.in asks for of the pair, where it asks once."""
-    if facts.requirements is None:
-        return {}
-    environment = marker_environment(facts.project.python)
-    entries = [e for e in facts.requirements.entries if e.name in (TORCH, TORCHVISION) and e.applies(environment)]
-    return {e.name: e for e in entries if sum(other.name == e.name for other in entries) == 1}
 
 
 def _allowed(torchvision: Entry) -> list[TorchvisionRelease]:
@@ -521,11 +242,6 @@ def _torches() -> list[Version]:
     return sorted({*table.torch, *exact})
 
 
-def _locked_torch(facts: Facts) -> Version | None:
-    entry = _pins(facts, facts.lock).get(TORCH)
-    return _public(entry) if entry else None
-
-
 def _ways_out(table: TorchPairs, python: str, torch: Version, torchvision: Version) -> str:
     """Name the right partner both ways, with what a partner lacks for the configured Python."""
     ways = []
@@ -542,13 +258,13 @@ def _ways_out(table: TorchPairs, python: str, torch: Version, torchvision: Versi
 def _no_wheel(facts: Facts) -> Iterator[Finding]:
     table, python = torch_pairs(), facts.project.python
     seen: set[tuple[str, Version]] = set()
-    for file in _locks(facts):
-        pins = _pins(facts, file)
+    for file in locks_of(facts):
+        pins = pins_of(facts, file)
         for name in (TORCH, TORCHVISION):
             entry = pins.get(name)
-            if entry is None or (name, _public(entry)) in seen:
+            if entry is None or (name, public_version(entry)) in seen:
                 continue
-            version = _public(entry)
+            version = public_version(entry)
             seen.add((name, version))
             release = table.torchvision.get(version)
             vision_pythons = release.pythons if release else None
@@ -556,49 +272,20 @@ def _no_wheel(facts: Facts) -> Iterator[Finding]:
             if pythons is not None and python not in pythons:
                 yield NO_WHEEL.finding(
                     f"{name}=={version} has no wheel for Python {python}",
-                    location=_place(facts, entry),
+                    location=place_of(facts, entry),
                     cause=f"its wheels on {table.read_on}: Python {', '.join(pythons)}",
                 )
 
 
 def _pairs(facts: Facts) -> Iterator[tuple[Entry, Entry]]:
-    for file in _locks(facts):
-        pins = _pins(facts, file)
+    for file in locks_of(facts):
+        pins = pins_of(facts, file)
         if TORCH in pins and TORCHVISION in pins:
             yield pins[TORCH], pins[TORCHVISION]
-
-
-def _locks(facts: Facts) -> list[RequirementFile | None]:
-    return [facts.lock, *([facts.cpu_lock] if facts.cpu_lock else [])]
-
-
-def _pins(facts: Facts, lock: RequirementFile | None) -> dict[str, Entry]:
-    """Give what a lock pins, and what requirements.in pins where the lock does not."""
-    environment = marker_environment(facts.project.python)
-    asked = facts.requirements.pins(environment) if facts.requirements else {}
-    return {**asked, **(lock.pins(environment) if lock else {})}
-
-
-def _place(facts: Facts, entry: Entry) -> Location:
-    """Give the line to change: the one in requirements.in where that pins the same, else the lock's own."""
-    for asked in facts.requirements.entries if facts.requirements else ():
-        if asked.name == entry.name and asked.version is not None and _public(asked) == _public(entry):
-            return asked.location
-    return entry.location
-
-
-def _public(entry: Entry) -> Version:
-    return Version(entry.version.public) if entry.version else Version("0")
 
 
 RULES = (
     MISMATCHED.decided_by(_mismatched),
     NO_WHEEL.decided_by(_no_wheel),
     DOES_NOT_IMPORT,
-    WILDCARD.decided_by(_wildcard),
-    HALF_PINNED.decided_by(_half_pinned),
-    OLD_TORCHVISION.decided_by(_old_torchvision),
-    OLD_TORCH.decided_by(_old_torch),
-    TWO_OPENCV.decided_by(_two_opencv),
-    WINDOWED_OPENCV.decided_by(_windowed_opencv),
 )

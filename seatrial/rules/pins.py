@@ -1,0 +1,67 @@
+"""What the locks and requirements.in pin, for the rules that compare versions; no rule is here.
+
+A pin of both locks is one pin, and the place to change is in requirements.in where that pins the same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from seatrial.facts.requirements import marker_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.gather import Facts
+    from seatrial.facts.requirements import Entry, RequirementFile
+    from seatrial.findings import Location
+
+TORCH, TORCHVISION = "torch", "torchvision"
+
+
+def locks_of(facts: Facts) -> list[RequirementFile | None]:
+    """Give requirements.txt, None where there is none, and the lock of the CPU builds where there is one."""
+    return [facts.lock, *([facts.cpu_lock] if facts.cpu_lock else [])]
+
+
+def pins_of(facts: Facts, lock: RequirementFile | None) -> dict[str, Entry]:
+    """Give what a lock pins, and what requirements.in pins where the lock does not."""
+    environment = marker_environment(facts.project.python)
+    asked = facts.requirements.pins(environment) if facts.requirements else {}
+    return {**asked, **(lock.pins(environment) if lock else {})}
+
+
+def asked_pair(facts: Facts) -> dict[str, Entry]:
+    """Give what requirements.in asks for of the pair, where it asks once."""
+    if facts.requirements is None:
+        return {}
+    environment = marker_environment(facts.project.python)
+    entries = [e for e in facts.requirements.entries if e.name in (TORCH, TORCHVISION) and e.applies(environment)]
+    return {e.name: e for e in entries if sum(other.name == e.name for other in entries) == 1}
+
+
+def both(facts: Facts, first: str, second: str) -> Iterator[tuple[Entry, Entry]]:
+    """Yield the pins of two distributions, for every lock that has another two."""
+    seen: set[tuple[Version, Version]] = set()
+    for lock in locks_of(facts):
+        pins = pins_of(facts, lock)
+        if first in pins and second in pins:
+            versions = (public_version(pins[first]), public_version(pins[second]))
+            if versions not in seen:
+                seen.add(versions)
+                yield pins[first], pins[second]
+
+
+def place_of(facts: Facts, entry: Entry) -> Location:
+    """Give the line to change: the one in requirements.in where that pins the same, else the lock's own."""
+    for asked in facts.requirements.entries if facts.requirements else ():
+        if asked.name == entry.name and asked.version is not None and public_version(asked) == public_version(entry):
+            return asked.location
+    return entry.location
+
+
+def public_version(entry: Entry) -> Version:
+    """Give the version of a pin without its label, as the tables have it; 0 where it pins none."""
+    return Version(entry.version.public) if entry.version else Version("0")
