@@ -23,7 +23,8 @@ from seatrial.findings import Edit, Location
 
 _FILES_AT_MOST = 100  # that one file includes, directly or not
 _LARGEST = 16_777_216  # bytes of a file; a lock of a thousand pins with every hash has one million
-_LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<login>[^/\s@]+)@", re.IGNORECASE)
+# A scheme begins where no letter stands before it, else a long word costs its square; a password may hold an `@`.
+_LOGIN = re.compile(r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<login>[^/\s?#]+)@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +233,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str, list[str]]]:
 
     A comment block right after a line belongs to it: that is where pip-compile writes `# via`. An empty line ends it.
     """
-    pending: tuple[int, str, list[str]] | None = None
+    pending: tuple[int, list[str], list[str]] | None = None
     continued = False
     for number, raw in enumerate(text.splitlines(), start=1):
         line, _, comment = raw.partition("#") if raw.lstrip().startswith("#") else _split_comment(raw)
@@ -240,7 +241,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str, list[str]]]:
         if not line and comment and pending:
             pending[2].append(comment.strip())
         if not raw.strip() and pending:
-            yield pending
+            yield pending[0], " ".join(pending[1]), pending[2]
             pending, continued = None, False
         if not line:
             continue
@@ -248,14 +249,15 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str, list[str]]]:
         line = line.removesuffix("\\").strip()
         comments = [comment.strip()] if comment else []
         if continued and pending:
-            pending = (pending[0], f"{pending[1]} {line}", [*pending[2], *comments])
+            pending[1].append(line)
+            pending[2].extend(comments)
         else:
             if pending:
-                yield pending
-            pending = (number, line, comments)
+                yield pending[0], " ".join(pending[1]), pending[2]
+            pending = (number, [line], comments)
         continued = goes_on
     if pending:
-        yield pending
+        yield pending[0], " ".join(pending[1]), pending[2]
 
 
 def _split_comment(raw: str) -> tuple[str, str, str]:

@@ -229,6 +229,16 @@ def test_a_chain_of_files_that_never_ends_is_cut(tmp_path: Path) -> None:
     assert 50 < len(file.entries) < 200
 
 
+def test_a_password_with_an_at_sign_is_hidden_whole() -> None:
+    assert redacted("https://me:p@ss@a.example/simple") == "https://***@a.example/simple"
+
+
+def test_a_word_or_a_line_of_many_megabytes_costs_no_more_than_its_length(tmp_path: Path) -> None:
+    assert not holds_login("x" * 10_000_000)
+    (entry,) = parsed(tmp_path, "torch \\\n" * 400_000).entries
+    assert len(entry.text) == 400_000 * len("torch ") - 1
+
+
 def test_an_entry_that_stands_as_it_is_can_be_rewritten_and_another_cannot(tmp_path: Path) -> None:
     first, second, third = parsed(tmp_path, "torch==2.1  # why\n  numpy\npillow \\\n  >=1\n").entries
     assert rewritten(first, "torch==2.2") == (Edit("requirements.in", "torch==2.2", 1, 1, 11, was="torch==2.1"),)
