@@ -238,7 +238,8 @@ def module_files(root: Path, package: str) -> Iterator[Path]:
     if folder.is_dir():
         for file in sorted(folder.rglob("*.py")):
             parts = file.relative_to(root).with_suffix("").parts
-            if all(part.isidentifier() for part in parts) and "__pycache__" not in parts:
+            # A pipe or a device would never end, and a link that leads nowhere is no module.
+            if all(part.isidentifier() for part in parts) and "__pycache__" not in parts and file.is_file():
                 yield file
     elif single.is_file():
         yield single
