@@ -228,7 +228,11 @@ OTHER_DEVICE = Rule(
             re.compile(r"Torch not compiled with CUDA enabled"),
             "the predictor asks for CUDA, and the locked torch is a CPU build",
         ),
-        Symptom(re.compile(r"Found no NVIDIA driver"), "the predictor asks for CUDA, and the machine has no GPU"),
+        # As a warning, behind "CUDA initialization:", is_available() says it on every machine without a GPU.
+        Symptom(
+            re.compile(r"(?<!CUDA initialization: )Found no NVIDIA driver"),
+            "the predictor asks for CUDA, and the machine has no GPU",
+        ),
         Symptom(
             re.compile(
                 r"Expected all tensors to be on the same device, but (?:found at least two devices, |got )?"

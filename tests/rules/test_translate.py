@@ -106,6 +106,11 @@ def test_a_line_of_the_cloud_is_recognised_without_a_project(text: str, code: st
     assert found.evidence == (text,)
 
 
+def test_a_warning_that_there_is_no_gpu_is_no_failure() -> None:
+    line = "cuda/__init__.py:118: UserWarning: CUDA initialization: Found no NVIDIA driver on your system."
+    assert diagnose(line) == []
+
+
 def test_what_no_rule_knows_gives_no_finding() -> None:
     assert diagnose('Traceback (most recent call last):\n  File "a.py", line 1\nValueError: 7\n') == []
 
