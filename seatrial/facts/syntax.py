@@ -146,6 +146,7 @@ class _Reader(ast.NodeVisitor):
         self._reads: list[tuple[ast.Attribute, Block]] = []
         self._stores: list[tuple[ast.Attribute, Block]] = []
         self._stars: list[str] = []
+        self._importers = {"__import__"}  # what imports the module that its first argument names
 
     def uses(self) -> Uses:
         """Resolve what was read; only once, after the walk."""
@@ -168,6 +169,8 @@ class _Reader(ast.NodeVisitor):
             top = alias.name.split(".")[0]
             self._bind(alias.asname or top, alias.name if alias.asname else top)
             self._mention(alias)
+            if alias.name == "importlib":
+                self._importers.add(f"{alias.asname or top}.import_module")
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = self._absolute(node)
@@ -180,6 +183,8 @@ class _Reader(ast.NodeVisitor):
             else:
                 self._bind(alias.asname or alias.name, f"{module}.{alias.name}" if module else None)
                 self._mention(alias)
+                if (module, alias.name) == ("importlib", "import_module"):
+                    self._importers.add(alias.asname or alias.name)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._define(node, node.name, "def ")
@@ -226,7 +231,11 @@ class _Reader(ast.NodeVisitor):
             tried=self._block.tried or bool(node.handlers),
         )
         self._visit_in(block, [*node.body, *node.handlers])
-        for statement in (*node.orelse, *node.finalbody):
+        # `else` comes only where the import before it worked, so that its own imports are as optional.
+        self._visit_in(
+            replace(self._block, optional=block.optional) if _imports(node.body) else self._block, node.orelse
+        )
+        for statement in node.finalbody:
             self.visit(statement)
 
     def visit_TryStar(self, node: ast.TryStar) -> None:
@@ -361,6 +370,8 @@ class _Reader(ast.NodeVisitor):
                 continue
             if isinstance(node, ast.Call):
                 self._calls.append((node, block))
+                if dotted(node.func) in self._importers and (named := self._by_text(node)):
+                    self._import(named, (), self._places.of(node), block)
                 self.open = self.open or (
                     isinstance(node.func, ast.Name) and node.func.id in ("globals", "exec", "setattr", "vars")
                 )
@@ -399,8 +410,18 @@ class _Reader(ast.NodeVisitor):
             node = node.value
         return node
 
-    def _import(self, module: str, names: tuple[str, ...], location: Location) -> None:
-        block = self._block
+    def _by_text(self, node: ast.Call) -> str:
+        """Give the absolute name that `import_module("name")` imports; empty where the text does not tell it."""
+        match node.args:
+            case [ast.Constant(str(name))] | [ast.Constant(str(name)), _, *_] if not name.startswith("."):
+                return name if all(part.isidentifier() for part in name.split(".")) else ""
+            case [ast.Constant(str(name)), ast.Name("__package__")]:
+                level = len(name) - len(name.lstrip("."))
+                return self._absolute(ast.ImportFrom(module=name[level:], names=[], level=level))
+        return ""
+
+    def _import(self, module: str, names: tuple[str, ...], location: Location, block: Block | None = None) -> None:
+        block = block or self._block
         if module:
             self.imports.append(
                 Import(
@@ -477,6 +498,10 @@ def _catches_import(caught: ast.expr | None) -> bool:
         return True
     each = caught.elts if isinstance(caught, ast.Tuple) else [caught]
     return any(dotted(one) in CATCHES_IMPORT for one in each)
+
+
+def _imports(body: list[ast.stmt]) -> bool:
+    return any(isinstance(statement, ast.Import | ast.ImportFrom) for statement in body)
 
 
 def _is_main_guard(test: ast.expr) -> bool:

@@ -218,14 +218,19 @@ def _downloads(sources: Sources, call: Call) -> str:
     pretrained, weights = given("pretrained", 0), given("weights")
     if pretrained and pretrained.is_exactly(constant=True):
         return "downloads weights"
-    if weights and (isinstance(weights.constant, str) or "_Weights." in weights.name):
+    if weights and (isinstance(weights.constant, str) or _OF_ENUMERATION.search(weights.name)):
         return "downloads weights"
     has_backbone = family.startswith(("torchvision.models.detection", "torchvision.models.segmentation"))
-    backbone = given("weights_backbone")
     # torchvision/models/detection/faster_rcnn.py: weights_backbone is ImageNet's unless weights= or it says otherwise
-    return "downloads the weights of its backbone" if has_backbone and backbone is None and weights else ""
+    said = weights is not None and not weights.is_exactly(None)
+    said = said or (pretrained is not None and not pretrained.is_exactly(constant=False))
+    said = said or given("weights_backbone") is not None or given("pretrained_backbone") is not None
+    return "downloads the weights of its backbone" if has_backbone and _WITH_BACKBONE.match(name) and not said else ""
 
 
+# ResNet18_Weights.DEFAULT, ResNet18_QuantizedWeights.DEFAULT; get_weight gives one of these by its name.
+_OF_ENUMERATION = re.compile(r"Weights\.|^torchvision\.models\.(?:\w+\.)?get_weight\(\)$")
+_WITH_BACKBONE = re.compile(r"fasterrcnn|maskrcnn|keypointrcnn|retinanet|fcos|ssd|fcn|deeplabv3|lraspp")
 _HUBS = ("transformers", "diffusers", "sentence_transformers", "open_clip", "efficientnet_pytorch", "timm", "peft")
 
 
@@ -268,7 +273,18 @@ def _never_has_cuda(facts: Facts) -> str:
     return f"{vertex.machine_type} has no accelerator" if vertex.project and vertex.device == "cpu" else ""
 
 
+# Each of them begins to use CUDA at once; https://docs.pytorch.org/docs/stable/cuda.html
+_ONLY_CUDA = {"torch.cuda.set_device", "torch.cuda.current_device", "torch.cuda.init"} | {
+    f"torch.cuda.{kind}Tensor" for kind in ("Float", "Half", "Double", "Byte", "Int", "Long", "Bool", "BFloat16")
+}
+
+
 def _asks_for_cuda(sources: Sources, call: Call) -> bool:
+    if call.name in _ONLY_CUDA:
+        return True
+    if call.name == "torch.set_default_tensor_type":
+        kind = sources.value(call.arguments[0]) if call.arguments else None
+        return kind is not None and str(kind.constant or kind.name).startswith("torch.cuda.")
     if call.method == "cuda" and not call.name.startswith("torch.cuda"):
         return True
     device = call.keywords.get("device") or call.keywords.get("map_location")

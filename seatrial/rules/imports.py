@@ -45,7 +45,8 @@ MISSING_DISTRIBUTION = Rule(
     detected=(
         "By the names of imports in what serving reaches, against the lock, requirements.in, the standard library and "
         "the package. It only warns where an `if` stands around the import or a function that serving may never call, "
-        "where that is so of its module, and where the lock is not complete, so that its lines may bring the module."
+        "where that is so of its module, where the code changes sys.path, and where the lock is not complete, so that "
+        "what it names may bring the module along."
     ),
     symptoms=(
         Symptom(
@@ -70,8 +71,10 @@ NOT_IN_PACKAGE = Rule(
         EXITED_SOURCE,
     ),
     detected=(
-        "By the names of imports in what serving reaches, against what ships. It only warns where an `if` stands "
-        "around the import or a function that serving may never call, and where that is so of its module."
+        "By the names of imports in what serving reaches, against what ships; `import blocks` beside blocks.py in a "
+        "package lacks the package's name. It only warns where an `if` stands around the import or a function that "
+        "serving may never call, and where that is so of its module; where the code changes sys.path, a name that "
+        "lacks its package is taken for meant."
     ),
     symptoms=(
         Symptom(NO_MODULE, "`{module}` is imported, but the package does not contain it"),
@@ -190,7 +193,7 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
             continue
         targets = imported.candidates()[1:] if is_namespace(imported.module) else (imported.module,)
         for target in targets:
-            if not is_provided(target, facts):
+            if not is_provided(target, facts) and not _by_short_name(facts.sources, module, target):
                 distribution = distributions_of(target)[0]
                 place = (_doubt(module, imported, facts), target, imported.location)
                 missing.setdefault(distribution, []).append(place)
@@ -199,7 +202,10 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
         places.sort(key=lambda place: bool(place[0]))
         doubt, module_name, first = places[0]
         nothing = f"nothing in requirements.in or requirements.txt brings {distribution}"
-        sure = is_known(module_name) and not doubt and not open_end
+        known = is_known(module_name)
+        if not known and not doubt and (changed := _changes_path(facts.sources)):
+            doubt = f"{changed} changes Python's path, and what lies there is not known"
+        sure = known and not doubt and not open_end
         yield MISSING_DISTRIBUTION.finding(
             f"`{_shown(module_name)}` is imported, but no requirement provides it",
             severity=Severity.WARNING if doubt or open_end else Severity.ERROR,
@@ -211,6 +217,26 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
             # Whose distribution has the name of an unknown module, nobody can tell: that line a person must write.
             edits=(Edit("requirements.in", _line_for(module_name, facts)),) if sure else (),
         )
+
+
+_PATH_CHANGES = {"sys.path.append", "sys.path.insert", "sys.path.extend", "site.addsitedir"}
+
+
+def _changes_path(sources: Sources) -> str:
+    """Give the first place in what serves that adds a folder to Python's path; empty where there is none."""
+    called = next((str(call.location) for _, call in sources.calls() if call.name in _PATH_CHANGES), "")
+    return called or next((m.path for m in sources.serving_modules() if "sys.path" in m.uses.patched), "")
+
+
+def _by_short_name(sources: Sources, module: Module, target: str) -> str:
+    """Give the module that ships beside the importing one, or above it, where the name lacks only the package."""
+    top = target.partition(".")[0]
+    package = module.name if module.is_package else module.name.rpartition(".")[0]
+    while package and not is_known(target):
+        if sources.ships(f"{package}.{top}"):
+            return f"{package}.{top}"
+        package = package.rpartition(".")[0]
+    return ""
 
 
 def _shown(module: str) -> str:
@@ -233,7 +259,10 @@ def _not_in_package(facts: Facts) -> Iterator[Finding]:
                 fix=_out_of_src(found) if found else NOT_IN_PACKAGE.fix,
             )
     for module, imported in sources.imports():
-        if imported.optional or not (finding := _left_out(sources, module, imported)):
+        if imported.optional:
+            continue
+        finding = _left_out(sources, module, imported) or _unqualified(facts, module, imported)
+        if finding is None:
             continue
         doubt = _doubt(module, imported, facts)
         yield replace(finding, severity=Severity.WARNING, cause=f"{finding.cause}; {doubt}") if doubt else finding
@@ -256,6 +285,23 @@ def _left_out(sources: Sources, module: Module, imported: Import) -> Finding | N
         cause = f"neither a module nor a name `{target.rpartition('.')[2]}` is there"
         message = f"`{target}` is imported, but it does not exist in the package"
     return NOT_IN_PACKAGE.finding(message, location=imported.location, subject=module.name, cause=cause)
+
+
+def _unqualified(facts: Facts, module: Module, imported: Import) -> Finding | None:
+    """Judge `import blocks` where only `package.blocks` ships."""
+    target = imported.module
+    if is_provided(target, facts) or not (meant := _by_short_name(facts.sources, module, target)):
+        return None
+    if _changes_path(facts.sources):
+        return None  # which is how this works
+    package, _, name = meant.rpartition(".")
+    return NOT_IN_PACKAGE.finding(
+        f"`{target}` is imported, and only `{meant}` is in the package",
+        location=imported.location,
+        subject=module.name,
+        cause="the folder of a script is on Python's path, the folder of a module in a package is not",
+        fix=f"write `from {package} import {name}`, or `from {meant} import …`",
+    )
 
 
 def _has(sources: Sources, package: str, name: str) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+import pytest
 
 from seatrial.facts.sources import find_definitions, read_sources
 from seatrial.facts.syntax import Import
@@ -59,7 +62,7 @@ def test_an_import_that_may_fail_is_optional(tmp_path: Path) -> None:
         "try:\n    import g\nexcept ValueError:\n    pass\n"
     )
     optional = {i.module: i.optional for i in imports_of(tmp_path, text)}
-    assert [m for m, is_optional in optional.items() if is_optional] == ["a", "b", "d", "e", "f"]
+    assert [m for m, is_optional in optional.items() if is_optional] == ["a", "b", "c", "d", "e", "f"]
 
 
 def test_what_serving_cannot_execute_does_not_run(tmp_path: Path) -> None:
@@ -128,3 +131,27 @@ def test_a_comment_that_is_no_utf8_is_read_over_as_python_reads_over_it(tmp_path
         "predictor/__init__.py:2:8",
         "predictor/__init__.py:3:15",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "module"),
+    [
+        ("import importlib\nx = importlib.import_module('sklearn.svm')\n", "sklearn.svm"),
+        ("import importlib as i\nx = i.import_module('sklearn.svm').SVC\n", "sklearn.svm"),
+        ("from importlib import import_module as load\nx = load('sklearn.svm')\n", "sklearn.svm"),
+        ("x = __import__('sklearn')\n", "sklearn"),
+        ("import importlib\nx = importlib.import_module('.net', __package__)\n", "predictor.net"),
+    ],
+)
+def test_an_import_by_a_call_is_an_import_of_the_name_that_it_is_given(tmp_path: Path, text: str, module: str) -> None:
+    project = small_project(tmp_path, {"predictor/__init__.py": text})
+    assert module in [i.module for i in read_sources(project).modules["predictor"].imports]
+
+
+def test_what_is_no_regular_file_is_no_module(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {"predictor/__init__.py": "class P:\n    pass\n"})
+    os.mkfifo(tmp_path / "predictor/pipe.py")
+    (tmp_path / "predictor/zero.py").symlink_to("/dev/zero")
+    (tmp_path / "predictor/ring.py").symlink_to("ring.py")
+    (tmp_path / "predictor/folder.py").mkdir()
+    assert list(read_sources(project).modules) == ["predictor"]

@@ -208,3 +208,32 @@ def test_a_long_sum_and_a_long_chain_of_elif_are_read_to_their_end(tmp_path: Pat
     compile(text, "predictor.py", "exec")  # Python takes it
     project = small_project(tmp_path, {"predictor.py": text + CLASS, "extra.py": ""})
     assert places(project, "ST201") == ["predictor.py:1203:12"]
+
+
+def test_an_import_that_lacks_its_package_is_told_from_a_missing_distribution(tmp_path: Path) -> None:
+    files = {
+        "predictor/__init__.py": "from predictor.nets.deep import build\n" + CLASS,
+        "predictor/nets/deep.py": "import blocks\nfrom layers import conv\n\ndef build(): ...\n",
+        "predictor/nets/blocks.py": "",
+        "predictor/layers.py": "conv = 1\n",
+    }
+    first, second = findings(small_project(tmp_path, files))
+    assert (first.code, second.code) == ("ST201", "ST201")
+    assert first.message == "`blocks` is imported, and only `predictor.nets.blocks` is in the package"
+    assert second.fix == "write `from predictor import layers`, or `from predictor.layers import …`"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "sys.path.insert(0, os.path.dirname(__file__))",
+        "sys.path += [os.path.dirname(__file__)]",
+        "sys.path.append(str(Path(__file__).parent))",
+    ],
+)
+def test_where_the_code_changes_pythons_path_nothing_is_sure(tmp_path: Path, change: str) -> None:
+    head = f"import os, sys\nfrom pathlib import Path\n{change}\n"
+    files = {"predictor/__init__.py": f"{head}import blocks\nimport elsewhere\n{CLASS}", "predictor/blocks.py": ""}
+    (found,) = findings(small_project(tmp_path, {**files, **locked("numpy==2.0.0")}))
+    assert (found.code, found.severity, found.subject) == ("ST110", "warning", "elsewhere")
+    assert "changes Python's path" in found.cause

@@ -134,6 +134,21 @@ DOWNLOADS = [
             "d.fasterrcnn_resnet50_fpn(weights=None)",
             "d.fasterrcnn_resnet50_fpn(weights=None, weights_backbone=None)",
         ),
+        "a backbone by default": (
+            "from torchvision.models import segmentation as s",
+            "s.deeplabv3_resnet50(num_classes=2)",
+            "s.deeplabv3_resnet50(num_classes=2, weights_backbone=None)",
+        ),
+        "quantized weights": (
+            "from torchvision.models import quantization as q",
+            "q.resnet18(weights=q.ResNet18_QuantizedWeights.DEFAULT)",
+            "q.resnet18(weights=None)",
+        ),
+        "weights that are looked up": (
+            "from torchvision import models",
+            'models.resnet18(weights=models.get_weight("ResNet18_Weights.DEFAULT"))',
+            'print(models.get_weight("ResNet18_Weights.DEFAULT"))',
+        ),
         "a file": (
             "from urllib.request import urlretrieve as get",
             'get("https://example.com/a.pt")',
@@ -364,6 +379,19 @@ CUDA = [
         "through a constant": (
             WITH_DEVICE.replace("\n\nclass", '\nDEVICE = "cuda"\n\n\nclass'),
             WITH_DEVICE.replace("\n\nclass", '\nDEVICE = "cuda" if torch.cuda.is_available() else "cpu"\n\n\nclass'),
+        ),
+        "set_device": (
+            predictor("self._network = build()", "torch.cuda.set_device(0)\n        self._network = build()"),
+            predictor("self._network = build()", "torch.set_num_threads(1)\n        self._network = build()"),
+        ),
+        "a kind of tensor": (
+            predictor(
+                "build()",
+                "build().type(torch.FloatTensor)\n        torch.set_default_tensor_type(torch.cuda.FloatTensor)",
+            ),
+            predictor(
+                "build()", "build().type(torch.FloatTensor)\n        torch.set_default_tensor_type(torch.FloatTensor)"
+            ),
         ),
         "torch.device": (
             WITH_DEVICE.replace("\n\nclass", '\nDEVICE = torch.device("cuda")\n\n\nclass'),
