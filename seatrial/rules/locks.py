@@ -39,6 +39,8 @@ INDEX_OPTIONS = (
 _LONG_NAMES = {"-i": "--index-url", "-f": "--find-links"}
 _SERVING = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links")  # where a labelled build can come from
 _LENIENT = Version("0.29.1")  # the first torchvision whose metadata takes more than one torch
+_A_FEW = 2  # lines that are named one by one
+_SHOWN = 12  # names in a line of evidence
 _LENIENT_CAUSE = "torchvision takes every torch from 2.14.0 on, so that no resolver keeps the pair together"
 CPU_BUILDS = ("torch", "torchvision")  # what PyTorch's CPU index holds as `+cpu` builds
 
@@ -180,7 +182,9 @@ def judge(
     if lock is None:
         yield STALE.finding("there is no requirements.txt", location=Location("requirements.txt"))
     for file in (lock, cpu_lock):
-        if file is not None:
+        if file is not None and (none := _no_lock_at_all(file)):
+            yield none
+        elif file is not None:
             yield from _loose(file, marker_environment(project.python))
             if requirements is not None:
                 yield from _stale(project, requirements, file)
@@ -284,6 +288,19 @@ def _unanswered(entry: Entry, pin: Entry | None, lock: RequirementFile) -> Itera
             location=entry.location,
             evidence=(f"{pin.location}: {pin.text}",),
         )
+
+
+def _no_lock_at_all(lock: RequirementFile) -> Finding | None:
+    """Give one finding for a list of requirements that somebody called a lock, instead of one for each of its lines."""
+    if len(lock.entries) <= _A_FEW or any(entry.hashes for entry in lock.entries):
+        return None
+    loose = [redacted(entry.text) for entry in lock.entries if entry.version is None]
+    shown = [f"not pinned to one version: {', '.join(loose[:_SHOWN])}{', …' if len(loose) > _SHOWN else ''}"]
+    return LOOSE.finding(
+        f"{lock.path} is no lock: none of its {len(lock.entries)} lines has a hash",
+        location=lock.entries[0].location,
+        evidence=tuple(shown if loose else ()),
+    )
 
 
 def _loose(lock: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:

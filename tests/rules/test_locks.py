@@ -127,6 +127,11 @@ class TestALooseLine:
         assert (found.code, str(found.location)) == ("ST102", "requirements.txt:1:1")
         assert found.message.startswith(message)
 
+    def test_is_told_once_where_no_line_has_a_hash(self, tmp_path: Path) -> None:
+        (found,) = judged(tmp_path, "numpy\ntorch\n", "numpy>=2\ntorch==2.8.0\nscipy\n")
+        assert found.message == "requirements.txt is no lock: none of its 3 lines has a hash"
+        assert found.evidence == ("not pinned to one version: numpy>=2, scipy",)
+
     @pytest.mark.parametrize("line", ["./mine", "-e ./mine", "mine @ git+https://a.example/mine", "numpy = 2"])
     def test_in_requirements_in_cannot_be_locked_and_is_told_once(self, tmp_path: Path, line: str) -> None:
         found = judged(tmp_path, f"{line}\n", "", "# nothing\n")
