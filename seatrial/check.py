@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from seatrial.addresses import redacted
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, ask, gather, unasked
 from seatrial.findings import Finding, Location, Step
@@ -104,11 +105,20 @@ def _files(facts: Facts, found: Iterable[Finding]) -> Iterator[str]:
 
 
 def _hiding(finding: Finding, secret: frozenset[tuple[str, int | None]]) -> Finding:
-    """Let a finding point at the file alone where its line holds a credential: a renderer would show the line."""
+    """Take credentials out of a finding's words, and let it point at the file alone where its line holds one.
+
+    A renderer would show the line.
+    """
     where = finding.location
-    if where is None or (where.path, where.line) not in secret:
-        return finding
-    return replace(finding, location=Location(where.path))
+    return replace(
+        finding,
+        message=redacted(finding.message),
+        location=Location(where.path) if where and (where.path, where.line) in secret else where,
+        subject=redacted(finding.subject),
+        cause=redacted(finding.cause),
+        fix=redacted(finding.fix),
+        evidence=tuple(redacted(line) for line in finding.evidence),
+    )
 
 
 def _undecided(facts: Facts) -> frozenset[str]:

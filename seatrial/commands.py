@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from seatrial.addresses import redacted
 from seatrial.errors import EnvironmentFaultError, ExitCode, UsageError
 from seatrial.findings import Finding, Severity, failed
 from seatrial.run import Run, alone, print_json, running
@@ -84,7 +85,7 @@ def _mend(run: Run, arguments: argparse.Namespace, choice: Choice, checked: Chec
     plan = fixes.plan(run.project.root, run.findings, seen)
     text = "".join(change.diff() for change in plan.changes)
     machine = arguments.format in ("json", "sarif") or sys.stdout is None
-    (sys.stderr if machine else sys.stdout).write(text)
+    (sys.stderr if machine else sys.stdout).write(redacted(text))  # lines around an edit are shown too
     changed = tuple(change.path for change in plan.changes)
     for finding, why in plan.refused:
         run.console.told("not fixed", f"{finding.code}: {why}")

@@ -261,6 +261,6 @@ def _lines(text: str) -> list[str]:
 
 def _read(file: Path) -> bytes | None:
     try:
-        return file.read_bytes()
+        return file.read_bytes() if file.is_file() else None  # a pipe would never end
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None

@@ -14,7 +14,7 @@ from seatrial.check import check
 from seatrial.findings import Finding, failed
 from seatrial.project import load
 from tests.large_project import CHECKPOINT, large_project
-from tests.small_project import findings, locked, small_project
+from tests.small_project import PREDICTOR, findings, locked, small_project
 
 PROJECTS = Path(__file__).parent / "projects"
 REPOSITORY = Path(__file__).parent.parent
@@ -139,3 +139,24 @@ def test_a_large_project_is_checked_in_little_memory(large: Path) -> None:
 @pytest.mark.proof
 def test_a_large_project_is_checked_in_two_seconds_of_processor_time(large: Path) -> None:
     assert min(checked_from_outside(large)[0] for _ in range(5)) <= 2.0
+
+
+SECRET = "correct-horse"
+ADDRESS = f"https://me:p@{SECRET}@a.example"
+
+
+@pytest.mark.parametrize("arguments", [["console"], ["json"], ["sarif"], ["github"], ["console", "--diff"]])
+def test_a_password_in_an_address_is_shown_in_no_format(tmp_path: Path, arguments: list[str]) -> None:
+    files = {
+        "requirements.in": f"torch\n-r {ADDRESS}/r.txt\nx @ https://a.example/x.whl?sig={SECRET}\n"
+        f"--trusted-host me:{SECRET}@a.example\n--index-url {ADDRESS}/simple",
+        "requirements.txt": f"--index-url {ADDRESS}/simple\n{locked('torch==2.5.1')['requirements.txt']!s}",
+        "predictor.py": f"from urllib.request import urlretrieve\nimport cv2\nurlretrieve('{ADDRESS}/a')\n{PREDICTOR}",
+        "Dockerfile": f"FROM python\nRUN pip install -i {ADDRESS}/simple git+{ADDRESS}/x.git\n",
+    }
+    project = small_project(tmp_path, files)
+    command = [sys.executable, "-m", "seatrial", "check", "--offline", "--project", str(project.root), "--format"]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "ST805" in done.stdout + done.stderr
+    assert SECRET not in done.stdout + done.stderr

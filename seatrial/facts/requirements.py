@@ -23,8 +23,6 @@ from seatrial.findings import Edit, Location
 
 _FILES_AT_MOST = 100  # that one file includes, directly or not
 _LARGEST = 16_777_216  # bytes of a file; a lock of a thousand pins with every hash has one million
-# A scheme begins where no letter stands before it, else a long word costs its square; a password may hold an `@`.
-_LOGIN = re.compile(r"(?<![a-z0-9+.-])(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<login>[^/\s?#]+)@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,23 +133,6 @@ def rewritten(entry: Entry, text: str) -> tuple[Edit, ...]:
     return (
         (Edit(where.path, text, where.line, where.column, where.end_column, was=entry.text),) if entry.verbatim else ()
     )
-
-
-def holds_login(text: str) -> bool:
-    """Tell whether an address in a text has a password or token in it; a variable's name and git's `git@` are none."""
-    return any(not _is_harmless(found["login"]) for found in _LOGIN.finditer(text))
-
-
-def redacted(text: str) -> str:
-    """Give a text without the passwords and tokens of the addresses in it."""
-    return _LOGIN.sub(lambda m: m[0] if _is_harmless(m["login"]) else f"{m['scheme']}***@", text)
-
-
-def _is_harmless(login: str) -> bool:
-    name, colon, password = login.partition(":")
-    secret = password if colon else name
-    of_git = not colon and name in ("git", "oauth2accesstoken", "_json_key")
-    return of_git or not secret or re.fullmatch(r"\$\{?\w+\}?|\$\{\{.*\}\}|%\w+%|\*+|<\w+>", secret) is not None
 
 
 def read(file: Path, root: Path, shown_as: str = "") -> RequirementFile:

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seatrial.addresses import redacted
 from seatrial.findings import Finding, Location, Severity
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ class Console:
             lines = (self._root / location.path).read_text(encoding="utf-8").split("\n")  # as Python counts lines
         except (OSError, UnicodeDecodeError):
             return None
-        return lines[location.line - 1].replace("\t", " ") if 0 < location.line <= len(lines) else None
+        if not 0 < location.line <= len(lines):
+            return None
+        line = lines[location.line - 1].replace("\t", " ")
+        return line if redacted(line) == line else None  # a line with a password in it is not shown
 
     def measured(self, text: str) -> None:
         """Print a line of what was measured, under the stage that has ended."""

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from seatrial.addresses import holds_login, redacted
 from seatrial.facts.requirements import (
     Entry,
     Option,
     RequirementFile,
-    holds_login,
     marker_environment,
-    redacted,
     rewritten,
 )
 from seatrial.findings import Finding, Location
@@ -223,7 +222,7 @@ def unlockable(requirements: RequirementFile, environment: dict[str, str]) -> It
     for option in requirements.missing:
         remote = "://" in option.value
         yield STALE.finding(
-            f"{option.location.path} includes {option.value}, which "
+            f"{option.location.path} includes {redacted(option.value)}, which "
             + ("lies elsewhere, where it can change" if remote else "does not exist"),
             location=option.location,
             fix=f"{'copy its content into the project' if remote else f'create {option.value}'} or remove the line",

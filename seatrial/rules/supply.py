@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
-from seatrial.facts.requirements import holds_login, redacted
+from seatrial.addresses import holds_login, redacted
 from seatrial.facts.tables import prebuilt_images
 from seatrial.findings import Edit, Location, Severity
 from seatrial.rules.locks import shown_at
@@ -308,7 +308,7 @@ def credential_lines(facts: Facts) -> frozenset[tuple[str, int | None]]:
 
 def _addresses(facts: Facts) -> Iterator[tuple[str, Location]]:
     for file in _requirement_files(facts):
-        yield from ((option.value, option.location) for option in file.options)
+        yield from ((option.value, option.location) for option in (*file.options, *file.missing))
         yield from ((entry.text, entry.location) for entry in (*file.entries, *file.constraints))
     for build in facts.builds.files:
         yield from ((named.text, named.location) for named in (*build.addresses, *build.settings))
@@ -401,7 +401,8 @@ def _prereleases(facts: Facts) -> Iterator[Finding]:
 def _unencrypted_index(facts: Facts) -> Iterator[Finding]:
     for name, value, place in _settings(facts):
         if name == "--trusted-host" and value.split(":")[0] not in _LOOPBACK:
-            message = f"the certificate of {value} is not checked"
+            message = f"the certificate of {value.rpartition('@')[2]} is not checked"
+            place = Location(place.path) if "@" in value else place  # the line itself would be shown
         elif name in ("--index-url", "--extra-index-url", "--find-links") and value.startswith("http://"):
             if (urlsplit(value).hostname or "") in _LOOPBACK:
                 continue

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from seatrial.addresses import redacted
 from seatrial.facts.gather import gather
 from seatrial.facts.log import plain
 from seatrial.facts.sources import find_definitions, locate
@@ -77,7 +78,7 @@ def diagnose(text: str, project: Project | None = None) -> list[Finding]:
     With a project, first-party modules are told from distributions, and the finding has the place of the
     user's innermost frame, or of the class that a pickle asks for.
     """
-    text = _plain(plain(text))
+    text = redacted(_plain(plain(text)))
     facts = gather(project) if project else None
     matches = [match for rule in RULES.values() for match in _first(rule, text, facts)]
     matches.sort(key=lambda m: (m.rule.code in NAMELESS, m.rule.code in LAST, m.position))
