@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -142,13 +143,16 @@ def unasked(facts: Facts) -> tuple[RequirementFile, ...]:
 
 
 def ask(facts: Facts, locks: tuple[RequirementFile, ...]) -> Facts:
-    """Ask the configured indexes for the pins of locks, remember what they say, and give facts that have it."""
+    """Ask the configured indexes for the pins of locks, remember what they say, and give facts that have it.
+
+    All locks share one deadline: where an index is silent for the first, nobody waits for the second.
+    """
     from seatrial.facts import index  # the network is asked once for a lock; every other check is faster without
 
-    project, learnt = facts.project, dict(facts.wheels)
+    project, learnt, end = facts.project, dict(facts.wheels), time.monotonic() + index.DEADLINE
     for lock in locks:
         pins = {name: e for name, e in lock.pins(marker_environment(project.python)).items() if e.hashes}
-        learnt[lock.path] = index.ask(lock, pins, project.python, index.DEADLINE, learnt.get(lock.path))
+        learnt[lock.path] = index.ask(lock, pins, project.python, end - time.monotonic(), learnt.get(lock.path))
         with contextlib.suppress(OSError, UsageError):
             key = wheels.key_of((project.root / lock.path).read_text("utf-8", "replace"), project.python)
             wheels.remember(cache_dir(), key, learnt[lock.path])

@@ -214,6 +214,19 @@ def test_a_silent_index_costs_no_more_than_the_deadline_and_leaves_a_note(
     assert (note.code, note.severity) == ("ST119", "note")
 
 
+def test_two_locks_share_the_deadline(tmp_path: Path, web: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.by_path["/simple/numpy/"] = (0, {}, b"")
+    project = pinned(tmp_path / "project", "numpy==2.3.3")
+    lock = (project.root / "requirements.txt").read_text(encoding="utf-8")
+    (project.root / "requirements-cpu.txt").write_text(lock.replace("numpy", "pillow"), encoding="utf-8")
+    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(OFFLINE)
+    monkeypatch.setattr(index, "DEADLINE", 1.0)
+    unknown = findings(project, "ST119")
+    assert [str(note.location) for note in unknown] == ["requirements-cpu.txt", "requirements.txt"]
+    assert "/simple/pillow/" not in dict(web.asked)
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "body"),
     [
