@@ -113,7 +113,9 @@ def _judge(waiver: Waiver, used: set[tuple[Location, str]], undecided: Set[str])
         yield WITHOUT_REASON.finding(f"{', '.join(waiver.codes)} is waived without a reason", location=waiver.location)
     for code in waiver.codes:
         if code not in RULES:
-            message = f"a waiver names `{code}`, and there is no such rule{nearest(code)}"
+            is_family = any(known.startswith(code) for known in RULES)
+            why = ": a waiver accepts single rules, not a family" if is_family else nearest(code)
+            message = f"a waiver names `{code}`, and there is no such rule{why}"
             yield WAIVES_NOTHING.finding(message, location=waiver.location)
         elif (waiver.location, code) not in used and code not in undecided:
             where = "in the project" if waiver.line is None else f"in line {waiver.line}"

@@ -12,7 +12,7 @@ from seatrial.errors import UsageError
 from seatrial.findings import Finding, Location, Severity
 from seatrial.project import Project, load
 from seatrial.waivers import heed, read_waivers
-from tests.small_project import findings, locked, small_project
+from tests.small_project import PREDICTOR, findings, locked, small_project
 
 REASON = "the base image has it"
 
@@ -180,3 +180,10 @@ class TestAFaultyWaiver:
         project = small_project(tmp_path, {"predictor.py": "import cv2  # seatrial: ignore[ST110] y\nclass P: ...\n"})
         events: list[Any] = list(check(project, Choice(("ST2",))))
         assert [event for event in events if isinstance(event, Finding)] == []
+
+
+def test_a_family_in_a_waiver_is_told_from_a_mistyped_code(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {"predictor.py": f"import json  # seatrial: ignore[ST1] why\n{PREDICTOR}"})
+    (found,) = findings(project)
+    assert found.code == "ST291"
+    assert found.message.endswith("a waiver accepts single rules, not a family")
