@@ -188,7 +188,7 @@ class TestFiles:
         }
 
 
-FIXED = {"ST110", "ST415", "ST419"}  # what a safe edit can mend
+FIXED = {"ST110", "ST207", "ST415", "ST419"}  # what a safe edit can mend
 PREDICTOR = "import torch\nimport torchvision\nfrom PIL import Image\n\n\nclass P: ...\n"
 BROKEN = {**locked("torch==2.8.0"), "predictor.py": PREDICTOR}
 

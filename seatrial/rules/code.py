@@ -14,6 +14,7 @@ from seatrial.facts.checkpoint import Kind
 from seatrial.facts.requirements import marker_environment
 from seatrial.findings import Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.edits import insertion
 from seatrial.rules.rule import Rule, Symptom
 from seatrial.rules.versions import locked
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.calls import Call, Value
+    from seatrial.facts.checkpoint import Checkpoint
     from seatrial.facts.gather import Facts
     from seatrial.facts.sources import Sources
     from seatrial.facts.syntax import Module
@@ -49,6 +51,27 @@ UNSAFE_LOAD = Rule(
     ),
     bad='torch.save({"args": argparse.Namespace(lr=0.1), "weights": model.state_dict()}, path)',
     good='torch.save(model.state_dict(), path)\ntorch.load(path, map_location="cpu", weights_only=True)',
+)
+OPEN_LOAD = Rule(
+    code="ST207",
+    title="torch.load may run what the file holds",
+    explanation=(
+        "Before torch 2.6 torch.load unpickles, and so runs, whatever lies in the file unless weights_only=True is "
+        "written. The checkpoint here holds tensors alone, so nothing is lost by it; whoever can change the file can "
+        "then no longer run code in the server."
+    ),
+    fix="write weights_only=True",
+    severity=Severity.NOTE,
+    sources=(
+        "https://docs.pytorch.org/docs/stable/generated/torch.load.html",
+        "https://docs.pytorch.org/docs/stable/notes/serialization.html#weights-only",
+    ),
+    detected=(
+        "torch.load is called without weights_only in what serving reaches, the lock has a torch from 1.13 to 2.5, and "
+        "every checkpoint in the artifacts was read to its end and holds nothing but tensors in dicts."
+    ),
+    bad='torch.load(path, map_location="cpu")',
+    good='torch.load(path, map_location="cpu", weights_only=True)',
 )
 DICT_AS_MODEL = Rule(
     code="ST206",
@@ -126,25 +149,55 @@ _PLAIN = {
 }
 
 
+_KNOWS_WEIGHTS_ONLY, _DEFAULTS_TO_IT = Version("1.13"), Version("2.6")
+
+
 def _unsafe_load(facts: Facts) -> Iterator[Finding]:
-    version = locked(facts, "torch")
-    if version is None or version >= Version("2.6"):
+    version, refused = locked(facts, "torch"), _refused(_loadable(facts))
+    if version is None or version >= _DEFAULTS_TO_IT or not refused:
         return
+    for call in _loads_that_leave_it_open(facts):
+        yield UNSAFE_LOAD.finding(
+            f"torch.load unpickles more than tensors here, which torch {version} does and torch 2.6 refuses",
+            location=call.location,
+            evidence=tuple(f"{path} holds a pickled {name}" for path, name in refused.items()),
+        )
+
+
+def _open_load(facts: Facts) -> Iterator[Finding]:
+    version, loadable = locked(facts, "torch"), _loadable(facts)
+    if version is None or not _KNOWS_WEIGHTS_ONLY <= version < _DEFAULTS_TO_IT:
+        return
+    if not loadable or _refused(loadable) or not all(checkpoint.complete for checkpoint in loadable):
+        return
+    for call in _loads_that_leave_it_open(facts):
+        safe = insertion(call, ", weights_only=True")
+        yield OPEN_LOAD.finding(
+            f"torch.load runs what the file holds in torch {version}, and it holds tensors alone",
+            location=call.location,
+            edits=(safe,) if safe else (),
+        )
+
+
+def _loads_that_leave_it_open(facts: Facts) -> Iterator[Call]:
+    calls = (call for _, call in facts.sources.calls() if call.name == "torch.load")
+    return (call for call in calls if call.argument("weights_only") is None)
+
+
+def _loadable(facts: Facts) -> list[Checkpoint]:
     kinds = (Kind.TORCH_ZIP, Kind.TORCH_LEGACY, Kind.PICKLE)
-    loaded = [c for c in facts.checkpoints if c.kind in kinds and c.path.endswith((".pt", ".pth", ".bin", ".ckpt"))]
-    refused = {
-        c.path: f"{module}.{name}"
-        for c in loaded
-        for module, name in c.globals
+    suffixes = (".pt", ".pth", ".bin", ".ckpt")
+    return [each for each in facts.checkpoints if each.kind in kinds and each.path.endswith(suffixes)]
+
+
+def _refused(loadable: list[Checkpoint]) -> dict[str, str]:
+    """Give each checkpoint that holds more than tensors, and one thing that it holds."""
+    return {
+        checkpoint.path: f"{module}.{name}"
+        for checkpoint in loadable
+        for module, name in checkpoint.globals
         if (module, name) not in _PLAIN and not (module == "torch" and name.endswith("Storage"))
     }
-    for _, call in facts.sources.calls() if refused else ():
-        if call.name == "torch.load" and call.argument("weights_only") is None:
-            yield UNSAFE_LOAD.finding(
-                f"torch.load unpickles more than tensors here, which torch {version} does and torch 2.6 refuses",
-                location=call.location,
-                evidence=tuple(f"{path} holds a pickled {name}" for path, name in refused.items()),
-            )
 
 
 _OF_MODULES = {"eval", "train", "to", "cuda", "cpu", "float", "half", "forward", "parameters", "state_dict", "children"}
@@ -305,6 +358,7 @@ def _is_guarded(call: Call) -> bool:
 
 RULES = (
     UNSAFE_LOAD.decided_by(_unsafe_load),
+    OPEN_LOAD.decided_by(_open_load),
     DICT_AS_MODEL.decided_by(_dict_as_model),
     DOWNLOAD.decided_by(_download),
     HARD_CUDA.decided_by(_hard_cuda),

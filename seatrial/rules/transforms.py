@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.findings import Edit, Severity
+from seatrial.findings import Severity
+from seatrial.rules.edits import insertion
 from seatrial.rules.rule import Rule, Symptom
 from seatrial.rules.versions import locked, trained_with
 
@@ -184,7 +185,7 @@ def _antialias(facts: Facts) -> Iterator[Finding]:
             cause=f"{sees}; a tensor is resized without antialiasing before torchvision 0.17 and with it since",
             fix=f"write {as_trained}, which is what training did" if straddles else ANTIALIAS.fix,
             # Where nothing says what training used, either value may be the one that changes the answers.
-            edits=(_insert(call, f", {as_trained}"),) if straddles and call.after_last else (),
+            edits=(edit,) if straddles and (edit := insertion(call, f", {as_trained}")) else (),
         )
 
 
@@ -340,11 +341,6 @@ def _lambda_in(value: Value, calls: Mapping[tuple[int, int], Call], depth: int) 
     if call and call.name.startswith(T):
         inside = (*call.arguments, *call.keywords.values())
     return next((found for item in inside if (found := _lambda_in(item, calls, depth + 1))), None)
-
-
-def _insert(call: Call, text: str) -> Edit:
-    line, column = call.after_last or (0, 0)
-    return Edit(call.location.path, text, line, column, column)
 
 
 def _last(name: str) -> str:

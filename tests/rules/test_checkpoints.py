@@ -82,7 +82,7 @@ def test_a_file_that_only_begins_like_a_pickle_is_no_finding(tmp_path: Path) -> 
     assert findings(small_project(tmp_path, {"artifacts/table.bin": b"\x80\x02]q\x00"})) == []
 
 
-LOAD = "import torch\n\nclass P:\n    def load(self, uri):\n        torch.load('weights.pt'{0})\n"
+LOAD = "import torch\n\nclass P:\n    def load(self, uri):\n        torch.load('weights.pt', weights_only=True{0})\n"
 
 
 def test_loading_tensors_of_a_gpu_without_map_location_is_a_warning(tmp_path: Path) -> None:

@@ -79,7 +79,12 @@ DEVICES = """self._network = build()
         torch.zeros(1, device=self.device)"""
 GOOD: dict[str, Files] = {
     "a usual predictor": {"predictor/predictor.py": USUAL},
-    "a usual predictor in old versions": {**OLD, "predictor/predictor.py": USUAL},
+    "a usual predictor in old versions": {
+        **OLD,
+        "predictor/predictor.py": USUAL.replace(
+            "map_location=self.device", "map_location=self.device, weights_only=True"
+        ),
+    },
     "a usual predictor in the newest versions": {**NEWEST, "predictor/predictor.py": USUAL},
     "training in the predictor's module": {"predictor/predictor.py": PREDICTOR + TRAINING},
     "a device that is asked for": {"predictor/predictor.py": PREDICTOR.replace("self._network = build()", DEVICES)},

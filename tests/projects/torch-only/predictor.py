@@ -22,7 +22,7 @@ def build_model() -> torch.nn.Module:
 class HalfPredictor:
     def load(self, artifacts_uri: str) -> None:
         self._model = build_model()
-        self._model.load_state_dict(torch.load(Path(artifacts_uri) / "weights.pt", map_location="cpu"))
+        self._model.load_state_dict(torch.load(Path(artifacts_uri) / "weights.pt", map_location="cpu", weights_only=True))
         self._model.eval()
         self._transform = build_transform()
 

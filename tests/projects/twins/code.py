@@ -34,33 +34,28 @@ def network(text: str) -> Files:
 
 SAFE, LOAD = ", weights_only=True", "torch.load(Path(artifacts_uri)"
 WITH_OBJECTS: Files = {**OLD, "artifacts/weights.pt": pickle.dumps(argparse.Namespace(rate=0.1), protocol=2)}
-UNSAFE = [
-    Twin("ST205", name, served(broken, WITH_OBJECTS), served(broken, OLD), warns=True)
-    for name, broken in {
-        "by module": predictor(SAFE, ""),
-        "under another name": predictor(
+LEFT_OPEN: dict[str, Files] = {
+    "by module": served(predictor(SAFE, "")),
+    "under another name": served(
+        predictor(
             SAFE, "", ("import torch\n", "import torch\nimport torch as th\n"), (LOAD, LOAD.replace("torch", "th"))
-        ),
-        "by name": predictor(
+        )
+    ),
+    "by name": served(
+        predictor(
             SAFE,
             "",
             ("import torch\n", "import torch\nfrom torch import load as read\n"),
             (LOAD, LOAD.replace("torch.load", "read")),
-        ),
-    }.items()
-] + [
-    Twin(
-        "ST205",
-        "a helper away",
-        served(
-            HELPED.replace(LOAD, "helped(Path(artifacts_uri)").replace(SAFE, ""),
-            WITH_OBJECTS,
-            helper="from torch import load\n\n\ndef helped(path, map_location):\n    return load(path, map_location)\n",
-        ),
-        OLD,
-        warns=True,
-    )
-]
+        )
+    ),
+    "a helper away": served(
+        HELPED.replace(LOAD, "helped(Path(artifacts_uri)").replace(SAFE, ""),
+        helper="from torch import load\n\n\ndef helped(path, map_location):\n    return load(path, map_location)\n",
+    ),
+}
+UNSAFE = [Twin("ST205", name, {**WITH_OBJECTS, **files}, OLD, warns=True) for name, files in LEFT_OPEN.items()]
+OPEN = [Twin("ST207", name, {**OLD, **files}, OLD, warns=True) for name, files in LEFT_OPEN.items()]
 UNMAPPED = [
     Twin(
         "ST601",
@@ -415,4 +410,17 @@ CUDA = [
     ),
 ]
 
-TWINS = (*UNSAFE, *UNMAPPED, *AS_MODEL, *DOWNLOADS, *JSON, *MODES, *GRADIENTS, *NO_EVAL, *WORKERS, *SERVER, *CUDA)
+TWINS = (
+    *UNSAFE,
+    *OPEN,
+    *UNMAPPED,
+    *AS_MODEL,
+    *DOWNLOADS,
+    *JSON,
+    *MODES,
+    *GRADIENTS,
+    *NO_EVAL,
+    *WORKERS,
+    *SERVER,
+    *CUDA,
+)
