@@ -123,7 +123,7 @@ def limits() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (600_000_000, 600_000_000))  # bytes
 
 
-@pytest.mark.parametrize("by", ["file", "pipe"])
+@pytest.mark.parametrize("by", ["file", pytest.param("pipe", marks=pytest.mark.proof)])
 def test_a_log_of_a_hundred_megabytes_is_read_with_little_memory(tmp_path: Path, by: str) -> None:
     line = 'INFO:     10.0.0.1:53124 - "POST /predict HTTP/1.1" 200 OK RuntimeError torch==2.15.0\n'
     file = tmp_path / "log"

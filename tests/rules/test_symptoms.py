@@ -7,8 +7,9 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,11 +70,18 @@ def as_operation(text: str) -> str:
     return json.dumps({"name": "operations/1", "done": True, "error": {"code": 9, "message": text}}, indent=2)
 
 
-@pytest.mark.parametrize("name", STORED)
-@pytest.mark.parametrize(
-    "form", [as_runtime, as_entries, as_document, as_docker, as_workflow, as_compose, as_operation],
-    ids=lambda form: form.__name__,
-)  # fmt: skip
+FORMS = (as_runtime, as_entries, as_document, as_docker, as_workflow, as_compose, as_operation)
+
+
+def everywhere() -> Iterator[Any]:
+    """Give each text in each form: in the gate one form a text, in turn, and in the proofs all of them."""
+    for number, name in enumerate(STORED):
+        for turn, form in enumerate(FORMS):
+            marks = () if number % len(FORMS) == turn else pytest.mark.proof
+            yield pytest.param(name, form, id=f"{form.__name__}-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "form"), list(everywhere()))
 def test_the_same_text_is_recognised_in_the_form_of_another_tool(
     tmp_path: Path, name: str, form: Callable[[str], str]
 ) -> None:
