@@ -25,7 +25,12 @@ def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(
     assert [finding.code for finding in broken] == [twin.code] * twin.count, broken
     assert all((finding.severity is not Severity.ERROR) == twin.warns for finding in broken)
     assert all(finding.message and finding.fix for finding in broken)
-    assert findings(made(tmp_path / "mended", twin.mended, twin.mended_wheels or twin.wheels)) == []
+    if twin.mended or twin.mended_wheels or twin.wheels:  # else it is the base
+        assert findings(made(tmp_path / "mended", twin.mended, twin.mended_wheels or twin.wheels)) == []
+
+
+def test_the_base_of_all_pairs_has_no_fault(tmp_path: Path) -> None:
+    assert findings(made(tmp_path, {})) == []
 
 
 @pytest.mark.parametrize("code", [code for code, rule in RULES.items() if rule.check])
