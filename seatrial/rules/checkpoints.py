@@ -53,6 +53,12 @@ CLASS_IN_MAIN = Rule(
             "the artifacts hold a pickled `{name}` that lived in `__main__` of what wrote it",
         ),
     ),
+    detected=(
+        "The opcodes of every pickle in the artifacts, of torch, joblib or plain, are read without loading "
+        "it: each class that it names in `__main__` is one."
+    ),
+    bad='class Net(nn.Module): ...  # in train.py, run as a script\ntorch.save(Net(), "weights.pt")',
+    good='from predictor.network import Net\ntorch.save(Net().state_dict(), "weights.pt")',
 )
 UNKNOWN_MODULE = Rule(
     code="ST302",
@@ -83,6 +89,12 @@ UNKNOWN_MODULE = Rule(
             "a pickle in the artifacts needs `{name}`, which `{module}` does not have in this version",
         ),
     ),
+    detected=(
+        "Each module that a pickle in the artifacts names must be in the standard library, in what ships, or come from "
+        "a distribution of the locks or requirements.in, by the table of distributions and their modules."
+    ),
+    bad="pickle.dump(helpers.Crop(8), file)  # helpers.py lies beside train.py",
+    good="pickle.dump(predictor.transforms.Crop(8), file)",
 )
 NO_CHECKPOINT = Rule(
     code="ST303",
@@ -117,6 +129,12 @@ NO_CHECKPOINT = Rule(
         ),
         Symptom(re.compile(r"Unsupported operand (?P<byte>\d+)\b"), "the weights are no checkpoint (byte {byte})"),
     ),
+    detected=(
+        "The first bytes of each file that is named like a checkpoint, and what it is in the file system: a "
+        "pointer of Git LFS, a page, nothing, a folder, a pipe, a link that leads out of the project."
+    ),
+    bad="version https://git-lfs.github.com/spec/v1\noid sha256:…",
+    good="PK…  # the file itself, after `git lfs pull`",
 )
 WEIGHTS_ONLY = Rule(
     code="ST304",
@@ -140,6 +158,13 @@ WEIGHTS_ONLY = Rule(
             "torch.load refuses the file, because it holds a pickled `{name}`",
         ),
     ),
+    detected=(
+        "What the pickle names against what torch.load allows in the locked version, from a table of torch's "
+        "releases, where the call leaves weights_only to that version; a call of add_safe_globals silences "
+        "it."
+    ),
+    bad='torch.save(model, "weights.pt")\ntorch.load("weights.pt")  # with torch 2.6 or later',
+    good='torch.save(model.state_dict(), "weights.pt")\ntorch.load("weights.pt", weights_only=True)',
 )
 STATE_DICT = Rule(
     code="ST305",
@@ -182,6 +207,12 @@ NOT_READ = Rule(
         "https://docs.python.org/3/library/pickletools.html",
         "https://docs.pytorch.org/docs/stable/notes/serialization.html",
     ),
+    detected=(
+        "Reading a pickle stops at limits of opcodes, depth and size, and at raw data that only its own "
+        "loader can step over; what comes after that is not known."
+    ),
+    bad="model.pkl  # a pickle of millions of small objects",
+    good="weights.pt  # a state_dict: names and tensors",
 )
 DAMAGED = Rule(
     code="ST309",
@@ -245,6 +276,12 @@ OTHER_DEVICE = Rule(
             "the input is a {input}, the weights are a {weight}",
         ),
     ),
+    detected=(
+        "The devices that the tensors of a checkpoint were saved from, and a torch.load in what serving "
+        "reaches that gives no map_location; which file the call reads is not known, so it is a warning."
+    ),
+    bad="torch.load(path)  # the tensors were on cuda:0",
+    good='torch.load(path, map_location="cpu")',
 )
 
 _NO_FILES = (Kind.FOLDER, Kind.LINK_OUT, Kind.SPECIAL)

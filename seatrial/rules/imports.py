@@ -55,6 +55,8 @@ MISSING_DISTRIBUTION = Rule(
         ),
         Symptom(NO_MODULE, "`{module}` is imported, but no requirement provides it"),
     ),
+    bad="import torchvision  # and requirements.in has torch alone",
+    good="import torchvision  # and requirements.in has torch and torchvision",
 )
 NOT_IN_PACKAGE = Rule(
     code="ST201",
@@ -83,6 +85,8 @@ NOT_IN_PACKAGE = Rule(
             "`{module}` has no `{name}`",
         ),
     ),
+    bad="from train_utils import crop  # train_utils.py lies beside the package",
+    good="from predictor.crops import crop",
 )
 NO_PREDICTOR = Rule(
     code="ST202",
@@ -100,6 +104,12 @@ NO_PREDICTOR = Rule(
             "module `{module}` has no class `{name}`",
         ),
     ),
+    detected=(
+        "`predictor` in [tool.seatrial] against the modules that ship and the names that the module binds; a "
+        "module that may bind more than can be read (a star import, `__getattr__`) is believed."
+    ),
+    bad='predictor = "predictor:DigitsPredictor"  # the class is DigitPredictor',
+    good='predictor = "predictor:DigitPredictor"',
 )
 NO_PYTHON = Rule(
     code="ST203",
@@ -114,6 +124,12 @@ NO_PYTHON = Rule(
             "a module is no valid Python: {why}",
         ),
     ),
+    detected=(
+        "Every module that serving reaches is parsed with the tool's own Python; where the project serves "
+        "with a newer one, it is a warning, because that may allow more."
+    ),
+    bad="def predict(self, batch)\n    return batch",
+    good="def predict(self, batch):\n    return batch",
 )
 
 

@@ -54,6 +54,12 @@ NAME_TAKEN = Rule(
     fix="rename the package, and `predictor` and `packages` in [tool.seatrial] with it",
     cloud=SERVER_EXITED,
     sources=("https://docs.python.org/3/library/sys_path_init.html", EXITED_SOURCE),
+    detected=(
+        "The names of `packages` against the standard library's modules of the configured Python, as far as the tool's "
+        "own Python knows them, and the packages of the serving runtime's lock."
+    ),
+    bad='packages = ["predictor", "json"]',
+    good='packages = ["predictor", "predictor_json"]',
 )
 
 

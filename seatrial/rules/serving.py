@@ -85,6 +85,12 @@ BAD_GOLDEN = Rule(
     explanation="artifacts/golden/golden.json is no list of examples, or names an image that is not there.",
     fix="write it again with seatrial.golden.write, where training ran",
     sources=("https://www.rfc-editor.org/rfc/rfc8259",),
+    detected=(
+        "artifacts/golden/golden.json is read as the trial reads it: a list of examples, each with an image "
+        "that is there or an instance."
+    ),
+    bad='[{"image": "missing.png", "label": "3"}]',
+    good='[{"image": "scan-0000.png", "label": "3"}]',
 )
 ENDED = Rule(
     code="ST501",

@@ -55,3 +55,12 @@ def test_what_is_said_to_find_a_fault_can_find_it() -> None:
         logged = otherwise.partition("log ")[2]
         assert all(RULES[code].symptoms for code in re.findall(r"ST\d{3}", logged)), fault
         assert checked.strip() or otherwise.strip() or "AIP_" in fault, fault
+
+
+@pytest.mark.parametrize("code", [code for code, rule in RULES.items() if rule.check])
+def test_a_rule_of_the_check_says_how_it_finds_and_shows_wrong_and_right(code: str) -> None:
+    rule = RULES[code]
+    assert rule.detected.endswith(".")
+    assert rule.bad
+    assert rule.good
+    assert rule.bad != rule.good
