@@ -25,6 +25,7 @@ AT_ONCE = 1 << 20  # bytes; opcodes of a short pickle come twice as fast from me
 PICKLES_LIMIT = 16  # a real archive has one, and one with the same name twice has something to hide
 LOCAL_HEADER = 30  # bytes before the name of a record; APPNOTE 4.3.7
 TORCH_PACKS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what torch's own reader unpacks
+# What zipfile raises for a damaged archive; NotImplementedError: packed by a method that it does not know.
 BROKEN = (zipfile.BadZipFile, OSError, EOFError, ValueError, zlib.error, NotImplementedError)
 
 

@@ -88,6 +88,7 @@ def modules(file: Published, wanted: Callable[[str], bool]) -> dict[str, bytes]:
                 members = sorted(archive.infolist(), key=lambda member: member.header_offset)
                 names = [m.filename for m in members if m.filename.endswith(".py") and wanted(m.filename)]
                 return {name: archive.read(name) for name in names}
+        # zipfile's words for damaged, packed by a method that it does not know, encrypted
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise ValueError(f"no wheel: {file.name}: {error}") from None
 

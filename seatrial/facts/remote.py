@@ -42,6 +42,7 @@ def read(url: str, login: str, end: float) -> Ending:
             if found is None or found.file_size > _LARGEST:
                 raise ValueError("a wheel without METADATA")
             text = archive.read(found).decode("utf-8", errors="replace")
+    # zipfile's words for damaged, packed by a method that it does not know, encrypted
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"no wheel: {error}") from None
     return Ending(headers(text), sum(member.file_size for member in members))
