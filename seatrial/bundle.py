@@ -19,13 +19,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from seatrial import credentials, golden
+from seatrial import golden
 from seatrial.errors import UsageError
 from seatrial.facts import requirements
 from seatrial.facts.sources import module_files
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
 from seatrial.rules import RULES
+from seatrial.system import credentials
 
 FORMAT = 1
 SOURCE_DATE_EPOCH = "1580601600"  # 2020-02-02, hatchling's own default: the time of every file in the archives

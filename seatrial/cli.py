@@ -12,8 +12,8 @@ from typing import Any
 
 from seatrial import __version__, commands
 from seatrial.errors import ExitCode, SeatrialError
-from seatrial.interruption import Interruption, heed
 from seatrial.run import Ended
+from seatrial.system.signals import Interruption, heed
 
 _DESCRIPTION = """\
 The sea trial of a PyTorch + torchvision predictor before it becomes a model version on Google Cloud.

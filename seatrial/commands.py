@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from seatrial.addresses import redacted
 from seatrial.errors import EnvironmentFaultError, ExitCode, UsageError
 from seatrial.findings import Finding, Severity, failed
 from seatrial.run import Run, alone, print_json, running
+from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
     from seatrial.check import Checked, Choice

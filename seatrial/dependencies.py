@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seatrial import layers, process
+from seatrial import layers
 from seatrial.base_image import BaseImage
 from seatrial.environment import INSTALL_TIMEOUT, Lock
 from seatrial.errors import EnvironmentFaultError
@@ -16,6 +16,7 @@ from seatrial.findings import Stage, Step
 from seatrial.interpreter import Interpreter, uv
 from seatrial.rules.installing import SURROUNDINGS
 from seatrial.rules.translate import diagnose
+from seatrial.system import process
 
 HOME = "app"  # the environment's folder inside the image, below its root
 

@@ -25,13 +25,13 @@ from seatrial.deploy.outcome import Outcome
 from seatrial.deploy.progress import Progress, shown
 from seatrial.deploy.target import Target, vertex
 from seatrial.errors import ExitCode, StillRunningError, UsageError
-from seatrial.exclusive import acquire
 from seatrial.findings import Phase, Stage, failed
 from seatrial.inspection import inspect
-from seatrial.interruption import Interruption, handled
 from seatrial.project import Project
 from seatrial.rules.deployment import SURROUNDINGS
 from seatrial.run import Ended, Run, alone, running
+from seatrial.system.file_lock import acquire
+from seatrial.system.signals import Interruption, handled
 
 if TYPE_CHECKING:
     from seatrial.deploy.deployment import Artifact, Deployment

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
 
-from seatrial import process
 from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.system import process
 
 NAMES = ("docker", "podman")  # in the order in which they are asked
 _ANSWER_TIMEOUT = 15.0  # seconds for a daemon to say its version

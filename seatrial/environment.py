@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from seatrial import exclusive, process
-from seatrial.cache import cache_dir
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import installed
 from seatrial.facts.requirements import RequirementFile, marker_environment
@@ -27,6 +25,8 @@ from seatrial.rules import RULES
 from seatrial.rules.installing import SURROUNDINGS
 from seatrial.rules.pairs import mismatch
 from seatrial.rules.translate import diagnose
+from seatrial.system import file_lock, process
+from seatrial.system.cache import cache_dir
 
 INSTALL_TIMEOUT = 1800.0  # seconds; 3 GB of CUDA wheels at 2 MB/s
 
@@ -66,7 +66,7 @@ def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
     root.mkdir(parents=True, exist_ok=True)
     sweep(root)
     kept = Kept(root / digest, interpreter)
-    alone = yield from exclusive.acquire(kept.lock_file, "another run that installs the same lock")
+    alone = yield from file_lock.acquire(kept.lock_file, "another run that installs the same lock")
     try:
         if kept.snapshot.is_file() and (changed := changed_files(kept)):
             yield Step(f"{changed[0]} is not as it was installed: making the environment anew")

@@ -24,7 +24,6 @@ from seatrial import (
     dependency_image,
     disk,
     environment,
-    exclusive,
     interpreter,
     labels,
     layers,
@@ -32,7 +31,6 @@ from seatrial import (
 )
 from seatrial.base_image import BaseImage
 from seatrial.bundle import Bundle, build
-from seatrial.cache import cache_dir
 from seatrial.dependency_image import DependencyImage, Wanted
 from seatrial.engine import Engine
 from seatrial.environment import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
@@ -46,6 +44,8 @@ from seatrial.project import Project
 from seatrial.report import json as json_report
 from seatrial.rules import RULES
 from seatrial.rules.runtime import outside_runtime
+from seatrial.system import file_lock
+from seatrial.system.cache import cache_dir
 
 _CODE_LAYERS = ("runtime", "artifacts", "predictor")  # what changes most often comes last
 
@@ -155,7 +155,7 @@ def build_image(
     if broken:
         return None
     # Another build would only take disk and cores.
-    lock = yield from exclusive.acquire(cache_dir() / "image.lock", "another image build")
+    lock = yield from file_lock.acquire(cache_dir() / "image.lock", "another image build")
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
         sweep(cache_dir())

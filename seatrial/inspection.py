@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
-from seatrial import credentials, process
 from seatrial import engine as engines
 from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.system import credentials, process
 
 SAVE_TIMEOUT = 1800.0  # seconds; an image of 10 GB from a slow disk
 _UNKNOWN = re.compile(r"(?i)no such image|image not known|invalid reference format|must be lowercase")

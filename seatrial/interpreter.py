@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from seatrial import process
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
+from seatrial.system import process
 
 _ASK = (
     "import json, platform, sys; print(json.dumps([platform.python_implementation(), "

@@ -18,12 +18,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from seatrial import process
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Finding, Stage, Step
 from seatrial.interpreter import Interpreter, uv
 from seatrial.record import rows
 from seatrial.rules import RULES
+from seatrial.system import process
 
 KEPT_AT_MOST = 8  # environments; the files of most are shared with uv's cache, so this bounds inodes more than bytes
 

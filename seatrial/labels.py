@@ -9,8 +9,8 @@ import os
 import shutil
 from pathlib import Path
 
-from seatrial import process
 from seatrial.facts.requirements import Entry
+from seatrial.system import process
 
 BUNDLE = "dev.seatrial.bundle-digest"
 VERSION = "dev.seatrial.version-digest"

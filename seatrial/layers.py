@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from seatrial import process
 from seatrial.bundle import SOURCE_DATE_EPOCH
 from seatrial.errors import EnvironmentFaultError
 from seatrial.interpreter import Interpreter
 from seatrial.record import rows, written
+from seatrial.system import process
 
 COMPILE_TIMEOUT = 600.0  # seconds for one chunk
 _CHUNK = 400  # files; a fixed number, so that the cores of a machine change nothing

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from seatrial import environment, interpreter, process
+from seatrial import environment, interpreter
 from seatrial import kept as kept_environments
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts import requirements
@@ -30,6 +30,7 @@ from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.kept import Kept
 from seatrial.project import Project
 from seatrial.rules.locks import CPU_BUILDS, index_lines, judge, unlockable
+from seatrial.system import process
 
 COMPILE_TIMEOUT = 1800.0  # seconds; pip-compile downloads every wheel of an index that offers no metadata files
 

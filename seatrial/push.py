@@ -17,10 +17,10 @@ from seatrial import bundle
 from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
 from seatrial.findings import Phase, Stage, Step
-from seatrial.identity import Identity, ambient
 from seatrial.inspection import inspect
 from seatrial.project import Project
 from seatrial.registry import Manifest, read_manifest
+from seatrial.system.identity import Identity, ambient
 from seatrial.upload import persistently, upload
 
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")  # us-central1; multi-regions are `us`, `europe` and `asia`

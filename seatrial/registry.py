@@ -15,7 +15,7 @@ import urllib.request
 from dataclasses import dataclass
 
 from seatrial.errors import EnvironmentFaultError
-from seatrial.identity import RefusedError
+from seatrial.system.identity import RefusedError
 
 RIGHTS = "give the identity the role roles/artifactregistry.writer on the repository"
 _LATER = "check the network, and HTTPS_PROXY and NO_PROXY where it has a proxy; a later push sends what is missing"

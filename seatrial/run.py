@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatrial.errors import ExitCode, SeatrialError, UsageError
 from seatrial.findings import Finding, Phase, Severity, Stage, Step, failed
-from seatrial.interruption import raise_if_swallowed
+from seatrial.system.signals import raise_if_swallowed
 
 if TYPE_CHECKING:
     from seatrial.project import Project
@@ -160,7 +160,7 @@ def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, st
 @contextlib.contextmanager
 def alone(run: Run) -> Iterator[None]:
     """Let one run at a time work in the project's build folder, whose bundle and report they share."""
-    from seatrial.exclusive import acquire
+    from seatrial.system.file_lock import acquire
 
     lock = run.of(acquire(run.project.build_dir / "lock", "another run in this project"))
     try:

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from seatrial import engine as engines
-from seatrial import process
 from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
-from seatrial.identity import Identity, RefusedError
 from seatrial.registry import RIGHTS
+from seatrial.system import process
+from seatrial.system.identity import Identity, RefusedError
 
 PUSH_TIMEOUT = 3600.0  # seconds; how long Google's access tokens live by default
 ATTEMPTS = 4

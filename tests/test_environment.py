@@ -14,12 +14,12 @@ import pytest
 
 from seatrial import environment, interpreter
 from seatrial import kept as kept_environments
-from seatrial.cache import cache_dir
 from seatrial.environment import Lock
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts import requirements
 from seatrial.interpreter import Interpreter
 from seatrial.kept import Kept
+from seatrial.system.cache import cache_dir
 from tests.conftest import ROOT
 from tests.stages import ended
 

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import identity, process, push, upload
+from seatrial import push, upload
 from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError
-from seatrial.identity import RefusedError
 from seatrial.inspection import inspect
 from seatrial.project import load
 from seatrial.registry import read_manifest
+from seatrial.system import identity, process
+from seatrial.system.identity import RefusedError
 from seatrial.upload import Upload, refusal
 from tests.gate import Answer, Gate, errors, gate, issuer
 from tests.stages import Ended, ended

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from seatrial import process
 from seatrial.interpreter import uv
+from seatrial.system import process
 from tests.conftest import ROOT
 
 

@@ -15,10 +15,10 @@ from seatrial import push
 from seatrial.bundle import digest_of
 from seatrial.errors import UsageError
 from seatrial.findings import Severity, Stage
-from seatrial.identity import ambient
 from seatrial.project import Project
 from seatrial.registry import read_manifest
 from seatrial.rules import RULES
+from seatrial.system.identity import ambient
 
 
 @dataclass(frozen=True, slots=True)

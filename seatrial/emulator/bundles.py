@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from seatrial import environment, interpreter, process
+from seatrial import environment, interpreter
 from seatrial import kept as kept_environments
 from seatrial.emulator import texts, variables
 from seatrial.emulator.hosting import HostingError, Placement
@@ -33,6 +33,7 @@ from seatrial.errors import EnvironmentFaultError, SeatrialError
 from seatrial.facts import requirements
 from seatrial.findings import Finding, Severity
 from seatrial.kept import Copy, Kept
+from seatrial.system import process
 from seatrial.trial.server import STOP_TIMEOUT, served_environment
 
 IMAGE_PREFIX = "seatrial.local/bundle:"  # of an image URI that stands for a bundle

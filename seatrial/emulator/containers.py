@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from seatrial import engine as engines
-from seatrial import inspection, process
+from seatrial import inspection
 from seatrial.builder import PORT
 from seatrial.emulator import texts, variables
 from seatrial.emulator.hosting import HostingError, Placement
@@ -27,6 +27,7 @@ from seatrial.emulator.logs import Logs
 from seatrial.emulator.probes import Launch
 from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
+from seatrial.system import process
 from seatrial.trial.container import COMMAND_TIMEOUT, PIDS
 from seatrial.trial.server import STOP_TIMEOUT
 

@@ -11,8 +11,8 @@ import signal
 import time
 from pathlib import Path
 
-from seatrial import process
 from seatrial.errors import EnvironmentFaultError
+from seatrial.system import process
 
 _GONE_TIMEOUT = 5.0  # seconds for the kernel to remove a killed group
 

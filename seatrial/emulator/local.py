@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from seatrial import process
 from seatrial.deploy.target import Target
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.project import Project
+from seatrial.system import process
 
 ADDRESS_FILE = "address"  # in the state's folder, while an emulator runs that waits for no end of input
 VARIABLE = "SEATRIAL_EMULATOR"  # host and port of the REST address of an emulator that runs already

@@ -16,8 +16,8 @@ from functools import partial
 from http.server import HTTPServer
 from pathlib import Path
 
-from seatrial import process
 from seatrial.errors import EnvironmentFaultError
+from seatrial.system import process
 
 BUCKET = "seatrial-local"
 _END_TIMEOUT = 5.0  # seconds from the end of its input to its own

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from seatrial import golden
-from seatrial.cache import cache_dir
 from seatrial.errors import UsageError
 from seatrial.facts import installed, requirements, secrets, wheels
 from seatrial.facts.builds import Builds, read_builds
@@ -20,6 +19,7 @@ from seatrial.facts.checkpoint import Checkpoint, read_checkpoints
 from seatrial.facts.requirements import marker_environment
 from seatrial.facts.sources import Sources, find_definitions, locate, read_scripts, read_sources
 from seatrial.facts.wheels import Wheels
+from seatrial.system.cache import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -20,9 +20,9 @@ from typing import Any
 
 from packaging.version import Version
 
-from seatrial import process
 from seatrial.facts.releases import last_of_each_minor, modules, pythons, releases, say
 from seatrial.interpreter import uv
+from seatrial.system import process
 
 Table = dict[str, Any]
 OLDEST_ASKED = Version("2.6.0")  # the first torch that can be asked, and whose torch.load is safe unless told otherwise

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial import credentials
+from seatrial.system import credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

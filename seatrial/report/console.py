@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial.addresses import redacted
 from seatrial.findings import Finding, Location, Severity
+from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
     from rich.status import Status

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.addresses import holds_login, redacted
 from seatrial.facts.requirements import (
     Entry,
     Option,
@@ -22,6 +21,7 @@ from seatrial.facts.requirements import (
 from seatrial.findings import Finding, Location
 from seatrial.project import Project
 from seatrial.rules.rule import Rule, Symptom
+from seatrial.system.redaction import holds_login, redacted
 
 if TYPE_CHECKING:
     from seatrial.facts.gather import Facts

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
-from seatrial.addresses import holds_login, redacted
 from seatrial.facts.tables import prebuilt_images
 from seatrial.findings import Edit, Location, Severity
 from seatrial.rules.locks import shown_at
 from seatrial.rules.rule import Rule
+from seatrial.system.redaction import holds_login, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from seatrial.addresses import redacted
 from seatrial.facts.gather import gather
 from seatrial.facts.log import plain
 from seatrial.facts.sources import find_definitions, locate
@@ -19,6 +18,7 @@ from seatrial.facts.tables import distributions_of
 from seatrial.findings import Location, Severity
 from seatrial.rules import RULES
 from seatrial.rules.imports import how_to_provide, is_first_party
+from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

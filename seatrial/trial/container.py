@@ -25,12 +25,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from seatrial import engine as engines
-from seatrial import process
 from seatrial.builder import PORT
-from seatrial.cache import cache_dir
 from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError
 from seatrial.inspection import Image
+from seatrial.system import process
+from seatrial.system.cache import cache_dir
 from seatrial.trial import ask as asking
 from seatrial.trial.ask import ask
 from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server

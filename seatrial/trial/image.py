@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from seatrial import bundle, credentials, golden, labels
+from seatrial import bundle, golden, labels
 from seatrial.engine import Engine
 from seatrial.errors import UsageError
 from seatrial.facts import requirements
@@ -20,6 +20,7 @@ from seatrial.findings import Phase, Stage, Step, watched
 from seatrial.inspection import Contents, Image, inspect, read_layers
 from seatrial.project import Project
 from seatrial.rules import RULES
+from seatrial.system import credentials
 from seatrial.trial import container
 from seatrial.trial.behaviour import CUDA_PROBE, LOG_TAIL, Trial, judge_cuda_probe, observe, versions_in
 from seatrial.trial.container import ContainerServer, Isolation

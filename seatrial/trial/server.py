@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial import process
 from seatrial.bundle import Bundle
 from seatrial.kept import Copy
+from seatrial.system import process
 from seatrial.trial.ask import ask
 
 STOP_TIMEOUT = 30.0  # seconds after SIGTERM; Kubernetes' default grace period

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 
-from seatrial import environment, golden, interpreter, process
+from seatrial import environment, golden, interpreter
 from seatrial import kept as kept_environments
 from seatrial.bundle import Bundle, build
 from seatrial.check import check
@@ -20,6 +20,7 @@ from seatrial.golden import GoldenExample
 from seatrial.kept import Copy, Kept
 from seatrial.project import Project
 from seatrial.rules.runtime import outside_runtime
+from seatrial.system import process
 from seatrial.trial.behaviour import CUDA_PROBE, Trial, judge_cuda_probe, observe, versions_in
 from seatrial.trial.server import run_script, serve
 

@@ -8,9 +8,9 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from seatrial import process
 from seatrial.emulator.hosting import HostingError
 from seatrial.emulator.probes import Launch, Replica, Rules
+from seatrial.system import process
 
 DEAF = "import time; time.sleep(600)"
 SERVES = """

@@ -21,11 +21,11 @@ import pytest
 from google.cloud import aiplatform_v1 as v1
 from google.protobuf import json_format, struct_pb2
 
-from seatrial import process
 from seatrial import project as projects
 from seatrial.emulator import local
 from seatrial.emulator.server import Emulator, Options
 from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.system import process
 from tests.conftest import ROOT
 from tests.emulator import discovery
 from tests.emulator.served import built, image_of, stored

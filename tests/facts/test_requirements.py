@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from seatrial.addresses import holds_login, redacted
 from seatrial.errors import UsageError
 from seatrial.facts.requirements import (
     Entry,
@@ -17,6 +16,7 @@ from seatrial.facts.requirements import (
     rewritten,
 )
 from seatrial.findings import Edit
+from seatrial.system.redaction import holds_login, redacted
 
 LOCK = """\
 #

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seatrial.cache import cache_dir
 from seatrial.facts.wheels import Wheels, key_of, remember
 from seatrial.project import Project, load
+from seatrial.system.cache import cache_dir
 
 Files = Mapping[str, str | bytes | None]
 

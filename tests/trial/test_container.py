@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.cache import cache_dir
 from seatrial.engine import Engine
 from seatrial.errors import UsageError
 from seatrial.image import build_image
 from seatrial.project import load
+from seatrial.system.cache import cache_dir
 from seatrial.trial import container, server
 from seatrial.trial.image import ImageTrial, identify, run, search
 from tests.engines import Base

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.cache import cache_dir
+from seatrial.system.cache import cache_dir
 
 PREDICTOR = "predictor/half_predictor.py"
 HOLDS = {

@@ -7,7 +7,8 @@ import tarfile
 
 import pytest
 
-from seatrial import credentials, inspection
+from seatrial import inspection
+from seatrial.system import credentials
 
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n" + b"MIIEowIBAAKCAQEAxvJ0" * 3
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIE\n-----END CERTIFICATE-----\n"

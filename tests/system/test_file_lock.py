@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from seatrial import exclusive
 from seatrial.findings import Step
+from seatrial.system import file_lock
 from tests.stages import ended
 
 HOLDER = """
@@ -20,7 +20,7 @@ with FileLock(sys.argv[1]):
 
 
 def test_a_free_lock_is_got_without_a_word_and_its_folder_is_made(tmp_path: Path) -> None:
-    got = ended(exclusive.acquire(tmp_path / "folder/lock", "nobody"))
+    got = ended(file_lock.acquire(tmp_path / "folder/lock", "nobody"))
     assert got.steps == []
     assert got.value.is_locked
     got.value.release()
@@ -32,7 +32,7 @@ def test_a_held_lock_is_waited_for_and_its_holder_named(tmp_path: Path) -> None:
         assert holder.stdin is not None
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        waiting = exclusive.acquire(tmp_path / "lock", "another build")
+        waiting = file_lock.acquire(tmp_path / "lock", "another build")
         assert next(waiting) == Step("waiting for another build")
         holder.stdin.close()
         ended(waiting).value.release()

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import identity
 from seatrial.errors import EnvironmentFaultError
-from seatrial.identity import RefusedError
+from seatrial.system import identity
+from seatrial.system.identity import RefusedError
 from tests.gate import issuer
 
 
@@ -57,6 +57,6 @@ def test_without_an_identity_it_is_said_how_to_get_one(tmp_path: Path, monkeypat
 
 
 def test_without_googles_library_it_is_said_what_to_install() -> None:
-    hide = "import sys; sys.modules['google.auth'] = None; from seatrial.identity import ambient; ambient()"
+    hide = "import sys; sys.modules['google.auth'] = None; from seatrial.system.identity import ambient; ambient()"
     run = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, timeout=60, check=False)
     assert "UsageError: google-auth, which knows the ambient identity, is not installed" in run.stderr

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import process
 from seatrial.errors import EnvironmentFaultError
+from seatrial.system import process
 
 # Starts a child of its own, writes both process ids down, says so, and waits for ever.
 FAMILY = """
