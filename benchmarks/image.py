@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial import __version__, engine, registry
-from seatrial.engine import Engine
+from seatrial import __version__
+from seatrial.containers import engine, registry
+from seatrial.containers.engine import Engine
 from seatrial.project import load
 
 ROOT = Path(__file__).parent.parent

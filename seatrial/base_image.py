@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from seatrial.engine import Engine
+from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import Stage, Step
 from seatrial.project import Project

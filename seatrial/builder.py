@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seatrial.bundle import SOURCE_DATE_EPOCH
-from seatrial.engine import Engine
+from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from seatrial import builder, dependencies, disk, environment, labels, layers
+from seatrial import builder, dependencies, disk, environment, layers
 from seatrial.base_image import BaseImage
-from seatrial.engine import Engine
+from seatrial.containers import labels
+from seatrial.containers.engine import Engine
 from seatrial.environment import Lock
 from seatrial.findings import Stage, Step
 from seatrial.interpreter import Interpreter

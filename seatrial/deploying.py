@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
-from seatrial import engine as engines
 from seatrial.bundle import build
 from seatrial.commands import try_out
+from seatrial.containers import engine as engines
+from seatrial.containers.inspection import inspect
 from seatrial.deploy import candidate as candidates
 from seatrial.deploy import outcome as outcomes
 from seatrial.deploy import storage
@@ -26,7 +27,6 @@ from seatrial.deploy.progress import Progress, shown
 from seatrial.deploy.target import Target, vertex
 from seatrial.errors import ExitCode, StillRunningError, UsageError
 from seatrial.findings import Phase, Stage, failed
-from seatrial.inspection import inspect
 from seatrial.project import Project
 from seatrial.rules.deployment import SURROUNDINGS
 from seatrial.run import Ended, Run, alone, running

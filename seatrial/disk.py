@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from seatrial.engine import Engine
+from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError
 
 # Copies of a layer's tar at the peak of a build, measured with `du` on overlay storage. podman 4.3 holds two more in

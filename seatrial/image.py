@@ -17,22 +17,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial import (
-    base_image,
-    builder,
-    dependencies,
-    dependency_image,
-    disk,
-    environment,
-    interpreter,
-    labels,
-    layers,
-    sbom,
-)
+from seatrial import base_image, builder, dependencies, dependency_image, disk, environment, interpreter, layers, sbom
 from seatrial.base_image import BaseImage
 from seatrial.bundle import Bundle, build
+from seatrial.containers import labels
+from seatrial.containers.engine import Engine
 from seatrial.dependency_image import DependencyImage, Wanted
-from seatrial.engine import Engine
 from seatrial.environment import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import requirements

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from seatrial import push
-from seatrial.engine import Engine, find
+from seatrial.containers.engine import Engine, find
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.project import Project
 from seatrial.report import github

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from seatrial import bundle
-from seatrial.engine import Engine
+from seatrial.containers.engine import Engine
+from seatrial.containers.inspection import inspect
+from seatrial.containers.registry import Manifest, read_manifest
+from seatrial.containers.upload import persistently, upload
 from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
 from seatrial.findings import Phase, Stage, Step
-from seatrial.inspection import inspect
 from seatrial.project import Project
-from seatrial.registry import Manifest, read_manifest
 from seatrial.system.identity import Identity, ambient
-from seatrial.upload import persistently, upload
 
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")  # us-central1; multi-regions are `us`, `europe` and `asia`
 _ARTIFACT_REGISTRY = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev")

@@ -28,8 +28,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from seatrial import engine as engines
-from seatrial.engine import Engine
+from seatrial.containers import engine as engines
+from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError
 
 _CONTROLLER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()

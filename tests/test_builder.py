@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from seatrial import builder
-from seatrial.engine import Engine
+from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError
 from tests.conftest import ROOT
 from tests.engines import Base

@@ -12,8 +12,8 @@ import pytest
 
 from seatrial import builder, dependency_image, layers
 from seatrial.base_image import BaseImage
+from seatrial.containers.engine import Engine
 from seatrial.dependency_image import Wanted
-from seatrial.engine import Engine
 from seatrial.environment import Lock
 from seatrial.interpreter import Interpreter
 from tests.engines import Base

@@ -16,13 +16,14 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from seatrial import cli, labels
-from seatrial.engine import Engine
+from seatrial import cli
+from seatrial.containers import labels
+from seatrial.containers.engine import Engine
+from seatrial.containers.registry import read_manifest
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import Event, Finding
 from seatrial.image import Image, build_image
 from seatrial.project import Project, load
-from seatrial.registry import read_manifest
 from seatrial.system.cache import cache_dir
 from tests.conftest import ROOT
 from tests.engines import Base

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.engine import Engine
+from seatrial.containers.engine import Engine
 from tests.engines import Base
 
 COMMAND_TIMEOUT = 900.0  # seconds; the first push compresses gigabytes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from seatrial.cli import main
-from seatrial.engine import Engine
+from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.plan import Plan, Wanted, key, plan
 from seatrial.project import Project, load

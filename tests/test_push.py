@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import bundle, push, upload
-from seatrial.engine import Engine
+from seatrial import bundle, push
+from seatrial.containers import upload
+from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.image import build_image
 from seatrial.project import Project, load

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from seatrial.engine import Engine
-from seatrial.inspection import inspect
+from seatrial.containers.engine import Engine
+from seatrial.containers.inspection import inspect
 from seatrial.push import Proven
 
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from seatrial import push
 from seatrial.bundle import digest_of
+from seatrial.containers.registry import read_manifest
 from seatrial.errors import UsageError
 from seatrial.findings import Severity, Stage
 from seatrial.project import Project
-from seatrial.registry import read_manifest
 from seatrial.rules import RULES
 from seatrial.system.identity import ambient
 

@@ -18,14 +18,14 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from seatrial import engine as engines
-from seatrial import inspection
 from seatrial.builder import PORT
+from seatrial.containers import engine as engines
+from seatrial.containers import inspection
+from seatrial.containers.engine import Engine
 from seatrial.emulator import texts, variables
 from seatrial.emulator.hosting import HostingError, Placement
 from seatrial.emulator.logs import Logs
 from seatrial.emulator.probes import Launch
-from seatrial.engine import Engine
 from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
 from seatrial.system import process
 from seatrial.trial.container import COMMAND_TIMEOUT, PIDS

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from seatrial import bundle, golden, labels
-from seatrial.engine import Engine
+from seatrial import bundle, golden
+from seatrial.containers import labels
+from seatrial.containers.engine import Engine
+from seatrial.containers.inspection import Contents, Image, inspect, read_layers
 from seatrial.errors import UsageError
 from seatrial.facts import requirements
 from seatrial.findings import Phase, Stage, Step, watched
-from seatrial.inspection import Contents, Image, inspect, read_layers
 from seatrial.project import Project
 from seatrial.rules import RULES
 from seatrial.system import credentials

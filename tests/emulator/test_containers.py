@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from google.cloud import aiplatform_v1 as v1
 
+from seatrial.containers.engine import Engine
 from seatrial.emulator.containers import LABEL, Containers
 from seatrial.emulator.hosting import HostingError, Placement
 from seatrial.emulator.logs import Logs
 from seatrial.emulator.storage import Storage
-from seatrial.engine import Engine
 from tests.emulator.served import Room, placed, room, until
 from tests.engines import Base
 

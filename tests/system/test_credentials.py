@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from seatrial import inspection
+from seatrial.containers import inspection
 from seatrial.system import credentials
 
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n" + b"MIIEowIBAAKCAQEAxvJ0" * 3

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.engine import Engine
+from seatrial.containers.engine import Engine
 from seatrial.errors import UsageError
 from seatrial.image import build_image
 from seatrial.project import load

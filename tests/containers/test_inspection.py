@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.engine import Engine
+from seatrial.containers.engine import Engine
+from seatrial.containers.inspection import Image, inspect, read_layers
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.inspection import Image, inspect, read_layers
 
 IMAGE = Image("sha256:0", {}, (), "/app/bin/python", ())
 

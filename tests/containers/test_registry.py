@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.containers.registry import read_manifest
 from seatrial.errors import EnvironmentFaultError
-from seatrial.registry import read_manifest
 from seatrial.system.identity import RefusedError
 from tests.engines import ROOM, Base
 from tests.gate import errors, gate

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import engine as engines
-from seatrial.engine import Engine
+from seatrial.containers import engine as engines
+from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
 from tests.engines import Base
 

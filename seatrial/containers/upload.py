@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from seatrial import engine as engines
-from seatrial.engine import Engine
+from seatrial.containers import engine as engines
+from seatrial.containers.engine import Engine
+from seatrial.containers.registry import RIGHTS
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
-from seatrial.registry import RIGHTS
 from seatrial.system import process
 from seatrial.system.identity import Identity, RefusedError
 

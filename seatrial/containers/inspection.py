@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
-from seatrial import engine as engines
-from seatrial.engine import Engine
+from seatrial.containers import engine as engines
+from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.system import credentials, process
 

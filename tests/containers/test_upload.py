@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import push, upload
-from seatrial.engine import Engine
+from seatrial import push
+from seatrial.containers import upload
+from seatrial.containers.engine import Engine
+from seatrial.containers.inspection import inspect
+from seatrial.containers.registry import read_manifest
+from seatrial.containers.upload import Upload, refusal
 from seatrial.errors import EnvironmentFaultError
-from seatrial.inspection import inspect
 from seatrial.project import load
-from seatrial.registry import read_manifest
 from seatrial.system import identity, process
 from seatrial.system.identity import RefusedError
-from seatrial.upload import Upload, refusal
 from tests.gate import Answer, Gate, errors, gate, issuer
 from tests.stages import Ended, ended
 from tests.tiny_image import make
