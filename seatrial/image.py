@@ -17,19 +17,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial import base_image, builder, dependencies, dependency_image, disk, environment, interpreter, layers, sbom
+from seatrial import base_image, builder, dependencies, dependency_image, disk, layers, sbom
 from seatrial.base_image import BaseImage
 from seatrial.bundle import Bundle, build
 from seatrial.containers import labels
 from seatrial.containers.engine import Engine
 from seatrial.dependency_image import DependencyImage, Wanted
-from seatrial.environment import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
+from seatrial.environment import install as environment
+from seatrial.environment import interpreter
+from seatrial.environment.install import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
+from seatrial.environment.interpreter import Interpreter
+from seatrial.environment.store import sweep
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import requirements
 from seatrial.facts.requirements import Entry, marker_environment
 from seatrial.findings import Location, Phase, Stage, watched
-from seatrial.interpreter import Interpreter
-from seatrial.kept import sweep
 from seatrial.project import Project
 from seatrial.report import json as json_report
 from seatrial.rules import RULES

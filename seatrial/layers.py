@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from seatrial.bundle import SOURCE_DATE_EPOCH
+from seatrial.environment.interpreter import Interpreter
+from seatrial.environment.record import rows, written
 from seatrial.errors import EnvironmentFaultError
-from seatrial.interpreter import Interpreter
-from seatrial.record import rows, written
 from seatrial.system import process
 
 COMPILE_TIMEOUT = 600.0  # seconds for one chunk

@@ -21,13 +21,14 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from seatrial import environment, interpreter
-from seatrial import kept as kept_environments
+from seatrial.environment import install as environment
+from seatrial.environment import interpreter
+from seatrial.environment import store as kept_environments
+from seatrial.environment.store import Kept
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts import requirements
 from seatrial.facts.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
-from seatrial.kept import Kept
 from seatrial.project import Project
 from seatrial.rules.locks import CPU_BUILDS, index_lines, judge, unlockable
 from seatrial.system import process

@@ -14,8 +14,8 @@ from seatrial import builder, dependency_image, layers
 from seatrial.base_image import BaseImage
 from seatrial.containers.engine import Engine
 from seatrial.dependency_image import Wanted
-from seatrial.environment import Lock
-from seatrial.interpreter import Interpreter
+from seatrial.environment.install import Lock
+from seatrial.environment.interpreter import Interpreter
 from tests.engines import Base
 from tests.stages import ended
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import interpreter
+from seatrial.environment import interpreter
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.lock import check_lock, compile_cpu_lock, compile_lock
 from seatrial.project import Project, load

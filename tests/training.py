@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from seatrial.interpreter import uv
+from seatrial.environment.interpreter import uv
 from seatrial.system import process
 from tests.conftest import ROOT
 

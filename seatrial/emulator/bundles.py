@@ -1,6 +1,6 @@
 """Runs a version that names no image but a bundle in the bucket: in its locked environment, as a process.
 
-The bundle is downloaded once a digest; the environment of its locks is kept by `seatrial.environment`, as for a trial.
+The bundle is downloaded once a digest; the environment of its locks is kept by `seatrial.environment.install`, as for a trial.
 Every deployed model has a copy of both and sees nothing else of this machine.
 """
 
@@ -22,17 +22,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from seatrial import environment, interpreter
-from seatrial import kept as kept_environments
 from seatrial.emulator import texts, variables
 from seatrial.emulator.hosting import HostingError, Placement
 from seatrial.emulator.leftovers import Leftovers
 from seatrial.emulator.logs import Logs
 from seatrial.emulator.probes import Launch
+from seatrial.environment import install as environment
+from seatrial.environment import interpreter
+from seatrial.environment import store as kept_environments
+from seatrial.environment.store import Copy, Kept
 from seatrial.errors import EnvironmentFaultError, SeatrialError
 from seatrial.facts import requirements
 from seatrial.findings import Finding, Severity
-from seatrial.kept import Copy, Kept
 from seatrial.system import process
 from seatrial.trial.server import STOP_TIMEOUT, served_environment
 

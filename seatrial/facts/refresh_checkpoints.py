@@ -20,8 +20,8 @@ from typing import Any
 
 from packaging.version import Version
 
+from seatrial.environment.interpreter import uv
 from seatrial.facts.releases import last_of_each_minor, modules, pythons, releases, say
-from seatrial.interpreter import uv
 from seatrial.system import process
 
 Table = dict[str, Any]

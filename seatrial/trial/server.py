@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.bundle import Bundle
-from seatrial.kept import Copy
+from seatrial.environment.store import Copy
 from seatrial.system import process
 from seatrial.trial.ask import ask
 

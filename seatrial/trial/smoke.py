@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import shutil
 
-from seatrial import environment, golden, interpreter
-from seatrial import kept as kept_environments
+from seatrial import golden
 from seatrial.bundle import Bundle, build
 from seatrial.check import check
+from seatrial.environment import install as environment
+from seatrial.environment import interpreter
+from seatrial.environment import store as kept_environments
+from seatrial.environment.store import Copy, Kept
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import requirements
 from seatrial.findings import Phase, Stage, watched
 from seatrial.golden import GoldenExample
-from seatrial.kept import Copy, Kept
 from seatrial.project import Project
 from seatrial.rules.runtime import outside_runtime
 from seatrial.system import process

@@ -35,7 +35,7 @@ def distribution(site: Path, name: str, version: str, metadata: str = "") -> Non
 
 
 def environment(cache: Path, text: str) -> Path:
-    """Lay out a kept environment of a merged lock, as `seatrial.environment` does, without anything in it."""
+    """Lay out a kept environment of a merged lock, as `seatrial.environment.install` does, without anything in it."""
     python = cache / "python3.11"
     python.touch()
     root = cache / installed.name_of(str(python), "3.11.7", text)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from seatrial.interpreter import uv
+from seatrial.environment.interpreter import uv
 from tests.symptoms.cases import ENVIRONMENTS, Case, Environment
 from tests.symptoms.stored import TEXTS, Stored, read
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import interpreter, project
+from seatrial import project
+from seatrial.environment import interpreter
 from seatrial.errors import EnvironmentFaultError
 from seatrial.trial.behaviour import Trial
 from seatrial.trial.smoke import smoke

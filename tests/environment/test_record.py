@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatrial import record
+from seatrial.environment import record
 
 TEXT = 'b/two.py,sha256=x,1\n"a, b/with ""quotes"".py",,\n\nb/one.py,,\n'
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from seatrial.environment.interpreter import Interpreter, uv
+from seatrial.environment.record import rows
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Finding, Stage, Step
-from seatrial.interpreter import Interpreter, uv
-from seatrial.record import rows
 from seatrial.rules import RULES
 from seatrial.system import process
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import environment, interpreter
-from seatrial import kept as kept_environments
-from seatrial.environment import Lock
+from seatrial.environment import install as environment
+from seatrial.environment import interpreter
+from seatrial.environment import store as kept_environments
+from seatrial.environment.install import Lock
+from seatrial.environment.interpreter import Interpreter
+from seatrial.environment.store import Kept
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts import requirements
-from seatrial.interpreter import Interpreter
-from seatrial.kept import Kept
 from seatrial.system.cache import cache_dir
 from tests.conftest import ROOT
 from tests.stages import ended
@@ -148,8 +149,8 @@ def test_where_links_fail_the_copy_is_full_and_said_aloud(
 def test_parallel_runs_make_one_environment(own_cache: Path, python: Interpreter) -> None:
     code = (
         "from pathlib import Path\n"
-        "from seatrial.interpreter import Interpreter\n"
-        "from tests.test_environment import kept\n"
+        "from seatrial.environment.interpreter import Interpreter\n"
+        "from tests.environment.test_install import kept\n"
         f"print(kept(Interpreter(Path({str(python.executable)!r}), {python.version!r})).path)"
     )
 

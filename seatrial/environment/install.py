@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from seatrial.environment.interpreter import Interpreter, uv
+from seatrial.environment.store import Copy, Kept, changed_files, discard, drop_least_used, remove, snapshot_of, sweep
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import installed
 from seatrial.facts.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
-from seatrial.interpreter import Interpreter, uv
-from seatrial.kept import Copy, Kept, changed_files, discard, drop_least_used, remove, snapshot_of, sweep
 from seatrial.rules import RULES
 from seatrial.rules.installing import SURROUNDINGS
 from seatrial.rules.pairs import mismatch
