@@ -154,7 +154,7 @@ def build(arguments: argparse.Namespace) -> int:
 def image_build(arguments: argparse.Namespace) -> int:
     """Build the container image."""
     from seatrial.containers import engine
-    from seatrial.image import build_image
+    from seatrial.image.build import build_image
     from seatrial.report import github
 
     with running("image build", arguments) as run, alone(run):
@@ -208,7 +208,7 @@ def try_out(run: Run, device: str, *, skip_check: bool = False) -> Trial:
 def smoke_image(arguments: argparse.Namespace) -> int:
     """Prove a container image."""
     from seatrial.containers import engine
-    from seatrial.push import report_file
+    from seatrial.image.push import report_file
     from seatrial.report import json as json_report
     from seatrial.trial import image as image_trials
     from seatrial.trial.behaviour import DEPTH
@@ -236,8 +236,8 @@ def image_push(arguments: argparse.Namespace) -> int:
     """Push the proven image."""
     from dataclasses import asdict
 
-    from seatrial import push
     from seatrial.containers import engine
+    from seatrial.image import push
     from seatrial.report import json as json_report
 
     with running("image push", arguments) as run, alone(run):

@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from seatrial import push
 from seatrial.containers.engine import Engine, find
 from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.image import push
 from seatrial.project import Project
 from seatrial.report import github
 from seatrial.run import running

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seatrial.containers.engine import Engine
 from seatrial.containers.inspection import inspect
-from seatrial.push import Proven
+from seatrial.image.push import Proven
 
 
 def make(engine: Engine, folder: Path, *contents: str) -> Proven:

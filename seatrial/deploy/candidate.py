@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial import push
 from seatrial.bundle import digest_of
 from seatrial.containers.registry import read_manifest
 from seatrial.errors import UsageError
 from seatrial.findings import Severity, Stage
+from seatrial.image import push
 from seatrial.project import Project
 from seatrial.rules import RULES
 from seatrial.system.identity import ambient

@@ -18,7 +18,6 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from seatrial.builder import PORT
 from seatrial.containers import engine as engines
 from seatrial.containers import inspection
 from seatrial.containers.engine import Engine
@@ -27,6 +26,7 @@ from seatrial.emulator.hosting import HostingError, Placement
 from seatrial.emulator.logs import Logs
 from seatrial.emulator.probes import Launch
 from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
+from seatrial.image.builder import PORT
 from seatrial.system import process
 from seatrial.trial.container import COMMAND_TIMEOUT, PIDS
 from seatrial.trial.server import STOP_TIMEOUT

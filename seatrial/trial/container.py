@@ -24,11 +24,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from seatrial.builder import PORT
 from seatrial.containers import engine as engines
 from seatrial.containers.engine import Engine
 from seatrial.containers.inspection import Image
 from seatrial.errors import EnvironmentFaultError
+from seatrial.image.builder import PORT
 from seatrial.system import process
 from seatrial.system.cache import cache_dir
 from seatrial.trial import ask as asking

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import push
 from seatrial.containers import upload
 from seatrial.containers.engine import Engine
 from seatrial.containers.inspection import inspect
 from seatrial.containers.registry import read_manifest
 from seatrial.containers.upload import Upload, refusal
 from seatrial.errors import EnvironmentFaultError
+from seatrial.image import push
 from seatrial.project import load
 from seatrial.system import identity, process
 from seatrial.system.identity import RefusedError

@@ -17,7 +17,7 @@ import pytest
 
 from seatrial.containers.engine import Engine
 from seatrial.errors import UsageError
-from seatrial.image import build_image
+from seatrial.image.build import build_image
 from seatrial.project import load
 from seatrial.system.cache import cache_dir
 from seatrial.trial import container, server

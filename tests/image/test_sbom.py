@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import sbom
 from seatrial.bundle import Bundle
 from seatrial.facts import requirements
 from seatrial.facts.requirements import Entry, marker_environment
+from seatrial.image import sbom
 
 BASE = f"registry.example/python@sha256:{'ab' * 32}"
 VERSION = hashlib.sha256(b"a version").hexdigest()

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from seatrial import builder, dependencies, disk, layers
-from seatrial.base_image import BaseImage
 from seatrial.containers import labels
 from seatrial.containers.engine import Engine
 from seatrial.environment import install as environment
 from seatrial.environment.install import Lock
 from seatrial.environment.interpreter import Interpreter
 from seatrial.findings import Stage, Step
+from seatrial.image import builder, dependencies, disk, layers
+from seatrial.image.base import BaseImage
 
 _FORMAT = "2"  # raise it when what the image holds or says of itself changes
 _KEY_LABEL = "dev.seatrial.dependencies"  # images made on it inherit its labels

@@ -12,11 +12,11 @@ from types import CodeType
 
 import pytest
 
-from seatrial import layers
 from seatrial.bundle import SOURCE_DATE_EPOCH
 from seatrial.environment import interpreter
 from seatrial.environment.interpreter import Interpreter
 from seatrial.errors import EnvironmentFaultError
+from seatrial.image import layers
 from tests.stages import ended
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import bundle, push
+from seatrial import bundle
 from seatrial.containers import upload
 from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.image import build_image
+from seatrial.image import push
+from seatrial.image.build import build_image
+from seatrial.image.push import Proven, Pushed, repository_of
 from seatrial.project import Project, load
-from seatrial.push import Proven, Pushed, repository_of
 from seatrial.trial import container
 from tests.engines import Base
 from tests.stages import Ended, ended

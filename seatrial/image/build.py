@@ -17,12 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial import base_image, builder, dependencies, dependency_image, disk, layers, sbom
-from seatrial.base_image import BaseImage
 from seatrial.bundle import Bundle, build
 from seatrial.containers import labels
 from seatrial.containers.engine import Engine
-from seatrial.dependency_image import DependencyImage, Wanted
 from seatrial.environment import install as environment
 from seatrial.environment import interpreter
 from seatrial.environment.install import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
@@ -32,6 +29,10 @@ from seatrial.errors import EnvironmentFaultError
 from seatrial.facts import requirements
 from seatrial.facts.requirements import Entry, marker_environment
 from seatrial.findings import Location, Phase, Stage, watched
+from seatrial.image import base as base_image
+from seatrial.image import builder, dependencies, dependency_image, disk, layers, sbom
+from seatrial.image.base import BaseImage
+from seatrial.image.dependency_image import DependencyImage, Wanted
 from seatrial.project import Project
 from seatrial.report import json as json_report
 from seatrial.rules import RULES

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from seatrial import layers
-from seatrial.base_image import BaseImage
 from seatrial.environment.install import INSTALL_TIMEOUT, Lock
 from seatrial.environment.interpreter import Interpreter, uv
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
+from seatrial.image import layers
+from seatrial.image.base import BaseImage
 from seatrial.rules.installing import SURROUNDINGS
 from seatrial.rules.translate import diagnose
 from seatrial.system import process

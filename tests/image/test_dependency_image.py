@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import builder, dependency_image, layers
-from seatrial.base_image import BaseImage
 from seatrial.containers.engine import Engine
-from seatrial.dependency_image import Wanted
 from seatrial.environment.install import Lock
 from seatrial.environment.interpreter import Interpreter
+from seatrial.image import builder, dependency_image, layers
+from seatrial.image.base import BaseImage
+from seatrial.image.dependency_image import Wanted
 from tests.engines import Base
 from tests.stages import ended
 

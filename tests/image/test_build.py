@@ -22,7 +22,7 @@ from seatrial.containers.engine import Engine
 from seatrial.containers.registry import read_manifest
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import Event, Finding
-from seatrial.image import Image, build_image
+from seatrial.image.build import Image, build_image
 from seatrial.project import Project, load
 from seatrial.system.cache import cache_dir
 from tests.conftest import ROOT

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial import builder
 from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError
+from seatrial.image import builder
 from tests.conftest import ROOT
 from tests.engines import Base
 from tests.stages import ended
