@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def lock(arguments: argparse.Namespace) -> int:
     """Write the locks, or with --check judge them."""
-    from seatrial import lock as locking
+    from seatrial.lock import compile as locking
 
     with running("lock", arguments) as run:
         if arguments.check:

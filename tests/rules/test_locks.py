@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.findings import Finding
-from seatrial.lock import check_lock
+from seatrial.lock.compile import check_lock
 from seatrial.project import Project
 from tests.small_project import findings, locked, small_project
 from tests.stages import ended
