@@ -20,7 +20,7 @@ from seatrial.run import Run, alone, print_json, running
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
-    from seatrial.check import Checked, Choice
+    from seatrial.check.run import Checked, Choice
     from seatrial.trial.behaviour import Trial
 
 
@@ -48,7 +48,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from seatrial import check as checking
+    from seatrial.check import run as checking
 
     with running("check", arguments) as run:
         choice = checking.chosen(arguments.select, arguments.ignore)
@@ -72,8 +72,9 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _mend(run: Run, arguments: argparse.Namespace, choice: Choice, checked: Checked) -> tuple[Checked, tuple[str, ...]]:
     """Make the safe edits, or with --diff only show them; give what a check finds then, and the files that change."""
-    from seatrial import check as checking
-    from seatrial import fixes, project
+    from seatrial import project
+    from seatrial.check import fixes
+    from seatrial.check import run as checking
 
     seen = fixes.snapshot(run.project.root, run.findings)
     if not seen:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from seatrial.check import OFFLINE
+from seatrial.check.run import OFFLINE
 
 ROOT = Path(__file__).parent.parent
 pytest_plugins = ["tests.engines"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.check import check
+from seatrial.check.run import check
 from seatrial.findings import Finding
 from seatrial.project import Project, load
 

@@ -11,7 +11,7 @@ import shutil
 
 from seatrial import golden
 from seatrial.bundle import Bundle, build
-from seatrial.check import check
+from seatrial.check.run import check
 from seatrial.environment import install as environment
 from seatrial.environment import interpreter
 from seatrial.environment import store as kept_environments

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.check import OFFLINE
+from seatrial.check.run import OFFLINE
 from seatrial.facts import index, requirements
 from seatrial.facts.requirements import marker_environment
 from seatrial.facts.wheels import Wheels
@@ -276,7 +276,7 @@ def test_the_index_that_pip_installs_from_is_the_one_that_is_asked(tmp_path: Pat
 def test_offline_no_index_is_asked_and_a_note_says_what_is_undecided(
     tmp_path: Path, web: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from seatrial.check import check
+    from seatrial.check.run import check
     from seatrial.findings import Finding
 
     monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "cache"))

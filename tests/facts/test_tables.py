@@ -47,7 +47,7 @@ def test_the_tables_of_wheels_are_spelled_as_the_script_spells_them_that_makes_t
 
 
 def test_the_tool_does_not_import_the_script() -> None:
-    run = [sys.executable, "-c", "import sys, seatrial.check; print([m for m in sys.modules if 'refresh' in m])"]
+    run = [sys.executable, "-c", "import sys, seatrial.check.run; print([m for m in sys.modules if 'refresh' in m])"]
     assert subprocess.run(run, capture_output=True, text=True, timeout=60, check=True).stdout == "[]\n"
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from seatrial.check.waivers import CONFIGURATION, Waived, heed, read_waivers
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, ask, gather, unasked
 from seatrial.findings import Finding, Location, Step
 from seatrial.rules import RULES, builds, nearest, wheels
 from seatrial.rules.supply import credential_lines
 from seatrial.system.redaction import redacted
-from seatrial.waivers import CONFIGURATION, Waived, heed, read_waivers
 
 if TYPE_CHECKING:
     from seatrial.findings import Stage

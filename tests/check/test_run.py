@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.check import check
+from seatrial.check.run import check
 from seatrial.findings import Finding, failed
 from seatrial.project import load
 from tests.large_project import CHECKPOINT, large_project
@@ -88,7 +88,7 @@ def test_a_project_without_any_file_but_the_configuration_is_judged_not_crashed(
 
 
 def test_the_check_imports_nothing_heavy() -> None:
-    code = "import sys, seatrial.check; print(*sys.modules)"
+    code = "import sys, seatrial.check.run; print(*sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=REPOSITORY
     )

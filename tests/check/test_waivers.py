@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from seatrial.check import Checked, check
+from seatrial.check.run import Checked, check
+from seatrial.check.waivers import heed, read_waivers
 from seatrial.errors import UsageError
 from seatrial.findings import Finding, Location, Severity
 from seatrial.project import Project, load
-from seatrial.waivers import heed, read_waivers
 from tests.small_project import PREDICTOR, findings, locked, small_project
 
 REASON = "the base image has it"
@@ -175,7 +175,7 @@ class TestAFaultyWaiver:
         assert [f.message.split()[3] for f in findings(project)] == ["ST104,"]
 
     def test_does_not_depend_on_what_is_selected(self, tmp_path: Path) -> None:
-        from seatrial.check import Choice
+        from seatrial.check.run import Choice
 
         project = small_project(tmp_path, {"predictor.py": "import cv2  # seatrial: ignore[ST110] y\nclass P: ...\n"})
         events: list[Any] = list(check(project, Choice(("ST2",))))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.check.fixes import Plan, plan, snapshot, write
 from seatrial.findings import Edit, Finding
-from seatrial.fixes import Plan, plan, snapshot, write
 from seatrial.project import load
 from tests.projects.base import PINS, TRANSFORMS, Twin, lock, made
 from tests.projects.twins import TWINS
