@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seatrial.diagnosis import log as logs
+from seatrial.diagnosis.translate import diagnose, exception_lines
 from seatrial.errors import ExitCode, UsageError
-from seatrial.facts import log as logs
 from seatrial.report import json as json_report
 from seatrial.report.console import Console
-from seatrial.rules.translate import diagnose, exception_lines
 
 if TYPE_CHECKING:
-    from seatrial.facts.log import Log
+    from seatrial.diagnosis.log import Log
     from seatrial.project import Project
 
 SHOWN = 3  # exceptions that no rule knows

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from seatrial.deploy.asking import PERMISSION_DENIED, Reply
+from seatrial.diagnosis.translate import diagnose
 from seatrial.findings import Finding
 from seatrial.golden import GoldenExample
 from seatrial.rules import RULES
-from seatrial.rules.translate import diagnose
 from seatrial.trial import parity
 from seatrial.trial.parity import Drift
 

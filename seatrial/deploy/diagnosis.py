@@ -15,10 +15,10 @@ from google.api_core.exceptions import GoogleAPICallError
 
 from seatrial.deploy.client import code_of, name_of
 from seatrial.deploy.logs import container_log, how_to_look
+from seatrial.diagnosis.translate import diagnose, user_frames
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Finding, Stage, Step
 from seatrial.rules import RULES
-from seatrial.rules.translate import diagnose, user_frames
 
 if TYPE_CHECKING:
     from seatrial.deploy.client import Vertex

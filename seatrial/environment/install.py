@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from seatrial.diagnosis.translate import diagnose
 from seatrial.environment.interpreter import Interpreter, uv
 from seatrial.environment.store import Copy, Kept, changed_files, discard, drop_least_used, remove, snapshot_of, sweep
 from seatrial.errors import EnvironmentFaultError
@@ -24,7 +25,6 @@ from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.rules import RULES
 from seatrial.rules.installing import SURROUNDINGS
 from seatrial.rules.pairs import mismatch
-from seatrial.rules.translate import diagnose
 from seatrial.system import file_lock, process
 from seatrial.system.cache import cache_dir
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from seatrial.diagnosis.translate import diagnose
 from seatrial.environment.install import INSTALL_TIMEOUT, Lock
 from seatrial.environment.interpreter import Interpreter, uv
 from seatrial.errors import EnvironmentFaultError
@@ -15,7 +16,6 @@ from seatrial.findings import Stage, Step
 from seatrial.image import layers
 from seatrial.image.base import BaseImage
 from seatrial.rules.installing import SURROUNDINGS
-from seatrial.rules.translate import diagnose
 from seatrial.system import process
 
 HOME = "app"  # the environment's folder inside the image, below its root

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from seatrial.diagnosis.translate import diagnose, user_frames
 from seatrial.facts.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Phase, Stage, Step, watched
 from seatrial.golden import GoldenExample
 from seatrial.project import Project
 from seatrial.rules import RULES
-from seatrial.rules.translate import diagnose, user_frames
 from seatrial.trial import parity, samples
 from seatrial.trial.parity import Drift
 from seatrial.trial.server import Answer, Server

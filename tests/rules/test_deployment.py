@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from seatrial.diagnosis.translate import diagnose
 from seatrial.findings import Severity
 from seatrial.rules import RULES
 from seatrial.rules.deployment import RULES as FAMILY
 from seatrial.rules.deployment import SURROUNDINGS
-from seatrial.rules.translate import diagnose
 
 LINK = "https://console.cloud.google.com/logs/viewer?project=1&resource=aiplatform.googleapis.com%2FEndpoint"
 AGENT = "service-789051324393@gcp-sa-aiplatform.iam.gserviceaccount.com"

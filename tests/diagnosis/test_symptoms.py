@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from seatrial.diagnosis.translate import diagnose
 from seatrial.rules import RULES
-from seatrial.rules.translate import diagnose
 from tests.small_project import small_project
 from tests.symptoms.cases import ENVIRONMENTS
 from tests.symptoms.stored import TEXTS, Stored, read

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.diagnosis.translate import diagnose, exception_lines, user_frames
 from seatrial.findings import Location
-from seatrial.rules.translate import diagnose, exception_lines, user_frames
 from tests.small_project import locked, small_project
 
 LOGS = Path(__file__).parent / "logs"

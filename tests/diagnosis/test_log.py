@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from seatrial.facts.log import LARGEST, LINE, plain, read
+from seatrial.diagnosis.log import LARGEST, LINE, plain, read
 
 TRACEBACK = "Traceback (most recent call last):\n  File \"a.py\", line 1\n    x\nKeyError: 'x'"
 

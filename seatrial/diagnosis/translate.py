@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from seatrial.diagnosis.log import plain
 from seatrial.facts.gather import gather
-from seatrial.facts.log import plain
 from seatrial.facts.sources import find_definitions, locate
 from seatrial.facts.tables import distributions_of
 from seatrial.findings import Location, Severity
