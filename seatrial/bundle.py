@@ -21,8 +21,8 @@ from typing import Any
 
 from seatrial import golden
 from seatrial.errors import UsageError
-from seatrial.facts import requirements
-from seatrial.facts.sources import module_files
+from seatrial.facts.packages import requirements
+from seatrial.facts.python.sources import module_files
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
 from seatrial.rules import RULES

@@ -9,7 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
-from seatrial.facts.requirements import Entry
+from seatrial.facts.packages.requirements import Entry
 from seatrial.system import process
 
 BUNDLE = "dev.seatrial.bundle-digest"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.diagnosis.log import plain
 from seatrial.facts.gather import gather
-from seatrial.facts.sources import find_definitions, locate
+from seatrial.facts.python.sources import find_definitions, locate
 from seatrial.facts.tables import distributions_of
 from seatrial.findings import Location, Severity
 from seatrial.rules import RULES

@@ -32,7 +32,7 @@ from seatrial.environment import interpreter
 from seatrial.environment import store as kept_environments
 from seatrial.environment.store import Copy, Kept
 from seatrial.errors import EnvironmentFaultError, SeatrialError
-from seatrial.facts import requirements
+from seatrial.facts.packages import requirements
 from seatrial.findings import Finding, Severity
 from seatrial.system import process
 from seatrial.trial.server import STOP_TIMEOUT, served_environment

@@ -19,8 +19,8 @@ from seatrial.diagnosis.translate import diagnose
 from seatrial.environment.interpreter import Interpreter, uv
 from seatrial.environment.store import Copy, Kept, changed_files, discard, drop_least_used, remove, snapshot_of, sweep
 from seatrial.errors import EnvironmentFaultError
-from seatrial.facts import installed
-from seatrial.facts.requirements import RequirementFile, marker_environment
+from seatrial.facts.packages import installed
+from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.rules import RULES
 from seatrial.rules.installing import SURROUNDINGS

@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 
 from seatrial import golden
 from seatrial.errors import UsageError
-from seatrial.facts import installed, requirements, secrets, wheels
+from seatrial.facts import secrets
 from seatrial.facts.builds import Builds, read_builds
-from seatrial.facts.checkpoint import Checkpoint, read_checkpoints
-from seatrial.facts.requirements import marker_environment
-from seatrial.facts.sources import Sources, find_definitions, locate, read_scripts, read_sources
-from seatrial.facts.wheels import Wheels
+from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoints
+from seatrial.facts.packages import installed, requirements, wheels
+from seatrial.facts.packages.requirements import marker_environment
+from seatrial.facts.packages.wheels import Wheels
+from seatrial.facts.python.sources import Sources, find_definitions, locate, read_scripts, read_sources
 from seatrial.system.cache import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from seatrial.facts.requirements import RequirementFile
-    from seatrial.facts.syntax import Module
+    from seatrial.facts.packages.requirements import RequirementFile
+    from seatrial.facts.python.syntax import Module
     from seatrial.findings import Location
     from seatrial.project import Project
 
@@ -147,7 +148,9 @@ def ask(facts: Facts, locks: tuple[RequirementFile, ...]) -> Facts:
 
     All locks share one deadline: where an index is silent for the first, nobody waits for the second.
     """
-    from seatrial.facts import index  # the network is asked once for a lock; every other check is faster without
+    from seatrial.facts.packages import (
+        index,  # the network is asked once for a lock; every other check is faster without
+    )
 
     project, learnt, end = facts.project, dict(facts.wheels), time.monotonic() + index.DEADLINE
     for lock in locks:

@@ -23,7 +23,8 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from seatrial.errors import SeatrialError
-from seatrial.facts import index, refresh_checkpoints
+from seatrial.facts import refresh_checkpoints
+from seatrial.facts.packages import index
 from seatrial.facts.releases import metadata, pythons, releases
 
 Table = dict[str, Any]

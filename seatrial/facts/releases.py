@@ -15,8 +15,8 @@ from typing import TypeVar
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from seatrial.facts import index, remote
-from seatrial.facts.index import Published
+from seatrial.facts.packages import index, remote
+from seatrial.facts.packages.index import Published
 
 T = TypeVar("T")
 _PYTHONS = tuple(f"3.{minor}" for minor in range(7, 21))

@@ -26,8 +26,8 @@ from seatrial.environment.install import CPU_GIGABYTES, CUDA_GIGABYTES, Lock
 from seatrial.environment.interpreter import Interpreter
 from seatrial.environment.store import sweep
 from seatrial.errors import EnvironmentFaultError
-from seatrial.facts import requirements
-from seatrial.facts.requirements import Entry, marker_environment
+from seatrial.facts.packages import requirements
+from seatrial.facts.packages.requirements import Entry, marker_environment
 from seatrial.findings import Location, Phase, Stage, watched
 from seatrial.image import base as base_image
 from seatrial.image import builder, dependencies, dependency_image, disk, layers, sbom

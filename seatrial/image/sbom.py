@@ -13,7 +13,7 @@ from typing import Any
 
 from seatrial import __version__
 from seatrial.bundle import Bundle
-from seatrial.facts.requirements import Entry
+from seatrial.facts.packages.requirements import Entry
 
 _SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 _ALGORITHMS = {"sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}  # pip's names of hashes → CycloneDX's

@@ -26,8 +26,8 @@ from seatrial.environment import interpreter
 from seatrial.environment import store as kept_environments
 from seatrial.environment.store import Kept
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.facts import requirements
-from seatrial.facts.requirements import RequirementFile, marker_environment
+from seatrial.facts.packages import requirements
+from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
 from seatrial.rules.locks import CPU_BUILDS, index_lines, judge, unlockable

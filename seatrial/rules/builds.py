@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.requirements import marker_environment
+from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.tables import library_of, torch_builds, torch_pairs
 from seatrial.findings import Location, Severity
 from seatrial.rules.rule import Rule
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.requirements import Entry
+    from seatrial.facts.packages.requirements import Entry
     from seatrial.findings import Finding
 
 OLD_LIBRARY = Rule(

@@ -10,7 +10,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from seatrial.facts.checkpoint import Kind
+from seatrial.facts.checkpoints.checkpoint import Kind
 from seatrial.findings import Location, Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.imports import how_to_provide, is_first_party, is_provided
@@ -19,7 +19,7 @@ from seatrial.rules.rule import Rule, Symptom
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.checkpoint import Checkpoint
+    from seatrial.facts.checkpoints.checkpoint import Checkpoint
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.checkpoint import Kind
-from seatrial.facts.requirements import marker_environment
+from seatrial.facts.checkpoints.checkpoint import Kind
+from seatrial.facts.packages.requirements import marker_environment
 from seatrial.findings import Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.edits import insertion
@@ -21,11 +21,11 @@ from seatrial.rules.versions import locked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.calls import Call, Value
-    from seatrial.facts.checkpoint import Checkpoint
+    from seatrial.facts.checkpoints.checkpoint import Checkpoint
     from seatrial.facts.gather import Facts
-    from seatrial.facts.sources import Sources
-    from seatrial.facts.syntax import Module
+    from seatrial.facts.python.calls import Call, Value
+    from seatrial.facts.python.sources import Sources
+    from seatrial.facts.python.syntax import Module
     from seatrial.findings import Finding
 
 

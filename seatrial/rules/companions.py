@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.requirements import marker_environment, rewritten
+from seatrial.facts.packages.requirements import marker_environment, rewritten
 from seatrial.findings import Severity
 from seatrial.rules.pins import TORCH, TORCHVISION, both, locks_of, place_of, public_version
 from seatrial.rules.rule import Rule, Symptom
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.requirements import Entry
+    from seatrial.facts.packages.requirements import Entry
     from seatrial.findings import Edit, Finding
 
 OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless")

@@ -15,7 +15,7 @@ from seatrial.rules.rule import Rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.checkpoint import Checkpoint
+    from seatrial.facts.checkpoints.checkpoint import Checkpoint
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 

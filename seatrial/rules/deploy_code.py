@@ -14,8 +14,8 @@ from seatrial.rules.rule import Rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.calls import Call
     from seatrial.facts.gather import Facts
+    from seatrial.facts.python.calls import Call
     from seatrial.findings import Finding
 
 SDK = "google.cloud.aiplatform."

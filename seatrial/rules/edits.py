@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from seatrial.findings import Edit
 
 if TYPE_CHECKING:
-    from seatrial.facts.calls import Call
+    from seatrial.facts.python.calls import Call
 
 
 def insertion(call: Call, text: str) -> Edit | None:

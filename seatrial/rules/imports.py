@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from seatrial.facts.requirements import marker_environment
+from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.tables import distributions_of, is_known, is_namespace
 from seatrial.findings import Edit, Location, Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.sources import Sources
-    from seatrial.facts.syntax import Import, Module
+    from seatrial.facts.python.sources import Sources
+    from seatrial.facts.python.syntax import Import, Module
     from seatrial.findings import Finding
 
 NO_MODULE = re.compile(r"No module named '(?P<module>[^']+)'")

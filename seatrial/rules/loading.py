@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from seatrial.facts.checkpoint import Kind
+from seatrial.facts.checkpoints.checkpoint import Kind
 from seatrial.facts.classes import is_allowed
 from seatrial.findings import Severity
 from seatrial.rules.checkpoints import MAIN, WEIGHTS_ONLY
@@ -19,10 +19,10 @@ from seatrial.rules.rule import Rule, Symptom
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from seatrial.facts.calls import Call
-    from seatrial.facts.checkpoint import Checkpoint
+    from seatrial.facts.checkpoints.checkpoint import Checkpoint
+    from seatrial.facts.checkpoints.opcodes import Tensor
     from seatrial.facts.gather import Facts
-    from seatrial.facts.opcodes import Tensor
+    from seatrial.facts.python.calls import Call
     from seatrial.findings import Finding
 
 SERIALIZATION = "https://docs.pytorch.org/docs/stable/notes/serialization.html"

@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.requirements import (
-    Entry,
-    Option,
-    RequirementFile,
-    marker_environment,
-    rewritten,
-)
+from seatrial.facts.packages.requirements import Entry, Option, RequirementFile, marker_environment, rewritten
 from seatrial.findings import Finding, Location
 from seatrial.project import Project
 from seatrial.rules.rule import Rule, Symptom

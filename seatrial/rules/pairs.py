@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.requirements import Entry
+    from seatrial.facts.packages.requirements import Entry
     from seatrial.findings import Finding, Location
 
 _PIN = re.compile(r"torchvision\s*==\s*[\w.]+", re.IGNORECASE)  # no extra, no marker, no label of a build

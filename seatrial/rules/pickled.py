@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.checkpoint import Kind
+from seatrial.facts.checkpoints.checkpoint import Kind
 from seatrial.facts.classes import later_attributes, span_of
-from seatrial.facts.requirements import marker_environment
+from seatrial.facts.packages.requirements import marker_environment
 from seatrial.findings import Location, Severity
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.checkpoint import Checkpoint
+    from seatrial.facts.checkpoints.checkpoint import Checkpoint
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.requirements import marker_environment
+from seatrial.facts.packages.requirements import marker_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.requirements import Entry, RequirementFile
+    from seatrial.facts.packages.requirements import Entry, RequirementFile
     from seatrial.findings import Location
 
 TORCH, TORCHVISION = "torch", "torchvision"

@@ -16,9 +16,9 @@ from seatrial.rules.rule import Rule, Symptom
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.calls import Call, Value
     from seatrial.facts.gather import Facts
-    from seatrial.facts.sources import Sources
+    from seatrial.facts.python.calls import Call, Value
+    from seatrial.facts.python.sources import Sources
     from seatrial.findings import Finding, Location
 
 CONTAINER_REQUIREMENTS = (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from seatrial.facts.requirements import marker_environment, pinned, rewritten
+from seatrial.facts.packages.requirements import marker_environment, pinned, rewritten
 from seatrial.facts.tables import torch_pairs
 from seatrial.findings import Severity
 from seatrial.rules.pins import TORCH, TORCHVISION, asked_pair, locks_of, pins_of, public_version
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.requirements import Entry
+    from seatrial.facts.packages.requirements import Entry
     from seatrial.findings import Finding, Location
 
 WILDCARD = Rule(

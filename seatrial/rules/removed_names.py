@@ -17,10 +17,10 @@ from seatrial.rules.versions import locked
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.calls import Call, Context, Read
     from seatrial.facts.gather import Facts
-    from seatrial.facts.sources import Sources
-    from seatrial.facts.syntax import Import
+    from seatrial.facts.python.calls import Call, Context, Read
+    from seatrial.facts.python.sources import Sources
+    from seatrial.facts.python.syntax import Import
     from seatrial.findings import Finding
 
 T = "torchvision.transforms"

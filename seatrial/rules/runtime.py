@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from seatrial.facts.requirements import RequirementFile, marker_environment
+from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.rule import Rule

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from seatrial.facts.builds import BuildFile, Install
     from seatrial.facts.gather import Facts
-    from seatrial.facts.requirements import RequirementFile
+    from seatrial.facts.packages.requirements import RequirementFile
     from seatrial.findings import Finding
 
 _TOOLS = {"pip", "setuptools", "wheel", "uv", "pip-tools", "build", "hatchling", "ninja", "cython"}

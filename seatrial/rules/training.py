@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from seatrial.facts.requirements import marker_environment
+from seatrial.facts.packages.requirements import marker_environment
 from seatrial.findings import Location, Severity
 from seatrial.rules.rule import Rule
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.requirements import Entry
+    from seatrial.facts.packages.requirements import Entry
     from seatrial.findings import Finding
 
 DECIDE_ANSWERS = (

@@ -19,10 +19,10 @@ from seatrial.rules.versions import locked, trained_with
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from seatrial.facts.calls import Call, Value
     from seatrial.facts.gather import Facts
-    from seatrial.facts.sources import Sources
-    from seatrial.facts.syntax import Module
+    from seatrial.facts.python.calls import Call, Value
+    from seatrial.facts.python.sources import Sources
+    from seatrial.facts.python.syntax import Module
     from seatrial.findings import Finding
 
 T = "torchvision.transforms"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from seatrial.facts.requirements import marker_environment
+from seatrial.facts.packages.requirements import marker_environment
 
 if TYPE_CHECKING:
     from seatrial.facts.gather import Facts

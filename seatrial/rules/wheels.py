@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from seatrial.facts.requirements import marker_environment
+from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.tables import torch_pairs
 from seatrial.findings import Location, Severity
 from seatrial.rules.rule import Rule, Symptom
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.requirements import Entry, RequirementFile
-    from seatrial.facts.wheels import Wheel, Wheels
+    from seatrial.facts.packages.requirements import Entry, RequirementFile
+    from seatrial.facts.packages.wheels import Wheel, Wheels
     from seatrial.findings import Finding
 
 RUNNER_GIGABYTES = 14.0  # GitHub's documentation of hosted runners: the SSD of a standard one

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial.diagnosis.translate import diagnose, user_frames
-from seatrial.facts.requirements import RequirementFile, marker_environment
+from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Phase, Stage, Step, watched
 from seatrial.golden import GoldenExample
 from seatrial.project import Project

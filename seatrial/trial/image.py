@@ -17,7 +17,7 @@ from seatrial.containers import labels
 from seatrial.containers.engine import Engine
 from seatrial.containers.inspection import Contents, Image, inspect, read_layers
 from seatrial.errors import UsageError
-from seatrial.facts import requirements
+from seatrial.facts.packages import requirements
 from seatrial.findings import Phase, Stage, Step, watched
 from seatrial.project import Project
 from seatrial.rules import RULES

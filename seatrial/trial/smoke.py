@@ -17,7 +17,7 @@ from seatrial.environment import interpreter
 from seatrial.environment import store as kept_environments
 from seatrial.environment.store import Copy, Kept
 from seatrial.errors import EnvironmentFaultError
-from seatrial.facts import requirements
+from seatrial.facts.packages import requirements
 from seatrial.findings import Phase, Stage, watched
 from seatrial.golden import GoldenExample
 from seatrial.project import Project

@@ -19,7 +19,7 @@ from seatrial.environment.install import Lock
 from seatrial.environment.interpreter import Interpreter
 from seatrial.environment.store import Kept
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.facts import requirements
+from seatrial.facts.packages import requirements
 from seatrial.system.cache import cache_dir
 from tests.conftest import ROOT
 from tests.stages import ended

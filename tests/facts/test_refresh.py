@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.facts import index, refresh, refresh_checkpoints
-from tests.facts.test_index import Answers, answering, published
+from seatrial.facts import refresh, refresh_checkpoints
+from seatrial.facts.packages import index
+from tests.facts.packages.test_index import Answers, answering, published
 
 NAME = "class_changes.json"
 LINEAR = """\

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from seatrial.bundle import Bundle
-from seatrial.facts import requirements
-from seatrial.facts.requirements import Entry, marker_environment
+from seatrial.facts.packages import requirements
+from seatrial.facts.packages.requirements import Entry, marker_environment
 from seatrial.image import sbom
 
 BASE = f"registry.example/python@sha256:{'ab' * 32}"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seatrial.facts.wheels import Wheels, key_of, remember
+from seatrial.facts.packages.wheels import Wheels, key_of, remember
 from seatrial.project import Project, load
 from seatrial.system.cache import cache_dir
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.facts import requirements
+from seatrial.facts.packages import requirements
 from seatrial.rules.runtime import outside_runtime
 from tests.small_project import PREDICTOR, findings, locked, places, small_project
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.facts.packages.wheels import File, Wheel, Wheels
 from seatrial.facts.tables import torch_builds
-from seatrial.facts.wheels import File, Wheel, Wheels
 from tests.projects.base import made
 from tests.projects.twins.locks import of
 from tests.projects.twins.wheels import accelerated, built, known

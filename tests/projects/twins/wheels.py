@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatrial.facts.wheels import File, Wheel, Wheels
+from seatrial.facts.packages.wheels import File, Wheel, Wheels
 from tests.projects.base import PINS, Files, Twin, lock
 from tests.projects.twins.locks import CPU, LOCK, NO_MANIFEST, SETTINGS, of
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.facts.archive import PICKLE_LIMIT
-from seatrial.facts.checkpoint import Checkpoint, Kind, read_checkpoint
+from seatrial.facts.checkpoints.archive import PICKLE_LIMIT
+from seatrial.facts.checkpoints.checkpoint import Checkpoint, Kind, read_checkpoint
 
 FILES = Path(__file__).parent / "checkpoints"
 

@@ -12,10 +12,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from seatrial.facts import safetensors
-from seatrial.facts.archive import PICKLE_LIMIT, Form, read_archive
-from seatrial.facts.opcodes import OPCODE_LIMIT, Budget, Fetched, PickleScan, Tensor, scan
-from seatrial.facts.streams import SkippingReader, unpacked
+from seatrial.facts.checkpoints import safetensors
+from seatrial.facts.checkpoints.archive import PICKLE_LIMIT, Form, read_archive
+from seatrial.facts.checkpoints.opcodes import OPCODE_LIMIT, Budget, Fetched, PickleScan, Tensor, scan
+from seatrial.facts.checkpoints.streams import SkippingReader, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from seatrial.facts.elf import needed
-from seatrial.facts.wheels import Wheel
+from seatrial.facts.packages.elf import needed
+from seatrial.facts.packages.wheels import Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from seatrial.facts.requirements import RequirementFile
+    from seatrial.facts.packages.requirements import RequirementFile
 
 _FORMAT = "1"  # raise it when what a kept environment holds changes
 _LONGEST = 33_554_432  # bytes of a METADATA or RECORD; torch's RECORD has 2 MB

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from seatrial.check.run import OFFLINE
-from seatrial.facts import index, requirements
-from seatrial.facts.requirements import marker_environment
-from seatrial.facts.wheels import Wheels
+from seatrial.facts.packages import index, requirements
+from seatrial.facts.packages.requirements import marker_environment
+from seatrial.facts.packages.wheels import Wheels
 from seatrial.project import Project
 from tests.local_index import serving, sha256, write_wheel
 from tests.small_project import findings, small_project

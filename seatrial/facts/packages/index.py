@@ -35,16 +35,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from packaging.tags import Tag
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
-from seatrial.facts import remote
-from seatrial.facts.installed import headers
-from seatrial.facts.wheels import File, Wheel, Wheels
+from seatrial.facts.packages import remote
+from seatrial.facts.packages.installed import headers
+from seatrial.facts.packages.wheels import File, Wheel, Wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from packaging.version import Version
 
-    from seatrial.facts.requirements import Entry, RequirementFile
+    from seatrial.facts.packages.requirements import Entry, RequirementFile
 
 T = TypeVar("T")
 LATE = "the index did not answer in time"

@@ -10,7 +10,7 @@ import ast
 import builtins
 from dataclasses import dataclass, field
 
-from seatrial.facts.calls import UNKNOWN, UNKNOWN_NAME, Value
+from seatrial.facts.python.calls import UNKNOWN, UNKNOWN_NAME, Value
 
 MOST_LINKS = 40  # of one chain a.b().c…; the longest that code in the wild has is far shorter
 MOST_STEPS = 12  # from name to name

@@ -11,15 +11,15 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from seatrial.facts.calls import Value
-from seatrial.facts.reach import follow, serving_functions
-from seatrial.facts.syntax import Import, Module, SyntaxFault, read_module
+from seatrial.facts.python.calls import Value
+from seatrial.facts.python.reach import follow, serving_functions
+from seatrial.facts.python.syntax import Import, Module, SyntaxFault, read_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from seatrial.facts.calls import Call, Context, Read
+    from seatrial.facts.python.calls import Call, Context, Read
     from seatrial.findings import Location
     from seatrial.project import Project
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, replace
 
-from seatrial.facts.calls import Call, Context, Function, Read, Uses
-from seatrial.facts.places import Places, in_one_piece
-from seatrial.facts.scopes import Names, Scope, end_of
+from seatrial.facts.python.calls import Call, Context, Function, Read, Uses
+from seatrial.facts.python.places import Places, in_one_piece
+from seatrial.facts.python.scopes import Names, Scope, end_of
 from seatrial.findings import Location
 
 

@@ -13,8 +13,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.facts import index
-from seatrial.facts.installed import headers
+from seatrial.facts.packages import index
+from seatrial.facts.packages.installed import headers
 
 _PIECE = 262_144  # bytes of one question: the lists of most wheels are smaller
 _LARGEST = 16_777_216  # bytes of a list of files or a METADATA; torch's list has 2 MB

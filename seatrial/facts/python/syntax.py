@@ -10,10 +10,10 @@ import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from seatrial.facts.calls import Uses
-from seatrial.facts.places import Places, dotted
-from seatrial.facts.resolving import Block, Resolver
-from seatrial.facts.scopes import Names, Scope
+from seatrial.facts.python.calls import Uses
+from seatrial.facts.python.places import Places, dotted
+from seatrial.facts.python.resolving import Block, Resolver
+from seatrial.facts.python.scopes import Names, Scope
 from seatrial.findings import Location
 
 if TYPE_CHECKING:

@@ -8,13 +8,7 @@ import pytest
 from packaging.version import Version
 
 from seatrial.errors import UsageError
-from seatrial.facts.requirements import (
-    Entry,
-    RequirementFile,
-    marker_environment,
-    read,
-    rewritten,
-)
+from seatrial.facts.packages.requirements import Entry, RequirementFile, marker_environment, read, rewritten
 from seatrial.findings import Edit
 from seatrial.system.redaction import holds_login, redacted
 

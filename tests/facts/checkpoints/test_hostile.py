@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.facts.hostile import hostile
+from tests.facts.checkpoints.hostile import hostile
 from tests.small_project import findings, small_project
 
 MEMORY = 300 << 20  # bytes above what Python and this package take anyway

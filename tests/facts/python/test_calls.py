@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from seatrial.facts.calls import UNKNOWN, Call, Value
-from seatrial.facts.sources import Sources, read_sources
+from seatrial.facts.python.calls import UNKNOWN, Call, Value
+from seatrial.facts.python.sources import Sources, read_sources
 from tests.small_project import small_project
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.facts import installed
 from seatrial.facts.gather import gather
-from seatrial.facts.wheels import Wheels, recall, remember
-from tests.facts.test_elf import good, shared_object
+from seatrial.facts.packages import installed
+from seatrial.facts.packages.wheels import Wheels, recall, remember
+from tests.facts.packages.test_elf import good, shared_object
 from tests.small_project import locked, small_project
 
 METADATA = """\
@@ -79,7 +79,7 @@ def test_torch_says_which_cuda_it_was_built_for(tmp_path: Path, line: str, cuda:
 def test_what_is_installed_of_a_lock_is_known_without_asking_and_remembered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from seatrial.facts import requirements
+    from seatrial.facts.packages import requirements
 
     monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()

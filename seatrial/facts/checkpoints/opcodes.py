@@ -15,7 +15,7 @@ from math import prod
 from pickletools import genops
 from typing import IO, Any, cast
 
-from seatrial.facts.streams import SkippingReader
+from seatrial.facts.checkpoints.streams import SkippingReader
 
 OPCODE_LIMIT = 400_000  # in one file, under a second; a state_dict has about 25 a tensor
 TEXT_LIMIT = 512  # characters; a longer string is no name

@@ -13,11 +13,11 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
-from seatrial.facts.opcodes import PickleScan, scan
-from seatrial.facts.streams import SkippingReader, Window
+from seatrial.facts.checkpoints.opcodes import PickleScan, scan
+from seatrial.facts.checkpoints.streams import SkippingReader, Window
 
 if TYPE_CHECKING:
-    from seatrial.facts.opcodes import Budget
+    from seatrial.facts.checkpoints.opcodes import Budget
 
 PICKLE_LIMIT = 64 << 20  # bytes unpacked, a fraction of a second; tensors are records of their own beside the pickle
 DIRECTORY_LIMIT = 4 << 20  # bytes, about 50 000 records

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.facts.elf import needed
+from seatrial.facts.packages.elf import needed
 
 STRINGS = b"\0libc10_cuda.so\0libcudart.so.13\0"
 
