@@ -28,7 +28,7 @@ from seatrial.deploy.target import Target, vertex
 from seatrial.errors import ExitCode, StillRunningError, UsageError
 from seatrial.findings import Phase, Stage, failed
 from seatrial.project import Project
-from seatrial.rules.deployment import SURROUNDINGS
+from seatrial.rules.deployment.deployment import SURROUNDINGS
 from seatrial.run import Ended, Run, alone, running
 from seatrial.system.file_lock import acquire
 from seatrial.system.signals import Interruption, handled

@@ -15,8 +15,9 @@ from seatrial.check.waivers import CONFIGURATION, Waived, heed, read_waivers
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, ask, gather, unasked
 from seatrial.findings import Finding, Location, Step
-from seatrial.rules import RULES, builds, nearest, wheels
-from seatrial.rules.supply import credential_lines
+from seatrial.rules import RULES, nearest
+from seatrial.rules.lock import builds, wheels
+from seatrial.rules.supply.supply import credential_lines
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.findings import Finding, Location
 from seatrial.rules import RULES, nearest
-from seatrial.rules.waivers import RULES as OWN
-from seatrial.rules.waivers import WAIVES_NOTHING, WITHOUT_REASON
+from seatrial.rules.source.waivers import RULES as OWN
+from seatrial.rules.source.waivers import WAIVES_NOTHING, WITHOUT_REASON
 
 if TYPE_CHECKING:
     from seatrial.project import Project

@@ -21,7 +21,7 @@ from seatrial import golden
 from seatrial.facts.tables import machines
 from seatrial.findings import Event, Finding, Severity, Stage, Step
 from seatrial.rules import RULES
-from seatrial.rules.settings import machine_fits, regions_agree, requests_fit
+from seatrial.rules.deployment.settings import machine_fits, regions_agree, requests_fit
 
 if TYPE_CHECKING:
     from seatrial.deploy.client import Vertex

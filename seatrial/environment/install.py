@@ -23,8 +23,8 @@ from seatrial.facts.packages import installed
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.rules import RULES
-from seatrial.rules.installing import SURROUNDINGS
-from seatrial.rules.pairs import mismatch
+from seatrial.rules.lock.installing import SURROUNDINGS
+from seatrial.rules.lock.pairs import mismatch
 from seatrial.system import file_lock, process
 from seatrial.system.cache import cache_dir
 

@@ -15,7 +15,7 @@ from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
 from seatrial.image import layers
 from seatrial.image.base import BaseImage
-from seatrial.rules.installing import SURROUNDINGS
+from seatrial.rules.lock.installing import SURROUNDINGS
 from seatrial.system import process
 
 HOME = "app"  # the environment's folder inside the image, below its root

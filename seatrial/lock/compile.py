@@ -30,7 +30,7 @@ from seatrial.facts.packages import requirements
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
-from seatrial.rules.locks import CPU_BUILDS, index_lines, judge, unlockable
+from seatrial.rules.lock.locks import CPU_BUILDS, index_lines, judge, unlockable
 from seatrial.system import process
 
 COMPILE_TIMEOUT = 1800.0  # seconds; pip-compile downloads every wheel of an index that offers no metadata files

@@ -5,36 +5,13 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
-from seatrial.rules import (
-    answering,
-    builds,
-    checkpoints,
-    code,
-    companions,
-    dangerous,
-    deploy_code,
-    deployment,
-    images,
-    imports,
-    installing,
-    libraries,
-    loading,
-    locks,
-    operations,
-    pairs,
-    pickled,
-    predicting,
-    ranges,
-    removed_names,
-    runtime,
-    serving,
-    settings,
-    supply,
-    training,
-    transforms,
-    waivers,
-    wheels,
-)
+from seatrial.rules.artifacts import checkpoints, loading, pickled, training
+from seatrial.rules.deployment import deploy_code, deployment, operations, settings
+from seatrial.rules.lock import builds, companions, installing, locks, pairs, ranges, wheels
+from seatrial.rules.serving import answering, predicting, serving
+from seatrial.rules.source import code, imports, runtime, waivers
+from seatrial.rules.supply import dangerous, images, supply
+from seatrial.rules.transforms import libraries, removed_names, transforms
 
 if TYPE_CHECKING:
     from seatrial.rules.rule import Rule

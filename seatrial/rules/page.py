@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seatrial.rules import RULES, waivers
+from seatrial.rules import RULES
+from seatrial.rules.source import waivers
 
 if TYPE_CHECKING:
     from seatrial.rules.rule import Rule

@@ -30,7 +30,7 @@ from seatrial.emulator.plane import _PERMISSIONS
 from seatrial.facts.tables import machines
 from seatrial.findings import Severity
 from seatrial.project import Project, VertexSettings
-from seatrial.rules.settings import machine_fits, regions_agree, requests_fit
+from seatrial.rules.deployment.settings import machine_fits, regions_agree, requests_fit
 from tests.deploy.golden_project import golden_project
 from tests.deploy.services import PROJECT, Around, running
 from tests.small_project import small_project

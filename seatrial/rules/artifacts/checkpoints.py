@@ -1,0 +1,411 @@
+"""Families 3 and 6, checkpoints: can the server load what lies in the artifacts, and on its device?
+
+Static checks look at kinds, class names and device names only; whether the weights fit the model is seen when
+it is loaded.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from seatrial.facts.checkpoints.checkpoint import Kind
+from seatrial.findings import Location, Severity
+from seatrial.rules.deployment.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.source.imports import how_to_provide, is_first_party, is_provided
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.checkpoints.checkpoint import Checkpoint
+    from seatrial.facts.gather import Facts
+    from seatrial.findings import Finding
+
+MAIN = "__main__"
+
+CLASS_IN_MAIN = Rule(
+    code="ST301",
+    title="a pickled class lived in __main__",
+    explanation=(
+        "A pickle holds no code, only the module and name of each class. A class defined in the script or "
+        "notebook that wrote the file is recorded as `__main__`; in the server `__main__` is the server's "
+        "own program, which has no such class."
+    ),
+    fix=(
+        "move the class into a module of the predictor's package, import it from there in training, and "
+        "save again; for a model save its state_dict instead of the object"
+    ),
+    cloud="AttributeError: Can't get attribute 'Net' on <module '__main__' from '/usr/local/bin/gunicorn'>",
+    sources=(
+        "https://docs.python.org/3/library/pickle.html#what-can-be-pickled-and-unpickled",
+        "https://github.com/pytorch/serve/issues/537",
+        "https://github.com/pytorch/pytorch/issues/112944",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"Can't get attribute '(?P<name>[^']+)' on <module '(?:[\w.]+\.)?__(?:mp_)?main__'"),
+            "the artifacts hold a pickled `{name}` that lived in `__main__` of what wrote it",
+        ),
+        Symptom(
+            re.compile(r"Unsupported global: GLOBAL __main__\.(?P<name>\w+)"),
+            "the artifacts hold a pickled `{name}` that lived in `__main__` of what wrote it",
+        ),
+    ),
+    detected=(
+        "The opcodes of every pickle in the artifacts, of torch, joblib or plain, are read without loading "
+        "it: each class that it names in `__main__` is one."
+    ),
+    bad='class Net(nn.Module): ...  # in train.py, run as a script\ntorch.save(Net(), "weights.pt")',
+    good='from predictor.network import Net\ntorch.save(Net().state_dict(), "weights.pt")',
+)
+UNKNOWN_MODULE = Rule(
+    code="ST302",
+    title="a pickle needs a module that will not be there",
+    explanation=(
+        "Loading a pickle imports the module of every class in it. Each must be in the standard library, in "
+        "the lock or in the package that ships; a module beside the training script is in none of them."
+    ),
+    fix="move the class into the predictor's package and save again, or keep code out of the artifacts",
+    cloud=SERVER_EXITED,
+    sources=(
+        "https://docs.python.org/3/library/pickle.html#what-can-be-pickled-and-unpickled",
+        EXITED_SOURCE,
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"(?m)^(?>[^\n]*?(?:find_class|\bloads?\(|npickler))[^\n]*+\n(?:[ ^~]++\n)?"
+                r"ModuleNotFoundError: No module named '(?P<module>(?!numpy\._core)[^'\n]{1,200})'"
+            ),
+            "a pickle in the artifacts needs the module `{module}`",
+        ),
+        Symptom(
+            re.compile(
+                r"Can't get attribute '(?P<name>[^'\n]{1,200})' on <module "
+                r"'(?P<module>(?!torch\.|torchvision\.)[^'\n]{1,200}(?<!main__))'"
+            ),
+            "a pickle in the artifacts needs `{name}`, which `{module}` does not have in this version",
+        ),
+    ),
+    detected=(
+        "Each module that a pickle in the artifacts names must be in the standard library, in what ships, or come from "
+        "a distribution of the locks or requirements.in, by the table of distributions and their modules."
+    ),
+    bad="pickle.dump(helpers.Crop(8), file)  # helpers.py lies beside train.py",
+    good="pickle.dump(predictor.transforms.Crop(8), file)",
+)
+NO_CHECKPOINT = Rule(
+    code="ST303",
+    title="the weights are no checkpoint",
+    explanation=(
+        "The file has the suffix of a checkpoint and holds something else. A Git LFS pointer (a checkout "
+        "without `lfs: true`), the HTML page that a download got instead of the file, and an interrupted "
+        "copy are the usual ones; torch's own message names only the first byte: `Unsupported operand 118` "
+        "is the v of `version https://git-lfs…`, 60 is the < of a page, 10 an empty line before it."
+    ),
+    fix="fetch the real file (`git lfs pull`, or the download again) and compare its SHA-256 with training's",
+    cloud="_pickle.UnpicklingError: Weights only load failed. […] Unsupported operand 118",
+    sources=(
+        "https://github.com/pytorch/pytorch/issues/150998",
+        "https://github.com/chflame163/ComfyUI_LayerStyle/issues/499",
+        "https://github.com/actions/checkout#usage",
+    ),
+    symptoms=(
+        Symptom(re.compile(r"Unsupported operand 118\b"), "the weights are a Git LFS pointer, not the file itself"),
+        Symptom(re.compile(r"invalid load key, 'v'"), "the weights are a Git LFS pointer, not the file itself"),
+        Symptom(re.compile(r"Unsupported operand (?:60|10)\b"), "the weights are an HTML or XML page"),
+        Symptom(re.compile(r"invalid load key, '(?:<|\\n)'"), "the weights are an HTML or XML page"),
+        Symptom(re.compile(r"failed finding central directory"), "the weights file is cut off"),
+        Symptom(
+            re.compile(r"PyTorchFileReader\([^\n]{0,200}\n(?:[ ^~]{0,200}\n)?OSError: \[Errno 22\] Invalid argument"),
+            "the weights file is cut off",
+        ),
+        Symptom(re.compile(r"(?m)^EOFError(?:: Ran out of input)?[ \r]{0,3}$"), "the weights file is empty or cut off"),
+        Symptom(
+            re.compile(r"invalid load key, (?P<key>'[^\n]{1,6}')"),
+            "the weights are no pickle: they begin {key}",
+        ),
+        Symptom(re.compile(r"Unsupported operand (?P<byte>\d+)\b"), "the weights are no checkpoint (byte {byte})"),
+    ),
+    detected=(
+        "The first bytes of each file that is named like a checkpoint, and what it is in the file system: a "
+        "pointer of Git LFS, a page, nothing, a folder, a pipe, a link that leads out of the project."
+    ),
+    bad="version https://git-lfs.github.com/spec/v1\noid sha256:…",
+    good="PK…  # the file itself, after `git lfs pull`",
+)
+WEIGHTS_ONLY = Rule(
+    code="ST304",
+    title="torch.load refuses the file: weights_only",
+    explanation=(
+        "Since torch 2.6 `torch.load` loads only tensors and plain containers unless told otherwise. A "
+        "whole model, a pickled transform, an argparse.Namespace or a numpy scalar in the file is refused."
+    ),
+    fix=(
+        "save the state_dict and plain values only; for a class that must be in the file call "
+        "`torch.serialization.add_safe_globals([…])` before loading"
+    ),
+    cloud="Weights only load failed. […] Unsupported global: GLOBAL … was not an allowed global by default.",
+    sources=(
+        "https://docs.pytorch.org/docs/stable/notes/serialization.html#weights-only",
+        "https://github.com/e3nn/e3nn/issues/519",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"Unsupported global: GLOBAL (?!__main__\.)(?P<name>[\w.]+)"),
+            "torch.load refuses the file, because it holds a pickled `{name}`",
+        ),
+    ),
+    detected=(
+        "What the pickle names against what torch.load allows in the locked version, from a table of torch's "
+        "releases, where the call leaves weights_only to that version; a call of add_safe_globals silences "
+        "it."
+    ),
+    bad='torch.save(model, "weights.pt")\ntorch.load("weights.pt")  # with torch 2.6 or later',
+    good='torch.save(model.state_dict(), "weights.pt")\ntorch.load("weights.pt", weights_only=True)',
+)
+STATE_DICT = Rule(
+    code="ST305",
+    title="the weights do not fit the model",
+    explanation=(
+        "The names or shapes in the state_dict are not those of the model that the predictor builds: "
+        "another architecture, another number of classes, or names that a wrapper prefixed (`module.` from "
+        "DataParallel, `_orig_mod.` from torch.compile). `strict=False` only hides it and serves random "
+        "weights."
+    ),
+    fix="build the model exactly as training did, or strip the wrapper's prefix when the weights are saved",
+    cloud="RuntimeError: Error(s) in loading state_dict for ResNet",
+    sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"size mismatch for (?P<key>[\w.]{1,300}): copying a param with shape "
+                r"torch\.Size\((?P<saved>\[[\d, ]{0,80}\])\) from checkpoint, "
+                r"the shape in current model is torch\.Size\((?P<built>\[[\d, ]{0,80}\])\)"
+            ),
+            "`{key}` is {saved} in the weights and {built} in the model",
+        ),
+        Symptom(
+            re.compile(r"Error\(s\) in loading state_dict for (?P<model>\w+)"),
+            "the weights do not fit the model {model}",
+        ),
+    ),
+)
+NOT_READ = Rule(
+    code="ST307",
+    title="a checkpoint that cannot be read to its end",
+    explanation=(
+        "What a checkpoint imports when it is loaded is read from its pickle, which is followed without running it. "
+        "One that unpacks to more than 64 MB, has more than 400 000 steps, is encrypted or is cut off is not "
+        "followed to its end: which classes and devices it names there, only the trial shows."
+    ),
+    fix="save tensors and plain values only (`torch.save(model.state_dict(), …)`); tensors lie beside the pickle",
+    severity=Severity.WARNING,
+    sources=(
+        "https://docs.python.org/3/library/pickletools.html",
+        "https://docs.pytorch.org/docs/stable/notes/serialization.html",
+    ),
+    detected=(
+        "Reading a pickle stops at limits of opcodes, depth and size, and at raw data that only its own "
+        "loader can step over; what comes after that is not known."
+    ),
+    bad="model.pkl  # a pickle of millions of small objects",
+    good="weights.pt  # a state_dict: names and tensors",
+)
+DAMAGED = Rule(
+    code="ST309",
+    title="the weights are cut off or damaged",
+    explanation=(
+        "The file is of a known format and cannot be whole: its pickle ends too early, bytes of a tensor are missing, "
+        "or its directory contradicts itself. An interrupted upload or download leaves such a file."
+    ),
+    fix="copy the file again and compare its SHA-256 with training's",
+    cloud="_pickle.UnpicklingError: pickle data was truncated",
+    sources=(
+        "https://docs.python.org/3/library/pickle.html#pickle.UnpicklingError",
+        "https://docs.pytorch.org/docs/stable/notes/serialization.html",
+        "https://github.com/huggingface/safetensors#format",
+    ),
+    symptoms=(Symptom(re.compile(r"pickle data was truncated"), "the weights file is cut off"),),
+    detected=(
+        "By the end of the pickle, by the records of an archive and by the places that a safetensors header names, "
+        "each against the size of the file. Bytes within tensors are not read: the manifest's hashes judge those."
+    ),
+    bad="weights.safetensors  # its tensors need 102 400 bytes, and the file has 65 536",
+    good="weights.safetensors  # as long as its header says",
+)
+OTHER_DEVICE = Rule(
+    code="ST601",
+    title="tensors are on a device that is not there, or on two",
+    explanation=(
+        "A checkpoint remembers the device that each tensor was saved from, and torch.load puts it back "
+        "there. Without that device the load fails; with it, an input left on the CPU meets weights on the "
+        "GPU."
+    ),
+    fix=(
+        'load with map_location="cpu", choose `"cuda" if torch.cuda.is_available() else "cpu"` once, '
+        "and move the model and every batch to it"
+    ),
+    cloud="Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.",
+    sources=("https://docs.pytorch.org/docs/stable/generated/torch.load.html",),
+    symptoms=(
+        Symptom(
+            re.compile(r"Attempting to deserialize object on (?:a )?CUDA device"),
+            "the weights were saved on a GPU and are loaded without map_location",
+        ),
+        Symptom(
+            re.compile(r"Torch not compiled with CUDA enabled"),
+            "the predictor asks for CUDA, and the locked torch is a CPU build",
+        ),
+        # As a warning, behind "CUDA initialization:", is_available() says it on every machine without a GPU.
+        Symptom(
+            re.compile(r"(?<!CUDA initialization: )Found no NVIDIA driver"),
+            "the predictor asks for CUDA, and the machine has no GPU",
+        ),
+        Symptom(
+            re.compile(
+                r"Expected all tensors to be on the same device, but (?:found at least two devices, |got )?"
+                r"(?P<devices>[^\n!(]+)"
+            ),
+            "tensors of one operation are on two devices: {devices}",
+        ),
+        Symptom(
+            re.compile(r"Input type \((?P<input>[\w.]+)\) and weight type \((?P<weight>[\w.]+)\) should be the same"),
+            "the input is a {input}, the weights are a {weight}",
+        ),
+    ),
+    detected=(
+        "The devices that the tensors of a checkpoint were saved from, and a torch.load in what serving "
+        "reaches that gives no map_location; which file the call reads is not known, so it is a warning."
+    ),
+    bad="torch.load(path)  # the tensors were on cuda:0",
+    good='torch.load(path, map_location="cpu")',
+)
+
+_NO_FILES = (Kind.FOLDER, Kind.LINK_OUT, Kind.SPECIAL)
+_WRONG_KINDS = {
+    Kind.FOLDER: "copy the file that belongs there; torch reads its archive only as one file",
+    Kind.LINK_OUT: "copy the file into the artifacts: a link does not travel with them",
+    Kind.SPECIAL: "remove it, or copy the file that belongs there",
+    Kind.LFS_POINTER: "run `git lfs pull`; in a workflow give actions/checkout `lfs: true`",
+    Kind.PAGE: "download the file again, with the credentials that it needs",
+    Kind.EMPTY: "copy the file again",
+    Kind.TRUNCATED: "copy the file again and compare its SHA-256 with training's",
+}
+
+
+def _class_in_main(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        for name in (n for module, n in checkpoint.globals if module == MAIN):
+            place = facts.main_definitions.get(name.split(".")[0])
+            yield CLASS_IN_MAIN.finding(
+                f"{checkpoint.path} holds a pickled `{name}` that lived in `__main__` of what wrote it",
+                location=place or Location(checkpoint.path),
+                subject=checkpoint.path,
+                cause="in the server `__main__` is the server's own program, which has no such class",
+            )
+
+
+def _unknown_module(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        seen: set[str] = set()
+        for module, name in checkpoint.globals:
+            if module == MAIN or module in seen or _will_be_there(module, facts):
+                continue
+            seen.add(module)
+            path = facts.left_out.get(module)
+            own = path is not None or is_first_party(facts.sources, module)
+            yield UNKNOWN_MODULE.finding(
+                f"{checkpoint.path} holds a pickled `{module}.{name}`; nothing that ships has that module",
+                location=Location(checkpoint.path),
+                subject=module,
+                cause=f"{path} exists in the project, but `packages` does not name it" if path else "",
+                fix=UNKNOWN_MODULE.fix if own else f"{UNKNOWN_MODULE.fix}; or {how_to_provide(module, facts)}",
+            )
+
+
+def _will_be_there(module: str, facts: Facts) -> bool:
+    if module in facts.left_out:
+        return False
+    if is_first_party(facts.sources, module) and module.split(".")[0] not in sys.stdlib_module_names:
+        return facts.sources.ships(module)
+    return is_provided(module, facts)
+
+
+def _no_checkpoint(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        if checkpoint.kind in _WRONG_KINDS:
+            size = f" ({checkpoint.size} bytes)" if checkpoint.kind not in _NO_FILES else ""
+            real = checkpoint.real_size
+            yield NO_CHECKPOINT.finding(
+                f"{checkpoint.path} is {checkpoint.kind}{size}",
+                location=Location(checkpoint.path),
+                cause=f"it stands for a file of {real} bytes" if real is not None else "",
+                fix=_WRONG_KINDS[checkpoint.kind],
+            )
+        elif checkpoint.kind is Kind.OTHER and checkpoint.path.endswith((".pt", ".pth", ".tar")):
+            yield NO_CHECKPOINT.finding(
+                f"{checkpoint.path} is {checkpoint.kind}: neither a zip archive nor a pickle",
+                severity=Severity.WARNING,  # the predictor may read a format of its own
+                location=Location(checkpoint.path),
+            )
+
+
+def _not_read(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        other = checkpoint.kind is Kind.OTHER or _is_by_chance(checkpoint) or _is_damaged(checkpoint)
+        if checkpoint.complete or other:
+            continue
+        # A long pickle of joblib is usual; that a checkpoint of torch is one is not.
+        usual = checkpoint.too_long and checkpoint.kind is Kind.PICKLE
+        yield NOT_READ.finding(
+            f"{checkpoint.path} cannot be read to its end, so what it imports is not all known",
+            severity=Severity.NOTE if usual else Severity.WARNING,
+            location=Location(checkpoint.path),
+        )
+
+
+def _damaged(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        if _is_damaged(checkpoint):
+            yield DAMAGED.finding(
+                f"{checkpoint.path} is {checkpoint.kind} that is not whole: {checkpoint.fault}",
+                location=Location(checkpoint.path),
+            )
+
+
+def _is_damaged(checkpoint: Checkpoint) -> bool:
+    return bool(checkpoint.fault) and not _is_by_chance(checkpoint)
+
+
+def _is_by_chance(checkpoint: Checkpoint) -> bool:
+    """Tell whether a file may be anything that only begins like a pickle."""
+    return checkpoint.kind is Kind.PICKLE and checkpoint.path.endswith(".bin") and not checkpoint.globals
+
+
+def _other_device(facts: Facts) -> Iterator[Finding]:
+    saved = [(c, [d for d in c.devices if d.startswith("cuda")]) for c in facts.checkpoints]
+    on_gpu: list[tuple[Checkpoint, list[str]]] = [(c, devices) for c, devices in saved if devices]
+    if not on_gpu:
+        return
+    for _, call in facts.sources.calls():
+        if call.name == "torch.load" and call.argument("map_location", 1) is None:
+            yield OTHER_DEVICE.finding(
+                "torch.load without map_location, and the artifacts hold tensors of a GPU",
+                severity=Severity.WARNING,  # on a machine with that very device it loads
+                location=call.location,
+                evidence=tuple(f"{c.path}: tensors of {', '.join(devices)}" for c, devices in on_gpu),
+            )
+
+
+RULES = (
+    CLASS_IN_MAIN.decided_by(_class_in_main),
+    UNKNOWN_MODULE.decided_by(_unknown_module),
+    NO_CHECKPOINT.decided_by(_no_checkpoint),
+    STATE_DICT,
+    NOT_READ.decided_by(_not_read),
+    DAMAGED.decided_by(_damaged),
+    OTHER_DEVICE.decided_by(_other_device),
+)

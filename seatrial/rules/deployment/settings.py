@@ -1,0 +1,166 @@
+"""Family 7, settings: what [tool.seatrial.vertex] asks for, held against what Vertex AI has, before anything is asked.
+
+The check judges the configuration by them, and the preflight of a deploy what is deployed with.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from seatrial.facts.tables import machines
+from seatrial.findings import Location, Severity
+from seatrial.rules.deployment.deployment import COMPUTE, CONTAINER, DOCS
+from seatrial.rules.rule import Rule, Symptom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from seatrial.facts.gather import Facts
+    from seatrial.findings import Finding
+    from seatrial.project import VertexSettings
+
+# Bytes of a request by type of endpoint; "Choose an endpoint type", docs.cloud.google.com/vertex-ai/docs/predictions
+LIMITS = {"shared": 1_500_000, "dedicated": 10_000_000}
+_SHOWN = 12  # golden requests that are named; more are not read
+_REGISTRY = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/")
+_REGION = re.compile(r"[a-z]+(?:-[a-z]+)+\d+")  # us-central1; multi-regions are `us`, `europe` and `asia`
+_CONFIGURATION = Location("pyproject.toml")
+
+REGIONS = Rule(
+    code="ST723",
+    title="regions disagree",
+    explanation=(
+        "A model is made from an image in a regional Artifact Registry of its own region; repositories of a "
+        "multi-region are refused. Artifacts in a bucket far away cost time at every start of a machine."
+    ),
+    fix="push to REGION-docker.pkg.dev of `vertex.region`, or change `vertex.region`",
+    sources=(CONTAINER,),
+    detected=(
+        "The location in the name of the repository is compared with `vertex.region`, and, where a cloud project is "
+        "configured, a repository that is none of Artifact Registry is refused."
+    ),
+    bad=(
+        '[tool.seatrial.vertex]\nregion = "europe-west4"\n\n[tool.seatrial.image]\n'
+        'repository = "us-docker.pkg.dev/p/r/i"'
+    ),
+    good=(
+        '[tool.seatrial.vertex]\nregion = "europe-west4"\n\n[tool.seatrial.image]\n'
+        'repository = "europe-west4-docker.pkg.dev/p/r/i"'
+    ),
+)
+TOO_LARGE = Rule(
+    code="ST725",
+    title="a golden request is larger than the endpoint takes",
+    explanation=(
+        "A shared endpoint takes requests and answers of 1.5 MB, a dedicated one of 10 MB. An image travels as "
+        "base64, which is a third larger than the file."
+    ),
+    fix='set `vertex.endpoint-type = "dedicated"`, send smaller images, or let the predictor read them from a bucket',
+    cloud="400 Request payload size exceeds the limit: … bytes.",
+    sources=(CONTAINER, f"{DOCS}/predictions/using-dedicated-endpoints"),
+    symptoms=(
+        Symptom(
+            re.compile(r"(?i)request payload size exceeds the limit: (?P<limit>\d+) bytes"),
+            "a request is larger than the {limit} bytes that the endpoint takes",
+        ),
+        Symptom(
+            re.compile(r"The (?P<what>request|response) size \((?P<size>\d+) bytes\) exceeds (?P<limit>\S+) limit"),
+            "a {what} has {size} bytes, and the endpoint takes {limit}",
+        ),
+    ),
+    detected="The bytes of each golden example, as a request of its own, against the limit of `vertex.endpoint-type`.",
+    bad='[tool.seatrial.vertex]\nendpoint-type = "shared"  # and a golden image of 2 MB',
+    good='[tool.seatrial.vertex]\nendpoint-type = "dedicated"',
+)
+NO_PAIR = Rule(
+    code="ST726",
+    title="machine type and accelerator do not go together",
+    explanation=(
+        "Accelerators are attached to N1 machines only, in fixed numbers that depend on their processors. The A and G "
+        "series come with theirs: type and number are given by the machine's name, and must be written all the same."
+    ),
+    fix="set `vertex.machine-type`, `vertex.accelerator-type` and `vertex.accelerator-count` to a pair that exists",
+    cloud="400 List of found errors:\t1.Field: …machine_spec; Message: …\t",
+    sources=(COMPUTE, "https://cloud.google.com/compute/docs/gpus"),
+    detected=(
+        "`vertex.machine-type` and the accelerator against a table of machine types; a machine that the table does not "
+        "have is a warning, because the table may be older than the machine."
+    ),
+    bad='[tool.seatrial.vertex]\nmachine-type = "n1-standard-4"\naccelerator-type = "NVIDIA_L4"',
+    good='[tool.seatrial.vertex]\nmachine-type = "g2-standard-4"\naccelerator-type = "NVIDIA_L4"',
+)
+
+
+def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
+    """Yield a finding where machine type and accelerators do not go together; a warning where it is not known."""
+    table = machines()
+    name, kind, number = settings.machine_type, settings.accelerator_type, settings.accelerator_count
+    machine = table.machines.get(name)
+    if machine is None:
+        message = f"{name} is not in the list of machine types of {table.read_on}; whether it exists is not known"
+        yield NO_PAIR.finding(message, severity=Severity.WARNING, evidence=(f"list: {table.source}",))
+        return
+    possible = tuple(f"{each}: {_numbers(numbers)}" for each, numbers in sorted(machine.accelerators.items()))
+    if kind is None and machine.built_in:
+        yield NO_PAIR.finding(
+            f"{name} comes with accelerators, and `vertex.accelerator-type` names none", evidence=possible
+        )
+    elif kind is not None and not machine.accelerators:
+        yield NO_PAIR.finding(f"{name} takes no accelerator, and {number} {kind} is wanted")
+    elif kind is not None and number not in machine.accelerators.get(kind, ()):
+        yield NO_PAIR.finding(f"{name} cannot have {number} {kind}", evidence=possible)
+
+
+def _numbers(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def requests_fit(sizes: Mapping[str, int], kind: str) -> Iterator[Finding]:
+    """Yield a finding where golden examples, name → bytes of their request, are more than an endpoint takes."""
+    limit = LIMITS[kind]
+    large = [f"{name}: {size:,} bytes" for name, size in sizes.items() if size > limit]
+    if large:
+        message = f"{len(large)} golden requests are larger than the {limit:,} bytes that a {kind} endpoint takes"
+        fix = {} if kind == "shared" else {"fix": "send smaller images, or let the predictor read them from a bucket"}
+        yield TOO_LARGE.finding(message, evidence=tuple(large[:_SHOWN]), **fix)
+
+
+def regions_agree(image: str, region: str, *, local: bool = False) -> Iterator[Finding]:
+    """Yield a finding where no model of a region can be made from an image or repository.
+
+    With `local` it is for a rehearsal, which takes images of other registries too.
+    """
+    registry = _REGISTRY.match(image)
+    if registry is None:
+        if image and not local:
+            message = f"{image.split('@')[0]} is not in Artifact Registry, where Vertex AI takes images from"
+            yield REGIONS.finding(message)
+    elif (where := registry["location"]) != region:
+        what = where if _REGION.fullmatch(where) else f"the multi-region {where}"
+        yield REGIONS.finding(
+            f"the image is in {what}, the model in {region}",
+            fix=f"push to {region}-docker.pkg.dev, or change `vertex.region`",
+        )
+
+
+def _regions(facts: Facts) -> Iterator[Finding]:
+    vertex, repository = facts.project.vertex, facts.project.image.repository
+    if vertex.project:  # without one nothing leaves this machine
+        yield from _configured(regions_agree(repository, vertex.region))
+
+
+def _requests(facts: Facts) -> Iterator[Finding]:
+    yield from _configured(requests_fit(facts.golden_requests, facts.project.vertex.endpoint_type))
+
+
+def _machine(facts: Facts) -> Iterator[Finding]:
+    yield from _configured(machine_fits(facts.project.vertex))
+
+
+def _configured(found: Iterator[Finding]) -> Iterator[Finding]:
+    yield from (replace(finding, location=_CONFIGURATION) for finding in found)
+
+
+RULES = (REGIONS.decided_by(_regions), TOO_LARGE.decided_by(_requests), NO_PAIR.decided_by(_machine))

@@ -1,0 +1,423 @@
+"""Family 4, names: what the locked torchvision and Pillow no longer have, or do not have yet.
+
+The name alone decides, so most of these are errors; a name that a try or a look at the version guards is let alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from seatrial.findings import Edit, Severity
+from seatrial.rules.lock.versions import locked
+from seatrial.rules.rule import Rule, Symptom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.gather import Facts
+    from seatrial.facts.python.calls import Call, Context, Read
+    from seatrial.facts.python.sources import Sources
+    from seatrial.facts.python.syntax import Import
+    from seatrial.findings import Finding
+
+T = "torchvision.transforms"
+
+PRIVATE_MODULE = Rule(
+    code="ST411",
+    title="an import of torchvision.transforms.functional_tensor, which is gone",
+    explanation=(
+        "`functional_tensor` and `functional_pil` were never public. torchvision 0.15 renamed them with an underscore "
+        "and 0.17 removed the old names, so that the import fails; code around basicsr and GFPGAN still has it."
+    ),
+    fix="import the function from torchvision.transforms.functional",
+    cloud="ModuleNotFoundError: No module named 'torchvision.transforms.functional_tensor'",
+    sources=(
+        "https://github.com/pytorch/vision/issues/7269",
+        "https://github.com/XPixelGroup/BasicSR/pull/663",
+        "https://github.com/facebookresearch/pytorchvideo/issues/271",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"No module named 'torchvision\.transforms\.(?P<module_>functional_(?:tensor|pil))'"),
+            "torchvision.transforms.{module_} is gone from the installed torchvision",
+        ),
+    ),
+    detected=(
+        "A module that serving imports imports one of the two, the lock has torchvision 0.17 or later, and no try or "
+        "condition guards the import. Imports inside installed distributions are not seen; the trial shows them."
+    ),
+    bad="from torchvision.transforms.functional_tensor import rgb_to_grayscale",
+    good="from torchvision.transforms.functional import rgb_to_grayscale",
+)
+WEIGHTS_ARGUMENT = Rule(
+    code="ST412",
+    title="pretrained= and weights= in the wrong version of torchvision",
+    explanation=(
+        "torchvision 0.13 replaced `pretrained=True` by `weights=`. The old argument still works with a warning, but "
+        '`weights="DEFAULT"` is not its successor: for many models it names newer weights that want another '
+        'preparation of the image; `weights="IMAGENET1K_V1"` are the old ones. Before 0.13 there is no `weights`, '
+        "and the model's class refuses it."
+    ),
+    fix='write weights=None for pretrained=False and weights="IMAGENET1K_V1" for pretrained=True',
+    cloud="UserWarning: The parameter 'pretrained' is deprecated since 0.13 and may be removed in the future",
+    sources=(
+        "https://docs.pytorch.org/vision/stable/models.html#initializing-pre-trained-models",
+        "https://github.com/pytorch/vision/blob/main/torchvision/models/_utils.py",
+    ),
+    detected=(
+        "A function of torchvision.models is called with pretrained= and a lock of 0.13 or later (a warning), or with "
+        "weights= and an older one (an error). Arguments that come by `**` are not seen."
+    ),
+    bad="models.resnet18(pretrained=False)",
+    good="models.resnet18(weights=None)",
+)
+V2_NAMES = Rule(
+    code="ST413",
+    title="a name of torchvision's transforms v2 that the locked version does not have",
+    explanation=(
+        "The v2 transforms were a beta in torchvision 0.15, and 0.16 renamed or removed several: ClampBoundingBox, "
+        "SanitizeBoundingBox, ConvertDtype, ToImagePIL and ToImageTensor; torchvision.datapoints became tv_tensors. "
+        "v2.ToTensor is there and deprecated. A name that is missing ends the server on import or on load."
+    ),
+    fix="take the new name: ClampBoundingBoxes, SanitizeBoundingBoxes, ToDtype, ToPILImage, ToImage, tv_tensors",
+    cloud="AttributeError: module 'torchvision.transforms.v2' has no attribute 'ToImageTensor'",
+    sources=(
+        "https://github.com/pytorch/vision/releases/tag/v0.16.0",
+        "https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.ToTensor.html",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"cannot import name '(?P<name>\w{1,80})' from 'torchvision\.transforms\.v2(?P<rest>[\w.]{0,80})'"
+            ),
+            "torchvision.transforms.v2{rest} has no `{name}` in the installed version",
+        ),
+        Symptom(
+            re.compile(
+                r"module 'torchvision\.transforms\.v2(?P<rest>[\w.]{0,80})' has no attribute '(?P<name>\w{1,80})'"
+            ),
+            "torchvision.transforms.v2{rest} has no `{name}` in the installed version",
+        ),
+        Symptom(
+            re.compile(r"cannot import name 'datapoints' from 'torchvision'|No module named 'torchvision\.datapoints'"),
+            "torchvision.datapoints became torchvision.tv_tensors",
+        ),
+    ),
+    detected=(
+        "A call, an attribute or an import in what serving reaches names one of them, and the locked torchvision is "
+        "0.16 or later; or v2 at all with one before 0.15, tv_tensors with one before 0.16. Names that a try or a "
+        "condition on the version guards are left alone. v2.ToTensor is only a warning."
+    ),
+    bad="v2.Compose([v2.ToImageTensor(), v2.ConvertDtype(torch.float32)])",
+    good="v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])",
+)
+PILLOW_NAMES = Rule(
+    code="ST415",
+    title="a constant that Pillow 10 removed",
+    explanation=(
+        "Pillow 10 removed Image.ANTIALIAS, Image.LINEAR and Image.CUBIC. What they meant is in Image.Resampling: "
+        "LANCZOS, BILINEAR and BICUBIC. The attribute fails when the line runs, which may be the first request."
+    ),
+    fix="write Image.Resampling.LANCZOS, BILINEAR or BICUBIC",
+    cloud="AttributeError: module 'PIL.Image' has no attribute 'ANTIALIAS'",
+    sources=(
+        "https://pillow.readthedocs.io/en/stable/deprecations.html#constants",
+        "https://github.com/3DOM-FBK/deep-image-matching/issues/43",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"module 'PIL\.Image' has no attribute "
+                r"'(?P<name>ANTIALIAS|LINEAR|CUBIC|NEAREST|BOX|[A-Z]{3,30})'"
+            ),
+            "Pillow has no Image.{name} any more",
+        ),
+    ),
+    detected=(
+        "One of the three is read or imported in what serving reaches, and the lock has Pillow 10 or later. Nothing is "
+        "said where a try or hasattr guards it, or where the project puts the name back itself."
+    ),
+    bad="image.resize((224, 224), Image.ANTIALIAS)",
+    good="image.resize((224, 224), Image.Resampling.LANCZOS)",
+)
+IO_NAMES = Rule(
+    code="ST418",
+    title="a function of torchvision.io that is gone or going",
+    explanation=(
+        "torchvision 0.29 has no video reader and writer any more (read_video, write_video, VideoReader), and says of "
+        "its functions for images that they are deprecated and will be removed."
+    ),
+    fix="read images with Pillow, videos with TorchCodec",
+    cloud=(
+        "DeprecationWarning: The image decoding and encoding capabilities of TorchVision are deprecated since "
+        "torchvision 0.29 and will be removed in a future release"
+    ),
+    sources=("https://docs.pytorch.org/vision/stable/io.html", "https://github.com/pytorch/torchcodec"),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"(?:cannot import name '(?P<name>\w{1,80})' from 'torchvision\.io'|"
+                r"module 'torchvision\.io' has no attribute '(?P<other>\w{1,80})')"
+            ),
+            "torchvision.io does not have in the installed version what is asked of it",
+        ),
+    ),
+    detected=(
+        "One of them is called or imported in what serving reaches, and the lock has torchvision 0.29 or later. The "
+        "video functions are an error, the deprecated ones a warning. In 0.28 nothing is said."
+    ),
+    bad="from torchvision.io import read_video",
+    good="from torchcodec.decoders import VideoDecoder",
+)
+OLD_NAMES = Rule(
+    code="ST419",
+    title="a name of torchvision's transforms that was removed long ago",
+    explanation=(
+        "torchvision 0.12 removed the transforms Scale and RandomSizedCrop, and 0.14 the arguments resample and "
+        "fillcolor of RandomAffine and RandomRotation."
+    ),
+    fix="write Resize, RandomResizedCrop, interpolation= and fill=",
+    cloud="AttributeError: module 'torchvision.transforms' has no attribute 'Scale'",
+    sources=(
+        "https://github.com/Cyanogenoid/pytorch-vqa/issues/24",
+        "https://github.com/pytorch/vision/releases/tag/v0.12.0",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"module 'torchvision\.transforms(?:\.transforms)?' has no attribute '(?P<name>\w{1,80})'"),
+            "torchvision.transforms has no `{name}` in the installed version",
+        ),
+        Symptom(
+            re.compile(
+                r"(?P<name>Random(?:Rotation|Affine))\.__init__\(\) got an unexpected keyword argument "
+                r"'(?P<argument>resample|fillcolor)'"
+            ),
+            "{name} has no argument `{argument}` any more",
+        ),
+    ),
+    detected=(
+        "One of them is called or imported in what serving reaches, and the lock has a version without it. Nothing is "
+        "said inside a try."
+    ),
+    bad="transforms.Compose([transforms.Scale(256), transforms.CenterCrop(224)])",
+    good="transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])",
+)
+
+
+def _private_module(facts: Facts) -> Iterator[Finding]:
+    served = locked(facts, "torchvision")
+    if served is None or served < Version("0.17"):
+        return
+    gone = {f"{T}.functional_tensor", f"{T}.functional_pil"}
+    for _, imported in facts.sources.imports():
+        if not imported.optional and (found := gone & set(imported.candidates())):
+            yield PRIVATE_MODULE.finding(
+                f"`{found.pop()}` does not exist in torchvision {served}", location=imported.location
+            )
+
+
+def _weights_argument(facts: Facts) -> Iterator[Finding]:
+    served = locked(facts, "torchvision")
+    for _, call in facts.sources.calls() if served else ():
+        family, _, name = call.name.rpartition(".")
+        if not family.startswith("torchvision.models") or "(" in call.name or not name[:1].islower():
+            continue
+        old, new = call.keywords.get("pretrained"), call.keywords.get("weights")
+        downloads = old is not None and old.is_exactly(constant=True)  # ST520 says it all
+        if old is not None and new is None and not downloads and served and served >= Version("0.13"):
+            value = "None" if old.is_exactly(constant=False) else '"IMAGENET1K_V1"'
+            yield WEIGHTS_ARGUMENT.finding(
+                f"`{name}` is called with pretrained=, which torchvision 0.13 replaced",
+                severity=Severity.WARNING,
+                location=call.location,
+                cause=f"torchvision {served} still takes it and warns",
+                fix=f"write weights={value}" if old.is_constant else WEIGHTS_ARGUMENT.fix,
+            )
+        elif new is not None and served and served < Version("0.13") and not call.context.tried:
+            yield WEIGHTS_ARGUMENT.finding(
+                f"`{name}` is called with weights=, which torchvision {served} does not know",
+                severity=Severity.WARNING if call.context.guards else Severity.ERROR,
+                location=call.location,
+                cause="torchvision 0.13 brought it; before, the model's class refuses it",
+                cloud="TypeError: __init__() got an unexpected keyword argument 'weights'",
+                fix="write pretrained=False, or lock torchvision 0.13 or later",
+            )
+
+
+_GONE_IN_V2 = {  # torchvision/transforms/v2/__init__.py, 0.15 and 0.16
+    "ClampBoundingBox": "ClampBoundingBoxes",
+    "SanitizeBoundingBox": "SanitizeBoundingBoxes",
+    "ConvertDtype": "ToDtype",
+    "ToImagePIL": "ToPILImage",
+    "ToImageTensor": "ToImage",
+}
+
+
+def _v2_names(facts: Facts) -> Iterator[Finding]:
+    served = locked(facts, "torchvision")
+    if served is None:
+        return
+    for name, use in _names(facts.sources):
+        if served >= Version("0.16"):
+            last = name.removeprefix(f"{T}.v2.")
+            if name.startswith(f"{T}.v2.") and last in _GONE_IN_V2:
+                fix = f"write {_GONE_IN_V2[last]}"
+                yield V2_NAMES.finding(f"torchvision {served} has no v2.{last}", location=use.location, fix=fix)
+            elif f"{name}.".startswith("torchvision.datapoints."):
+                fix = "import torchvision.tv_tensors instead"
+                yield V2_NAMES.finding(
+                    f"torchvision {served} has no torchvision.datapoints", location=use.location, fix=fix
+                )
+            elif name == f"{T}.v2.ToTensor":
+                yield V2_NAMES.finding(
+                    "v2.ToTensor is deprecated and will be removed",
+                    severity=Severity.WARNING,
+                    location=use.location,
+                    fix="write v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])",
+                )
+        elif f"{name}.".startswith("torchvision.tv_tensors.") or (
+            served < Version("0.15") and f"{name}.".startswith(f"{T}.v2.")
+        ):
+            yield V2_NAMES.finding(
+                f"torchvision {served} has no `{name}` yet",
+                location=use.location,
+                fix="lock torchvision 0.16 or later, or use torchvision.transforms",
+            )
+
+
+_PILLOW_10 = {"ANTIALIAS": "LANCZOS", "LINEAR": "BILINEAR", "CUBIC": "BICUBIC"}
+
+
+def _pillow_names(facts: Facts) -> Iterator[Finding]:
+    served = locked(facts, "pillow")
+    if served is None or served < Version("10"):
+        return
+    patched = {name for module in facts.sources.serving_modules() for name in module.uses.patched}
+    patched |= {
+        f"{call.arguments[0].name}.{attribute}"
+        for _, call in facts.sources.calls()
+        if call.name == "builtins.setattr" and len(call.arguments) > 1
+        if isinstance(attribute := call.arguments[1].constant, str)
+    }
+    gone = {f"PIL.Image.{name}": name for name in _PILLOW_10 if f"PIL.Image.{name}" not in patched}
+    for _, read in facts.sources.reads():
+        if read.name in gone and not is_guarded(read.context):
+            new = f"Resampling.{_PILLOW_10[gone[read.name]]}"
+            written = f"{read.written.rpartition('.')[0]}.{new}"
+            place, whole = read.location, read.written.endswith(f".{gone[read.name]}")
+            edit = Edit(place.path, written, place.line, place.column, place.end_column)
+            yield PILLOW_NAMES.finding(
+                f"Pillow {served} has no Image.{gone[read.name]}",
+                location=place,
+                fix=f"write {written if whole else f'Image.{new}'}",
+                edits=(edit,) if whole and place.end_column else (),
+            )
+    for _, imported in facts.sources.imports():
+        for name in imported.names if imported.module == "PIL.Image" and not imported.optional else ():
+            if f"PIL.Image.{name}" in gone:
+                yield PILLOW_NAMES.finding(
+                    f"Pillow {served} has no Image.{name}",
+                    location=imported.location,
+                    fix=f"import Image from PIL and write Image.Resampling.{_PILLOW_10[name]}",
+                    cloud=f"ImportError: cannot import name '{name}' from 'PIL.Image'",
+                )
+
+
+_VIDEO = {"read_video", "read_video_timestamps", "write_video", "VideoReader"}
+_IMAGE_IO = {
+    *("read_image", "decode_image", "decode_jpeg", "decode_png", "decode_webp", "decode_gif", "decode_avif"),
+    *("encode_jpeg", "encode_png", "write_jpeg", "write_png"),
+}
+
+
+def _io_names(facts: Facts) -> Iterator[Finding]:
+    served = locked(facts, "torchvision")
+    if served is None or served < Version("0.29"):
+        return
+    for name, use in _names(facts.sources):
+        last = name.removeprefix("torchvision.io.").removeprefix("image.").removeprefix("video.")
+        if not name.startswith("torchvision.io."):
+            continue
+        if last in _VIDEO:
+            yield IO_NAMES.finding(
+                f"torchvision {served} has no torchvision.io.{last}",
+                location=use.location,
+                cloud=f"ImportError: cannot import name '{last}' from 'torchvision.io'",
+                fix="read the video with TorchCodec, or lock the torchvision that training used",
+            )
+        elif last in _IMAGE_IO:
+            yield IO_NAMES.finding(
+                f"torchvision.io.{last} is deprecated in torchvision {served} and will be removed",
+                severity=Severity.WARNING,
+                location=use.location,
+                fix="open images with Pillow, or decode them with TorchCodec",
+            )
+
+
+_OLD = {"Scale": "Resize", "RandomSizedCrop": "RandomResizedCrop"}
+_OLD_ARGUMENTS = {"resample": "interpolation", "fillcolor": "fill"}
+
+
+def _old_names(facts: Facts) -> Iterator[Finding]:
+    served = locked(facts, "torchvision")
+    if served is None or served < Version("0.12"):
+        return
+    for name, use in _names(facts.sources):
+        last = name.removeprefix(f"{T}.")
+        if name.startswith(f"{T}.") and last in _OLD:
+            yield OLD_NAMES.finding(
+                f"torchvision {served} has no transforms.{last}",
+                location=use.location,
+                fix=f"write {_OLD[last]}",
+                edits=_renamed(use, last, _OLD[last]),
+            )
+    for _, call in facts.sources.calls() if served >= Version("0.14") else ():
+        if call.name in (f"{T}.RandomAffine", f"{T}.RandomRotation") and not call.context.tried:
+            for argument in _OLD_ARGUMENTS.keys() & call.keywords.keys():
+                yield OLD_NAMES.finding(
+                    f"`{call.name.rpartition('.')[2]}` has no argument {argument} in torchvision {served}",
+                    location=call.location,
+                    cloud=f"TypeError: __init__() got an unexpected keyword argument '{argument}'",
+                    fix=f"write {_OLD_ARGUMENTS[argument]}=",
+                )
+
+
+def _names(sources: Sources) -> Iterator[tuple[str, Call | Read | Import]]:
+    """Yield every dotted name that serving imports, calls or reads without a guard; an imported one only there."""
+    imported_names: set[str] = set()
+    for _, imported in sources.imports():
+        names = [f"{imported.module}.{name}" for name in imported.names] or [imported.module]
+        imported_names.update(names if imported.names else ())
+        if not imported.optional:
+            yield from ((name, imported) for name in names)
+    for uses in (sources.calls(), sources.reads()):
+        for _, use in uses:
+            if use.name not in imported_names and "(" not in use.name and not is_guarded(use.context):
+                yield use.name, use
+
+
+def is_guarded(context: Context) -> bool:
+    """Tell whether a try, hasattr or a look at a version stands around a place."""
+    return context.tried or any("hasattr" in name or "version" in name for name in context.guards)
+
+
+def _renamed(use: Call | Read | Import, old: str, new: str) -> tuple[Edit, ...]:
+    """Give the edit that changes the last part of a dotted name."""
+    written, place = getattr(use, "written", ""), use.location
+    if not written.endswith(f".{old}") or place.column is None:
+        return ()
+    end = place.column + len(written)
+    return (Edit(place.path, new, place.line, end - len(old), end),)
+
+
+RULES = (
+    PRIVATE_MODULE.decided_by(_private_module),
+    WEIGHTS_ARGUMENT.decided_by(_weights_argument),
+    V2_NAMES.decided_by(_v2_names),
+    PILLOW_NAMES.decided_by(_pillow_names),
+    IO_NAMES.decided_by(_io_names),
+    OLD_NAMES.decided_by(_old_names),
+)
