@@ -21,7 +21,7 @@ from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
     from seatrial.check.run import Checked, Choice
-    from seatrial.trial.behaviour import Trial
+    from seatrial.trial.observe import Trial
 
 
 def lock(arguments: argparse.Namespace) -> int:
@@ -176,7 +176,7 @@ def image_build(arguments: argparse.Namespace) -> int:
 
 def smoke(arguments: argparse.Namespace) -> int:
     """Prove the predictor in its environment; with --image, in a container."""
-    from seatrial.trial.behaviour import DEPTH
+    from seatrial.trial.observe import DEPTH
 
     if arguments.image is not None:
         return smoke_image(arguments)
@@ -195,7 +195,7 @@ def try_out(run: Run, device: str, *, skip_check: bool = False) -> Trial:
     """
     from seatrial.report import json as json_report
     from seatrial.trial import smoke as trials
-    from seatrial.trial.behaviour import DEPTH
+    from seatrial.trial.observe import DEPTH
 
     file = run.project.build_dir / "smoke/report.json"
     file.unlink(missing_ok=True)  # whatever happens now, the report of another run must not stand for this one
@@ -212,7 +212,7 @@ def smoke_image(arguments: argparse.Namespace) -> int:
     from seatrial.image.push import report_file
     from seatrial.report import json as json_report
     from seatrial.trial import image as image_trials
-    from seatrial.trial.behaviour import DEPTH
+    from seatrial.trial.observe import DEPTH
 
     with running("smoke --image", arguments) as run, alone(run):
         if arguments.skip_check:

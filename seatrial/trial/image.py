@@ -23,8 +23,8 @@ from seatrial.project import Project
 from seatrial.rules import RULES
 from seatrial.system import credentials
 from seatrial.trial import container
-from seatrial.trial.behaviour import CUDA_PROBE, LOG_TAIL, Trial, judge_cuda_probe, observe, versions_in
 from seatrial.trial.container import ContainerServer, Isolation
+from seatrial.trial.observe import CUDA_PROBE, LOG_TAIL, Trial, judge_cuda_probe, observe, versions_in
 
 # The contract's own limit, from the log line of the failure to the end that the engine dates. That takes 2 to 18 ms
 # with docker 20.10 and podman 4.3 on 2 cores, also with 4 busy processes beside (12 times each), so no slack is added.

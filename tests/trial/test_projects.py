@@ -10,7 +10,7 @@ import pytest
 from seatrial import project
 from seatrial.environment import interpreter
 from seatrial.errors import EnvironmentFaultError
-from seatrial.trial.behaviour import Trial
+from seatrial.trial.observe import Trial
 from seatrial.trial.smoke import smoke
 from tests.stages import Ended, ended
 

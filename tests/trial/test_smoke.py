@@ -10,7 +10,7 @@ import pytest
 
 from seatrial import golden, project
 from seatrial.findings import Severity
-from seatrial.trial.behaviour import Trial
+from seatrial.trial.observe import Trial
 from seatrial.trial.smoke import smoke
 from tests.stages import Ended, ended
 
