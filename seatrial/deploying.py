@@ -20,11 +20,11 @@ from seatrial.containers import engine as engines
 from seatrial.containers.inspection import inspect
 from seatrial.deploy import candidate as candidates
 from seatrial.deploy import outcome as outcomes
-from seatrial.deploy import storage
 from seatrial.deploy.candidate import Candidate
 from seatrial.deploy.outcome import Outcome
 from seatrial.deploy.progress import Progress, shown
 from seatrial.deploy.target import Target, vertex
+from seatrial.deploy.vertex import storage
 from seatrial.errors import ExitCode, StillRunningError, UsageError
 from seatrial.findings import Phase, Stage, failed
 from seatrial.project import Project
@@ -151,8 +151,8 @@ def _site(run: Run, kind: Kind, progress: Progress) -> Iterator[Site]:
     project = run.project
     run.begin("connect")
     with local.running(project) if kind == "local" else contextlib.nullcontext(_on_vertex(project)) as target:
-        from seatrial.deploy.client import Vertex
         from seatrial.deploy.site import Site
+        from seatrial.deploy.vertex.client import Vertex
 
         with Vertex(target) as client:
             run.begin("")

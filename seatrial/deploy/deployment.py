@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from seatrial.deploy import diagnosis, endpoints, versions
-from seatrial.deploy.endpoints import ChangedBackError, Record
-from seatrial.deploy.poller import OperationFailedError
-from seatrial.deploy.preflight import preflight
 from seatrial.deploy.proof import prove
 from seatrial.deploy.rollout import gate, split_for
 from seatrial.deploy.site import with_split
+from seatrial.deploy.vertex import diagnosis, endpoints, versions
+from seatrial.deploy.vertex.endpoints import ChangedBackError, Record
+from seatrial.deploy.vertex.poller import OperationFailedError
+from seatrial.deploy.vertex.preflight import preflight
 from seatrial.errors import EnvironmentFaultError, StillRunningError, UsageError
 from seatrial.findings import Finding, Phase, Severity, Stage, Step, T
 from seatrial.rules import RULES
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from seatrial.deploy.candidate import Candidate
     from seatrial.deploy.site import Site
-    from seatrial.deploy.versions import Version
+    from seatrial.deploy.vertex.versions import Version
 
 WATCH = 15.0  # seconds between two rounds of golden images while the new version bakes
 REACHABLE = 900.0  # seconds for the host name of a new dedicated endpoint; Google says that it may take minutes

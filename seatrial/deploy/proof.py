@@ -16,22 +16,14 @@ from typing import TYPE_CHECKING
 from google.cloud import aiplatform_v1 as v1
 
 from seatrial.deploy.answers import SHOWN, differences, live_errors, refusal, text_of
-from seatrial.deploy.asking import (
-    INVALID_ARGUMENT,
-    Limits,
-    Progress,
-    Question,
-    Reply,
-    questions,
-    replies,
-)
+from seatrial.deploy.vertex.asking import INVALID_ARGUMENT, Limits, Progress, Question, Reply, questions, replies
 from seatrial.findings import Finding, Stage
 from seatrial.golden import GoldenExample
 from seatrial.rules import RULES
 from seatrial.trial.parity import Drift
 
 if TYPE_CHECKING:
-    from seatrial.deploy.client import Vertex
+    from seatrial.deploy.vertex.client import Vertex
     from seatrial.project import Project
 
 _FAILURES = 5  # of one question, before it can be told that it is the new version that fails on it

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 from google.cloud import aiplatform_v1 as v1
 
 from seatrial.deploy.answers import SHOWN, differences, live_errors, refusal, text_of
-from seatrial.deploy.asking import Limits, Progress, Question, Reply, questions, replies
 from seatrial.deploy.evidence import FEWEST, SLACK, Blame, Latency, blame, too_slow
+from seatrial.deploy.vertex.asking import Limits, Progress, Question, Reply, questions, replies
 from seatrial.findings import Finding, Stage
 from seatrial.rules import RULES
 from seatrial.trial.parity import Drift
 
 if TYPE_CHECKING:
-    from seatrial.deploy.client import Vertex
+    from seatrial.deploy.vertex.client import Vertex
     from seatrial.project import Project
 
 EACH = 50  # answers that each version must have given

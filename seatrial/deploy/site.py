@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from seatrial.deploy import endpoints, poller, versions
-from seatrial.deploy.endpoints import Record
-from seatrial.deploy.poller import OperationFailedError
 from seatrial.deploy.progress import Progress, shown
+from seatrial.deploy.vertex import endpoints, poller, versions
+from seatrial.deploy.vertex.endpoints import Record
+from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.errors import SeatrialError
 from seatrial.findings import Stage, Step
 
 if TYPE_CHECKING:
     from google.cloud import aiplatform_v1 as v1
 
-    from seatrial.deploy.client import Vertex
-    from seatrial.deploy.versions import Version
+    from seatrial.deploy.vertex.client import Vertex
+    from seatrial.deploy.vertex.versions import Version
     from seatrial.project import Project
 
 CANCEL = 5.0  # seconds for an operation to end; GitHub kills a cancelled step 10 s after its first signal

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from seatrial.deploy import diagnosis, endpoints, versions
 from seatrial.deploy.candidate import Candidate
 from seatrial.deploy.deployment import Artifact, Deployment
-from seatrial.deploy.endpoints import Record
-from seatrial.deploy.poller import OperationFailedError
+from seatrial.deploy.vertex import diagnosis, endpoints, versions
+from seatrial.deploy.vertex.endpoints import Record
+from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.errors import UsageError
 from seatrial.findings import Phase, Stage, Step, watched
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from google.cloud import aiplatform_v1 as v1
 
     from seatrial.deploy.site import Site
-    from seatrial.deploy.versions import Version
+    from seatrial.deploy.vertex.versions import Version
 
 
 def describe(site: Site) -> Stage[list[str]]:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from seatrial.deploy import endpoints
-from seatrial.deploy.client import Vertex
+from seatrial.deploy.vertex import endpoints
+from seatrial.deploy.vertex.client import Vertex
 from seatrial.emulator.faults import Fault
 from tests.conftest import ROOT
 from tests.deploy.forks import Forked

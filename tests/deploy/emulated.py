@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.deploy.client import Limits, Vertex
 from seatrial.deploy.target import Target
+from seatrial.deploy.vertex.client import Limits, Vertex
 from seatrial.emulator import grpc_wire
 from seatrial.emulator.faults import Fault, Faults
 from seatrial.emulator.hosting import Placement, Reply

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from seatrial.deploy import asking, endpoints, logs, preflight
-from seatrial.deploy.client import Limits
+from seatrial.deploy.vertex import asking, endpoints, logs, preflight
+from seatrial.deploy.vertex.client import Limits
 from seatrial.emulator.faults import Fault
 from seatrial.project import Project, load
 from tests.deploy.golden_project import golden_project

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.deploy import endpoints, standing, versions
+from seatrial.deploy import standing
 from seatrial.deploy.candidate import Candidate
-from seatrial.deploy.client import Limits, Vertex
 from seatrial.deploy.deployment import Artifact, Deployment
 from seatrial.deploy.progress import Progress
 from seatrial.deploy.site import Site
 from seatrial.deploy.target import Target
+from seatrial.deploy.vertex import endpoints, versions
+from seatrial.deploy.vertex.client import Limits, Vertex
 from seatrial.emulator import grpc_wire
 from seatrial.emulator.faults import Faults
 from seatrial.emulator.hosting import Placement, Reply

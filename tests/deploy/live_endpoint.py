@@ -10,8 +10,8 @@ from pathlib import Path
 
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.client import Vertex
 from seatrial.deploy.target import Target
+from seatrial.deploy.vertex.client import Vertex
 from seatrial.emulator import grpc_wire
 from seatrial.emulator.hosting import Placement, Reply
 from seatrial.emulator.plane import ControlPlane

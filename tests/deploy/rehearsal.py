@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.deploy import endpoints, versions
-from seatrial.deploy.client import Vertex
 from seatrial.deploy.target import Target
+from seatrial.deploy.vertex import endpoints, versions
+from seatrial.deploy.vertex.client import Vertex
 from seatrial.emulator.server import Emulator, Options
 from tests.conftest import ROOT
 

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.client import Limits, Vertex
 from seatrial.deploy.target import Target
+from seatrial.deploy.vertex.client import Limits, Vertex
 from seatrial.emulator.faults import Faults
 from seatrial.emulator.hosting import Placement
 from seatrial.emulator.logs import Logs

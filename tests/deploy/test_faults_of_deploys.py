@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.deploy.client import LOCAL
+from seatrial.deploy.vertex.client import LOCAL
 from seatrial.emulator import texts
 from seatrial.emulator.faults import Fault
 from tests.deploy.faulted import (

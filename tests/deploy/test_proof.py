@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from seatrial.deploy import asking
-from seatrial.deploy.asking import Limits, questions
 from seatrial.deploy.proof import prove
+from seatrial.deploy.vertex import asking
+from seatrial.deploy.vertex.asking import Limits, questions
 from seatrial.findings import Severity
 from tests.deploy.golden_project import failing, golden_project, right, wrong
 from tests.deploy.live_endpoint import FORMER, NEW, THIRD, live

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.deploy.client import LOCAL
+from seatrial.deploy.vertex.client import LOCAL
 from seatrial.emulator.plane import Caller
 from seatrial.emulator.state import Message
 from seatrial.emulator.texts import ABORTED, INVALID_ARGUMENT, RefusedError

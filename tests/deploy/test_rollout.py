@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from seatrial.deploy.asking import Limits
 from seatrial.deploy.evidence import Latency, blame, percentile, too_slow
 from seatrial.deploy.rollout import gate, split_for
+from seatrial.deploy.vertex.asking import Limits
 from tests.deploy.golden_project import failing, golden_project, right, slow, wrong
 from tests.deploy.live_endpoint import FORMER, NEW, THIRD, live
 from tests.stages import ended

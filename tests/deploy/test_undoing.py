@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy import endpoints, standing, versions
-from seatrial.deploy.client import Vertex
+from seatrial.deploy import standing
 from seatrial.deploy.progress import Progress
 from seatrial.deploy.site import Site, with_split
+from seatrial.deploy.vertex import endpoints, versions
+from seatrial.deploy.vertex.client import Vertex
 from seatrial.emulator.hosting import Placement, Reply
 from seatrial.project import Project
 from tests.deploy.faulted import SMALL

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from seatrial.deploy import preflight
+from seatrial.deploy.vertex import preflight
 from tests.conftest import ROOT
 from tests.workflows import linting
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from seatrial.findings import Stage, Step
 
 if TYPE_CHECKING:
-    from seatrial.deploy.client import Vertex
     from seatrial.deploy.target import Target
+    from seatrial.deploy.vertex.client import Vertex
 
 INGESTION = {"local": 3.0, "vertex": 90.0}  # seconds until a line can be read; on Vertex up to a minute and a half
 PAUSE = {"local": 0.2, "vertex": 6.0}  # seconds between two readings; Cloud Logging allows 60 a minute

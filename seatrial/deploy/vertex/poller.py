@@ -14,7 +14,7 @@ from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 from google.longrunning import operations_pb2
 
-from seatrial.deploy.client import TRANSIENT, Limits, Vertex, code_of, name_of, pause_after
+from seatrial.deploy.vertex.client import TRANSIENT, Limits, Vertex, code_of, name_of, pause_after
 from seatrial.errors import EnvironmentFaultError, StillRunningError
 from seatrial.findings import Stage, Step
 

@@ -24,8 +24,8 @@ from seatrial.rules import RULES
 from seatrial.rules.deployment.settings import machine_fits, regions_agree, requests_fit
 
 if TYPE_CHECKING:
-    from seatrial.deploy.client import Vertex
     from seatrial.deploy.target import Target
+    from seatrial.deploy.vertex.client import Vertex
     from seatrial.project import Project, VertexSettings
 
 SECONDS = 15.0  # that all questions asked at once may take

@@ -14,17 +14,10 @@ import pytest
 from google.oauth2.credentials import Credentials
 
 from seatrial import golden
-from seatrial.deploy import preflight as module
-from seatrial.deploy.client import Vertex
-from seatrial.deploy.preflight import (
-    PERMISSIONS,
-    USEFUL,
-    identity,
-    preflight,
-    quotas,
-    stays,
-)
 from seatrial.deploy.target import Target, vertex
+from seatrial.deploy.vertex import preflight as module
+from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.preflight import PERMISSIONS, USEFUL, identity, preflight, quotas, stays
 from seatrial.emulator.faults import Fault
 from seatrial.emulator.plane import _PERMISSIONS
 from seatrial.facts.tables import machines

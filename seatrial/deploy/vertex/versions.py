@@ -14,9 +14,9 @@ from typing import Any
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy import poller
-from seatrial.deploy.client import ALREADY_EXISTS, NOT_FOUND, TRANSIENT, Vertex, code_of, name_of, pause_after
-from seatrial.deploy.poller import OperationFailedError
+from seatrial.deploy.vertex import poller
+from seatrial.deploy.vertex.client import ALREADY_EXISTS, NOT_FOUND, TRANSIENT, Vertex, code_of, name_of, pause_after
+from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
 

@@ -20,8 +20,8 @@ from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 from google.protobuf import field_mask_pb2
 
-from seatrial.deploy import poller
-from seatrial.deploy.client import (
+from seatrial.deploy.vertex import poller
+from seatrial.deploy.vertex.client import (
     ABORTED,
     ALREADY_EXISTS,
     FAILED_PRECONDITION,
@@ -31,12 +31,12 @@ from seatrial.deploy.client import (
     name_of,
     pause_after,
 )
-from seatrial.deploy.poller import OperationFailedError
+from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
 from seatrial.findings import Stage, Step
 
 if TYPE_CHECKING:
-    from seatrial.deploy.versions import Version
+    from seatrial.deploy.vertex.versions import Version
     from seatrial.project import Project, VertexSettings
 
 _ROLLOUT, _FORMER, _DEFAULT = "seatrial-rollout", "seatrial-former", "seatrial-default"

@@ -18,14 +18,14 @@ from google.cloud import aiplatform_v1 as v1
 from google.protobuf import json_format
 
 from seatrial import golden
-from seatrial.deploy.client import code_of
+from seatrial.deploy.vertex.client import code_of
 from seatrial.findings import Step
 from seatrial.golden import GoldenExample
 from seatrial.trial import samples
 from seatrial.trial.parity import example_name
 
 if TYPE_CHECKING:
-    from seatrial.deploy.client import Vertex
+    from seatrial.deploy.vertex.client import Vertex
     from seatrial.project import Project
 
 REQUEST_BYTES = 1_500_000  # of a request to a shared public endpoint, by Vertex's custom-container requirements

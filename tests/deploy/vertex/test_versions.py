@@ -12,9 +12,9 @@ import pytest
 from google.api_core.exceptions import GoogleAPICallError, InvalidArgument, PermissionDenied, ServiceUnavailable
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.client import Vertex
-from seatrial.deploy.poller import OperationFailedError
-from seatrial.deploy.versions import Upload, alias_of, find, find_or_upload, give, listing, request_of
+from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.poller import OperationFailedError
+from seatrial.deploy.vertex.versions import Upload, alias_of, find, find_or_upload, give, listing, request_of
 from seatrial.errors import EnvironmentFaultError, StillRunningError
 from tests.deploy.emulated import Emulated, emulated
 from tests.stages import ended

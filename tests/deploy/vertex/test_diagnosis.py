@@ -10,9 +10,9 @@ from google.api_core import exceptions
 from google.rpc import error_details_pb2
 from grpc import StatusCode
 
-from seatrial.deploy import diagnosis, logs
-from seatrial.deploy.client import Vertex
-from seatrial.deploy.poller import OperationFailedError
+from seatrial.deploy.vertex import diagnosis, logs
+from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.emulator import texts
 from seatrial.emulator.faults import Fault
 from seatrial.findings import Finding, Location

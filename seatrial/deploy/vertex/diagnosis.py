@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from seatrial.deploy.client import code_of, name_of
-from seatrial.deploy.logs import container_log, how_to_look
+from seatrial.deploy.vertex.client import code_of, name_of
+from seatrial.deploy.vertex.logs import container_log, how_to_look
 from seatrial.diagnosis.translate import diagnose, user_frames
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Finding, Stage, Step
 from seatrial.rules import RULES
 
 if TYPE_CHECKING:
-    from seatrial.deploy.client import Vertex
-    from seatrial.deploy.poller import OperationFailedError
+    from seatrial.deploy.vertex.client import Vertex
+    from seatrial.deploy.vertex.poller import OperationFailedError
     from seatrial.project import Project
 
 EXCERPT = 12  # lines of a log that a finding shows

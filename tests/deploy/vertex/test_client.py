@@ -19,7 +19,9 @@ from google.api import httpbody_pb2
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.client import (
+from seatrial.deploy.target import Target
+from seatrial.deploy.target import vertex as on_vertex
+from seatrial.deploy.vertex.client import (
     LOCAL,
     TRANSIENT,
     Limits,
@@ -30,14 +32,12 @@ from seatrial.deploy.client import (
     name_of,
     pause_after,
 )
-from seatrial.deploy.endpoints import deployment_of, find_or_create, get
-from seatrial.deploy.target import Target
-from seatrial.deploy.target import vertex as on_vertex
+from seatrial.deploy.vertex.endpoints import deployment_of, find_or_create, get
 from seatrial.emulator import grpc_wire
 from seatrial.emulator.plane import ControlPlane
 from seatrial.errors import EnvironmentFaultError
 from tests.deploy.emulated import QUICK, Emulated, Nothing, emulated
-from tests.deploy.test_endpoints import project, set_split, version
+from tests.deploy.vertex.test_endpoints import project, set_split, version
 from tests.stages import ended
 
 UNAVAILABLE, DENIED, UNIMPLEMENTED = 14, 7, 12

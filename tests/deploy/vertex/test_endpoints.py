@@ -13,9 +13,9 @@ import pytest
 from google.api_core.exceptions import FailedPrecondition, ResourceExhausted
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy import endpoints
-from seatrial.deploy.client import Vertex
-from seatrial.deploy.endpoints import (
+from seatrial.deploy.vertex import endpoints
+from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.endpoints import (
     Record,
     change,
     creation_of,
@@ -32,12 +32,12 @@ from seatrial.deploy.endpoints import (
     with_record,
     without_record,
 )
-from seatrial.deploy.poller import OperationFailedError
-from seatrial.deploy.versions import Upload, Version, find_or_upload
+from seatrial.deploy.vertex.poller import OperationFailedError
+from seatrial.deploy.vertex.versions import Upload, Version, find_or_upload
 from seatrial.errors import EnvironmentFaultError, StillRunningError, UsageError
 from seatrial.project import Project, VertexSettings
 from tests.deploy.emulated import Emulated, emulated
-from tests.deploy.test_versions import Killed, killing
+from tests.deploy.vertex.test_versions import Killed, killing
 from tests.stages import ended
 
 UNAVAILABLE, INTERNAL, DENIED, FAILED_PRECONDITION, ABORTED = 14, 13, 7, 9, 10

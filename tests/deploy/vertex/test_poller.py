@@ -9,13 +9,13 @@ import pytest
 from google.api_core.exceptions import PermissionDenied
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy import endpoints
-from seatrial.deploy.client import TRANSIENT, Vertex
-from seatrial.deploy.poller import OperationFailedError, metadata_of, span, wait
+from seatrial.deploy.vertex import endpoints
+from seatrial.deploy.vertex.client import TRANSIENT, Vertex
+from seatrial.deploy.vertex.poller import OperationFailedError, metadata_of, span, wait
 from seatrial.errors import EnvironmentFaultError, ExitCode, StillRunningError
 from seatrial.project import VertexSettings
 from tests.deploy.emulated import QUICK, Emulated, emulated
-from tests.deploy.test_versions import put
+from tests.deploy.vertex.test_versions import put
 from tests.stages import ended
 
 
