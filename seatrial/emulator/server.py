@@ -19,19 +19,19 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from seatrial.emulator import grpc_wire
-from seatrial.emulator.faults import Faults
-from seatrial.emulator.hosting import Hosting
-from seatrial.emulator.leftovers import Leftovers
+from seatrial.emulator.api.faults import Faults
+from seatrial.emulator.api.hosting import Hosting
+from seatrial.emulator.api.logs import Logs
+from seatrial.emulator.api.plane import PROJECT_NUMBER, ControlPlane
+from seatrial.emulator.api.projects import Projects
+from seatrial.emulator.hosting.leftovers import Leftovers
+from seatrial.emulator.hosting.probes import PERIOD
+from seatrial.emulator.hosting.replicas import READY_TIMEOUT, Replicas
+from seatrial.emulator.hosting.storage import BUCKET, Storage
 from seatrial.emulator.local import ADDRESS_FILE
-from seatrial.emulator.logs import Logs
-from seatrial.emulator.plane import PROJECT_NUMBER, ControlPlane
-from seatrial.emulator.probes import PERIOD
-from seatrial.emulator.projects import Projects
-from seatrial.emulator.replicas import READY_TIMEOUT, Replicas
-from seatrial.emulator.rest_server import RestServer, Services
-from seatrial.emulator.rest_wire import Rest
-from seatrial.emulator.storage import BUCKET, Storage
+from seatrial.emulator.wire import grpc as grpc_wire
+from seatrial.emulator.wire.rest import Rest
+from seatrial.emulator.wire.rest_server import RestServer, Services
 from seatrial.errors import ExitCode, UsageError
 
 _PATIENCE = 900.0  # seconds that a rehearsal waits for another one of the same project

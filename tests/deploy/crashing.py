@@ -16,7 +16,7 @@ from typing import Literal
 
 from seatrial.deploy.vertex import endpoints
 from seatrial.deploy.vertex.client import Vertex
-from seatrial.emulator.faults import Fault
+from seatrial.emulator.api.faults import Fault
 from tests.conftest import ROOT
 from tests.deploy.forks import Forked
 from tests.deploy.rehearsal import PREDICTOR, Ended, Rehearsal, State, rehearsing

@@ -10,10 +10,10 @@ from typing import Any
 
 from seatrial.deploy.target import Target
 from seatrial.deploy.vertex.client import Limits, Vertex
-from seatrial.emulator import grpc_wire
-from seatrial.emulator.faults import Fault, Faults
-from seatrial.emulator.hosting import Placement, Reply
-from seatrial.emulator.plane import ControlPlane
+from seatrial.emulator.api.faults import Fault, Faults
+from seatrial.emulator.api.hosting import Placement, Reply
+from seatrial.emulator.api.plane import ControlPlane
+from seatrial.emulator.wire import grpc as grpc_wire
 
 QUICK = Limits(first=0.02, cap=0.2, failures=4, call=1.0, write=1.0, attempts=4, patience=10.0, retry=0.02)
 

@@ -12,7 +12,7 @@ import pytest
 
 from seatrial.deploy.vertex import asking, endpoints, logs, preflight
 from seatrial.deploy.vertex.client import Limits
-from seatrial.emulator.faults import Fault
+from seatrial.emulator.api.faults import Fault
 from seatrial.project import Project, load
 from tests.deploy.golden_project import golden_project
 from tests.deploy.in_process import NAME, NOTHING, State, World, candidate, world

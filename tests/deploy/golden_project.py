@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from seatrial.emulator.hosting import HostingError
+from seatrial.emulator.api.hosting import HostingError
 from seatrial.project import Project
 from tests.small_project import small_project
 

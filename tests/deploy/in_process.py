@@ -23,15 +23,15 @@ from seatrial.deploy.site import Site
 from seatrial.deploy.target import Target
 from seatrial.deploy.vertex import endpoints, versions
 from seatrial.deploy.vertex.client import Limits, Vertex
-from seatrial.emulator import grpc_wire
-from seatrial.emulator.faults import Faults
-from seatrial.emulator.hosting import Placement, Reply
-from seatrial.emulator.logs import Logs
-from seatrial.emulator.plane import PROJECT_NUMBER, Answer, Caller, ControlPlane
-from seatrial.emulator.projects import Projects
-from seatrial.emulator.rest_server import RestServer, Services
-from seatrial.emulator.rest_wire import Rest, Result
-from seatrial.emulator.state import Message
+from seatrial.emulator.api.faults import Faults
+from seatrial.emulator.api.hosting import Placement, Reply
+from seatrial.emulator.api.logs import Logs
+from seatrial.emulator.api.plane import PROJECT_NUMBER, Answer, Caller, ControlPlane
+from seatrial.emulator.api.projects import Projects
+from seatrial.emulator.api.state import Message
+from seatrial.emulator.wire import grpc as grpc_wire
+from seatrial.emulator.wire.rest import Rest, Result
+from seatrial.emulator.wire.rest_server import RestServer, Services
 from seatrial.errors import ExitCode, SeatrialError, StillRunningError
 from seatrial.findings import Finding, Severity, Stage, Step
 from seatrial.project import Project

@@ -12,9 +12,9 @@ from google.cloud import aiplatform_v1 as v1
 
 from seatrial.deploy.target import Target
 from seatrial.deploy.vertex.client import Vertex
-from seatrial.emulator import grpc_wire
-from seatrial.emulator.hosting import Placement, Reply
-from seatrial.emulator.plane import ControlPlane
+from seatrial.emulator.api.hosting import Placement, Reply
+from seatrial.emulator.api.plane import ControlPlane
+from seatrial.emulator.wire import grpc as grpc_wire
 from tests.deploy.golden_project import Server
 
 FORMER, NEW, THIRD = "1111111111", "2222222222", "3333333333"

@@ -12,13 +12,13 @@ from google.cloud import aiplatform_v1 as v1
 
 from seatrial.deploy.target import Target
 from seatrial.deploy.vertex.client import Limits, Vertex
-from seatrial.emulator.faults import Faults
-from seatrial.emulator.hosting import Placement
-from seatrial.emulator.logs import Logs
-from seatrial.emulator.plane import PROJECT_NUMBER, Caller, ControlPlane
-from seatrial.emulator.projects import Projects
-from seatrial.emulator.rest_server import RestServer, Services
-from seatrial.emulator.rest_wire import Rest, Result
+from seatrial.emulator.api.faults import Faults
+from seatrial.emulator.api.hosting import Placement
+from seatrial.emulator.api.logs import Logs
+from seatrial.emulator.api.plane import PROJECT_NUMBER, Caller, ControlPlane
+from seatrial.emulator.api.projects import Projects
+from seatrial.emulator.wire.rest import Rest, Result
+from seatrial.emulator.wire.rest_server import RestServer, Services
 from tests.deploy.live_endpoint import Functions
 
 PROJECT, REGION = "my-project", "us-central1"

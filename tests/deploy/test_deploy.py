@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.emulator.faults import Fault
+from seatrial.emulator.api.faults import Fault
 from tests.deploy.rehearsal import PREDICTOR, Rehearsal, ended, rehearsing
 
 PROJECT = "tests/projects/packaged-transform"

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from seatrial.deploy.vertex.client import LOCAL
-from seatrial.emulator import texts
-from seatrial.emulator.faults import Fault
+from seatrial.emulator.api import texts
+from seatrial.emulator.api.faults import Fault
 from tests.deploy.faulted import (
     CHANGES,
     KINDS,

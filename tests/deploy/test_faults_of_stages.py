@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.emulator import texts
-from seatrial.emulator.faults import Fault
+from seatrial.emulator.api import texts
+from seatrial.emulator.api.faults import Fault
 from tests.deploy.faulted import (
     DENIED,
     KINDS,

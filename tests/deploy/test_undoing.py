@@ -15,7 +15,7 @@ from seatrial.deploy.progress import Progress
 from seatrial.deploy.site import Site, with_split
 from seatrial.deploy.vertex import endpoints, versions
 from seatrial.deploy.vertex.client import Vertex
-from seatrial.emulator.hosting import Placement, Reply
+from seatrial.emulator.api.hosting import Placement, Reply
 from seatrial.project import Project
 from tests.deploy.faulted import SMALL
 from tests.deploy.golden_project import golden_project

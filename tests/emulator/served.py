@@ -16,11 +16,11 @@ from seatrial import project as projects
 from seatrial.bundle import Bundle, build
 from seatrial.deploy.target import Target
 from seatrial.deploy.vertex.storage import store
-from seatrial.emulator.hosting import Placement
-from seatrial.emulator.leftovers import Leftovers
-from seatrial.emulator.logs import Logs
-from seatrial.emulator.replicas import Replicas
-from seatrial.emulator.storage import BUCKET, Storage
+from seatrial.emulator.api.hosting import Placement
+from seatrial.emulator.api.logs import Logs
+from seatrial.emulator.hosting.leftovers import Leftovers
+from seatrial.emulator.hosting.replicas import Replicas
+from seatrial.emulator.hosting.storage import BUCKET, Storage
 from tests.stages import ended
 
 PREDICTOR = "predictor/half_predictor.py"

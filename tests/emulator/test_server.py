@@ -27,9 +27,9 @@ from seatrial.emulator.server import Emulator, Options
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.system import process
 from tests.conftest import ROOT
-from tests.emulator import discovery
+from tests.emulator.api.test_logs import published
 from tests.emulator.served import built, image_of, stored
-from tests.emulator.test_logs import published
+from tests.emulator.wire import discovery
 
 PROJECT = "tests/projects/packaged-transform"
 PARENT = "projects/demo/locations/us-central1"

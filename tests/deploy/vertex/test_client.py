@@ -33,8 +33,8 @@ from seatrial.deploy.vertex.client import (
     pause_after,
 )
 from seatrial.deploy.vertex.endpoints import deployment_of, find_or_create, get
-from seatrial.emulator import grpc_wire
-from seatrial.emulator.plane import ControlPlane
+from seatrial.emulator.api.plane import ControlPlane
+from seatrial.emulator.wire import grpc as grpc_wire
 from seatrial.errors import EnvironmentFaultError
 from tests.deploy.emulated import QUICK, Emulated, Nothing, emulated
 from tests.deploy.vertex.test_endpoints import project, set_split, version

@@ -13,8 +13,8 @@ from grpc import StatusCode
 from seatrial.deploy.vertex import diagnosis, logs
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.poller import OperationFailedError
-from seatrial.emulator import texts
-from seatrial.emulator.faults import Fault
+from seatrial.emulator.api import texts
+from seatrial.emulator.api.faults import Fault
 from seatrial.findings import Finding, Location
 from seatrial.project import Project
 from tests.deploy.services import PROJECT, Around, running

@@ -15,7 +15,7 @@ from seatrial.deploy.target import Target, vertex
 from seatrial.deploy.vertex import logs
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.logs import container_log, how_to_look, log_filter
-from seatrial.emulator.faults import Fault
+from seatrial.emulator.api.faults import Fault
 from tests.deploy.services import PROJECT, Around, running
 from tests.stages import ended
 

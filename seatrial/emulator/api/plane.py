@@ -1,0 +1,182 @@
+"""The control plane: every call that it answers, whichever wire the call came over.
+
+It asks the faults before and after each call, and looks whether the caller may make it at all. It knows neither
+gRPC nor HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from google.cloud import aiplatform_v1 as v1
+from google.longrunning import operations_pb2
+
+from seatrial.emulator.api import texts
+from seatrial.emulator.api.deployments import Deployments
+from seatrial.emulator.api.endpoints import Doors, Endpoints
+from seatrial.emulator.api.faults import Faults, spoil
+from seatrial.emulator.api.hosting import Hosting
+from seatrial.emulator.api.models import Models
+from seatrial.emulator.api.operations import Operations
+from seatrial.emulator.api.predictions import Predictions, Served
+from seatrial.emulator.api.resources import Names
+from seatrial.emulator.api.state import Message, State
+
+PROJECT_NUMBER = "123456789012"  # of the one project that the emulator has, whatever id a request gives it
+API = "aiplatform.googleapis.com"
+_WAIT = 60.0  # seconds that WaitOperation waits where the request says nothing
+
+# The permission each call needs: https://cloud.google.com/vertex-ai/docs/general/iam-permissions
+_PERMISSIONS = {
+    "UploadModel": "aiplatform.models.upload",
+    "GetModel": "aiplatform.models.get",
+    "ListModels": "aiplatform.models.list",
+    "ListModelVersions": "aiplatform.models.list",
+    "UpdateModel": "aiplatform.models.update",
+    "MergeVersionAliases": "aiplatform.models.update",
+    "DeleteModel": "aiplatform.models.delete",
+    "DeleteModelVersion": "aiplatform.models.delete",
+    "CreateEndpoint": "aiplatform.endpoints.create",
+    "GetEndpoint": "aiplatform.endpoints.get",
+    "ListEndpoints": "aiplatform.endpoints.list",
+    "UpdateEndpoint": "aiplatform.endpoints.update",
+    "DeleteEndpoint": "aiplatform.endpoints.delete",
+    "DeployModel": "aiplatform.endpoints.deploy",
+    "UndeployModel": "aiplatform.endpoints.undeploy",
+    "MutateDeployedModel": "aiplatform.endpoints.deploy",
+    "Predict": "aiplatform.endpoints.predict",
+    "RawPredict": "aiplatform.endpoints.predict",
+}
+_NAMED_BY = ("name", "parent", "endpoint")  # the fields that say what a call is about
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, as far as the wire knows.
+
+    Attributes:
+        door: the port of a dedicated endpoint that the call came to; None for the shared address.
+        waiting: tells whether the caller still waits for an answer.
+        drop: cuts the caller's connection.
+    """
+
+    door: int | None = None
+    waiting: Callable[[], bool] = lambda: True
+    drop: Callable[[], None] = lambda: None
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a call is answered with; `served` only where a prediction was passed on unread."""
+
+    message: Message
+    served: Served | None = field(default=None)
+
+
+class ControlPlane:
+    """Vertex AI's ModelService, EndpointService, PredictionService and operations for one project."""
+
+    def __init__(
+        self, state: Path, hosting: Hosting, faults: Faults | None = None, *, project_number: str = PROJECT_NUMBER
+    ) -> None:
+        """`state` is the SQLite file that all is kept in; it is made where there is none."""
+        self.faults = faults or Faults()
+        self.project_number = project_number
+        self._state = State(state)
+        names = Names(project_number)
+        self.operations = Operations(self._state, names, self.faults)
+        self.models = Models(self._state, names, self.operations)
+        self.endpoints = Endpoints(self._state, names, self.operations)
+        self.deployments = Deployments(self._state, names, self.operations, hosting, self.faults)
+        self.predictions = Predictions(self._state, names, self.deployments, hosting)
+        self._methods: dict[str, tuple[Any, Callable[[Any], Message]]] = {
+            "UploadModel": (v1.UploadModelRequest, self.models.upload),
+            "GetModel": (v1.GetModelRequest, self.models.get),
+            "ListModels": (v1.ListModelsRequest, self.models.list),
+            "ListModelVersions": (v1.ListModelVersionsRequest, self.models.list_versions),
+            "UpdateModel": (v1.UpdateModelRequest, self.models.update),
+            "MergeVersionAliases": (v1.MergeVersionAliasesRequest, self.models.merge_aliases),
+            "DeleteModel": (v1.DeleteModelRequest, self.models.delete),
+            "DeleteModelVersion": (v1.DeleteModelVersionRequest, self.models.delete_version),
+            "CreateEndpoint": (v1.CreateEndpointRequest, self.endpoints.create),
+            "GetEndpoint": (v1.GetEndpointRequest, self.endpoints.get),
+            "ListEndpoints": (v1.ListEndpointsRequest, self.endpoints.list),
+            "UpdateEndpoint": (v1.UpdateEndpointRequest, self.endpoints.update),
+            "DeleteEndpoint": (v1.DeleteEndpointRequest, self.endpoints.delete),
+            "DeployModel": (v1.DeployModelRequest, self.deployments.deploy),
+            "UndeployModel": (v1.UndeployModelRequest, self.deployments.undeploy),
+            "MutateDeployedModel": (v1.MutateDeployedModelRequest, self.deployments.mutate),
+            "GetOperation": (operations_pb2.GetOperationRequest, lambda r: self.operations.get(r.name)),
+            "ListOperations": (operations_pb2.ListOperationsRequest, self.operations.list),
+            "CancelOperation": (operations_pb2.CancelOperationRequest, lambda r: self.operations.cancel(r.name)),
+            "DeleteOperation": (operations_pb2.DeleteOperationRequest, lambda r: self.operations.delete(r.name)),
+            "WaitOperation": (operations_pb2.WaitOperationRequest, self._wait),
+            "Predict": (v1.PredictRequest, lambda _: None),
+            "RawPredict": (v1.RawPredictRequest, lambda _: None),
+        }
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The names of the RPCs that are answered."""
+        return tuple(self._methods)
+
+    def request_type(self, method: str) -> type[Message]:
+        """Give the protobuf class of a method's request."""
+        kind: Any = self._methods[method][0]
+        found: type[Message] = kind.pb() if hasattr(kind, "pb") else kind
+        return found
+
+    def attach(self, doors: Doors) -> None:
+        """Let dedicated endpoints answer at doors of their own."""
+        self.endpoints.attach(doors)
+
+    def call(self, method: str, request: Message, caller: Caller) -> Answer:
+        """Answer a call.
+
+        Raises:
+            RefusedError: the call is answered with this error.
+        """
+        spoil(self.faults, self.faults.of_call(method, "before"), caller.waiting, caller.drop)
+        self._allow(method, request)
+        answer = self._answer(method, request, caller)
+        spoil(self.faults, self.faults.of_call(method, "after"), caller.waiting, caller.drop)
+        return answer
+
+    def close(self) -> None:
+        """Stop working; what runs ends as failed on the next start. The hosting is closed by whoever made it."""
+        self.faults.clear()
+        self.operations.close()
+        self._state.close()
+
+    def _answer(self, method: str, request: Message, caller: Caller) -> Answer:
+        if method == "Predict":
+            return Answer(self.predictions.predict(request, caller.door))
+        if method == "RawPredict":
+            return Answer(*self.predictions.raw_predict(request, caller.door))
+        if caller.door is not None:
+            raise texts.RefusedError(texts.UNIMPLEMENTED, f"{method} is not answered by a dedicated endpoint.")
+        return Answer(self._methods[method][1](request))
+
+    def _allow(self, method: str, request: Message) -> None:
+        if API in self.faults.disabled:
+            self.faults.mark("disabled", API)
+            raise texts.disabled(API, "Vertex AI API", self.project_number)
+        permission = _PERMISSIONS.get(method, "")
+        if permission and permission in self.faults.denied:
+            self.faults.mark("denied", permission)
+            raise texts.denied(permission, _about(request))
+
+    def _wait(self, request: Message) -> Message:
+        seconds = request.timeout.ToTimedelta().total_seconds()
+        return self.operations.wait(request.name, min(seconds, _WAIT) or _WAIT)
+
+
+def _about(request: Message) -> str:
+    for name in _NAMED_BY:
+        value = getattr(request, name, None)
+        if value is not None:
+            return value if isinstance(value, str) else value.name
+    return str(request.model.name)

@@ -1,0 +1,162 @@
+"""PredictionService: a request goes to one of the deployed models, drawn by the traffic split, and its answer back.
+
+The door that a request came through decides: a dedicated endpoint answers at its own only. What the server behind
+says is passed on, never mended.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from google.api import httpbody_pb2
+from google.cloud import aiplatform_v1 as v1
+from google.protobuf import json_format
+
+from seatrial.emulator.api import texts, validation
+from seatrial.emulator.api.deployments import Deployments
+from seatrial.emulator.api.endpoints import known
+from seatrial.emulator.api.hosting import Hosting, HostingError, Placement, Reply
+from seatrial.emulator.api.models import answer, find
+from seatrial.emulator.api.resources import EndpointName, ModelName, Names
+from seatrial.emulator.api.state import Message, State
+
+# https://cloud.google.com/vertex-ai/docs/predictions/choose-endpoint-type
+SHARED_LIMIT = 1_500_000  # bytes of a request, and of an answer
+DEDICATED_LIMIT = 10_000_000
+SHARED_TIMEOUT = 60.0  # seconds
+DEDICATED_TIMEOUT = 600.0  # where client_connection_config says nothing else
+_PREDICT = v1.PredictResponse.pb()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server's answer, and which deployed model gave it."""
+
+    reply: Reply
+    endpoint_id: str
+    deployed_model_id: str
+    model: str
+    model_version_id: str
+    model_display_name: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What an answer to RawPredict says beside its body."""
+        # "The response includes the following HTTP headers": prediction_service.proto
+        return {
+            "X-Vertex-AI-Endpoint-Id": self.endpoint_id,
+            "X-Vertex-AI-Deployed-Model-Id": self.deployed_model_id,
+        }
+
+
+class Predictions:
+    """Answers PredictionService's calls."""
+
+    def __init__(self, state: State, names: Names, deployments: Deployments, hosting: Hosting) -> None:
+        self._state = state
+        self._names = names
+        self._deployments = deployments
+        self._hosting = hosting
+
+    def predict(self, request: Message, door: int | None) -> Message:
+        """Answer Predict; `door` is the port of a dedicated endpoint, None for the shared address."""
+        name = self._names.endpoint(request.endpoint, "endpoint")
+        validation.predict(request)
+        body: dict[str, Any] = {"instances": [json_format.MessageToDict(value) for value in request.instances]}
+        if request.HasField("parameters"):
+            body["parameters"] = json_format.MessageToDict(request.parameters)
+        served = self._ask(name, json.dumps(body).encode(), "application/json", request.ByteSize(), door)
+        response = _PREDICT(
+            deployed_model_id=served.deployed_model_id,
+            model=served.model,
+            model_version_id=served.model_version_id,
+            model_display_name=served.model_display_name,
+        )
+        _refuse_status(served.reply)
+        for prediction in _predictions(served.reply.body):
+            json_format.ParseDict(prediction, response.predictions.add())
+        return response
+
+    def raw_predict(self, request: Message, door: int | None) -> tuple[Message, Served]:
+        """Answer RawPredict: body and content type as the server gave them."""
+        name = self._names.endpoint(request.endpoint, "endpoint")
+        body = request.http_body
+        served = self._ask(name, body.data, body.content_type or "application/json", len(body.data), door)
+        answered = httpbody_pb2.HttpBody(content_type=served.reply.content_type, data=served.reply.body)
+        return answered, served
+
+    def _ask(self, name: EndpointName, body: bytes, content_type: str, size: int, door: int | None) -> Served:
+        where, served, limit, timeout = self._route(name, size, door)
+        try:
+            reply = self._hosting.ask(where, body, content_type, timeout)
+        except HostingError as error:
+            raise texts.RefusedError(error.code, error.message) from error
+        if len(reply.body) > limit:
+            raise texts.too_large(len(reply.body), limit, "response")
+        return Served(reply, name.id, *served)
+
+    def _route(
+        self, name: EndpointName, size: int, door: int | None
+    ) -> tuple[Placement, tuple[str, str, str, str], int, float]:
+        with self._state.transaction() as tx:
+            endpoint = known(tx, name.name)
+            dns = endpoint.dedicated_endpoint_dns
+            if endpoint.dedicated_endpoint_enabled and door is None:
+                raise texts.wrong_door(dns)
+            if door is not None and dns.rpartition(":")[2] != str(door):
+                raise texts.not_found("endpoint", name.name)
+            limit = DEDICATED_LIMIT if endpoint.dedicated_endpoint_enabled else SHARED_LIMIT
+            if size > limit:
+                raise texts.too_large(size, limit)
+            split = {i: percent for i, percent in endpoint.traffic_split.items() if percent}
+            if not split:
+                raise texts.no_traffic_split(name.name)
+            drawn = random.choices(list(split), weights=list(split.values()))[0]  # noqa: S311  # no secret
+            deployed = next(d for d in endpoint.deployed_models if d.id == drawn)
+            where = self._deployments.placement(tx, name, deployed)
+            version = find(tx, ModelName(deployed.model, "", "", deployed.model_version_id))
+            title = answer(tx, deployed.model, version).display_name
+        served = (drawn, deployed.model, deployed.model_version_id, title)
+        return where, served, limit, _timeout(endpoint)
+
+
+def code_of(status: int) -> int:
+    """Give the status code that a server's HTTP status becomes; 0 for a good one."""
+    if 200 <= status < 300:
+        return texts.OK
+    return texts.CODE_OF_HTTP.get(status, texts.INVALID_ARGUMENT if status < 500 else texts.INTERNAL)
+
+
+def refusal(reply: Reply) -> texts.RefusedError | None:
+    """Give the error that a server's bad answer becomes: its body is the message."""
+    code = code_of(reply.status)
+    return texts.RefusedError(code, reply.body.decode("utf-8", "replace")) if code else None
+
+
+def _refuse_status(reply: Reply) -> None:
+    if error := refusal(reply):
+        raise error
+
+
+def _predictions(body: bytes) -> list[Any]:
+    try:
+        read = json.loads(body, parse_constant=_no_number)
+    except ValueError as error:
+        raise texts.RefusedError(texts.INTERNAL, f"The model server's answer is no JSON: {error}") from error
+    if not isinstance(read, dict) or not isinstance(read.get("predictions"), list):
+        raise texts.RefusedError(texts.INTERNAL, "The model server's answer has no list of predictions.")
+    return list(read["predictions"])
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _timeout(endpoint: Message) -> float:
+    if not endpoint.dedicated_endpoint_enabled:
+        return SHARED_TIMEOUT
+    said: float = endpoint.client_connection_config.inference_timeout.ToTimedelta().total_seconds()
+    return said or DEDICATED_TIMEOUT

@@ -1,0 +1,258 @@
+"""Runs a version that names no image but a bundle in the bucket: in its locked environment, as a process.
+
+The bundle is downloaded once a digest; the environment of its locks is kept by `seatrial.environment.install`, as for a trial.
+Every deployed model has a copy of both and sees nothing else of this machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from seatrial.emulator.api import texts
+from seatrial.emulator.api.hosting import HostingError, Placement
+from seatrial.emulator.api.logs import Logs
+from seatrial.emulator.hosting import variables
+from seatrial.emulator.hosting.leftovers import Leftovers
+from seatrial.emulator.hosting.probes import Launch
+from seatrial.environment import install as environment
+from seatrial.environment import interpreter
+from seatrial.environment import store as kept_environments
+from seatrial.environment.store import Copy, Kept
+from seatrial.errors import EnvironmentFaultError, SeatrialError
+from seatrial.facts.packages import requirements
+from seatrial.findings import Finding, Severity
+from seatrial.system import process
+from seatrial.trial.server import STOP_TIMEOUT, served_environment
+
+IMAGE_PREFIX = "seatrial.local/bundle:"  # of an image URI that stands for a bundle
+_ARTIFACTS = re.compile(r"gs://(?P<bucket>[^/]+)/(?P<folder>bundles/(?P<digest>[0-9a-f]{64}))/?")
+_DOWNLOAD_TIMEOUT = 60.0  # seconds for one answer of the storage
+# Below what Linux and macOS give to connections that go out, which would else take a port just before its server.
+_PORTS = range(20000, 32000)
+# Ours: Vertex gets an image instead, in which the environment is already.
+_NO_ENVIRONMENT = "The locked environment of the bundle cannot be installed. The log of the deployed model says why."
+
+
+class Bundles:
+    """The downloaded bundles, the environments they need, and the processes that run from them."""
+
+    def __init__(self, folder: Path, storage_url: Callable[[], str], logs: Logs, leftovers: Leftovers) -> None:
+        """`folder` is made where it is missing; `storage_url` gives the base URL of the storage emulator."""
+        self._folder, self._storage_url, self._logs, self._leftovers = folder, storage_url, logs, leftovers
+        self._kept: dict[str, Kept] = {}
+        self._alone: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._ports: set[int] = set()
+        self._choosing = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def prepare(self, placement: Placement) -> None:
+        """Download the bundle unless it is here.
+
+        Raises:
+            HostingError: the bucket has no whole bundle there.
+        """
+        uri = placement.model.artifact_uri
+        found = _ARTIFACTS.fullmatch(uri)
+        if found is None:
+            raise _unreadable(placement)
+        final = self._folder / found["digest"]
+        with self._alone[found["digest"]]:
+            if final.is_dir():
+                return
+            from google.api_core.exceptions import GoogleAPIError
+            from requests import RequestException
+
+            draft = Path(tempfile.mkdtemp(prefix=".", dir=self._folder))
+            try:
+                _download(self._storage_url(), found["bucket"], f"{found['folder']}/", draft)
+                _require_digest(draft, found["digest"])
+                draft.rename(final)
+            except (GoogleAPIError, RequestException, OSError, ValueError, KeyError) as error:
+                self._logs.write(placement, f"the bundle at {uri} cannot be used: {error!r}", error=True)
+                raise _unreadable(placement) from None
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def fetch(self, placement: Placement) -> None:
+        """Find or make the kept environment of the bundle's locks.
+
+        Raises:
+            HostingError: it cannot be installed; the log says why.
+        """
+        folder = self._bundle(placement)
+        with self._alone[f"{folder.name} environment"]:
+            found = self._kept.get(folder.name)
+            if found is None or not found.snapshot.is_file():  # dropped as the one that was used longest ago
+                self._kept[folder.name] = self._keep(placement, folder)
+
+    @contextlib.contextmanager
+    def room(self, placement: Placement) -> Iterator[Launch]:
+        """Give a copy of the environment with the bundle's wheels in it, in which the server can be started.
+
+        Raises:
+            EnvironmentFaultError: it cannot be made.
+        """
+        bundle = self._bundle(placement)
+        with kept_environments.copy(self._kept[bundle.name]) as copy:
+            environment.install_wheels(copy, sorted((bundle / "wheels").glob("*.whl")))
+            served = copy.folder("served") / "bundle"
+            shutil.copytree(bundle, served, ignore=shutil.ignore_patterns("wheels", "sdist"))
+            device = _settings(bundle)["device"]
+            with self._port() as port:
+                yield lambda: self._launch(placement, copy, served, device, port)
+            for finding in kept_environments.settle(copy):
+                self._logs.write(placement, f"{finding.code}: {finding.message}", error=True)
+
+    def _bundle(self, placement: Placement) -> Path:
+        return self._folder / PurePosixPath(placement.model.artifact_uri).name
+
+    def _keep(self, placement: Placement, folder: Path) -> Kept:
+        lock = requirements.read(folder / "requirements.txt", folder)
+        runtime = requirements.read(folder / "runtime-requirements.txt", folder)
+        merged = environment.merge(lock, (folder / "requirements.txt").read_text(encoding="utf-8"), runtime)
+        try:
+            python = self._drained(placement, interpreter.find(_settings(folder)["python"]))
+            found: Kept | None = self._drained(placement, environment.keep(merged, python))
+        except SeatrialError as error:
+            self._logs.write(placement, error.message, error=True)
+            raise HostingError(texts.FAILED_PRECONDITION, _NO_ENVIRONMENT) from None
+        if found is None:
+            raise HostingError(texts.FAILED_PRECONDITION, _NO_ENVIRONMENT)
+        return found
+
+    def _drained(self, placement: Placement, stage: Any) -> Any:
+        """Run a stage to its end and give what it returns; its errors are kept as the deployed model's log."""
+        while True:
+            try:
+                event = next(stage)
+            except StopIteration as end:
+                return end.value
+            if isinstance(event, Finding) and event.severity is Severity.ERROR:
+                self._logs.write(placement, f"{event.code}: {event.message}", error=True)
+
+    def _launch(self, placement: Placement, copy: Copy, served: Path, device: str, port: int) -> _Process:
+        contract = variables.contract(placement, port, "")  # the artifacts are in the bundle
+        env = served_environment(copy, device)
+        env |= variables.own(placement, contract) | contract
+        reading, writing = os.pipe()
+        with open(writing, "wb") as errors:  # noqa: PTH123 - it is no path
+            running = process.start(
+                [str(copy.python), "-I", "-m", "seatrial.serving", "--bundle", str(served / "bundle.json")],
+                env=env, cwd=copy.folder("work"), errors=errors,
+            )  # fmt: skip
+        self._leftovers.note(running.pid)
+        assert running.stdout is not None  # noqa: S101 - process.start() gives a pipe
+        printed = (
+            self._logs.follow(placement, running.stdout, error=False),
+            self._logs.follow(placement, open(reading, encoding="utf-8", errors="replace"), error=True),  # noqa: PTH123, SIM115
+        )
+        return _Process(running, port, self._leftovers, printed)
+
+    @contextlib.contextmanager
+    def _port(self) -> Iterator[int]:
+        """Choose a port on which nobody listens and that no other server of this emulator was given."""
+        with self._choosing:
+            for port in random.sample(_PORTS, len(_PORTS)):
+                if port not in self._ports and _free(port):
+                    break
+            else:
+                raise EnvironmentFaultError("there is no free port", fix="end other programs that listen")
+            self._ports.add(port)
+        try:
+            yield port
+        finally:
+            self._ports.discard(port)
+
+
+class _Process:
+    """A server that runs as a process of this machine."""
+
+    def __init__(
+        self,
+        running: subprocess.Popen[str],
+        port: int,
+        leftovers: Leftovers,
+        printed: tuple[Callable[[], None], ...],
+    ) -> None:
+        self._process, self._leftovers, self._printed = running, leftovers, printed
+        self.address = ("127.0.0.1", port)
+
+    def ended(self, *, certain: bool = False) -> bool:  # noqa: ARG002 - a process is always seen at once
+        return self._process.poll() is not None
+
+    def end(self) -> None:
+        if not self.ended():
+            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(STOP_TIMEOUT)
+        process.signal_group(self._process, signal.SIGKILL)
+        self._process.wait()
+        for read_to_the_end in self._printed:
+            read_to_the_end()
+        self._leftovers.forget(self._process.pid)
+
+
+def _download(base: str, bucket: str, prefix: str, folder: Path) -> None:
+    """Download every object below a prefix; each is checked against its size and checksum.
+
+    Raises:
+        ValueError: there is none, a name leads out of the folder, or a size is not what was announced.
+    """
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage  # 0.2 s, which an emulator that runs only images need not wait for
+
+    client = storage.Client(
+        project="emulated", credentials=AnonymousCredentials(), client_options={"api_endpoint": base}
+    )
+    with contextlib.closing(client):
+        blobs = list(client.list_blobs(bucket, prefix=prefix, timeout=_DOWNLOAD_TIMEOUT))
+        if not blobs:
+            raise ValueError("there is nothing")
+        for blob in blobs:
+            name = PurePosixPath(blob.name.removeprefix(prefix))
+            if name.is_absolute() or not name.parts or ".." in name.parts:
+                raise ValueError(f"{blob.name} leads out of the folder")
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            blob.download_to_filename(str(target), timeout=_DOWNLOAD_TIMEOUT, checksum="crc32c")
+            if target.stat().st_size != blob.size:
+                raise ValueError(f"{blob.name} has {target.stat().st_size} bytes, not {blob.size}")
+
+
+def _unreadable(placement: Placement) -> HostingError:
+    agent = texts.service_agent(placement.project_number)
+    return HostingError(texts.FAILED_PRECONDITION, texts.artifacts_unreadable(placement.model.artifact_uri, agent))
+
+
+def _require_digest(bundle: Path, digest: str) -> None:
+    if _settings(bundle)["digest"] != digest:
+        raise ValueError("bundle.json is of another digest")
+
+
+def _settings(bundle: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("0.0.0.0", port))  # noqa: S104 - as the runtime will
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,171 @@
+"""Runs a version that names an image: as a container of docker or podman, asked at a port of this machine.
+
+The image is run as Vertex runs it, with its own command and user, but without capabilities. Every container carries
+the label of its emulator, so that even what a killed one left is found and removed by the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from seatrial.containers import engine as engines
+from seatrial.containers import inspection
+from seatrial.containers.engine import Engine
+from seatrial.emulator.api import texts
+from seatrial.emulator.api.hosting import HostingError, Placement
+from seatrial.emulator.api.logs import Logs
+from seatrial.emulator.hosting import variables
+from seatrial.emulator.hosting.probes import Launch
+from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
+from seatrial.image.builder import PORT
+from seatrial.system import process
+from seatrial.trial.container import COMMAND_TIMEOUT, PIDS
+from seatrial.trial.server import STOP_TIMEOUT
+
+LABEL = "dev.seatrial.emulator"
+_PULL_TIMEOUT = 1800.0  # seconds; 3 GB of a CUDA image at 2 MB/s
+_LOG_TIMEOUT = 5.0  # seconds in which the log of a container that has ended comes to its end
+_LOG_DRIVER = {"docker": "json-file", "podman": "k8s-file"}  # whatever the daemon's default, which may be a remote one
+_GPU = {"docker": ["--gpus", "all"], "podman": ["--device", "nvidia.com/gpu=all"]}
+
+
+class Containers:
+    """The containers of one emulator, and the engine that runs them, which is looked for when the first is wanted."""
+
+    def __init__(self, state: Path, wanted: str, logs: Logs) -> None:
+        """`wanted` is `docker`, `podman` or `auto`; `state` names the emulator and keeps that it made containers."""
+        self._label = f"{LABEL}={hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:16]}"
+        self._mark, self._wanted, self._logs = state / "engine", wanted, logs
+        self._finding = threading.Lock()
+
+    def sweep(self) -> None:
+        """Remove the containers that a killed emulator left; nothing is asked where none ever ran.
+
+        Raises:
+            EnvironmentFaultError: they cannot be removed.
+        """
+        if not self._mark.is_file():
+            return
+        engine = engines.find(self._mark.read_text(encoding="ascii"))
+        listed = engine.ask(["ps", "--all", "--quiet", "--filter", f"label={self._label}"]).split()
+        if listed:
+            engine.ask(["rm", "--force", "--volumes", *listed], timeout=COMMAND_TIMEOUT)
+        self._mark.unlink()
+
+    def fetch(self, placement: Placement) -> None:
+        """See that the image is here; one of a registry that is not is pulled.
+
+        Raises:
+            HostingError: there is no such image.
+        """
+        reference = placement.model.container_spec.image_uri
+        try:
+            engine = self._engine()
+            try:
+                inspection.inspect(engine, reference)
+            except UsageError:
+                engine.ask(["pull", "--quiet", reference], timeout=_PULL_TIMEOUT)
+        except SeatrialError as error:
+            self._logs.write(placement, error.message, error=True)
+            text = texts.image_unreadable(reference, texts.service_agent(placement.project_number))
+            raise HostingError(texts.FAILED_PRECONDITION, text) from None
+
+    @contextlib.contextmanager
+    def room(self, placement: Placement) -> Iterator[Launch]:
+        """Give what starts a container of the image, each time a new one."""
+        yield functools.partial(self._launch, placement, self._engine())
+
+    def _engine(self) -> Engine:
+        with self._finding:
+            found = engines.find(self._wanted)
+            self._mark.write_text(found.name, encoding="ascii")
+            return found
+
+    def _launch(self, placement: Placement, engine: Engine) -> _Container:
+        spec = placement.model.container_spec
+        port = spec.ports[0].container_port if spec.ports else PORT
+        contract = variables.contract(placement, port, placement.model.artifact_uri)
+        env = variables.own(placement, contract) | contract
+        command = [variables.filled(part, env) for part in spec.command]
+        arguments = [variables.filled(part, env) for part in spec.args]
+        name = f"seatrial-emulated-{secrets.token_hex(8)}"
+        engine.ask(
+            [
+                "create", "--name", name, "--label", self._label,
+                "--publish", f"127.0.0.1::{port}",
+                "--cap-drop", "all", "--security-opt", "no-new-privileges", "--pids-limit", str(PIDS),
+                "--restart", "no", "--log-driver", _LOG_DRIVER[engine.name],
+                *(_GPU[engine.name] if "AIP_ACCELERATOR_TYPE" in env else ()),
+                *(part for key, value in env.items() for part in ("--env", f"{key}={value}")),
+                *(("--entrypoint", command[0]) if command else ()),
+                spec.image_uri, *command[1:], *arguments,
+            ],
+            timeout=COMMAND_TIMEOUT,
+        )  # fmt: skip
+        try:
+            engine.ask(["start", name], timeout=COMMAND_TIMEOUT)
+            return _Container(engine, name, port, functools.partial(self._logs.follow, placement))
+        except BaseException:
+            engine.output(["rm", "--force", "--volumes", name], timeout=COMMAND_TIMEOUT)
+            raise
+
+
+class _Container:
+    """A server that runs in a container."""
+
+    def __init__(self, engine: Engine, name: str, port: int, follow: Callable[..., Callable[[], None]]) -> None:
+        self._engine, self._name = engine, name
+        reading, writing = os.pipe()
+        with open(writing, "wb") as errors:  # noqa: PTH123 - it is no path
+            self._printing = process.start(
+                [engine.program, "logs", "--follow", name], env=engines.environment(), errors=errors
+            )
+        # The log may go on for seconds after the end, podman's for one: it looks for news now and then.
+        self._waiting = process.start([engine.program, "wait", name], env=engines.environment())
+        assert self._printing.stdout is not None  # noqa: S101 - process.start() gives a pipe
+        self._printed = (
+            follow(self._printing.stdout, error=False),
+            follow(open(reading, encoding="utf-8", errors="replace"), error=True),  # noqa: PTH123, SIM115
+        )
+        self.address = ("127.0.0.1", self._published(port))
+
+    def ended(self, *, certain: bool = False) -> bool:
+        return self._waiting.poll() is not None or (certain and not self._state()["Running"])
+
+    def end(self) -> None:
+        if not self.ended(certain=True):
+            self._engine.output(["stop", "--time", f"{STOP_TIMEOUT:g}", self._name], timeout=COMMAND_TIMEOUT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._printing.wait(_LOG_TIMEOUT)
+        process.kill(self._waiting)
+        process.signal_group(self._printing, signal.SIGKILL)
+        self._printing.wait()
+        for read_to_the_end in self._printed:
+            read_to_the_end()
+        self._engine.output(["rm", "--force", "--volumes", self._name], timeout=COMMAND_TIMEOUT)
+
+    def _state(self) -> dict[str, bool]:
+        found: dict[str, bool] = json.loads(
+            self._engine.ask(["inspect", "--type", "container", "--format", "{{json .State}}", self._name])
+        )
+        return found
+
+    def _published(self, port: int) -> int:
+        """Give the port of this machine; a container that has ended already has none, and is asked at none."""
+        code, printed = self._engine.output(["port", self._name, str(port)], timeout=COMMAND_TIMEOUT)
+        lines = printed.split() if code == 0 else []
+        if not lines:
+            if self._state()["Running"]:
+                raise EnvironmentFaultError(f"{self._engine.name} publishes no port of {self._name}:\n{printed}")
+            return 0
+        return int(lines[0].rpartition(":")[2])

@@ -1,0 +1,228 @@
+"""Keeps one deployed model running by Vertex's rules: when it is ready, when it gets no traffic, when it is restarted.
+
+What is started, a process or a container, is somebody else's; here it is only probed, and started and ended anew.
+The rules are those of "Custom container requirements for inference"; only the period between probes can be changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from seatrial.emulator.api.hosting import HostingError, Reply
+from seatrial.emulator.api.texts import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE
+
+PERIOD = 10.0  # seconds between two probes; Vertex's custom container requirements, liveness and health checks
+TRIES = 4  # failures in a row until it acts; the same
+_HEALTH_TIMEOUT = 10.0  # seconds; the same: a slower answer counts as none
+_CONNECT_TIMEOUT = 1.0  # seconds
+_BACKOFF_AT_MOST = 30  # periods between two restarts: Kubernetes' five minutes, at its ten seconds
+_LOOK = 0.1  # seconds: how soon the end of a server, and its first healthy answer, are seen
+
+
+class Running(Protocol):
+    """A server that was started."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port at which it is asked."""
+
+    def ended(self, *, certain: bool = False) -> bool:
+        """Tell whether it has ended by itself; quickly, and perhaps a moment late unless it must be `certain`."""
+
+    def end(self) -> None:
+        """End it: the signal to drain, and when the grace period is over, at once."""
+
+
+Launch = Callable[[], Running]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a server is watched.
+
+    Attributes:
+        health_route, predict_route: where it is asked.
+        ready_timeout: seconds from its start until it must have been healthy once.
+        period: seconds between two probes.
+        exited, never_ready: what the service says when the first start comes to nothing.
+    """
+
+    health_route: str
+    predict_route: str
+    ready_timeout: float
+    exited: HostingError
+    never_ready: HostingError
+    period: float = PERIOD
+
+
+class Replica:
+    """One deployed model and the thread that keeps it: a room for it, in which it is started, perhaps several times."""
+
+    def __init__(
+        self,
+        room: AbstractContextManager[Launch],
+        rules: Rules,
+        starting: threading.Semaphore,
+        note: Callable[[str], None],
+    ) -> None:
+        """`starting` bounds how many start at once; `note` gets a line about each restart."""
+        self._room, self._rules, self._starting, self._note = room, rules, starting, note
+        self._stopping, self._settled = threading.Event(), threading.Event()
+        self._healthy = False
+        self._failure: HostingError | None = None
+        self._address = ("", 0)
+        self._thread = threading.Thread(target=self._live, daemon=True)
+
+    def begin(self) -> None:
+        """Let it start; `wait_until_ready` tells when it has."""
+        self._thread.start()
+
+    def wait_until_ready(self) -> None:
+        """Return when it is healthy for the first time.
+
+        Raises:
+            HostingError: it ended, was not healthy in time, or was stopped.
+        """
+        self._settled.wait()
+        if self._failure is not None:
+            raise self._failure
+        if self._stopping.is_set():
+            raise HostingError(CANCELLED, "The deployment was cancelled.")
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing keeps it any more, such as when its container engine failed."""
+        return self._thread.ident is not None and not self._thread.is_alive()
+
+    def ask(self, body: bytes, content_type: str, timeout: float) -> Reply:
+        """Send a prediction.
+
+        Raises:
+            HostingError: it takes no traffic now, the connection broke, or no answer came in `timeout` seconds.
+        """
+        if not self._healthy:
+            raise HostingError(UNAVAILABLE, "No healthy replica of the deployed model takes traffic.")
+        try:
+            return _ask(self._address, "POST", self._rules.predict_route, body, content_type, timeout)
+        except TimeoutError:
+            raise HostingError(DEADLINE_EXCEEDED, f"The deployed model did not answer within {timeout:g} s.") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise HostingError(UNAVAILABLE, f"The connection to the deployed model broke: {error!r}.") from None
+
+    def tell_to_stop(self) -> None:
+        """Let it end; nothing waits for that."""
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """End it, and return when nothing of it is left."""
+        self.tell_to_stop()
+        self._thread.join()
+
+    def _live(self) -> None:
+        if not self._has_its_turn():
+            self._settled.set()
+            return
+        try:
+            with self._room as launch:
+                self._keep(launch)
+        except HostingError as error:
+            self._failure = error
+        except Exception as error:  # noqa: BLE001 - whatever it was, the start has failed and must not look good
+            self._failure = HostingError(INTERNAL, str(error) or repr(error))
+        finally:
+            self._settle()
+
+    def _has_its_turn(self) -> bool:
+        """Wait until not too many others are starting; tell whether it was not stopped meanwhile."""
+        while not self._stopping.is_set():
+            if self._starting.acquire(timeout=_LOOK):
+                return True
+        return False
+
+    def _settle(self) -> None:
+        """Say that the start has come to an end, good or bad, and let the next one have its turn."""
+        if not self._settled.is_set():
+            self._settled.set()
+            self._starting.release()
+
+    def _keep(self, launch: Launch) -> None:
+        """Start it, and start it again as often as it ends, until it is stopped or its first start fails."""
+        deadline = time.monotonic() + self._rules.ready_timeout
+        pause = self._rules.period
+        while not self._stopping.is_set():
+            running = launch()
+            try:
+                self._address = running.address
+                why = self._watch(running, deadline)
+            finally:
+                self._healthy = False
+                running.end()
+            if not self._stopping.is_set():
+                self._note(f"{why}; it is started again in {pause:g} s")
+                self._stopping.wait(pause)
+                pause = min(2 * pause, _BACKOFF_AT_MOST * self._rules.period)
+
+    def _watch(self, running: Running, deadline: float) -> str:
+        """Probe a started server until it has to be started anew, and say why; or until it is stopped."""
+        due_at = time.monotonic() + self._rules.period
+        refused = failed = 0
+        began = False  # whether this very start was healthy once; until then it is asked all the time
+        while not self._stopping.is_set():
+            if running.ended(certain=refused == TRIES):
+                if not self._settled.is_set():
+                    raise self._rules.exited
+                return "The model server exited"
+            if refused == TRIES:
+                return f"The model server refused {TRIES} connections in a row"
+            due = time.monotonic() >= due_at
+            if due:
+                due_at = time.monotonic() + self._rules.period
+                refused = 0 if _connects(self._address) else refused + 1
+            if due or not began:
+                answers = self._answers_health()
+                failed = 0 if answers else failed + due
+                began = began or answers
+                self._healthy = answers or (self._healthy and failed < TRIES)
+            if self._healthy:
+                self._settle()
+            elif not self._settled.is_set() and time.monotonic() > deadline:
+                raise self._rules.never_ready
+            self._stopping.wait(min(_LOOK, self._rules.period))
+        return ""
+
+    def _answers_health(self) -> bool:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return _ask(self._address, "GET", self._rules.health_route, b"", "", _HEALTH_TIMEOUT).status == 200
+        return False
+
+
+def _connects(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=_CONNECT_TIMEOUT).close()
+    except OSError:
+        return False
+    return True
+
+
+def _ask(address: tuple[str, int], method: str, route: str, body: bytes, kind: str, timeout: float) -> Reply:
+    """Send one request, and give the answer as it came.
+
+    Raises:
+        OSError: there is no connection, or no answer within `timeout` seconds.
+        http.client.HTTPException: what came back is no HTTP.
+    """
+    connection = http.client.HTTPConnection(*address, timeout=timeout)
+    try:
+        connection.request(method, route, body or None, {"Content-Type": kind} if kind else {})
+        answer = connection.getresponse()
+        return Reply(answer.status, answer.headers.get("Content-Type", ""), answer.read())
+    finally:
+        connection.close()

@@ -1,0 +1,155 @@
+"""The deployed models that run on this machine, each as a process or a container: what the emulator deploys to.
+
+The version says which of the two it is; `probes` keeps each one running. Those that do not run, because the emulator
+was started anew, start when they are asked.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from seatrial.emulator.api import texts
+from seatrial.emulator.api.hosting import HostingError, Placement, Reply
+from seatrial.emulator.api.logs import Logs
+from seatrial.emulator.hosting import variables
+from seatrial.emulator.hosting.bundles import IMAGE_PREFIX, Bundles
+from seatrial.emulator.hosting.containers import Containers
+from seatrial.emulator.hosting.leftovers import Leftovers
+from seatrial.emulator.hosting.probes import PERIOD, Replica, Rules
+
+READY_TIMEOUT = 1800.0  # seconds, for a version that names no deployment_timeout; ours, Vertex documents no default
+
+_Key = tuple[str, str]
+
+
+class Replicas:
+    """The emulator's `Hosting`: one replica a deployed model, whatever its machine and its range of replicas."""
+
+    def __init__(
+        self,
+        state: Path,
+        storage_url: Callable[[], str],
+        logs: Logs,
+        leftovers: Leftovers,
+        *,
+        engine: str = "auto",
+        probe_period: float = PERIOD,
+        ready_timeout: float = READY_TIMEOUT,
+    ) -> None:
+        """`state` holds what is kept between runs; the period and the time-out are in seconds."""
+        self._bundles = Bundles(state / "bundles", storage_url, logs, leftovers)
+        self._containers = Containers(state, engine, logs)
+        self._logs, self._period, self._ready_timeout = logs, probe_period, ready_timeout
+        # More at once would only make each of them slower, and the last ones late.
+        self._starting = threading.BoundedSemaphore(max(4, 2 * (os.cpu_count() or 1)))
+        self._lock = threading.Lock()
+        self._replicas: dict[_Key, Replica] = {}
+        self._stopped: set[_Key] = set()
+        self._closed = False
+        self._on_demand: defaultdict[_Key, threading.Lock] = defaultdict(threading.Lock)
+
+    def sweep(self) -> None:
+        """Remove the containers that a killed emulator left.
+
+        Raises:
+            EnvironmentFaultError: they cannot be removed.
+        """
+        self._containers.sweep()
+
+    def prepare(self, placement: Placement) -> None:
+        """Get the bundle, if it is one; a container gets its artifacts by itself."""
+        if _is_bundle(placement):
+            self._bundles.prepare(placement)
+
+    def fetch(self, placement: Placement) -> None:
+        """Get the bundle's environment, or the image."""
+        (self._bundles if _is_bundle(placement) else self._containers).fetch(placement)
+
+    def start(self, placement: Placement) -> None:
+        """Start the server and wait until it is healthy, by the version's own deadline where it has one."""
+        with self._lock:
+            self._stopped.discard(_key(placement))
+            replica = self._begun(placement)
+        self._wait_for(replica, placement)
+
+    def ask(self, placement: Placement, body: bytes, content_type: str, timeout: float) -> Reply:
+        """Send one prediction; a server that does not run is started first, however long that takes."""
+        key = _key(placement)
+        replica = self._replicas.get(key)
+        if replica is None or replica.over:
+            with self._on_demand[key]:
+                self.prepare(placement)
+                self.fetch(placement)
+                with self._lock:
+                    if key in self._stopped:  # a request that was on its way when it was undeployed
+                        raise HostingError(texts.UNAVAILABLE, "The deployed model is not there any more.")
+                    replica = self._begun(placement)
+            self._wait_for(replica, placement)
+        return replica.ask(body, content_type, timeout)
+
+    def stop(self, endpoint_id: str, deployed_model_id: str) -> None:
+        """End a server; nothing happens where none runs."""
+        key = (endpoint_id, deployed_model_id)
+        with self._lock:
+            self._stopped.add(key)
+            replica = self._replicas.pop(key, None)
+        if replica is not None:
+            replica.stop()
+
+    def close(self) -> None:
+        """End every server, all at the same time."""
+        with self._lock:
+            replicas = list(self._replicas.values())
+            self._replicas.clear()
+            self._closed = True
+        for replica in replicas:
+            replica.tell_to_stop()
+        for replica in replicas:
+            replica.stop()
+
+    def _begun(self, placement: Placement) -> Replica:
+        """Give the replica of a placement, begun if there is none yet; the lock is held."""
+        if self._closed:
+            raise HostingError(texts.UNAVAILABLE, "The emulator is being stopped.")
+        key = _key(placement)
+        replica = self._replicas.get(key)
+        if replica is None or replica.over:
+            replica = self._replicas[key] = self._replica(placement)
+            replica.begin()
+        return replica
+
+    def _wait_for(self, replica: Replica, placement: Placement) -> None:
+        try:
+            replica.wait_until_ready()
+        except HostingError:
+            key = _key(placement)
+            with self._lock:
+                if self._replicas.get(key) is replica:
+                    del self._replicas[key]
+            raise
+
+    def _replica(self, placement: Placement) -> Replica:
+        health, predict = variables.routes(placement)
+        link = texts.logs_link(placement.project_number, placement.region, placement.endpoint_id)
+        rules = Rules(
+            health_route=health,
+            predict_route=predict,
+            ready_timeout=variables.deployment_timeout(placement) or self._ready_timeout,
+            exited=HostingError(texts.FAILED_PRECONDITION, texts.server_exited(link)),
+            never_ready=HostingError(texts.FAILED_PRECONDITION, texts.never_ready(link)),
+            period=self._period,
+        )
+        room = (self._bundles if _is_bundle(placement) else self._containers).room(placement)
+        return Replica(room, rules, self._starting, lambda text: self._logs.write(placement, text, error=True))
+
+
+def _is_bundle(placement: Placement) -> bool:
+    return bool(placement.model.container_spec.image_uri.startswith(IMAGE_PREFIX))
+
+
+def _key(placement: Placement) -> _Key:
+    return placement.endpoint_id, placement.deployed_model_id

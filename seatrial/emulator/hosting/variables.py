@@ -1,0 +1,63 @@
+"""The variables and routes that Vertex gives a container of a deployed model, made from its placement.
+
+See "Custom container requirements for inference" in Vertex's documentation; nothing is started here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from google.cloud import aiplatform_v1 as v1
+
+from seatrial.emulator.api.hosting import Placement
+from seatrial.trial.server import CONTRACT
+
+_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_]*)\)")  # of Kubernetes, which v1.ModelContainerSpec names
+
+
+def routes(placement: Placement) -> tuple[str, str]:
+    """Give the routes of health and prediction: the version's own, or those that Vertex makes up."""
+    spec = placement.model.container_spec
+    made_up = f"/v1/endpoints/{placement.endpoint_id}/deployedModels/{placement.deployed_model_id}"
+    return spec.health_route or made_up, spec.predict_route or f"{made_up}:predict"
+
+
+def contract(placement: Placement, port: int, storage_uri: str) -> dict[str, str]:
+    """Give the `AIP_*` variables of a server that is to listen on `port`."""
+    health, predict = routes(placement)
+    endpoint, deployed = placement.endpoint_id, placement.deployed_model_id
+    accelerator = v1.AcceleratorType(int(placement.machine_spec.accelerator_type))
+    with_card = {"AIP_ACCELERATOR_TYPE": accelerator.name} if accelerator else {}
+    return CONTRACT | with_card | {
+        "AIP_HTTP_PORT": str(port),
+        "AIP_HEALTH_ROUTE": health,
+        "AIP_PREDICT_ROUTE": predict,
+        "AIP_STORAGE_URI": storage_uri,
+        "AIP_PROJECT_NUMBER": placement.project_number,
+        "AIP_ENDPOINT_ID": endpoint,
+        "AIP_MODEL_NAME": endpoint,  # so it is documented: both ids are also given under the old service's names
+        "AIP_DEPLOYED_MODEL_ID": deployed,
+        "AIP_VERSION_NAME": deployed,
+        "AIP_MACHINE_TYPE": placement.machine_spec.machine_type,
+    }  # fmt: skip
+
+
+def deployment_timeout(placement: Placement) -> float:
+    """Give how many seconds the version allows its first start; 0 where it says nothing."""
+    model = placement.model
+    message = type(model).pb(model) if hasattr(type(model), "pb") else model  # the one without proto-plus around it
+    return float(message.container_spec.deployment_timeout.ToTimedelta().total_seconds())
+
+
+def own(placement: Placement, given: Mapping[str, str]) -> dict[str, str]:
+    """Give the version's own variables, each with the ones before it and the `given` ones filled in."""
+    found: dict[str, str] = {}
+    for variable in placement.model.container_spec.env:
+        found[variable.name] = filled(variable.value, {**given, **found})
+    return found
+
+
+def filled(text: str, known: Mapping[str, str]) -> str:
+    """Put values in the place of `$(NAME)`; `$$` is a dollar, and a name that is not known stays as it is."""
+    return _REFERENCE.sub(lambda found: known.get(found[1], found[0]) if found[1] else "$", text)
