@@ -302,14 +302,14 @@ def deploy(arguments: argparse.Namespace) -> int:
 
 def plan(arguments: argparse.Namespace) -> int:
     """Decide what a workflow does."""
-    from seatrial import plan as planning
+    from seatrial.workflow import plan as planning
 
     return planning.command(arguments)
 
 
 def summary(arguments: argparse.Namespace) -> int:
     """Say what the jobs of a workflow came to."""
-    from seatrial import summary as summaries
+    from seatrial.workflow import summary as summaries
 
     return summaries.command(arguments)
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from seatrial import summary
 from seatrial.cli import main
 from seatrial.errors import UsageError
 from seatrial.findings import Finding, Location, Severity
 from seatrial.report import github
 from seatrial.report import json as json_report
-from seatrial.summary import Job
+from seatrial.workflow import summary
+from seatrial.workflow.summary import Job
 
 
 def report(command: str, *findings: Finding, **more: Any) -> dict[str, Any]:

@@ -11,8 +11,8 @@ import pytest
 from seatrial.cli import main
 from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.plan import Plan, Wanted, key, plan
 from seatrial.project import Project, load
+from seatrial.workflow.plan import Plan, Wanted, key, plan
 from tests.small_project import small_project
 
 BASE = f"registry.example/python@sha256:{'0' * 64}"
