@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from seatrial.facts import refresh, tables
+from seatrial.facts import tables
 from seatrial.facts.tables import distributions_of, prebuilt_images, torch_builds, torch_pairs
+from tools.tables import refresh
 
 
 @pytest.mark.parametrize(

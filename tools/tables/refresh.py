@@ -1,4 +1,4 @@
-"""`python -m seatrial.facts.refresh`: makes the tables of published wheels anew from the default index.
+"""`python -m tools.tables.refresh`: makes the tables of published wheels anew from the default index.
 
 It is for whoever keeps the tool; the tool itself never imports it. A further table is one more entry of `TABLES`: a
 function from the table as it stands to the table as it is now. Without --write the difference is shown and no more.
@@ -23,9 +23,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from seatrial.errors import SeatrialError
-from seatrial.facts import refresh_checkpoints
 from seatrial.facts.packages import index
-from seatrial.facts.releases import metadata, pythons, releases
+from tools.tables import refresh_checkpoints
+from tools.tables.releases import metadata, pythons, releases
 
 Table = dict[str, Any]
 HERE = Path(__file__).parent / "tables"
@@ -82,7 +82,7 @@ def main() -> int:
 
     Gives 1 where a table differs and was not written, 2 where one could not be made.
     """
-    parser = argparse.ArgumentParser(prog="python -m seatrial.facts.refresh", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.tables.refresh", description=main.__doc__)
     parser.add_argument("--write", action="store_true", help="write the tables, with today's date")
     parser.add_argument("--only", action="append", choices=TABLES, metavar="NAME", help=f"of {', '.join(TABLES)}")
     arguments = parser.parse_args()

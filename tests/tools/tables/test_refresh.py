@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.facts import refresh, refresh_checkpoints
 from seatrial.facts.packages import index
 from tests.facts.packages.test_index import Answers, answering, published
+from tools.tables import refresh, refresh_checkpoints
 
 NAME = "class_changes.json"
 LINEAR = """\

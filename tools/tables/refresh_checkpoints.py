@@ -21,8 +21,8 @@ from typing import Any
 from packaging.version import Version
 
 from seatrial.environment.interpreter import uv
-from seatrial.facts.releases import last_of_each_minor, modules, pythons, releases, say
 from seatrial.system import process
+from tools.tables.releases import last_of_each_minor, modules, pythons, releases, say
 
 Table = dict[str, Any]
 OLDEST_ASKED = Version("2.6.0")  # the first torch that can be asked, and whose torch.load is safe unless told otherwise
