@@ -2,7 +2,7 @@
 
 import sys
 
-from seatrial.cli import main
+from seatrial.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

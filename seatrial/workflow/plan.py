@@ -16,12 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from seatrial.cli.run import running
 from seatrial.containers.engine import Engine, find
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.image import push
 from seatrial.project import Project
 from seatrial.report import github
-from seatrial.run import running
 
 RUNNER = "ubuntu-24.04"  # where the workflow names none
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda",), "both": ("cpu", "cuda")}

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.cli.test_main import seatrial
 from tests.projects.base import TRANSFORMS, made
-from tests.test_cli import seatrial
 
 ROOT = Path(__file__).parent.parent
 

@@ -15,13 +15,13 @@ import tempfile
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from seatrial.cli import main
+from seatrial.cli.main import main
 from tests.conftest import ROOT
 from tests.deploy.rehearsal import Ended
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["__main__", "tests.deploy.forks", "seatrial.deploying", "seatrial.emulator.local", "google.cloud.storage"]
+    ["__main__", "tests.deploy.forks", "seatrial.cli.deploy", "seatrial.emulator.local", "google.cloud.storage"]
 )
 
 

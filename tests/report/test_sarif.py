@@ -11,9 +11,9 @@ import pytest
 
 from seatrial.findings import Edit, Finding, Location, Severity
 from seatrial.report import sarif
+from tests.cli.test_main import seatrial
 from tests.projects.base import TRANSFORMS, made
 from tests.small_project import locked, small_project
-from tests.test_cli import seatrial
 
 RULE = sarif.RuleText("ST110", "an import that no requirement provides", "error", "It is not there.", "# ST110\n")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.cli import main
+from seatrial.cli.main import main
 from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.project import Project, load

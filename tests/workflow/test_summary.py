@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.cli import main
+from seatrial.cli.main import main
 from seatrial.errors import UsageError
 from seatrial.findings import Finding, Location, Severity
 from seatrial.report import github

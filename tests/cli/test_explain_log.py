@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.cli import main
+from seatrial.cli.main import main
 from tests.small_project import small_project
 from tests.symptoms.stored import TEXTS
 

@@ -15,7 +15,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from seatrial.bundle import build
-from seatrial.commands import try_out
+from seatrial.cli.commands import try_out
+from seatrial.cli.run import Ended, Run, alone, running
 from seatrial.containers import engine as engines
 from seatrial.containers.inspection import inspect
 from seatrial.deploy import candidate as candidates
@@ -29,7 +30,6 @@ from seatrial.errors import ExitCode, StillRunningError, UsageError
 from seatrial.findings import Phase, Stage, failed
 from seatrial.project import Project
 from seatrial.rules.deployment.deployment import SURROUNDINGS
-from seatrial.run import Ended, Run, alone, running
 from seatrial.system.file_lock import acquire
 from seatrial.system.signals import Interruption, handled
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from seatrial import __version__, commands
+from seatrial import __version__
+from seatrial.cli import commands
+from seatrial.cli.run import Ended
 from seatrial.errors import ExitCode, SeatrialError
-from seatrial.run import Ended
 from seatrial.system.signals import Interruption, heed
 
 _DESCRIPTION = """\

@@ -14,9 +14,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from seatrial.cli.run import Run, alone, print_json, running
 from seatrial.errors import EnvironmentFaultError, ExitCode, UsageError
 from seatrial.findings import Finding, Severity, failed
-from seatrial.run import Run, alone, print_json, running
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
@@ -294,10 +294,10 @@ def _proof(trial: Trial, depth: str, seconds: float) -> str:
 
 def deploy(arguments: argparse.Namespace) -> int:
     """Create the model version, prove it live and move traffic to it, or say or undo what there is."""
-    from seatrial import deploying
+    from seatrial.cli import deploy
 
     with _extra():
-        return deploying.deploy(arguments)
+        return deploy.deploy(arguments)
 
 
 def plan(arguments: argparse.Namespace) -> int:
@@ -336,9 +336,9 @@ def _extra() -> Iterator[None]:
 def explain(arguments: argparse.Namespace) -> int:
     """Print the page of a rule, the list of a family's or of all rules, or what the rules recognise in a log."""
     if arguments.log is not None:
-        from seatrial import explaining
+        from seatrial.cli import explain_log
 
-        return explaining.explain_log(arguments)
+        return explain_log.explain_log(arguments)
     from seatrial.rules import RULES, nearest
     from seatrial.rules.page import listed, page
 

@@ -71,7 +71,7 @@ class TestHelp:
     def test_loads_nothing_heavy(self) -> None:
         heavy = "{'torch', 'numpy', 'google.api_core', 'grpc', 'pydantic', 'rich', 'uv', 'hatchling', 'packaging'}"
         script = (
-            f"import sys, seatrial.cli; print(sorted({heavy} & sys.modules.keys()))\n"
+            f"import sys, seatrial.cli.main; print(sorted({heavy} & sys.modules.keys()))\n"
             f"try: seatrial.cli.main(['--help'])\n"
             f"finally: print(sorted({heavy} & sys.modules.keys()))"
         )
