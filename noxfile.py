@@ -128,11 +128,12 @@ def symptoms(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and types."""
+    """Check style, types and the directions of imports."""
     install(session, DEVELOP)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    session.run("lint-imports", "--no-logo")
 
 
 @nox.session
@@ -145,7 +146,7 @@ def locks(session: nox.Session) -> None:
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--extra=push", "-o", str(PUSH))
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--extra=deploy", "-o", str(DEPLOY))
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--group=develop", "-o", str(DEVELOP))
-    session.run(*compile_, "--python-version=3.10", "seatrial/pip-tools.in", "-o", "seatrial/pip-tools.txt")
+    session.run(*compile_, "--python-version=3.10", "seatrial/lock/pip-tools.in", "-o", "seatrial/lock/pip-tools.txt")
     runtime, action = "seatrial/serving/requirements", ".github/actions/seatrial/requirements"
     session.run(*compile_, "--python-version=3.10", f"{runtime}.in", "-o", f"{runtime}.txt")
     session.run(*compile_, "--python-version=3.11", f"{action}.in", "-o", f"{action}.txt")

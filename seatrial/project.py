@@ -225,16 +225,6 @@ class Project(_Table):
                 raise ValueError(f"package-data: {pattern!r} is no pattern of files below the project's folder")
         return self
 
-    @model_validator(mode="after")
-    def _waives_rules_that_exist(self) -> Project:
-        if self.ignore:
-            from seatrial.rules import RULES, nearest  # the rules judge projects: they cannot be imported before
-
-            for code in self.ignore:
-                if code not in RULES:
-                    raise ValueError(f"ignore: there is no rule `{code}`{nearest(code)}")
-        return self
-
     @property
     def model_id(self) -> str:
         """The id of the model on Vertex AI; one made from a name that begins with a digit gets a letter before it."""

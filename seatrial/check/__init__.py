@@ -1,0 +1,1 @@
+"""The check: every rule that facts alone decide, before anything is installed."""

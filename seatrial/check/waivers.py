@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from seatrial.errors import UsageError
 from seatrial.findings import Finding, Location
 from seatrial.rules import RULES, nearest
 from seatrial.rules.source.waivers import RULES as OWN
@@ -63,7 +64,11 @@ class Waived:
 
 
 def read_waivers(project: Project, paths: Iterable[str]) -> list[Waiver]:
-    """Read the waivers in the table and in the comments of these files of the project; paths that are none are none."""
+    """Return the waivers in the table and in the comments of these files of the project; missing files have none.
+
+    Raises:
+        UsageError: the table names a rule that does not exist.
+    """
     return [
         *_of_table(project),
         *(waiver for path in sorted(set(paths)) for waiver in _of_file(project.root, path)),
@@ -130,6 +135,9 @@ def _judge(waiver: Waiver, used: set[tuple[Location, str]], undecided: Set[str])
 def _of_table(project: Project) -> Iterator[Waiver]:
     if not project.ignore:
         return
+    for code in project.ignore:
+        if code not in RULES:
+            raise UsageError(f"[tool.seatrial] ignore: there is no rule `{code}`{nearest(code)}")
     lines = (project.root / CONFIGURATION).read_text(encoding="utf-8").split("\n")
     for code, reason in project.ignore.items():
         key = re.compile(rf"""[^#]*?["']?\b{code}\b["']?\s*=""")

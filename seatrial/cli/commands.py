@@ -302,7 +302,7 @@ def deploy(arguments: argparse.Namespace) -> int:
 
 def plan(arguments: argparse.Namespace) -> int:
     """Decide what a workflow does."""
-    from seatrial.workflow import plan as planning
+    from seatrial.cli import plan as planning
 
     return planning.command(arguments)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -150,13 +151,22 @@ def _site(run: Run, kind: Kind, progress: Progress) -> Iterator[Site]:
 
     project = run.project
     run.begin("connect")
-    with local.running(project) if kind == "local" else contextlib.nullcontext(_on_vertex(project)) as target:
+    with (
+        local.running(project, _import_client)
+        if kind == "local"
+        else contextlib.nullcontext(_on_vertex(project)) as target
+    ):
         from seatrial.deploy.site import Site
         from seatrial.deploy.vertex.client import Vertex
 
         with Vertex(target) as client:
             run.begin("")
             yield Site(project, client, progress)
+
+
+def _import_client() -> None:
+    """Import the client of Vertex AI, which takes a second."""
+    importlib.import_module("seatrial.deploy.deployment")
 
 
 def _on_vertex(project: Project) -> Target:

@@ -1,0 +1,1 @@
+"""Container engines, the images in them, and the registries they come from."""

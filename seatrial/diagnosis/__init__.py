@@ -1,0 +1,1 @@
+"""Tracebacks, logs and operation errors, translated into findings."""

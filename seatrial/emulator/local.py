@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,10 @@ _STOP_TIMEOUT = 60.0  # seconds; servers drain for up to 30 s
 
 
 @contextlib.contextmanager
-def running(project: Project) -> Iterator[Target]:
-    """Give the emulator as a target; one that was started for it is stopped, with all it runs, when the block ends.
+def running(project: Project, meanwhile: Callable[[], object] = lambda: None) -> Iterator[Target]:
+    """Yield the emulator as a target. One that was started for it is stopped, with all it runs, when the block ends.
+
+    `meanwhile` is called while an emulator starts, which takes a second.
 
     Raises:
         UsageError: SEATRIAL_EMULATOR names no address.
@@ -52,7 +53,7 @@ def running(project: Project) -> Iterator[Target]:
     engine = {} if project.image.engine == "auto" else {"SEATRIAL_ENGINE": project.image.engine}
     child = process.start(command, env=engine | dict(os.environ), piped=True)
     try:
-        importlib.import_module("seatrial.deploy.deployment")  # takes a second, as the emulator's start does
+        meanwhile()
         yield _target(project, _addresses(child))
     finally:
         _stop(child)

@@ -1,0 +1,1 @@
+"""The lock: requirements.txt from requirements.in."""

@@ -187,7 +187,7 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
 def _compiler(project: Project) -> Stage[Kept]:
     """Give an environment of the configured Python with pip-tools, from a hashed lock of the tool's own."""
     found = yield from interpreter.find(project.python)
-    text = resources.files("seatrial").joinpath("pip-tools.txt").read_text(encoding="utf-8")
+    text = resources.files("seatrial.lock").joinpath("pip-tools.txt").read_text(encoding="utf-8")
     names = frozenset(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
     kept = yield from environment.keep(environment.Lock(text, names, "seatrial's pip-tools.txt"), found)
     if kept is None:

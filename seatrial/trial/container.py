@@ -32,6 +32,7 @@ from seatrial.image.builder import PORT
 from seatrial.system import process
 from seatrial.system.cache import cache_dir
 from seatrial.trial import ask as asking
+from seatrial.trial import inside
 from seatrial.trial.ask import ask
 from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server
 
@@ -163,9 +164,9 @@ class ContainerServer(Server):
 
     def _ask_from_within(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         program = Path(asking.__file__).read_text(encoding="utf-8")
-        inside = [self._image.python, "-I", "-c", program, method, route, str(PORT), f"{timeout:g}"]
+        command = [self._image.python, "-I", "-c", program, method, route, str(PORT), f"{timeout:g}"]
         code, printed = process.output(
-            [self._engine.program, "exec", "--interactive", self._name, *inside],
+            [self._engine.program, "exec", "--interactive", self._name, *command],
             env=engines.environment(), timeout=timeout + COMMAND_TIMEOUT, given=body,
         )  # fmt: skip
         try:
@@ -252,7 +253,7 @@ def serve(isolation: Isolation, image: Image, device: str, memory: str, **variab
 
 def run_script(isolation: Isolation, image: Image, name: str, device: str, memory: str) -> tuple[int, str]:
     """Run one of this folder's scripts with the image's own Python, as isolated as the server."""
-    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    text = (inside.FOLDER / name).read_text(encoding="utf-8")
     arguments = ["--entrypoint", image.python, *_arguments(isolation, device, memory, {}), image.id]
     return isolation.engine.output(["run", *arguments, "-I", "-c", text], timeout=SCRIPT_TIMEOUT)
 

@@ -25,6 +25,7 @@ from typing import Any
 from seatrial.bundle import Bundle
 from seatrial.environment.store import Copy
 from seatrial.system import process
+from seatrial.trial import inside
 from seatrial.trial.ask import ask
 
 STOP_TIMEOUT = 30.0  # seconds after SIGTERM; Kubernetes' default grace period
@@ -235,7 +236,7 @@ def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[ProcessServer]:
     """Start the runtime on a bundle in a trial's environment; the process and all its children end with the block."""
     home = copy.folder("served")
     shutil.copytree(bundle.path, home / "bundle", dirs_exist_ok=True)
-    guard = Path(shutil.copy(Path(__file__).with_name("guard.py"), home))
+    guard = Path(shutil.copy(inside.FOLDER / "guard.py", home))
     outside = home / "outside.jsonl"
     outside.touch()
     port = _free_port()
@@ -255,7 +256,7 @@ def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[ProcessServer]:
 
 def run_script(copy: Copy, name: str, device: str) -> tuple[int, str]:
     """Run one of this folder's scripts in the predictor's environment, as isolated as the server."""
-    script = shutil.copy(str(Path(__file__).with_name(name)), str(copy.folder("served")))
+    script = shutil.copy(inside.FOLDER / name, str(copy.folder("served")))
     env, folder = _on_trial(copy, device), copy.folder("work")
     return process.output([str(copy.python), "-I", script], env=env, cwd=folder, timeout=SCRIPT_TIMEOUT)
 

@@ -6,7 +6,6 @@ built here, and only a container engine is asked whether it is there.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -16,12 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from seatrial.cli.run import running
 from seatrial.containers.engine import Engine, find
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.image import push
 from seatrial.project import Project
-from seatrial.report import github
 
 RUNNER = "ubuntu-24.04"  # where the workflow names none
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda",), "both": ("cpu", "cuda")}
@@ -101,15 +98,6 @@ class Plan:
         return " · ".join([*parts, *self.notes])
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Run the command."""
-    github.set_outputs(key=key(arguments.project, os.environ.get("GITHUB_WORKSPACE", ".")))
-    with running("plan", arguments) as run:
-        made = plan(run.project, _wanted(arguments))
-        github.set_outputs(**made.outputs())
-        return run.finish(arguments, made.in_words, plan=asdict(made))
-
-
 def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) -> Plan:
     """Make the plan; `ask` finds the container engine of this machine.
 
@@ -151,26 +139,6 @@ def key(folder: Path, repository: str | Path) -> str:
     place = Path(os.path.relpath(folder.resolve(), Path(repository).resolve())).as_posix()
     name = re.sub(r"[^a-z0-9]+", "-", place.lower()).strip("-")[:40].rstrip("-") or "root"
     return f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
-
-
-def _wanted(arguments: argparse.Namespace) -> Wanted:
-    return Wanted(
-        devices=arguments.devices,
-        runner=arguments.runner,
-        gpu_runner=arguments.gpu_runner,
-        deploy=_truth(arguments.deploy, "deploy"),
-        dry_run=_truth(arguments.dry_run, "dry-run"),
-        rollback=_truth(arguments.rollback, "rollback"),
-        target=arguments.target or "vertex",
-        repository=arguments.repository,
-        environment=arguments.environment,
-    )
-
-
-def _truth(text: str, name: str) -> bool:
-    if text not in ("true", "false", ""):
-        raise UsageError(f"{name} is {text!r}", fix="it can be true or false")
-    return text == "true"
 
 
 def _runner(text: str, name: str) -> Runner:

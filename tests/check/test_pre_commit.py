@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from tests.cli.test_main import seatrial
 from tests.projects.base import TRANSFORMS, made
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def test_the_hook_is_a_command_of_ours_that_takes_no_file_names(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from seatrial.project import load
 from tests.large_project import CHECKPOINT, large_project
 from tests.small_project import PREDICTOR, findings, locked, small_project
 
-PROJECTS = Path(__file__).parent / "projects"
-REPOSITORY = Path(__file__).parent.parent
+PROJECTS = Path(__file__).parents[1] / "projects"
+REPOSITORY = Path(__file__).parents[2]
 
 
 def found_in(name: str) -> list[Finding]:

@@ -136,7 +136,7 @@ def test_a_log_of_a_hundred_megabytes_is_read_with_little_memory(tmp_path: Path,
         command.append(str(file))
     else:
         command = ["sh", "-c", 'cat "$0" | exec "$@" -', str(file), *command]
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     ended = subprocess.run(command, preexec_fn=limits, capture_output=True, cwd=root, check=False, timeout=280)
     assert ended.returncode == 0, ended.stderr[-2000:]
     assert b"error[ST110]" in ended.stderr

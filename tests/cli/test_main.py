@@ -15,7 +15,7 @@ from seatrial import __version__
 from seatrial.rules import RULES
 from tests.small_project import locked, small_project
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 STAGES = ("lock", "check", "build", "smoke")
 
 

@@ -286,7 +286,7 @@ def test_a_cuda_lock_for_a_target_without_accelerator_is_a_warning(
 def test_the_command_builds_and_says_bytes_and_seconds(
     project: Project, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main.main(["image", "build", "--project", str(project.root), "--engine", engine.name, "--format", "json"])
+    code = main(["image", "build", "--project", str(project.root), "--engine", engine.name, "--format", "json"])
     said = capsys.readouterr()
     assert code == 0, said.err
     assert json.loads(said.out)["image"]["engine"] == engine.name
@@ -307,5 +307,5 @@ def test_the_commit_is_a_label_and_a_changed_file_marks_it(project: Project, tmp
 def test_without_an_engine_the_command_ends_with_exit_code_3(
     project: Project, no_engine: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main.main(["image", "build", "--project", str(project.root)]) == 3
+    assert main(["image", "build", "--project", str(project.root)]) == 3
     assert "no container engine answers" in capsys.readouterr().err

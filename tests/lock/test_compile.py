@@ -21,7 +21,7 @@ from tests.local_index import Index, serving, sha256, write_wheel
 from tests.small_project import small_project
 from tests.stages import ended
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 WANTED = "torch\ntorchvision\n"
 
 

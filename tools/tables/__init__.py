@@ -1,0 +1,1 @@
+"""Refreshes the tables that the rules read."""

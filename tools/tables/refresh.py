@@ -28,7 +28,7 @@ from tools.tables import refresh_checkpoints
 from tools.tables.releases import metadata, pythons, releases
 
 Table = dict[str, Any]
-HERE = Path(__file__).parent / "tables"
+HERE = Path(__file__).parents[2] / "seatrial/facts/tables"
 OLDEST = {"torch": Version("1.11.0"), "torchvision": Version("0.12.0")}  # what the tables of pairs begin with
 _FAULTS = (OSError, http.client.HTTPException, ValueError, SeatrialError)
 _LINE = 120  # characters of a row that is not broken up

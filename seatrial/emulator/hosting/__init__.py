@@ -1,0 +1,1 @@
+"""What really runs a deployed model: a process or a container."""

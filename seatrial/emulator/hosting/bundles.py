@@ -1,7 +1,7 @@
 """Runs a version that names no image but a bundle in the bucket: in its locked environment, as a process.
 
-The bundle is downloaded once a digest; the environment of its locks is kept by `seatrial.environment.install`, as for a trial.
-Every deployed model has a copy of both and sees nothing else of this machine.
+The bundle is downloaded once a digest; the environment of its locks is kept as for a trial. Every deployed model has
+a copy of both and sees nothing else of this machine.
 """
 
 from __future__ import annotations

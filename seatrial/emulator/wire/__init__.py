@@ -1,0 +1,1 @@
+"""The wires that calls come over: gRPC and REST."""

@@ -1,0 +1,1 @@
+"""Checkpoints as facts, read by their bytes; nothing is unpickled."""

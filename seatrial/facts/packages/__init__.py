@@ -1,0 +1,1 @@
+"""Requirement files, locks and wheels as facts."""

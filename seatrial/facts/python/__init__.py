@@ -1,0 +1,1 @@
+"""Python source as facts, read by ast; nothing is imported."""

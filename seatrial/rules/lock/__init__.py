@@ -1,0 +1,1 @@
+"""Family 1: the lock and the environment."""

@@ -1,0 +1,1 @@
+"""Family 2: the source and the package."""

@@ -1,6 +1,6 @@
 """Family 2, waivers: accepted findings must say why, and must still be there.
 
-Waivers are known only after every other rule has judged; `seatrial.check.waivers` reads them and uses these two by code.
+Waivers are known only after every other rule has judged. `seatrial.check.waivers` reads them and uses these two.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Family 4: transforms and parity."""

@@ -1,0 +1,5 @@
+"""Scripts that run inside the trial's environment. Each imports nothing of the tool."""
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent

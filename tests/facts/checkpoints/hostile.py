@@ -22,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-FILES = Path(__file__).parent / "checkpoints"
+FILES = Path(__file__).parent
 Write = Callable[[Path], object]
 Make = Callable[[], bytes]
 

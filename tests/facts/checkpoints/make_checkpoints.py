@@ -1,6 +1,6 @@
 """Writes tests/facts/checkpoints/: small files as torch really writes them, for the tests of the checkpoint reader.
 
-Run it in an environment that has what it imports: `python tests/facts/make_checkpoints.py`. It never runs in the tests.
+Run it as a script in an environment that has what it imports. It never runs in the tests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 import torchvision
 from torchvision import transforms
 
-FOLDER = Path(__file__).parent / "checkpoints"
+FOLDER = Path(__file__).parent
 
 
 class Labelled:

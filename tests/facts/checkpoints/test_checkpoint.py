@@ -13,7 +13,7 @@ import pytest
 from seatrial.facts.checkpoints.archive import PICKLE_LIMIT
 from seatrial.facts.checkpoints.checkpoint import Checkpoint, Kind, read_checkpoint
 
-FILES = Path(__file__).parent / "checkpoints"
+FILES = Path(__file__).parent
 
 
 def of_torch(name: str) -> Checkpoint:

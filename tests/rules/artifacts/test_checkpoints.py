@@ -8,7 +8,7 @@ import pytest
 
 from tests.small_project import findings, locked, small_project
 
-FILES = Path(__file__).parent.parent / "facts" / "checkpoints"
+FILES = Path(__file__).parents[2] / "facts" / "checkpoints"
 TORCH = locked("torch==2.0.0")
 
 
