@@ -151,11 +151,8 @@ def _site(run: Run, kind: Kind, progress: Progress) -> Iterator[Site]:
 
     project = run.project
     run.begin("connect")
-    with (
-        local.running(project, _import_client)
-        if kind == "local"
-        else contextlib.nullcontext(_on_vertex(project)) as target
-    ):
+    there = local.running(project, _import_client) if kind == "local" else contextlib.nullcontext(_on_vertex(project))
+    with there as target:
         from seatrial.deploy.site import Site
         from seatrial.deploy.vertex.client import Vertex
 
