@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import platform
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from seatrial.errors import UsageError
+from seatrial.system import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -245,11 +245,5 @@ def _read_json(file: Path) -> Any:
 
 
 def _write_json(file: Path, content: Any) -> None:
-    """Replace `file` in one step, so that a reader sees the old text or the new one."""
     text = json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    new = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(file)
-    finally:
-        new.unlink(missing_ok=True)
+    files.write(file, text)

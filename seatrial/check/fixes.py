@@ -12,13 +12,14 @@ import contextlib
 import difflib
 import io
 import os
-import secrets
 import tokenize
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+
+from seatrial.system import files
 
 if TYPE_CHECKING:
     from seatrial.findings import Edit, Finding
@@ -145,20 +146,21 @@ def write(changes: Iterable[Change]) -> tuple[str, ...]:
 
 
 def _write(change: Change) -> bool:
-    draft = change.file.with_name(f".{change.file.name}-{secrets.token_hex(4)}")
-    try:
-        draft.write_bytes(change.after)
-        if change.before is not None:
-            status = change.file.stat()
-            with contextlib.suppress(PermissionError):  # only root may give a file away
-                os.chown(draft, status.st_uid, status.st_gid)
-            draft.chmod(status.st_mode & 0o7777)
-        if _read(change.file) != change.before:
-            return False
-        draft.replace(change.file)
-    finally:
-        draft.unlink(missing_ok=True)
-    return True
+    with contextlib.suppress(Refused), files.replacing(change.file) as draft:
+        _write_draft(change, draft)
+        return True
+    return False
+
+
+def _write_draft(change: Change, draft: Path) -> None:
+    draft.write_bytes(change.after)
+    if change.before is not None:
+        status = change.file.stat()
+        with contextlib.suppress(PermissionError):  # only root may give a file away
+            os.chown(draft, status.st_uid, status.st_gid)
+        draft.chmod(status.st_mode & 0o7777)
+    if _read(change.file) != change.before:
+        raise Refused(f"{change.path} has changed since it was read")
 
 
 def _open(root: Path, path: str, seen: Mapping[str, bytes | None]) -> _Text:

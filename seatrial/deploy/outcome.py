@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from seatrial.system import files
+
 if TYPE_CHECKING:
     from seatrial.findings import Finding
     from seatrial.project import Project
@@ -105,12 +107,7 @@ def write(project: Project, outcome: Outcome, findings: Iterable[Finding]) -> Pa
     data = document(outcome, findings)
     file = project.build_dir / FILE
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
-    try:
-        draft.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    files.write(file, json.dumps(data, indent=2) + "\n")
     if outputs := os.environ.get("GITHUB_OUTPUT"):
         with Path(outputs).open("a", encoding="utf-8") as step:
             step.write(_outputs(data))

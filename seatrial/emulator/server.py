@@ -33,6 +33,7 @@ from seatrial.emulator.wire import grpc as grpc_wire
 from seatrial.emulator.wire.rest import Rest
 from seatrial.emulator.wire.rest_server import RestServer, Services
 from seatrial.errors import ExitCode, UsageError
+from seatrial.system.files import write
 
 _PATIENCE = 900.0  # seconds that a rehearsal waits for another one of the same project
 
@@ -181,9 +182,7 @@ def _announce(emulator: Emulator, ready_file: Path | None, files: Sequence[Path]
     for file in files:
         file.write_text(emulator.rest_url, encoding="utf-8")
     if ready_file is not None:
-        draft = ready_file.with_name(f".{ready_file.name}")
-        draft.write_text(line, encoding="utf-8")
-        draft.rename(ready_file)
+        write(ready_file, line)
 
 
 def _signal_at_eof() -> None:

@@ -21,6 +21,7 @@ from seatrial.environment.interpreter import Interpreter
 from seatrial.environment.record import rows, written
 from seatrial.errors import EnvironmentFaultError
 from seatrial.system import process
+from seatrial.system.files import write
 
 COMPILE_TIMEOUT = 600.0  # seconds for one chunk
 _CHUNK = 400  # files; a fixed number, so that the cores of a machine change nothing
@@ -100,16 +101,9 @@ def strip(prefix: Path) -> None:
                 kept.append(row)
         for name in _TRACES:
             (record.parent / name).unlink(missing_ok=True)
-        _replace(record, written(kept))
+        write(record, written(kept))  # a new file: the installed one shares its content with the installer's cache
     if scripts.is_dir() and not any(scripts.iterdir()):
         scripts.rmdir()
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file anew: the installed one shares its content with the installer's cache."""
-    draft = file.with_name(f".{secrets.token_hex(4)}")
-    draft.write_text(text, encoding="utf-8", newline="")
-    draft.replace(file)
 
 
 def compile_bytecode(site: Path, inside: str, python: Interpreter, workplace: Path) -> None:

@@ -11,7 +11,6 @@ import ast
 import contextlib
 import os
 import re
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ from seatrial.facts.packages.requirements import RequirementFile, marker_environ
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
 from seatrial.rules.lock.locks import CPU_BUILDS, index_lines, judge, unlockable
-from seatrial.system import process
+from seatrial.system import files, process
 
 COMPILE_TIMEOUT = 1800.0  # seconds; pip-compile downloads every wheel of an index that offers no metadata files
 
@@ -143,12 +142,7 @@ def _publish(draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[boo
         yield finding
     if refused:
         return False
-    beside = final.with_name(f".{secrets.token_hex(4)}.{final.name}")
-    try:
-        shutil.copyfile(draft, beside)
-        beside.replace(final)
-    finally:
-        beside.unlink(missing_ok=True)
+    files.write(final, draft.read_bytes())
     return True
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from seatrial.findings import Finding, failed
+from seatrial.system import files
 
 FORMAT = 1
 
@@ -29,12 +29,7 @@ def document(command: str, findings: Iterable[Finding], seconds: dict[str, float
 def write(file: Path, report: dict[str, Any]) -> None:
     """Write a report; a reader sees the former file or the new one, never half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}-{secrets.token_hex(4)}")
-    try:
-        draft.write_text(dumps(report) + "\n", encoding="utf-8")
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
+    files.write(file, dumps(report) + "\n")
 
 
 def dumps(report: dict[str, Any]) -> str:

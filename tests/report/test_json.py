@@ -51,7 +51,7 @@ class TestTheFile:
                 half.write("{")
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(Path, "write_text", full)
+        monkeypatch.setattr(Path, "write_bytes", full)
         with pytest.raises(OSError, match="No space left"):
             json_report.write(file, {"a": 2})
         assert json.loads(file.read_text()) == {"a": 1}

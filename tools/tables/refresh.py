@@ -24,6 +24,7 @@ from packaging.version import Version
 
 from seatrial.errors import SeatrialError
 from seatrial.facts.packages import index
+from seatrial.system.files import write
 from tools.tables import refresh_checkpoints
 from tools.tables.releases import metadata, pythons, releases
 
@@ -107,16 +108,6 @@ def main() -> int:
         if arguments.write:
             write(file, spelled(made))
     return 2 if failed else int(differs and not arguments.write)
-
-
-def write(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    beside = file.with_name(f".{file.name}.part")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def spelled(table: Table) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import secrets
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
+
+from seatrial.system import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,11 +106,9 @@ def remember(cache: Path, key: str, wheels: Wheels) -> None:
     """Remember what is known of a lock; a folder that cannot be written remembers nothing."""
     folder = cache / "wheels"
     content = {**asdict(wheels), "known": [asdict(wheel) for wheel in wheels.known.values()]}
-    draft = folder / f".{secrets.token_hex(4)}"
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
-        draft.replace(folder / f"{key}.json")
+        files.write(folder / f"{key}.json", json.dumps(content, separators=(",", ":")))
         by_age = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
         for file in by_age[_REMEMBERED_AT_MOST:]:
             file.unlink(missing_ok=True)
