@@ -1,7 +1,8 @@
 """Real container engines for the tests: a dockerd and a podman of the run's own, a base image, and a registry.
 
 Everything lies in one temporary folder of the run, which its parallel workers share. A watcher process stops the
-daemons and removes the folder when the run ends, however it ends. Machines without the programs skip, and say so.
+daemons and removes the folder when the run ends, however it ends. On a machine without the programs these tests are
+skipped, and one line of the summary counts them and says what to install.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,16 @@ ROOM = Path(tempfile.gettempdir()) / f"seatrial-engines-{_CONTROLLER}"
 # What a Python needs to run wheels for Linux: nothing else, not even a shell.
 _BASE_PACKAGES = "base-files,libstdc++6,{python}-minimal,lib{python}-stdlib"
 _START_TIMEOUT = 60.0  # seconds for a daemon to answer
+_SEARCHED = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+_REGISTRY = ("docker-registry", "registry")
+# The names of each program → the Debian package that has it.
+_PACKAGES = {
+    ("docker",): "docker.io",
+    ("dockerd",): "docker.io",
+    ("podman",): "podman",
+    _REGISTRY: "docker-registry",
+    ("mmdebstrap",): "mmdebstrap",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,7 @@ class Base:
 @pytest.fixture(scope="session")
 def registry() -> str:
     """Give the host and port of a registry of the run's own."""
-    program = _program("docker-registry", "registry")
+    program = _program(*_REGISTRY)
     return _once("registry", lambda: _start_registry(program))
 
 
@@ -126,6 +137,18 @@ def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Report a skip that is raised here as this file's, so that pytest's summary counts all such tests in one line."""
+    report = yield
+    if call.excinfo is None or not isinstance(call.excinfo.value, pytest.skip.Exception):
+        return report
+    raised = call.excinfo.traceback[-1]
+    if raised.path == Path(__file__):
+        report.longrepr = (str(raised.path), raised.lineno + 1, f"Skipped: {call.excinfo.value}")
+    return report
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Stop the daemons when the run ends, and wait until they and their folder are gone."""
     if "PYTEST_XDIST_WORKER" in os.environ or not ROOM.is_dir():
@@ -137,18 +160,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _program(*names: str) -> str:
-    folders = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    for name in names:
-        if found := shutil.which(name, path=folders):
-            return found
-    pytest.skip(f"needs {names[0]}, which is not installed")
+    if found := _installed(names):
+        return found
+    missing = [package for program, package in _PACKAGES.items() if not _installed(program)]
+    raise pytest.skip.Exception(f"needs a container engine: apt-get install {' '.join(dict.fromkeys(missing))}")
+
+
+def _installed(names: Iterable[str]) -> str | None:
+    return next(filter(None, (shutil.which(name, path=_SEARCHED) for name in names)), None)
 
 
 def _found(name: str) -> Engine:
     try:
         return engines.find(name)
     except EnvironmentFaultError as error:
-        pytest.skip(f"no {name} can be used here: {error.message}")
+        raise pytest.skip.Exception(f"no {name} can be used here: {error.message}") from None
 
 
 class _variables:  # noqa: N801 - reads as a statement
@@ -193,7 +219,7 @@ def _wait_for(ready: Any, log: Path) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
     while not ready():
         if time.monotonic() > deadline or "the daemon ended" in log.read_text(errors="replace"):
-            pytest.skip(f"{log.stem} cannot start here: {log.read_text(errors='replace')[-600:]}")
+            raise pytest.skip.Exception(f"{log.stem} cannot start here: {log.read_text(errors='replace')[-600:]}")
         time.sleep(0.1)
 
 
