@@ -252,12 +252,9 @@ def _replacing(final: Path) -> Iterator[Path]:
 
 
 def _runtime_files() -> dict[str, str]:
-    folder = resources.files("seatrial").joinpath("serving")
-    return {
-        entry.name: _text_sha256(entry.read_text(encoding="utf-8"))
-        for entry in sorted(folder.iterdir(), key=lambda e: e.name)
-        if entry.name.endswith(".py")
-    }
+    with resources.as_file(resources.files("seatrial").joinpath("serving")) as folder:
+        names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.py"))
+    return {name: _text_sha256(runtime_text(name)) for name in names}
 
 
 def _runtime_wheel(draft: Path) -> str:
@@ -266,8 +263,8 @@ def _runtime_wheel(draft: Path) -> str:
     digest = _digest(files)
     with _staging(draft) as root:
         home = root / "seatrial/serving"
-        home.mkdir(parents=True)
         for name in files:
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
             (home / name).write_text(runtime_text(name), encoding="utf-8")
         wanted = [entry.text for entry in requirements.read_runtime("requirements.in").entries]
         _write_pyproject(root, "seatrial-serving", f"0+r{digest[:12]}", ">=3.10", wanted, ["seatrial"])

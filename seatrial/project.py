@@ -14,9 +14,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError
 
 from seatrial.errors import UsageError
+from seatrial.serving import interfaces
 
 IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -182,13 +192,22 @@ _Texts = Annotated[tuple[str, ...], Field(strict=False)]
 _Names = Annotated[tuple[Annotated[str, StringConstraints(pattern=TOP_LEVEL)], ...], Field(strict=False)]
 
 
+def _known_interface(value: object) -> str:
+    """Take a name of the table of interfaces, with pydantic's message for a `Literal` of these names."""
+    names = [interfaces.AUTO, *interfaces.NAMES]
+    if isinstance(value, str) and value in names:
+        return value
+    *first, last = map(repr, names)
+    raise PydanticKnownError("literal_error", {"expected": f"{', '.join(first)} or {last}"})
+
+
 class Project(_Table):
     """A predictor project: its configuration and where its parts lie."""
 
     root: Path = Field(exclude=True)
     name: Annotated[str, StringConstraints(pattern=NAME)]
     predictor: Annotated[str, StringConstraints(pattern=IMPORT_PATH)]
-    interface: Literal["auto", "batched", "cpr", "ai-platform"] = "auto"
+    interface: Annotated[str, PlainValidator(_known_interface)] = interfaces.AUTO
     artifacts: str = "artifacts"
     python: Annotated[str, StringConstraints(pattern=PYTHON)] = "3.11"
     packages: _Names = ()  # top-level packages and modules that ship; default: the predictor's own

@@ -20,6 +20,7 @@ from seatrial.deploy.vertex.asking import INVALID_ARGUMENT, Limits, Progress, Qu
 from seatrial.findings import Finding, Stage
 from seatrial.golden import GoldenExample
 from seatrial.rules import RULES
+from seatrial.serving.interfaces import BATCHED
 from seatrial.trial.parity import Drift
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def prove(
     deployed_id: str,
     project: Project,
     *,
-    interface: str = "batched",
+    interface: str = BATCHED.name,
     compare: bool = True,
     limits: Limits | None = None,
 ) -> Stage[Proof]:

@@ -22,6 +22,7 @@ from seatrial.deploy.evidence import FEWEST, SLACK, Blame, Latency, blame, too_s
 from seatrial.deploy.vertex.asking import Limits, Progress, Question, Reply, questions, replies
 from seatrial.findings import Finding, Stage
 from seatrial.rules import RULES
+from seatrial.serving.interfaces import BATCHED
 from seatrial.trial.parity import Drift
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def gate(
     former: Collection[str],
     project: Project,
     *,
-    interface: str = "batched",
+    interface: str = BATCHED.name,
     limits: Limits | None = None,
 ) -> Stage[Gate]:
     """Ask both sides until 50 answers of each and 200 in all came, and judge the new one.

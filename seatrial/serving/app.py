@@ -1,7 +1,7 @@
 """The HTTP face of the runtime, plain ASGI: health and predict, limits, and every error as JSON.
 
 It answers health at any time, because nothing here blocks: bodies are read here, all else happens in the
-threads of `seatrial.serving.predictors`. It knows neither the socket nor the signals.
+threads of `seatrial.serving.interfaces`. It knows neither the socket nor the signals.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from seatrial.serving.answers import AnswerError, encode_error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from seatrial.serving.predictors import Served
+    from seatrial.serving.interfaces.adapter import Served
     from seatrial.serving.settings import Bundle, Contract
 
     Message = dict[str, Any]

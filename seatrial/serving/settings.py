@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from seatrial.serving.interfaces import AUTO
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from seatrial.serving.interfaces import Interface
 
 FORMAT = 1
 
@@ -73,7 +77,7 @@ def read_bundle(file: Path) -> Bundle:
             name=data["name"],
             digest=data["digest"],
             predictor=data["predictor"],
-            interface=data.get("interface", "auto"),
+            interface=data.get("interface", AUTO),
             image=ImageSettings(
                 mode=image.get("mode", "RGB"),
                 alpha=image.get("alpha", "drop"),
@@ -113,8 +117,8 @@ def read_contract(environ: Mapping[str, str]) -> Contract:
     )
 
 
-def artifacts_uri(bundle: Bundle, contract: Contract, interface: str) -> str:
-    """Give what the predictor loads from: the bundle's own folder unless AIP_STORAGE_URI names another.
+def artifacts_uri(bundle: Bundle, contract: Contract, interface: Interface) -> str:
+    """Return what the predictor loads from: the bundle's own folder unless AIP_STORAGE_URI names another.
 
     Raises:
         SettingsError: the URI is gs:// and the interface cannot download, or the local path does not exist.
@@ -123,11 +127,11 @@ def artifacts_uri(bundle: Bundle, contract: Contract, interface: str) -> str:
     if not uri:
         return str(bundle.folder / "artifacts")
     if uri.startswith("gs://"):
-        if interface == "cpr":  # a CPR predictor downloads by itself, with its own SDK
+        if interface.downloads:
             return uri
         raise SettingsError(
             f"AIP_STORAGE_URI is {uri}, but the bundle carries its artifacts, and this version of the "
-            f"runtime does not download gs:// for the {interface} interface; upload the model without an "
+            f"runtime does not download gs:// for the {interface.name} interface; upload the model without an "
             "artifact URI"
         )
     path = Path(url2pathname(urlsplit(uri).path) if uri.startswith("file://") else uri)

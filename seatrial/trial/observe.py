@@ -16,6 +16,7 @@ from seatrial.findings import Finding, Phase, Stage, Step, watched
 from seatrial.golden import GoldenExample
 from seatrial.project import Project
 from seatrial.rules import RULES
+from seatrial.serving import interfaces
 from seatrial.trial import parity, samples
 from seatrial.trial.parity import Drift
 from seatrial.trial.server import Answer, Server
@@ -162,7 +163,7 @@ def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], 
     inputs = [(example, example.vertex_instance(project.artifacts_dir)) for example in examples]
     if not examples:
         yield RULES["ST403"].finding(f"there are no golden answers in {project.artifacts}/golden")
-        if trial.interface != "batched":
+        if not interfaces.takes_samples(trial.interface):
             what = f"what a {trial.interface} predictor accepts, only golden answers say"
             trial.unproven.append(f"any prediction: {what}")
             return

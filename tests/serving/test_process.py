@@ -19,7 +19,7 @@ import seatrial.serving
 from .server import DIGEST, PATIENCE, REPOSITORY, Server, gray, launched, served, wait_for
 from .test_contract import MEAN
 
-SOURCES = sorted(Path(seatrial.serving.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(seatrial.serving.__file__).parent.rglob("*.py"))
 BLOCKING = """
 class P:
     def load(self, artifacts_uri): ...

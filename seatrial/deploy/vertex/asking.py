@@ -21,6 +21,7 @@ from seatrial import golden
 from seatrial.deploy.vertex.client import code_of
 from seatrial.findings import Step
 from seatrial.golden import GoldenExample
+from seatrial.serving import interfaces
 from seatrial.trial import samples
 from seatrial.trial.parity import example_name
 
@@ -106,15 +107,15 @@ class Reply:
 def questions(project: Project, *, interface: str, at_most: int | None = None) -> tuple[Question, ...]:
     """Give what to ask: golden examples each alone, or, where that makes too many requests, in equal groups.
 
-    Without golden examples these are the trial's sample images, for a `batched` predictor: what another one accepts,
-    only golden examples say, and there is nothing to ask.
+    Without golden examples these are the trial's sample images if the predictor's interface takes them. Of another one
+    only golden examples say what it accepts, so there is nothing to ask.
 
     Raises:
         UsageError: golden.json cannot be read.
     """
     examples = golden.read(project.artifacts_dir)
     inputs = [(example, example.vertex_instance(project.artifacts_dir)) for example in examples]
-    if not examples and interface == "batched":
+    if not examples and interfaces.takes_samples(interface):
         inputs = [(GoldenExample(image=name), instance) for name, instance in samples.instances()]
     size = -(-len(inputs) // at_most) if at_most else 1
     groups = _grouped(inputs, max(1, size))

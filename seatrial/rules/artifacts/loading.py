@@ -15,6 +15,7 @@ from seatrial.findings import Severity
 from seatrial.rules.artifacts.checkpoints import MAIN, WEIGHTS_ONLY
 from seatrial.rules.artifacts.pickled import is_torch_file, pinned
 from seatrial.rules.rule import Rule, Symptom
+from seatrial.serving.interfaces import INTERFACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +32,8 @@ SAFE_GLOBALS = ("torch.serialization.add_safe_globals", "torch.serialization.saf
 # What torch.nn.parallel.DataParallel and DistributedDataParallel, and torch.compile put before every name.
 PREFIXES = {"module.": ("DataParallel", "DistributedDataParallel"), "_orig_mod.": ("compile", "OptimizedModule")}
 SHOWN = 3  # names in a finding
-ALWAYS_CALLED = ("load", "__init__", "from_path")  # methods of the predictor that the runtime calls
+# Methods of the predictor that the runtime calls.
+ALWAYS_CALLED = ("__init__", *sorted({interface.loader for interface in INTERFACES}))
 
 PREFIXED = Rule(
     code="ST308",

@@ -19,6 +19,7 @@ from seatrial.findings import Edit, Location, Severity
 from seatrial.rules.deployment.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.lock.pairs import partner_of_torch
 from seatrial.rules.rule import Rule, Symptom
+from seatrial.serving.interfaces import INTERFACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,7 +177,7 @@ def _squeezed(name: str) -> str:
 
 
 # What a server calls of a predictor for certain.
-_SERVED = {"__init__", "__call__", "from_path", "load", "setup", "preprocess", "predict", "postprocess"}
+_SERVED = {"__init__", "__call__", "setup", "postprocess", *(name for each in INTERFACES for name in each.needed)}
 
 
 def _doubt(module: Module, imported: Import, facts: Facts) -> str:

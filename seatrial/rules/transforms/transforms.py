@@ -15,6 +15,7 @@ from seatrial.findings import Severity
 from seatrial.rules.edits import insertion
 from seatrial.rules.lock.versions import locked, trained_with
 from seatrial.rules.rule import Rule, Symptom
+from seatrial.serving import interfaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -278,8 +279,9 @@ def _trains(script: Module) -> bool:
 
 
 def _one_side(facts: Facts) -> Iterator[Finding]:
-    if facts.project.interface in ("cpr", "ai-platform"):
-        return  # it gets no batch from the runtime
+    interface = interfaces.find(facts.project.interface)
+    if interface is not None and not interface.batches:
+        return
     calls = {(module.name, call.end): call for module, call in facts.sources.calls()}
     for module, call in facts.sources.calls():
         for steps in _steps(facts.sources, call):

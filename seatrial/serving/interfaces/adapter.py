@@ -1,0 +1,38 @@
+"""What the module of an interface holds, and what it makes of a predictor class."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from seatrial.serving.interfaces import Interface
+    from seatrial.serving.settings import Bundle
+
+
+class Served(Protocol):
+    """A loaded predictor. Both methods return the encoded answer or raise AnswerError."""
+
+    interface: str
+
+    async def answer(self, body: bytes) -> bytes:
+        """Answer a JSON request."""
+
+    async def answer_image(self, data: bytes) -> bytes:
+        """Answer a request whose body is one image file."""
+
+
+class Adapter(Protocol):
+    """The module of an interface."""
+
+    def recognises(self, predictor: type) -> bool:
+        """Return whether a class has the shape of this interface; nothing of it is called."""
+
+    def serve(self, predictor: type, artifacts_uri: str, bundle: Bundle) -> Served:
+        """Create and load a predictor. What its code raises goes through unchanged."""
+
+
+def adapter_of(interface: Interface) -> Adapter:
+    """Import the module of an interface."""
+    name = interface.name.replace("-", "_")
+    return cast("Adapter", importlib.import_module(f"seatrial.serving.interfaces.{name}"))

@@ -1,0 +1,53 @@
+"""Vertex AI's custom prediction routine: load, preprocess, predict and postprocess of whole requests."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from seatrial.serving.answers import AnswerError, Request, call, encode
+from seatrial.serving.interfaces import CPR
+from seatrial.serving.interfaces.signatures import first_parameter
+from seatrial.serving.interfaces.whole_request import WholeRequest
+
+if TYPE_CHECKING:
+    from seatrial.serving.settings import Bundle
+
+_BODY_NAMES = {"prediction_input", "body", "request", "payload", "instances"}
+
+
+def recognises(predictor: type) -> bool:
+    """Return whether a class is one of the SDK's, or its preprocess takes a request's body, or it has none."""
+    if any(_is_sdk_predictor(base) for base in predictor.__mro__):
+        return True
+    preprocess = getattr(predictor, "preprocess", None)
+    if preprocess is None and not callable(getattr(predictor, "decode", None)):
+        return hasattr(predictor, "load") and hasattr(predictor, "predict")
+    first = first_parameter(predictor, "preprocess")
+    return first is not None and first.name in _BODY_NAMES
+
+
+def serve(predictor: type, artifacts_uri: str, bundle: Bundle) -> WholeRequest:  # noqa: ARG001
+    """Create and load a predictor."""
+    loaded: Any = predictor()
+    loaded.load(artifacts_uri)
+    return WholeRequest(CPR, partial(_ask, loaded))
+
+
+def _is_sdk_predictor(base: type) -> bool:
+    return base.__name__ == "Predictor" and base.__module__.startswith("google.cloud.aiplatform.")
+
+
+def _ask(loaded: Any, request: Request) -> bytes:  # the user's own class
+    instances = list(request.instances)  # preprocess may change the request in place
+    given: Any = request.body
+    for step in ("preprocess", "predict", "postprocess"):
+        if hasattr(loaded, step):
+            given = call(step, getattr(loaded, step), given)
+    if not isinstance(given, dict) or "predictions" not in given:
+        what = type(given).__name__
+        if isinstance(given, dict):
+            what = f"a dict with the keys {sorted(map(str, given))}"
+        raise AnswerError(500, f'the predictor answered {what}; it must be a dict that holds "predictions"')
+    others = {key: value for key, value in given.items() if key != "predictions"}
+    return encode(given["predictions"], instances, others)
