@@ -16,8 +16,8 @@ from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, ask, gather, unasked
 from seatrial.findings import Finding, Location, Step
 from seatrial.rules import RULES, nearest
-from seatrial.rules.lock import builds, wheels
-from seatrial.rules.supply.supply import credential_lines
+from seatrial.rules.lock import wheels
+from seatrial.rules.supply.credentials import credential_lines
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _undecided(facts: Facts) -> frozenset[str]:
     known = [facts.wheels.get(lock.path) for lock in (facts.lock, facts.cpu_lock) if lock]
     if all(one is not None and not one.unknown for one in known):
         return frozenset({wheels.UNDECIDED.code})
-    return frozenset(rule.code for rule in (*wheels.RULES, *builds.RULES))
+    return frozenset(rule.code for rule in RULES.values() if rule.needs_wheels)
 
 
 def _place(finding: Finding) -> tuple[str, int, int, str]:

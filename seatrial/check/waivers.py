@@ -19,15 +19,14 @@ from typing import TYPE_CHECKING, Any
 from seatrial.errors import UsageError
 from seatrial.findings import Finding, Location
 from seatrial.rules import RULES, nearest
-from seatrial.rules.source.waivers import RULES as OWN
-from seatrial.rules.source.waivers import WAIVES_NOTHING, WITHOUT_REASON
+from seatrial.rules.source.waivers import WAIVERS, WAIVES_NOTHING, WITHOUT_REASON
 
 if TYPE_CHECKING:
     from seatrial.project import Project
 
 SIZE_LIMIT = 4 << 20  # bytes; what is larger was not written by hand
 CONFIGURATION = "pyproject.toml"
-_OWN = {rule.code for rule in OWN}
+_OWN = {rule.code for rule in WAIVERS}
 _MARK = b"seatrial:"
 _WAIVER = re.compile(r"#\s*seatrial:\s*ignore\b(?:\s*\[(?P<codes>[^\]]*)\])?(?P<reason>.*?)(?=\s#\s|$)")
 _QUOTED = re.compile(r"""("(?:\\.|[^"\\])*"|'[^']*')|(#.*)""")  # in TOML and YAML a # may stand in a string

@@ -30,7 +30,7 @@ from seatrial.deploy.vertex import storage
 from seatrial.errors import ExitCode, StillRunningError, UsageError
 from seatrial.findings import Phase, Stage, failed
 from seatrial.project import Project
-from seatrial.rules.deployment.deployment import SURROUNDINGS
+from seatrial.rules.deployment.surroundings import SURROUNDINGS
 from seatrial.system.file_lock import acquire
 from seatrial.system.signals import Interruption, handled
 

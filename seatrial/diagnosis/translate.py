@@ -17,7 +17,7 @@ from seatrial.facts.python.sources import find_definitions, locate
 from seatrial.facts.tables import distributions_of
 from seatrial.findings import Location, Severity
 from seatrial.rules import RULES
-from seatrial.rules.source.imports import how_to_provide, is_first_party
+from seatrial.rules.imports import how_to_provide, is_first_party
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:

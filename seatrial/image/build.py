@@ -36,7 +36,7 @@ from seatrial.image.dependency_image import DependencyImage, Wanted
 from seatrial.project import Project
 from seatrial.report import json as json_report
 from seatrial.rules import RULES
-from seatrial.rules.source.runtime import outside_runtime
+from seatrial.rules.lock.runtime import outside_runtime
 from seatrial.system import file_lock
 from seatrial.system.cache import cache_dir
 

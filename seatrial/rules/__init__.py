@@ -1,62 +1,51 @@
-"""Rules: judge facts, never read files. One module a family, one `Rule` a fault; all are here."""
+"""Rules: judge facts, never read files. One folder a family, one `Rule` a fault.
+
+A rule is registered by standing in a module of its family's folder: all are found here, once, when this is imported.
+"""
 
 from __future__ import annotations
 
 import difflib
+import pkgutil
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from seatrial.rules.artifacts import checkpoints, loading, pickled, training
-from seatrial.rules.deployment import deploy_code, deployment, operations, settings
-from seatrial.rules.lock import builds, companions, installing, locks, pairs, ranges, wheels
-from seatrial.rules.serving import answering, predicting, serving
-from seatrial.rules.source import code, imports, runtime, waivers
-from seatrial.rules.supply import dangerous, images, supply
-from seatrial.rules.transforms import libraries, removed_names, transforms
+from seatrial.rules.rule import Rule
 
 if TYPE_CHECKING:
-    from seatrial.rules.rule import Rule
+    from collections.abc import Iterator
 
-FAMILIES = (
-    answering,
-    builds,
-    checkpoints,
-    code,
-    companions,
-    dangerous,
-    deploy_code,
-    deployment,
-    images,
-    imports,
-    installing,
-    libraries,
-    loading,
-    locks,
-    operations,
-    pairs,
-    pickled,
-    predicting,
-    ranges,
-    removed_names,
-    runtime,
-    serving,
-    settings,
-    supply,
-    training,
-    transforms,
-    waivers,
-    wheels,
-)
 
-RULES: dict[str, Rule] = {
-    rule.code: rule
-    for rule in sorted((rule for family in FAMILIES for rule in family.RULES), key=lambda rule: rule.code)
-}
+def _modules() -> Iterator[str]:
+    """Yield the names of the modules of every family, in order."""
+    for family in pkgutil.iter_modules(__path__, f"{__name__}."):
+        if family.ispkg:
+            folder = import_module(family.name).__path__
+            yield from (module.name for module in pkgutil.iter_modules(folder, f"{family.name}."))
+
+
+def _found() -> dict[str, Rule]:
+    """Return every rule by its code, in the order of codes.
+
+    Raises:
+        ValueError: two rules have one code.
+    """
+    rules: dict[str, Rule] = {}
+    for module in _modules():
+        for value in vars(import_module(module)).values():
+            # A rule that one module imports from another is the same object.
+            if isinstance(value, Rule) and rules.setdefault(value.code, value) is not value:
+                raise ValueError(f"{module} uses the code {value.code} a second time")
+    return dict(sorted(rules.items()))
+
+
+RULES = _found()
 
 
 def nearest(code: str) -> str:
-    """Give `; did you mean `ST412`?` for a code that is none, or "" where none is like it."""
+    """Return `; did you mean `ST412`?` for a code that does not exist, or "" where none is similar."""
     near = difflib.get_close_matches(code.upper(), RULES, n=len(RULES))
-    # Of those that are as like it as others, the one that begins like it.
+    # Of those that are equally similar, the one that begins like it.
     best = max(near, key=lambda known: _beginning(known, code.upper()), default="")
     return f"; did you mean `{best}`?" if best else ""
 

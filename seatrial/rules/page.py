@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.rules import RULES
-from seatrial.rules.source import waivers
+from seatrial.rules.source.waivers import WAIVERS
 
 if TYPE_CHECKING:
     from seatrial.rules.rule import Rule
@@ -44,7 +44,7 @@ def page(rule: Rule) -> str:
 
 
 def _when(rule: Rule) -> str:
-    static = rule.check or rule in waivers.RULES  # those are judged when all others have been
+    static = rule.check or rule in WAIVERS  # those are judged when all others have been
     when = ["before anything is installed (`seatrial check`)"] if static else []
     if rule.code.startswith("ST7"):
         when.append("while deploying (`seatrial deploy`)")

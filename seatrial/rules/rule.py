@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seatrial.findings import Finding, Severity
@@ -43,6 +43,7 @@ class Rule:
         sources: public places where it is described.
         symptoms: how to recognise it in a text, most specific first.
         check: decides it from facts, before anything is installed; None where only running shows it.
+        needs_wheels: whether the check reads what the locked wheels say of themselves.
         detected: how the check decides, what it cannot see, and when it therefore only warns.
         bad: an excerpt of a project that has the fault.
         good: the same excerpt without it.
@@ -57,6 +58,7 @@ class Rule:
     sources: tuple[str, ...] = ()
     symptoms: tuple[Symptom, ...] = ()
     check: Check | None = field(default=None, compare=False)
+    needs_wheels: bool = False
     detected: str = ""
     bad: str = ""
     good: str = ""
@@ -68,6 +70,13 @@ class Rule:
         particulars.setdefault("severity", self.severity)
         return Finding(code=self.code, message=message, **particulars)
 
-    def decided_by(self, check: Check) -> Rule:
-        """Give the same rule with its static check."""
-        return replace(self, check=check)
+    def decided_by(self, check: Check) -> Check:
+        """Make a function the static check of this rule; a decorator, so that the two stand together.
+
+        Raises:
+            ValueError: the rule has a check already.
+        """
+        if self.check is not None:
+            raise ValueError(f"{self.code} has two checks")
+        object.__setattr__(self, "check", check)  # once, while its module is imported
+        return check

@@ -21,7 +21,7 @@ from seatrial.facts.packages import requirements
 from seatrial.findings import Phase, Stage, watched
 from seatrial.golden import GoldenExample
 from seatrial.project import Project
-from seatrial.rules.source.runtime import outside_runtime
+from seatrial.rules.lock.runtime import outside_runtime
 from seatrial.system import process
 from seatrial.trial.observe import CUDA_PROBE, Trial, judge_cuda_probe, observe, versions_in
 from seatrial.trial.server import run_script, serve

@@ -35,7 +35,7 @@ from seatrial.emulator.wire.rest_server import RestServer, Services
 from seatrial.errors import ExitCode, SeatrialError, StillRunningError
 from seatrial.findings import Finding, Severity, Stage, Step
 from seatrial.project import Project
-from seatrial.rules.deployment.deployment import SURROUNDINGS
+from seatrial.rules.deployment.surroundings import SURROUNDINGS
 from tests.deploy.golden_project import right
 
 NAME = "halves"  # of model and endpoint

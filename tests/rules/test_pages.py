@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.rules import FAMILIES, RULES
+from seatrial.rules import RULES
 from seatrial.rules.page import index, page
 
 PAGES = Path(__file__).parent.parent.parent / "docs" / "rules"
@@ -23,11 +23,6 @@ def test_the_page_of_a_rule_is_what_the_rule_says(code: str) -> None:
 def test_the_index_names_every_rule_and_no_page_is_without_a_rule() -> None:
     assert (PAGES / "README.md").read_text(encoding="utf-8") == index(), AGAIN
     assert {file.stem for file in PAGES.glob("ST*.md")} == RULES.keys(), AGAIN
-
-
-def test_no_code_is_used_twice_and_rules_are_in_the_order_of_codes() -> None:
-    codes = [rule.code for family in FAMILIES for rule in family.RULES]
-    assert sorted(codes) == list(RULES)
 
 
 @pytest.mark.parametrize("code", RULES)

@@ -1,7 +1,6 @@
-"""Families 3 and 6, checkpoints: can the server load what lies in the artifacts, and on its device?
+"""Family 3, checkpoints: can the server load what lies in the artifacts?
 
-Static checks look at kinds, class names and device names only; whether the weights fit the model is seen when
-it is loaded.
+Static checks look at kinds and class names only; whether the weights fit the model is seen when it is loaded.
 """
 
 from __future__ import annotations
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from seatrial.facts.checkpoints.checkpoint import Kind
 from seatrial.findings import Location, Severity
-from seatrial.rules.deployment.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.imports import how_to_provide, is_first_party, is_provided
 from seatrial.rules.rule import Rule, Symptom
-from seatrial.rules.source.imports import how_to_provide, is_first_party, is_provided
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +59,21 @@ CLASS_IN_MAIN = Rule(
     bad='class Net(nn.Module): ...  # in train.py, run as a script\ntorch.save(Net(), "weights.pt")',
     good='from predictor.network import Net\ntorch.save(Net().state_dict(), "weights.pt")',
 )
+
+
+@CLASS_IN_MAIN.decided_by
+def _class_in_main(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        for name in (n for module, n in checkpoint.globals if module == MAIN):
+            place = facts.main_definitions.get(name.split(".")[0])
+            yield CLASS_IN_MAIN.finding(
+                f"{checkpoint.path} holds a pickled `{name}` that lived in `__main__` of what wrote it",
+                location=place or Location(checkpoint.path),
+                subject=checkpoint.path,
+                cause="in the server `__main__` is the server's own program, which has no such class",
+            )
+
+
 UNKNOWN_MODULE = Rule(
     code="ST302",
     title="a pickle needs a module that will not be there",
@@ -96,6 +110,35 @@ UNKNOWN_MODULE = Rule(
     bad="pickle.dump(helpers.Crop(8), file)  # helpers.py lies beside train.py",
     good="pickle.dump(predictor.transforms.Crop(8), file)",
 )
+
+
+@UNKNOWN_MODULE.decided_by
+def _unknown_module(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        seen: set[str] = set()
+        for module, name in checkpoint.globals:
+            if module == MAIN or module in seen or _will_be_there(module, facts):
+                continue
+            seen.add(module)
+            path = facts.left_out.get(module)
+            own = path is not None or is_first_party(facts.sources, module)
+            yield UNKNOWN_MODULE.finding(
+                f"{checkpoint.path} holds a pickled `{module}.{name}`; nothing that ships has that module",
+                location=Location(checkpoint.path),
+                subject=module,
+                cause=f"{path} exists in the project, but `packages` does not name it" if path else "",
+                fix=UNKNOWN_MODULE.fix if own else f"{UNKNOWN_MODULE.fix}; or {how_to_provide(module, facts)}",
+            )
+
+
+def _will_be_there(module: str, facts: Facts) -> bool:
+    if module in facts.left_out:
+        return False
+    if is_first_party(facts.sources, module) and module.split(".")[0] not in sys.stdlib_module_names:
+        return facts.sources.ships(module)
+    return is_provided(module, facts)
+
+
 NO_CHECKPOINT = Rule(
     code="ST303",
     title="the weights are no checkpoint",
@@ -136,36 +179,39 @@ NO_CHECKPOINT = Rule(
     bad="version https://git-lfs.github.com/spec/v1\noid sha256:…",
     good="PK…  # the file itself, after `git lfs pull`",
 )
-WEIGHTS_ONLY = Rule(
-    code="ST304",
-    title="torch.load refuses the file: weights_only",
-    explanation=(
-        "Since torch 2.6 `torch.load` loads only tensors and plain containers unless told otherwise. A "
-        "whole model, a pickled transform, an argparse.Namespace or a numpy scalar in the file is refused."
-    ),
-    fix=(
-        "save the state_dict and plain values only; for a class that must be in the file call "
-        "`torch.serialization.add_safe_globals([…])` before loading"
-    ),
-    cloud="Weights only load failed. […] Unsupported global: GLOBAL … was not an allowed global by default.",
-    sources=(
-        "https://docs.pytorch.org/docs/stable/notes/serialization.html#weights-only",
-        "https://github.com/e3nn/e3nn/issues/519",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(r"Unsupported global: GLOBAL (?!__main__\.)(?P<name>[\w.]+)"),
-            "torch.load refuses the file, because it holds a pickled `{name}`",
-        ),
-    ),
-    detected=(
-        "What the pickle names against what torch.load allows in the locked version, from a table of torch's "
-        "releases, where the call leaves weights_only to that version; a call of add_safe_globals silences "
-        "it."
-    ),
-    bad='torch.save(model, "weights.pt")\ntorch.load("weights.pt")  # with torch 2.6 or later',
-    good='torch.save(model.state_dict(), "weights.pt")\ntorch.load("weights.pt", weights_only=True)',
-)
+
+_NO_FILES = (Kind.FOLDER, Kind.LINK_OUT, Kind.SPECIAL)
+_WRONG_KINDS = {
+    Kind.FOLDER: "copy the file that belongs there; torch reads its archive only as one file",
+    Kind.LINK_OUT: "copy the file into the artifacts: a link does not travel with them",
+    Kind.SPECIAL: "remove it, or copy the file that belongs there",
+    Kind.LFS_POINTER: "run `git lfs pull`; in a workflow give actions/checkout `lfs: true`",
+    Kind.PAGE: "download the file again, with the credentials that it needs",
+    Kind.EMPTY: "copy the file again",
+    Kind.TRUNCATED: "copy the file again and compare its SHA-256 with training's",
+}
+
+
+@NO_CHECKPOINT.decided_by
+def _no_checkpoint(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        if checkpoint.kind in _WRONG_KINDS:
+            size = f" ({checkpoint.size} bytes)" if checkpoint.kind not in _NO_FILES else ""
+            real = checkpoint.real_size
+            yield NO_CHECKPOINT.finding(
+                f"{checkpoint.path} is {checkpoint.kind}{size}",
+                location=Location(checkpoint.path),
+                cause=f"it stands for a file of {real} bytes" if real is not None else "",
+                fix=_WRONG_KINDS[checkpoint.kind],
+            )
+        elif checkpoint.kind is Kind.OTHER and checkpoint.path.endswith((".pt", ".pth", ".tar")):
+            yield NO_CHECKPOINT.finding(
+                f"{checkpoint.path} is {checkpoint.kind}: neither a zip archive nor a pickle",
+                severity=Severity.WARNING,  # the predictor may read a format of its own
+                location=Location(checkpoint.path),
+            )
+
+
 STATE_DICT = Rule(
     code="ST305",
     title="the weights do not fit the model",
@@ -193,6 +239,7 @@ STATE_DICT = Rule(
         ),
     ),
 )
+
 NOT_READ = Rule(
     code="ST307",
     title="a checkpoint that cannot be read to its end",
@@ -214,6 +261,23 @@ NOT_READ = Rule(
     bad="model.pkl  # a pickle of millions of small objects",
     good="weights.pt  # a state_dict: names and tensors",
 )
+
+
+@NOT_READ.decided_by
+def _not_read(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        other = checkpoint.kind is Kind.OTHER or _is_by_chance(checkpoint) or _is_damaged(checkpoint)
+        if checkpoint.complete or other:
+            continue
+        # A long pickle of joblib is usual; that a checkpoint of torch is one is not.
+        usual = checkpoint.too_long and checkpoint.kind is Kind.PICKLE
+        yield NOT_READ.finding(
+            f"{checkpoint.path} cannot be read to its end, so what it imports is not all known",
+            severity=Severity.NOTE if usual else Severity.WARNING,
+            location=Location(checkpoint.path),
+        )
+
+
 DAMAGED = Rule(
     code="ST309",
     title="the weights are cut off or damaged",
@@ -236,137 +300,9 @@ DAMAGED = Rule(
     bad="weights.safetensors  # its tensors need 102 400 bytes, and the file has 65 536",
     good="weights.safetensors  # as long as its header says",
 )
-OTHER_DEVICE = Rule(
-    code="ST601",
-    title="tensors are on a device that is not there, or on two",
-    explanation=(
-        "A checkpoint remembers the device that each tensor was saved from, and torch.load puts it back "
-        "there. Without that device the load fails; with it, an input left on the CPU meets weights on the "
-        "GPU."
-    ),
-    fix=(
-        'load with map_location="cpu", choose `"cuda" if torch.cuda.is_available() else "cpu"` once, '
-        "and move the model and every batch to it"
-    ),
-    cloud="Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.",
-    sources=("https://docs.pytorch.org/docs/stable/generated/torch.load.html",),
-    symptoms=(
-        Symptom(
-            re.compile(r"Attempting to deserialize object on (?:a )?CUDA device"),
-            "the weights were saved on a GPU and are loaded without map_location",
-        ),
-        Symptom(
-            re.compile(r"Torch not compiled with CUDA enabled"),
-            "the predictor asks for CUDA, and the locked torch is a CPU build",
-        ),
-        # As a warning, behind "CUDA initialization:", is_available() says it on every machine without a GPU.
-        Symptom(
-            re.compile(r"(?<!CUDA initialization: )Found no NVIDIA driver"),
-            "the predictor asks for CUDA, and the machine has no GPU",
-        ),
-        Symptom(
-            re.compile(
-                r"Expected all tensors to be on the same device, but (?:found at least two devices, |got )?"
-                r"(?P<devices>[^\n!(]+)"
-            ),
-            "tensors of one operation are on two devices: {devices}",
-        ),
-        Symptom(
-            re.compile(r"Input type \((?P<input>[\w.]+)\) and weight type \((?P<weight>[\w.]+)\) should be the same"),
-            "the input is a {input}, the weights are a {weight}",
-        ),
-    ),
-    detected=(
-        "The devices that the tensors of a checkpoint were saved from, and a torch.load in what serving "
-        "reaches that gives no map_location; which file the call reads is not known, so it is a warning."
-    ),
-    bad="torch.load(path)  # the tensors were on cuda:0",
-    good='torch.load(path, map_location="cpu")',
-)
-
-_NO_FILES = (Kind.FOLDER, Kind.LINK_OUT, Kind.SPECIAL)
-_WRONG_KINDS = {
-    Kind.FOLDER: "copy the file that belongs there; torch reads its archive only as one file",
-    Kind.LINK_OUT: "copy the file into the artifacts: a link does not travel with them",
-    Kind.SPECIAL: "remove it, or copy the file that belongs there",
-    Kind.LFS_POINTER: "run `git lfs pull`; in a workflow give actions/checkout `lfs: true`",
-    Kind.PAGE: "download the file again, with the credentials that it needs",
-    Kind.EMPTY: "copy the file again",
-    Kind.TRUNCATED: "copy the file again and compare its SHA-256 with training's",
-}
 
 
-def _class_in_main(facts: Facts) -> Iterator[Finding]:
-    for checkpoint in facts.checkpoints:
-        for name in (n for module, n in checkpoint.globals if module == MAIN):
-            place = facts.main_definitions.get(name.split(".")[0])
-            yield CLASS_IN_MAIN.finding(
-                f"{checkpoint.path} holds a pickled `{name}` that lived in `__main__` of what wrote it",
-                location=place or Location(checkpoint.path),
-                subject=checkpoint.path,
-                cause="in the server `__main__` is the server's own program, which has no such class",
-            )
-
-
-def _unknown_module(facts: Facts) -> Iterator[Finding]:
-    for checkpoint in facts.checkpoints:
-        seen: set[str] = set()
-        for module, name in checkpoint.globals:
-            if module == MAIN or module in seen or _will_be_there(module, facts):
-                continue
-            seen.add(module)
-            path = facts.left_out.get(module)
-            own = path is not None or is_first_party(facts.sources, module)
-            yield UNKNOWN_MODULE.finding(
-                f"{checkpoint.path} holds a pickled `{module}.{name}`; nothing that ships has that module",
-                location=Location(checkpoint.path),
-                subject=module,
-                cause=f"{path} exists in the project, but `packages` does not name it" if path else "",
-                fix=UNKNOWN_MODULE.fix if own else f"{UNKNOWN_MODULE.fix}; or {how_to_provide(module, facts)}",
-            )
-
-
-def _will_be_there(module: str, facts: Facts) -> bool:
-    if module in facts.left_out:
-        return False
-    if is_first_party(facts.sources, module) and module.split(".")[0] not in sys.stdlib_module_names:
-        return facts.sources.ships(module)
-    return is_provided(module, facts)
-
-
-def _no_checkpoint(facts: Facts) -> Iterator[Finding]:
-    for checkpoint in facts.checkpoints:
-        if checkpoint.kind in _WRONG_KINDS:
-            size = f" ({checkpoint.size} bytes)" if checkpoint.kind not in _NO_FILES else ""
-            real = checkpoint.real_size
-            yield NO_CHECKPOINT.finding(
-                f"{checkpoint.path} is {checkpoint.kind}{size}",
-                location=Location(checkpoint.path),
-                cause=f"it stands for a file of {real} bytes" if real is not None else "",
-                fix=_WRONG_KINDS[checkpoint.kind],
-            )
-        elif checkpoint.kind is Kind.OTHER and checkpoint.path.endswith((".pt", ".pth", ".tar")):
-            yield NO_CHECKPOINT.finding(
-                f"{checkpoint.path} is {checkpoint.kind}: neither a zip archive nor a pickle",
-                severity=Severity.WARNING,  # the predictor may read a format of its own
-                location=Location(checkpoint.path),
-            )
-
-
-def _not_read(facts: Facts) -> Iterator[Finding]:
-    for checkpoint in facts.checkpoints:
-        other = checkpoint.kind is Kind.OTHER or _is_by_chance(checkpoint) or _is_damaged(checkpoint)
-        if checkpoint.complete or other:
-            continue
-        # A long pickle of joblib is usual; that a checkpoint of torch is one is not.
-        usual = checkpoint.too_long and checkpoint.kind is Kind.PICKLE
-        yield NOT_READ.finding(
-            f"{checkpoint.path} cannot be read to its end, so what it imports is not all known",
-            severity=Severity.NOTE if usual else Severity.WARNING,
-            location=Location(checkpoint.path),
-        )
-
-
+@DAMAGED.decided_by
 def _damaged(facts: Facts) -> Iterator[Finding]:
     for checkpoint in facts.checkpoints:
         if _is_damaged(checkpoint):
@@ -383,29 +319,3 @@ def _is_damaged(checkpoint: Checkpoint) -> bool:
 def _is_by_chance(checkpoint: Checkpoint) -> bool:
     """Tell whether a file may be anything that only begins like a pickle."""
     return checkpoint.kind is Kind.PICKLE and checkpoint.path.endswith(".bin") and not checkpoint.globals
-
-
-def _other_device(facts: Facts) -> Iterator[Finding]:
-    saved = [(c, [d for d in c.devices if d.startswith("cuda")]) for c in facts.checkpoints]
-    on_gpu: list[tuple[Checkpoint, list[str]]] = [(c, devices) for c, devices in saved if devices]
-    if not on_gpu:
-        return
-    for _, call in facts.sources.calls():
-        if call.name == "torch.load" and call.argument("map_location", 1) is None:
-            yield OTHER_DEVICE.finding(
-                "torch.load without map_location, and the artifacts hold tensors of a GPU",
-                severity=Severity.WARNING,  # on a machine with that very device it loads
-                location=call.location,
-                evidence=tuple(f"{c.path}: tensors of {', '.join(devices)}" for c, devices in on_gpu),
-            )
-
-
-RULES = (
-    CLASS_IN_MAIN.decided_by(_class_in_main),
-    UNKNOWN_MODULE.decided_by(_unknown_module),
-    NO_CHECKPOINT.decided_by(_no_checkpoint),
-    STATE_DICT,
-    NOT_READ.decided_by(_not_read),
-    DAMAGED.decided_by(_damaged),
-    OTHER_DEVICE.decided_by(_other_device),
-)

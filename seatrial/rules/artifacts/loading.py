@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from seatrial.facts.checkpoints.checkpoint import Kind
 from seatrial.facts.classes import is_allowed
 from seatrial.findings import Severity
-from seatrial.rules.artifacts.checkpoints import MAIN, WEIGHTS_ONLY
-from seatrial.rules.artifacts.pickled import is_torch_file, pinned
+from seatrial.rules.artifacts.checkpoints import MAIN
+from seatrial.rules.artifacts.pickled import pinned
 from seatrial.rules.rule import Rule, Symptom
 from seatrial.serving.interfaces import INTERFACES
 
@@ -27,13 +27,86 @@ if TYPE_CHECKING:
     from seatrial.findings import Finding
 
 SERIALIZATION = "https://docs.pytorch.org/docs/stable/notes/serialization.html"
-REFUSED_PROTOCOL = 4  # the first whose opcodes torch._weights_only_unpickler does not have
-SAFE_GLOBALS = ("torch.serialization.add_safe_globals", "torch.serialization.safe_globals")
-# What torch.nn.parallel.DataParallel and DistributedDataParallel, and torch.compile put before every name.
-PREFIXES = {"module.": ("DataParallel", "DistributedDataParallel"), "_orig_mod.": ("compile", "OptimizedModule")}
-SHOWN = 3  # names in a finding
 # Methods of the predictor that the runtime calls.
 ALWAYS_CALLED = ("__init__", *sorted({interface.loader for interface in INTERFACES}))
+
+WEIGHTS_ONLY = Rule(
+    code="ST304",
+    title="torch.load refuses the file: weights_only",
+    explanation=(
+        "Since torch 2.6 `torch.load` loads only tensors and plain containers unless told otherwise. A "
+        "whole model, a pickled transform, an argparse.Namespace or a numpy scalar in the file is refused."
+    ),
+    fix=(
+        "save the state_dict and plain values only; for a class that must be in the file call "
+        "`torch.serialization.add_safe_globals([…])` before loading"
+    ),
+    cloud="Weights only load failed. […] Unsupported global: GLOBAL … was not an allowed global by default.",
+    sources=(
+        "https://docs.pytorch.org/docs/stable/notes/serialization.html#weights-only",
+        "https://github.com/e3nn/e3nn/issues/519",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"Unsupported global: GLOBAL (?!__main__\.)(?P<name>[\w.]+)"),
+            "torch.load refuses the file, because it holds a pickled `{name}`",
+        ),
+    ),
+    detected=(
+        "What the pickle names against what torch.load allows in the locked version, from a table of torch's "
+        "releases, where the call leaves weights_only to that version; a call of add_safe_globals silences "
+        "it."
+    ),
+    bad='torch.save(model, "weights.pt")\ntorch.load("weights.pt")  # with torch 2.6 or later',
+    good='torch.save(model.state_dict(), "weights.pt")\ntorch.load("weights.pt", weights_only=True)',
+)
+
+SAFE_GLOBALS = ("torch.serialization.add_safe_globals", "torch.serialization.safe_globals")
+
+
+@WEIGHTS_ONLY.decided_by
+def _weights_only(facts: Facts) -> Iterator[Finding]:
+    torch = pinned(facts, "torch")
+    loads = _calls(facts, "torch.load")
+    names = {call.name for _, call in facts.sources.calls()} | {w for call in loads for w in call.context.withs}
+    if torch is None or not loads or names.intersection(SAFE_GLOBALS):
+        return
+    files = [checkpoint for checkpoint in facts.checkpoints if is_torch_file(checkpoint)]
+    refused = [(file, found) for file in files if (found := _refused(file, facts))]
+    strict = [call for call in loads if _is_strict(call)]
+    if not refused or not strict:
+        return
+    surely = len(strict) == len(loads) and len(refused) == len(files) and all(_is_made(c, facts) for c in strict)
+    for file, found in refused:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        yield WEIGHTS_ONLY.finding(
+            f"torch {torch} does not load {file.path} with weights_only: it holds {found[0]}{more}",
+            severity=Severity.ERROR if surely else Severity.WARNING,
+            location=strict[0].location,
+            subject=file.path,
+            cause="weights_only is True unless the call says otherwise, since torch 2.6"
+            + ("" if surely else "; whether this call reads this file cannot be seen"),
+            evidence=tuple(found),
+        )
+
+
+def is_torch_file(checkpoint: Checkpoint) -> bool:
+    """Tell whether torch.save wrote a file, in either of its formats."""
+    return checkpoint.kind in (Kind.TORCH_ZIP, Kind.TORCH_LEGACY)
+
+
+REFUSED_PROTOCOL = 4  # the first whose opcodes torch._weights_only_unpickler does not have
+
+
+def _refused(file: Checkpoint, facts: Facts) -> list[str]:
+    """Give what torch.load refuses of a file with weights_only; nothing where the locked torch is not known."""
+    torch = pinned(facts, "torch")
+    if torch is None or is_allowed("torch.Size", torch) is None:
+        return []
+    # What lived in __main__ is no better off where torch allows it: that is ST301.
+    names = [f"a pickled `{m}.{n}`" for m, n in file.globals if m != MAIN and not is_allowed(f"{m}.{n}", torch)]
+    return names + ([f"a pickle of protocol {file.protocol}"] if file.protocol >= REFUSED_PROTOCOL else [])
+
 
 PREFIXED = Rule(
     code="ST308",
@@ -68,92 +141,13 @@ PREFIXED = Rule(
     good='weights = torch.load("weights.pt")\n'
     'network.load_state_dict({k.removeprefix("module."): v for k, v in weights.items()})',
 )
-OTHER_FORMAT = Rule(
-    code="ST314",
-    title="a file that this way of loading does not read",
-    explanation=(
-        "torch has three archives that look alike: torch.save's, which torch.load reads; TorchScript, which "
-        "torch.jit.load reads and torch.load refuses with `weights_only=True`, the default since 2.6; and "
-        "torch.export's, which torch.export.load reads."
-    ),
-    fix="load the file with the function that belongs to it, or save it again in the other format",
-    cloud="PytorchStreamReader failed locating file constants.pkl: file not found",
-    sources=(
-        SERIALIZATION,
-        "https://docs.pytorch.org/docs/stable/generated/torch.jit.load.html",
-        "https://docs.pytorch.org/docs/stable/export.html",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(r"Cannot use ``weights_only=True`` with TorchScript archives"),
-            "torch.load was given a TorchScript archive",
-        ),
-        Symptom(re.compile(r"failed locating file constants\.pkl"), "torch.jit.load was given what torch.save wrote"),
-    ),
-    detected=(
-        "The formats of all files of torch in the artifacts against the loading functions that serving may call: it "
-        "speaks where none of the files fits the only function. A warning where the call stands in a try or outside of "
-        "what the runtime surely calls."
-    ),
-    bad='torch.jit.load("weights.pt")  # a state_dict',
-    good='torch.load("weights.pt", weights_only=True)',
-)
+
+# What torch.nn.parallel.DataParallel and DistributedDataParallel, and torch.compile put before every name.
+PREFIXES = {"module.": ("DataParallel", "DistributedDataParallel"), "_orig_mod.": ("compile", "OptimizedModule")}
+SHOWN = 3  # names in a finding
 
 
-def _weights_only(facts: Facts) -> Iterator[Finding]:
-    torch = pinned(facts, "torch")
-    loads = _calls(facts, "torch.load")
-    names = {call.name for _, call in facts.sources.calls()} | {w for call in loads for w in call.context.withs}
-    if torch is None or not loads or names.intersection(SAFE_GLOBALS):
-        return
-    files = [checkpoint for checkpoint in facts.checkpoints if is_torch_file(checkpoint)]
-    refused = [(file, found) for file in files if (found := _refused(file, facts))]
-    strict = [call for call in loads if _is_strict(call)]
-    if not refused or not strict:
-        return
-    surely = len(strict) == len(loads) and len(refused) == len(files) and all(_is_made(c, facts) for c in strict)
-    for file, found in refused:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-        yield WEIGHTS_ONLY.finding(
-            f"torch {torch} does not load {file.path} with weights_only: it holds {found[0]}{more}",
-            severity=Severity.ERROR if surely else Severity.WARNING,
-            location=strict[0].location,
-            subject=file.path,
-            cause="weights_only is True unless the call says otherwise, since torch 2.6"
-            + ("" if surely else "; whether this call reads this file cannot be seen"),
-            evidence=tuple(found),
-        )
-
-
-def _refused(file: Checkpoint, facts: Facts) -> list[str]:
-    """Give what torch.load refuses of a file with weights_only; nothing where the locked torch is not known."""
-    torch = pinned(facts, "torch")
-    if torch is None or is_allowed("torch.Size", torch) is None:
-        return []
-    # What lived in __main__ is no better off where torch allows it: that is ST301.
-    names = [f"a pickled `{m}.{n}`" for m, n in file.globals if m != MAIN and not is_allowed(f"{m}.{n}", torch)]
-    return names + ([f"a pickle of protocol {file.protocol}"] if file.protocol >= REFUSED_PROTOCOL else [])
-
-
-def _is_strict(call: Call) -> bool:
-    """Tell whether a call of torch.load 2.6 or later surely takes weights only."""
-    asked, module = call.argument("weights_only"), call.argument("pickle_module", 2)
-    if asked is None:
-        return module is None
-    return asked.is_exactly(True) or (asked.is_exactly(None) and module is None)
-
-
-def _is_made(call: Call, facts: Facts) -> bool:
-    """Tell whether the runtime surely comes to a call, and nothing catches its error."""
-    name = facts.project.predictor_class
-    functions = ("", *(f"{name}.{method}" for method in ALWAYS_CALLED))
-    return call.context.function in functions and not call.context.tried and not call.context.guards
-
-
-def _calls(facts: Facts, *names: str) -> list[Call]:
-    return [call for _, call in facts.sources.calls() if call.name in names]
-
-
+@PREFIXED.decided_by
 def _prefixed(facts: Facts) -> Iterator[Finding]:
     for _, call in facts.sources.calls():
         given = call.argument("state_dict", 0)
@@ -200,6 +194,37 @@ def _is_known(prefix: str, facts: Facts) -> bool:
     return False
 
 
+OTHER_FORMAT = Rule(
+    code="ST314",
+    title="a file that this way of loading does not read",
+    explanation=(
+        "torch has three archives that look alike: torch.save's, which torch.load reads; TorchScript, which "
+        "torch.jit.load reads and torch.load refuses with `weights_only=True`, the default since 2.6; and "
+        "torch.export's, which torch.export.load reads."
+    ),
+    fix="load the file with the function that belongs to it, or save it again in the other format",
+    cloud="PytorchStreamReader failed locating file constants.pkl: file not found",
+    sources=(
+        SERIALIZATION,
+        "https://docs.pytorch.org/docs/stable/generated/torch.jit.load.html",
+        "https://docs.pytorch.org/docs/stable/export.html",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"Cannot use ``weights_only=True`` with TorchScript archives"),
+            "torch.load was given a TorchScript archive",
+        ),
+        Symptom(re.compile(r"failed locating file constants\.pkl"), "torch.jit.load was given what torch.save wrote"),
+    ),
+    detected=(
+        "The formats of all files of torch in the artifacts against the loading functions that serving may call: it "
+        "speaks where none of the files fits the only function. A warning where the call stands in a try or outside of "
+        "what the runtime surely calls."
+    ),
+    bad='torch.jit.load("weights.pt")  # a state_dict',
+    good='torch.load("weights.pt", weights_only=True)',
+)
+
 _READERS = {
     Kind.TORCH_ZIP: "torch.load",
     Kind.TORCH_LEGACY: "torch.load",
@@ -208,6 +233,7 @@ _READERS = {
 }
 
 
+@OTHER_FORMAT.decided_by
 def _other_format(facts: Facts) -> Iterator[Finding]:
     files = [checkpoint for checkpoint in facts.checkpoints if checkpoint.kind in _READERS]
     calls = _calls(facts, *_READERS.values())
@@ -234,8 +260,20 @@ def _other_format(facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULES = (
-    WEIGHTS_ONLY.decided_by(_weights_only),
-    PREFIXED.decided_by(_prefixed),
-    OTHER_FORMAT.decided_by(_other_format),
-)
+def _is_strict(call: Call) -> bool:
+    """Tell whether a call of torch.load 2.6 or later surely takes weights only."""
+    asked, module = call.argument("weights_only"), call.argument("pickle_module", 2)
+    if asked is None:
+        return module is None
+    return asked.is_exactly(True) or (asked.is_exactly(None) and module is None)
+
+
+def _is_made(call: Call, facts: Facts) -> bool:
+    """Tell whether the runtime surely comes to a call, and nothing catches its error."""
+    name = facts.project.predictor_class
+    functions = ("", *(f"{name}.{method}" for method in ALWAYS_CALLED))
+    return call.context.function in functions and not call.context.tried and not call.context.guards
+
+
+def _calls(facts: Facts, *names: str) -> list[Call]:
+    return [call for _, call in facts.sources.calls() if call.name in names]

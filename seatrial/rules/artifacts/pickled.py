@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.checkpoints.checkpoint import Kind
 from seatrial.facts.classes import later_attributes, span_of
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.findings import Location, Severity
@@ -19,20 +18,10 @@ from seatrial.rules.rule import Rule, Symptom
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.checkpoints.checkpoint import Checkpoint
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 
 PICKLE_DOCS = "https://docs.python.org/3/library/pickle.html"
-HIGHEST_PROTOCOL = 5  # https://docs.python.org/3/library/pickle.html#data-stream-format
-NUMPY_WITH_CORE = Version("1.26.1")  # the first 1.x with a stub of numpy._core
-# Modules of the standard library that are not in every Python that serves: module → (from, before).
-NOT_ALWAYS = {
-    **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), ("3.0", "3.12")),
-    **dict.fromkeys(("aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "lib2to3"), ("3.0", "3.13")),
-    **dict.fromkeys(("mailcap", "nntplib", "pipes", "sndhdr", "sunau", "telnetlib", "uu", "xdrlib"), ("3.0", "3.13")),
-    "pathlib._local": ("3.13", "3.14"),
-}
 
 OTHER_PYTHON = Rule(
     code="ST310",
@@ -62,6 +51,42 @@ OTHER_PYTHON = Rule(
     bad='torch.save({"weights": weights, "source": Path("data")}, file)  # by Python 3.13',
     good='torch.save({"weights": weights, "source": "data"}, file)',
 )
+
+HIGHEST_PROTOCOL = 5  # https://docs.python.org/3/library/pickle.html#data-stream-format
+# Modules of the standard library that are not in every Python that serves: module → (from, before).
+NOT_ALWAYS = {
+    **dict.fromkeys(("asynchat", "asyncore", "distutils", "imp", "smtpd"), ("3.0", "3.12")),
+    **dict.fromkeys(("aifc", "audioop", "cgi", "cgitb", "chunk", "crypt", "imghdr", "lib2to3"), ("3.0", "3.13")),
+    **dict.fromkeys(("mailcap", "nntplib", "pipes", "sndhdr", "sunau", "telnetlib", "uu", "xdrlib"), ("3.0", "3.13")),
+    "pathlib._local": ("3.13", "3.14"),
+}
+
+
+@OTHER_PYTHON.decided_by
+def _other_python(facts: Facts) -> Iterator[Finding]:
+    python = Version(facts.project.python)
+    for checkpoint in facts.checkpoints:
+        if checkpoint.protocol > HIGHEST_PROTOCOL:
+            yield OTHER_PYTHON.finding(
+                f"{checkpoint.path} is a pickle of protocol {checkpoint.protocol}, which no Python reads",
+                location=Location(checkpoint.path),
+                cause=f"the highest protocol of Python {python} is {HIGHEST_PROTOCOL}",
+                cloud=f"ValueError: unsupported pickle protocol: {checkpoint.protocol}",
+            )
+        for module, span in NOT_ALWAYS.items():
+            names = [n for m, n in checkpoint.globals if m == module or m.startswith(f"{module}.")]
+            since, until = map(Version, span)
+            # setuptools brings a distutils of its own
+            if names and not since <= python < until and not (module == "distutils" and pinned(facts, "setuptools")):
+                yield OTHER_PYTHON.finding(
+                    f"{checkpoint.path} holds a pickled `{module}.{names[0]}`, which Python {python} does not have",
+                    location=Location(checkpoint.path),
+                    subject=module,
+                    cause=f"the module is in Python {since} to before {until}",
+                    cloud=f"ModuleNotFoundError: No module named '{module}'",
+                )
+
+
 OLD_TRANSFORM = Rule(
     code="ST311",
     title="a pickled transform lacks what the locked torchvision reads",
@@ -93,6 +118,13 @@ OLD_TRANSFORM = Rule(
     bad="pickle.dump(transform, file)  # torchvision 0.9, served with 0.23",
     good="from predictor.transforms import transform  # code, run under the locked torchvision",
 )
+
+
+@OLD_TRANSFORM.decided_by
+def _old_transform(facts: Facts) -> Iterator[Finding]:
+    yield from (finding for finding in _old_objects(facts) if finding.code == OLD_TRANSFORM.code)
+
+
 OLD_MODULE = Rule(
     code="ST312",
     title="a pickled module lacks what the locked torch reads",
@@ -126,6 +158,13 @@ OLD_MODULE = Rule(
     bad="torch.save(model, file)  # torch 1.10, served with 2.8",
     good="torch.save(model.state_dict(), file)",
 )
+
+
+@OLD_MODULE.decided_by
+def _old_module(facts: Facts) -> Iterator[Finding]:
+    yield from (finding for finding in _old_objects(facts) if finding.code == OLD_MODULE.code)
+
+
 MOVED_CLASS = Rule(
     code="ST313",
     title="a pickled class that the locked torch or torchvision does not have",
@@ -152,6 +191,28 @@ MOVED_CLASS = Rule(
     bad="torchvision==0.23.0  # requirements.in, and the file names torchvision.models.utils",
     good="torch.save(model.state_dict(), file)  # names no class of torchvision",
 )
+
+
+@MOVED_CLASS.decided_by
+def _moved_class(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        for module, name in checkpoint.globals:
+            distribution = module.partition(".")[0]
+            if distribution not in ("torch", "torchvision") or (version := pinned(facts, distribution)) is None:
+                continue
+            span = span_of(distribution, module, name, version)
+            if span and not span.has(version):
+                newer = span.since and Version(span.since) > version
+                yield MOVED_CLASS.finding(
+                    f"{checkpoint.path} holds a pickled `{module}.{name}`, "
+                    f"which {distribution} {version} does not have",
+                    location=Location(checkpoint.path),
+                    subject=f"{module}.{name}",
+                    cause=f"it is there {f'since {span.since}' if newer else f'until {span.until}'}",
+                    cloud=MOVED_CLASS.cloud if not name else f"No module named '{module}', or no '{name}' in it",
+                )
+
+
 NUMPY_2 = Rule(
     code="ST315",
     title="objects of numpy 2 in a pickle, and an older numpy in the lock",
@@ -175,6 +236,26 @@ NUMPY_2 = Rule(
     bad='torch.save({"mean": numpy.float64(0.13)}, file)  # numpy 2, served with 1.24',
     good='torch.save({"mean": 0.13}, file)',
 )
+
+NUMPY_WITH_CORE = Version("1.26.1")  # the first 1.x with a stub of numpy._core
+
+
+@NUMPY_2.decided_by
+def _numpy_2(facts: Facts) -> Iterator[Finding]:
+    version = pinned(facts, "numpy")
+    if version is None or version >= NUMPY_WITH_CORE:
+        return
+    for checkpoint in facts.checkpoints:
+        names = [f"{m}.{n}" for m, n in checkpoint.globals if m == "numpy._core" or m.startswith("numpy._core.")]
+        if names:
+            yield NUMPY_2.finding(
+                f"{checkpoint.path} holds a pickled `{names[0]}`, which numpy {version} does not have",
+                location=Location(checkpoint.path),
+                subject="numpy",
+                cause=f"it was written with numpy 2; the first older numpy that reads it is {NUMPY_WITH_CORE}",
+            )
+
+
 WINDOWS_PATH = Rule(
     code="ST316",
     title="a pickled path of Windows",
@@ -197,34 +278,20 @@ WINDOWS_PATH = Rule(
 )
 
 
+@WINDOWS_PATH.decided_by
+def _windows_path(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        if any(m in ("pathlib", "pathlib._local") and n == "WindowsPath" for m, n in checkpoint.globals):
+            yield WINDOWS_PATH.finding(
+                f"{checkpoint.path} holds a pickled WindowsPath, and the server runs Linux",
+                location=Location(checkpoint.path),
+            )
+
+
 def pinned(facts: Facts, name: str) -> Version | None:
     """Give the version of a distribution that the lock pins."""
     entry = facts.lock.pins(marker_environment(facts.project.python)).get(name) if facts.lock else None
     return entry.version if entry else None
-
-
-def _other_python(facts: Facts) -> Iterator[Finding]:
-    python = Version(facts.project.python)
-    for checkpoint in facts.checkpoints:
-        if checkpoint.protocol > HIGHEST_PROTOCOL:
-            yield OTHER_PYTHON.finding(
-                f"{checkpoint.path} is a pickle of protocol {checkpoint.protocol}, which no Python reads",
-                location=Location(checkpoint.path),
-                cause=f"the highest protocol of Python {python} is {HIGHEST_PROTOCOL}",
-                cloud=f"ValueError: unsupported pickle protocol: {checkpoint.protocol}",
-            )
-        for module, span in NOT_ALWAYS.items():
-            names = [n for m, n in checkpoint.globals if m == module or m.startswith(f"{module}.")]
-            since, until = map(Version, span)
-            # setuptools brings a distutils of its own
-            if names and not since <= python < until and not (module == "distutils" and pinned(facts, "setuptools")):
-                yield OTHER_PYTHON.finding(
-                    f"{checkpoint.path} holds a pickled `{module}.{names[0]}`, which Python {python} does not have",
-                    location=Location(checkpoint.path),
-                    subject=module,
-                    cause=f"the module is in Python {since} to before {until}",
-                    cloud=f"ModuleNotFoundError: No module named '{module}'",
-                )
 
 
 def _old_objects(facts: Facts) -> Iterator[Finding]:
@@ -254,69 +321,3 @@ def _old_objects(facts: Facts) -> Iterator[Finding]:
                 cloud=f"AttributeError: '{short}' object has no attribute '{attribute}'",
                 evidence=tuple(f"{name}.{a}: since {distribution} {s}" for a, s in missing.items()),
             )
-
-
-def _old_transform(facts: Facts) -> Iterator[Finding]:
-    yield from (finding for finding in _old_objects(facts) if finding.code == OLD_TRANSFORM.code)
-
-
-def _old_module(facts: Facts) -> Iterator[Finding]:
-    yield from (finding for finding in _old_objects(facts) if finding.code == OLD_MODULE.code)
-
-
-def _moved_class(facts: Facts) -> Iterator[Finding]:
-    for checkpoint in facts.checkpoints:
-        for module, name in checkpoint.globals:
-            distribution = module.partition(".")[0]
-            if distribution not in ("torch", "torchvision") or (version := pinned(facts, distribution)) is None:
-                continue
-            span = span_of(distribution, module, name, version)
-            if span and not span.has(version):
-                newer = span.since and Version(span.since) > version
-                yield MOVED_CLASS.finding(
-                    f"{checkpoint.path} holds a pickled `{module}.{name}`, "
-                    f"which {distribution} {version} does not have",
-                    location=Location(checkpoint.path),
-                    subject=f"{module}.{name}",
-                    cause=f"it is there {f'since {span.since}' if newer else f'until {span.until}'}",
-                    cloud=MOVED_CLASS.cloud if not name else f"No module named '{module}', or no '{name}' in it",
-                )
-
-
-def _numpy_2(facts: Facts) -> Iterator[Finding]:
-    version = pinned(facts, "numpy")
-    if version is None or version >= NUMPY_WITH_CORE:
-        return
-    for checkpoint in facts.checkpoints:
-        names = [f"{m}.{n}" for m, n in checkpoint.globals if m == "numpy._core" or m.startswith("numpy._core.")]
-        if names:
-            yield NUMPY_2.finding(
-                f"{checkpoint.path} holds a pickled `{names[0]}`, which numpy {version} does not have",
-                location=Location(checkpoint.path),
-                subject="numpy",
-                cause=f"it was written with numpy 2; the first older numpy that reads it is {NUMPY_WITH_CORE}",
-            )
-
-
-def _windows_path(facts: Facts) -> Iterator[Finding]:
-    for checkpoint in facts.checkpoints:
-        if any(m in ("pathlib", "pathlib._local") and n == "WindowsPath" for m, n in checkpoint.globals):
-            yield WINDOWS_PATH.finding(
-                f"{checkpoint.path} holds a pickled WindowsPath, and the server runs Linux",
-                location=Location(checkpoint.path),
-            )
-
-
-def is_torch_file(checkpoint: Checkpoint) -> bool:
-    """Tell whether torch.save wrote a file, in either of its formats."""
-    return checkpoint.kind in (Kind.TORCH_ZIP, Kind.TORCH_LEGACY)
-
-
-RULES = (
-    OTHER_PYTHON.decided_by(_other_python),
-    OLD_TRANSFORM.decided_by(_old_transform),
-    OLD_MODULE.decided_by(_old_module),
-    MOVED_CLASS.decided_by(_moved_class),
-    NUMPY_2.decided_by(_numpy_2),
-    WINDOWS_PATH.decided_by(_windows_path),
-)

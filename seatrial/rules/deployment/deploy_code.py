@@ -39,6 +39,25 @@ RETIRED = Rule(
     bad="gcloud beta ai-platform versions create v1 --model digits --prediction-class predictor.Digits",
     good="seatrial deploy",
 )
+
+
+@RETIRED.decided_by
+def _retired(facts: Facts) -> Iterator[Finding]:
+    for file in facts.builds.files:
+        for command in file.retired:
+            yield RETIRED.finding(f"`{command.text}`: AI Platform Prediction is shut down", location=command.location)
+    for script in facts.scripts:
+        for call in script.uses.calls:
+            service = call.argument("serviceName", 0)
+            if call.name == "googleapiclient.discovery.build" and service and service.constant == "ml":
+                yield RETIRED.finding("a client of AI Platform Prediction, which is shut down", location=call.location)
+        for imported in script.imports:
+            if imported.module.startswith("airflow.") and any("mlengine" in n for n in imported.candidates()):
+                yield RETIRED.finding(
+                    "Airflow's operators of AI Platform Prediction, which is shut down", location=imported.location
+                )
+
+
 UNTESTED_DEFAULT = Rule(
     code="ST731",
     title="Model.upload makes a new model, or an untested default version",
@@ -64,6 +83,27 @@ UNTESTED_DEFAULT = Rule(
         ")"
     ),
 )
+
+
+@UNTESTED_DEFAULT.decided_by
+def _untested_default(facts: Facts) -> Iterator[Finding]:
+    for call in _calls(facts):
+        if call.name not in (f"{SDK}Model.upload", f"{SDK}models.Model.upload"):
+            continue
+        if call.argument("parent_model") is None:
+            yield UNTESTED_DEFAULT.finding(
+                "Model.upload without parent_model makes another model each time",
+                location=call.location,
+                cause="if the script runs for every release; for the very first upload it is right",
+            )
+        elif call.argument("is_default_version") is None:
+            yield UNTESTED_DEFAULT.finding(
+                "Model.upload makes the new version the default before anything has tested it",
+                location=call.location,
+                cause="is_default_version is True unless it is given",
+            )
+
+
 REFUSED_DEPLOY = Rule(
     code="ST732",
     title="arguments of a deploy that Google's SDK refuses",
@@ -86,40 +126,7 @@ REFUSED_DEPLOY = Rule(
 )
 
 
-def _retired(facts: Facts) -> Iterator[Finding]:
-    for file in facts.builds.files:
-        for command in file.retired:
-            yield RETIRED.finding(f"`{command.text}`: AI Platform Prediction is shut down", location=command.location)
-    for script in facts.scripts:
-        for call in script.uses.calls:
-            service = call.argument("serviceName", 0)
-            if call.name == "googleapiclient.discovery.build" and service and service.constant == "ml":
-                yield RETIRED.finding("a client of AI Platform Prediction, which is shut down", location=call.location)
-        for imported in script.imports:
-            if imported.module.startswith("airflow.") and any("mlengine" in n for n in imported.candidates()):
-                yield RETIRED.finding(
-                    "Airflow's operators of AI Platform Prediction, which is shut down", location=imported.location
-                )
-
-
-def _untested_default(facts: Facts) -> Iterator[Finding]:
-    for call in _calls(facts):
-        if call.name not in (f"{SDK}Model.upload", f"{SDK}models.Model.upload"):
-            continue
-        if call.argument("parent_model") is None:
-            yield UNTESTED_DEFAULT.finding(
-                "Model.upload without parent_model makes another model each time",
-                location=call.location,
-                cause="if the script runs for every release; for the very first upload it is right",
-            )
-        elif call.argument("is_default_version") is None:
-            yield UNTESTED_DEFAULT.finding(
-                "Model.upload makes the new version the default before anything has tested it",
-                location=call.location,
-                cause="is_default_version is True unless it is given",
-            )
-
-
+@REFUSED_DEPLOY.decided_by
 def _refused_deploy(facts: Facts) -> Iterator[Finding]:
     for call in _calls(facts):
         if call.context.tried:
@@ -155,10 +162,3 @@ def _calls(facts: Facts) -> Iterator[Call]:
     for script in facts.scripts:
         if any(name.startswith(SDK.rstrip(".")) for i in script.imports for name in i.candidates()):
             yield from script.uses.calls
-
-
-RULES = (
-    RETIRED.decided_by(_retired),
-    UNTESTED_DEFAULT.decided_by(_untested_default),
-    REFUSED_DEPLOY.decided_by(_refused_deploy),
-)

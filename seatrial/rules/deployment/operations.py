@@ -1,116 +1,267 @@
-"""Family 7, other operations: what AI Platform said of a version, and Vertex AI of batches and of traffic.
+"""Family 7, operations: what Vertex AI says where an operation or a request fails.
 
-The deployer never meets these: they are recognised in what somebody pastes, from a service that is gone or from
-scripts of one's own.
+The deployer recognises these in the errors of operations; the texts are those that Google Cloud really gives.
 """
 
 from __future__ import annotations
 
 import re
 
+from seatrial.rules.cloud import (
+    COMPUTE,
+    CONTAINER_REQUIREMENTS,
+    DOCS,
+    EXITED_SOURCE,
+    ISSUES,
+    NEVER_READY,
+    NEVER_READY_SOURCE,
+    PERMISSIONS,
+    SERVER_EXITED,
+)
 from seatrial.rules.rule import Rule, Symptom
 
-DOCS = "https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning"
-SAMPLES = "https://github.com/GoogleCloudPlatform/cloudml-samples/issues"
-DOC_SAMPLES = "https://github.com/GoogleCloudPlatform/python-docs-samples/issues"
-MODELS = "https://github.com/googleapis/python-aiplatform/blob/main/google/cloud/aiplatform/models.py"
-DEPRECATED = "https://cloud.google.com/ai-platform/prediction/docs/deprecations"
+TROUBLESHOOTING = f"{DOCS}/troubleshooting"
+STATUS_CODES = "https://cloud.google.com/apis/design/errors"
 
-PLATFORM_SIZE = Rule(
-    code="ST740",
-    title="AI Platform refused a version for its size",
+SERVER_DIED = Rule(
+    code="ST701",
+    title="the model server exited while it was being deployed",
     explanation=(
-        "AI Platform counted the installed packages as well as the model: torch 1.3 and torchvision 0.4 alone took "
-        "more than its limit of 500 MB, and a folder of more than 1 GB was refused. The service was shut down on "
-        "2025-01-31."
+        "The container ended before its health route ever said 200. The reason stands in the container's log, if it "
+        "had the time to write one: a module that is missing, weights that do not load, too little memory, an image "
+        "for another processor. The operation itself says only that the server exited."
     ),
-    fix="serve the same class in a container on Vertex AI: `seatrial image build`, then `seatrial deploy`",
-    cloud="Create Version failed. Bad model detected with error: Model requires more memory than allowed.",
-    sources=(f"{DOC_SAMPLES}/4046", f"{SAMPLES}/495", f"{SAMPLES}/8", DEPRECATED),
+    fix="run `seatrial smoke` for the same bundle, or `seatrial smoke --image` for the same image, and read the log",
+    cloud=SERVER_EXITED,
+    sources=(EXITED_SOURCE, f"{ISSUES}/3443", f"{ISSUES}/2254"),
     symptoms=(
         Symptom(
-            re.compile(r"total size of files in (?P<place>gs://\S{1,300}) is (?P<size>\d+) bytes, which exceeds"),
-            "{place} holds {size} bytes, which AI Platform refuses",
-        ),
-    ),
-)
-PLATFORM_LOAD = Rule(
-    code="ST741",
-    title="AI Platform could not load a version and does not say why",
-    explanation=(
-        "`from_path` raised an exception of which only the text is shown, often a bare number, without a traceback. "
-        "The service was shut down on 2025-01-31."
-    ),
-    fix="run `seatrial smoke`, which calls the same class in a clean environment and shows the whole traceback",
-    cloud='"Failed to load model: Unexpected error when loading the model: 0 (Error code: 0)"',
-    sources=(f"{SAMPLES}/431", DEPRECATED),
-    symptoms=(
-        Symptom(
-            re.compile(r"Unexpected error when loading the model: (?P<why>[^\n\"(]{1,200}[^\s\"(])"),
-            "the predictor's from_path failed: {why}",
-        ),
-        Symptom(re.compile(r"Bad model detected with error"), "AI Platform could not load the version"),
-    ),
-)
-PLATFORM_PICKLE = Rule(
-    code="ST742",
-    title="AI Platform could not read a pickle",
-    explanation=(
-        "The file was written by another Python or library than the runtime's: `unsupported pickle protocol` is a "
-        "newer Python's pickle, and a single byte such as '\\x03' is joblib's format read as pickle."
-    ),
-    fix="write the file with the Python that serves, or save a state_dict and load it by code",
-    cloud="Could not load the model: /tmp/model/0001/model.pkl. unsupported pickle protocol: 3.",
-    sources=("https://docs.python.org/3/library/pickle.html#data-stream-format", DEPRECATED),
-    symptoms=(
-        Symptom(
-            re.compile(r"Could not load the model: (?P<file>[^\s\n]{1,300}\.(?:pkl|joblib))\."),
-            "the pickle {file} could not be read",
-        ),
-    ),
-)
-BATCH = Rule(
-    code="ST743",
-    title="a batch prediction got no answers",
-    explanation=(
-        "The job sends instances to containers of its own and gives up where an answer takes longer than its deadline "
-        "or the quota of batch jobs is used up. Nothing is wrong with a request that the endpoint answers quickly."
-    ),
-    fix="send smaller batches (`manual_batch_tuning_parameters`), take a faster machine, or ask for more quota",
-    cloud="('Post request fails. Cannot get predictions. Error: Exceeded retries: Non-OK result 504 …', 16)",
-    sources=(f"{DOCS}/troubleshooting", f"{DOCS}/predictions/get-batch-predictions"),
-    symptoms=(
-        Symptom(
-            re.compile(r"Cannot get predictions\. Error: Exceeded retries: (?P<why>[^\n,]{1,200})"),
-            "the batch job's requests failed: {why}",
+            re.compile(r"Model server terminated: (?!model server container terminated: go/debugonly)(?P<why>[^\n]+)"),
+            "the model server ended: {why}",
         ),
         Symptom(
-            re.compile(r"Quota exhausted\.[^\n]{0,200}batch prediction quota"), "the quota of batch jobs is used up"
-        ),
-    ),
-)
-SPLIT = Rule(
-    code="ST744",
-    title="a traffic split that is not 100",
-    explanation=(
-        "The shares of an endpoint's deployed models add up to 100, also after one of them is undeployed. A model "
-        "that still has traffic cannot be undeployed, and the last one only as the last."
-    ),
-    fix="give all shares in one call, or let `seatrial deploy` move them",
-    cloud="ValueError: Sum of all traffic within traffic split needs to be 100.",
-    sources=(MODELS, "https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints"),
-    symptoms=(
-        Symptom(
-            re.compile(r"Sum of all traffic within traffic split needs to be 100"), "the shares do not add up to 100"
-        ),
-        Symptom(
-            re.compile(r"Model being undeployed should have 0 traffic"), "a model that has traffic cannot be undeployed"
-        ),
-        Symptom(
-            re.compile(r"would leave the remaining traffic split at (?P<left>\d+)%"),
-            "undeploying would leave {left} % of the traffic",
+            re.compile(r"Model server (?:exited(?: unexpectedly)?|terminated)\b"),
+            "the model server exited before it was ready",
         ),
     ),
 )
 
-RULES = (PLATFORM_SIZE, PLATFORM_LOAD, PLATFORM_PICKLE, BATCH, SPLIT)
+NEVER_CAME_UP = Rule(
+    code="ST702",
+    title="the model server never became ready",
+    explanation=(
+        "The container ran, but its health route did not say 200 in time, so the deployment was given up. The server "
+        "listens on another host, port or route than `AIP_HTTP_PORT` and `AIP_HEALTH_ROUTE` say, or the predictor "
+        "takes longer to load than the deployment waits."
+    ),
+    fix=(
+        "serve with seatrial's runtime, which reads the AIP_ variables; where loading really takes that long, let "
+        "load() do less or take a larger machine"
+    ),
+    cloud=NEVER_READY,
+    sources=(NEVER_READY_SOURCE, f"{ISSUES}/2103", CONTAINER_REQUIREMENTS),
+    symptoms=(
+        Symptom(re.compile(r"Model server never became ready"), "the model server never became ready"),
+        Symptom(
+            re.compile(r"(?:504 |^|: )Timeout\. Model server logs can be found", re.MULTILINE),
+            "the deployment's own deadline passed before the model server was ready",
+        ),
+    ),
+)
+
+UNREADABLE = Rule(
+    code="ST703",
+    title="Vertex AI may not read the image or the artifacts",
+    explanation=(
+        "Images and artifacts are read by the service agent of Vertex AI, "
+        "service-PROJECT_NUMBER@gcp-sa-aiplatform.iam.gserviceaccount.com, not by whoever deploys. In its own project "
+        "it may read Artifact Registry without further ado; for a repository or bucket of another project it needs a "
+        "role there. A service account of one's own for the container must be one that the agent may act as."
+    ),
+    fix=(
+        "give the service agent roles/artifactregistry.reader on the repository and roles/storage.objectViewer on the "
+        "bucket, or use those of the model's own project and region"
+    ),
+    cloud=(
+        "FAILED_PRECONDITION: Service account `service-…@gcp-sa-aiplatform.iam.gserviceaccount.com` does not have "
+        '`[storage.objects.get]` IAM permission(s) to the directory "gs://…".'
+    ),
+    sources=(f"{ISSUES}/3710", CONTAINER_REQUIREMENTS, TROUBLESHOOTING),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"Service account `?\[?(?P<account>[^\s`\]]{1,200})[^\n]{0,300}? "
+                r"does not have `?\[(?P<permission>[\w., ]+)\]`? "
+                r'IAM permission\(s\) to (?:the )?(?P<what>\w+) "?(?P<place>[^\s"]+?)"?(?:\. |\s|$)'
+            ),
+            "{account} lacks {permission} on {place}",
+        ),
+        Symptom(
+            re.compile(
+                r"Service account `?(?P<account>[^\s`]+)`? does not have permission to access "
+                r"(?:Artifact Registry )?image (?P<image>[^\s,]+)"
+            ),
+            "{account} may not read the image {image}, or there is none",
+        ),
+        Symptom(
+            re.compile(
+                r"(?P<account>(?<![^\s])[^\s@]{1,100}@\S{1,200}) does not have (?P<permission>storage\.[\w.]+) access"
+            ),
+            "{account} lacks {permission}",
+        ),
+        Symptom(
+            re.compile(
+                r"Failed to add IAM policy binding\. Please grant (?P<account>\S+?)\s?(?P<at>@\S+) the (?P<role>\S+)"
+            ),
+            "the service agent {account}{at} lacks the role {role} on the container's service account",
+        ),
+        Symptom(
+            re.compile(
+                r"""Permission ["'](?P<permission>(?:artifactregistry|storage)\.[\w.]+)["'] denied on resource"""
+                r"""(?: ["'](?P<place>[^"'\s]+)["'])?"""
+            ),
+            "the permission {permission} is missing where image or artifacts lie",
+        ),
+        Symptom(
+            re.compile(r"(?i)\b(?:ErrImagePull|ImagePullBackOff|failed to pull (?:and unpack )?image\b)"),
+            "the image cannot be pulled",
+        ),
+        Symptom(
+            re.compile(
+                r"(?i)\bimage [\"'`]?(?P<image>[a-z0-9-]+-docker\.pkg\.dev/[^\s\"'`]+)[\"'`]? (?:was )?not found"
+            ),
+            "the image {image} does not exist, or may not be read",
+        ),
+    ),
+)
+
+QUOTA = Rule(
+    code="ST704",
+    title="a quota is exceeded",
+    explanation=(
+        "The project's quota in this region does not hold what was asked for. Serving has metrics of its own, "
+        "custom_model_serving_…, beside those of training; new projects often have 0 of a GPU. A second version "
+        "beside the first needs twice the machines until the first is gone."
+    ),
+    fix="ask for more of the named quota in this region, or choose another machine, fewer replicas or another region",
+    cloud="429 The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_…",
+    sources=(f"{ISSUES}/700", f"{ISSUES}/3479", f"{ISSUES}/264", "https://cloud.google.com/vertex-ai/docs/quotas"),
+    symptoms=(
+        Symptom(
+            re.compile(r"quota metrics exceed quota limits: (?P<quota>[\w./, -]*[\w])"),
+            "the quota {quota} is exceeded",
+        ),
+        Symptom(
+            re.compile(r"following quotas are exceeded: (?P<quota>[\w./, -]*[\w])"), "the quota {quota} is exceeded"
+        ),
+        Symptom(
+            re.compile(r"Quota exceeded for (?:quota metric )?'?(?P<quota>[\w./ -]*\w)'?(?: and limit| with| of|\.|$)"),
+            "the quota {quota} is exceeded",
+        ),
+    ),
+)
+
+DENIED = Rule(
+    code="ST705",
+    title="the deployer lacks a permission",
+    explanation=(
+        "Google Cloud refused a call of the identity that deploys. roles/aiplatform.user holds all that models and "
+        "endpoints need; a service account of one's own for the container needs roles/iam.serviceAccountUser on it. "
+        "A resource that does not exist is refused with the same words."
+    ),
+    fix="give the identity the named permission, for most of them with roles/aiplatform.user on the project",
+    cloud="403 Permission 'aiplatform.…' denied on resource '//aiplatform.googleapis.com/…' (or it may not exist).",
+    sources=("https://cloud.google.com/vertex-ai/docs/general/access-control", PERMISSIONS),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"""Permission ["'](?P<permission>(?!artifactregistry\.|storage\.)[a-z][\w.]+)["'] denied"""
+                r"""(?: on resource ["'](?:projects/|//)?(?P<place>[^"'\s]+)["'])?"""
+            ),
+            "the identity that deploys lacks {permission}",
+        ),
+        Symptom(
+            re.compile(r"Permission denied on resource(?: project)? (?P<place>[^\s.]+)"),
+            "the identity that deploys may not use {place}",
+        ),
+    ),
+)
+
+SERVICE_FAILED = Rule(
+    code="ST706",
+    title="Google Cloud did not answer, or failed by itself",
+    explanation=(
+        "The service was unavailable, did not answer in time, or reported an internal error. Nothing in the project "
+        "can be made responsible. Whether a change took effect was looked up afterwards where it mattered."
+    ),
+    fix="run the same command again later: what was done is found and not repeated; see https://status.cloud.google.com",
+    cloud="500 Internal error encountered.",
+    sources=(STATUS_CODES, "https://status.cloud.google.com/"),
+    symptoms=(
+        Symptom(
+            re.compile(r"(?i)\binternal error (?:encountered|has occurred|occurred)"), "Google Cloud failed by itself"
+        ),
+        Symptom(re.compile(r"The service is currently unavailable"), "the service is unavailable"),
+    ),
+)
+
+INVALID = Rule(
+    code="ST707",
+    title="the request is invalid",
+    explanation=(
+        "A field of the request breaks a rule of the API, such as a label in capitals or an accelerator that the "
+        "machine does not take. The answer lists every field that it found wrong."
+    ),
+    fix="change the key of [tool.seatrial.vertex] that the field comes from",
+    cloud="400 List of found errors:\t1.Field: model.labels; Message: …\t",
+    sources=("https://cloud.google.com/vertex-ai/docs/reference/rest", STATUS_CODES),
+    symptoms=(
+        Symptom(
+            re.compile(r"List of found errors:\s*1\.Field: (?P<field>[^;]+); Message: (?P<why>[^\t\n]*[^\t\n.])"),
+            "the field {field} is refused: {why}",
+        ),
+    ),
+)
+
+CANCELLED = Rule(
+    code="ST708",
+    title="somebody cancelled the operation",
+    explanation=(
+        "The operation ended as cancelled. The deployer cancels only with `--cancel-on-stop` and its own operations "
+        "only: somebody else did it, in the console or by another job."
+    ),
+    fix="ask who cancelled it, then run the same command again",
+    cloud="CANCELLED: The operation was cancelled.",
+    sources=("https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.operations/cancel",),
+    symptoms=(Symptom(re.compile(r"(?i)\boperation (?:was|has been|is) cancell?ed\b"), "the operation was cancelled"),),
+)
+
+STOCKOUT = Rule(
+    code="ST709",
+    title="the region has no such machine left",
+    explanation=(
+        "The quota allows the machine, but Google has none of it free in this region now. That is frequent for GPUs "
+        "and changes by the hour."
+    ),
+    fix="run again later, or choose another machine type, accelerator or region",
+    cloud="503 Machine type temporarily unavailable, please deploy with a different machine type or retry.",
+    sources=("https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability", COMPUTE),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r'Machine type temporarily unavailable[.:]? (?:Machine type: )?"(?P<machine>[^"]+)"'
+                r'(?:\. Accelerator type: "(?P<accelerator>[^"]+)")?'
+            ),
+            "there is no {machine} free in the region",
+        ),
+        Symptom(re.compile(r"Machine type temporarily unavailable"), "the machine type is temporarily unavailable"),
+        Symptom(
+            re.compile(r"Resources are insufficient in region: (?P<region>[\w-]+)"),
+            "the region {region} has no such machine free",
+        ),
+        Symptom(
+            re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available to fulfill the request"),
+            "the region has no such machine free",
+        ),
+    ),
+)

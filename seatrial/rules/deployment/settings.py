@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.facts.tables import machines
 from seatrial.findings import Location, Severity
-from seatrial.rules.deployment.deployment import COMPUTE, CONTAINER, DOCS
+from seatrial.rules.cloud import COMPUTE, CONTAINER_REQUIREMENTS, DOCS
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from seatrial.findings import Finding
     from seatrial.project import VertexSettings
 
-# Bytes of a request by type of endpoint; "Choose an endpoint type", docs.cloud.google.com/vertex-ai/docs/predictions
-LIMITS = {"shared": 1_500_000, "dedicated": 10_000_000}
-_SHOWN = 12  # golden requests that are named; more are not read
-_REGISTRY = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/")
-_REGION = re.compile(r"[a-z]+(?:-[a-z]+)+\d+")  # us-central1; multi-regions are `us`, `europe` and `asia`
 _CONFIGURATION = Location("pyproject.toml")
 
 REGIONS = Rule(
@@ -36,7 +31,7 @@ REGIONS = Rule(
         "multi-region are refused. Artifacts in a bucket far away cost time at every start of a machine."
     ),
     fix="push to REGION-docker.pkg.dev of `vertex.region`, or change `vertex.region`",
-    sources=(CONTAINER,),
+    sources=(CONTAINER_REQUIREMENTS,),
     detected=(
         "The location in the name of the repository is compared with `vertex.region`, and, where a cloud project is "
         "configured, a repository that is none of Artifact Registry is refused."
@@ -50,6 +45,37 @@ REGIONS = Rule(
         'repository = "europe-west4-docker.pkg.dev/p/r/i"'
     ),
 )
+
+
+@REGIONS.decided_by
+def _regions(facts: Facts) -> Iterator[Finding]:
+    vertex, repository = facts.project.vertex, facts.project.image.repository
+    if vertex.project:  # without one nothing leaves this machine
+        yield from _configured(regions_agree(repository, vertex.region))
+
+
+_REGISTRY = re.compile(r"(?P<location>[a-z0-9-]+)-docker\.pkg\.dev/")
+_REGION = re.compile(r"[a-z]+(?:-[a-z]+)+\d+")  # us-central1; multi-regions are `us`, `europe` and `asia`
+
+
+def regions_agree(image: str, region: str, *, local: bool = False) -> Iterator[Finding]:
+    """Yield a finding where no model of a region can be made from an image or repository.
+
+    With `local` it is for a rehearsal, which takes images of other registries too.
+    """
+    registry = _REGISTRY.match(image)
+    if registry is None:
+        if image and not local:
+            message = f"{image.split('@')[0]} is not in Artifact Registry, where Vertex AI takes images from"
+            yield REGIONS.finding(message)
+    elif (where := registry["location"]) != region:
+        what = where if _REGION.fullmatch(where) else f"the multi-region {where}"
+        yield REGIONS.finding(
+            f"the image is in {what}, the model in {region}",
+            fix=f"push to {region}-docker.pkg.dev, or change `vertex.region`",
+        )
+
+
 TOO_LARGE = Rule(
     code="ST725",
     title="a golden request is larger than the endpoint takes",
@@ -59,7 +85,7 @@ TOO_LARGE = Rule(
     ),
     fix='set `vertex.endpoint-type = "dedicated"`, send smaller images, or let the predictor read them from a bucket',
     cloud="400 Request payload size exceeds the limit: … bytes.",
-    sources=(CONTAINER, f"{DOCS}/predictions/using-dedicated-endpoints"),
+    sources=(CONTAINER_REQUIREMENTS, f"{DOCS}/predictions/using-dedicated-endpoints"),
     symptoms=(
         Symptom(
             re.compile(r"(?i)request payload size exceeds the limit: (?P<limit>\d+) bytes"),
@@ -74,6 +100,28 @@ TOO_LARGE = Rule(
     bad='[tool.seatrial.vertex]\nendpoint-type = "shared"  # and a golden image of 2 MB',
     good='[tool.seatrial.vertex]\nendpoint-type = "dedicated"',
 )
+
+
+@TOO_LARGE.decided_by
+def _requests(facts: Facts) -> Iterator[Finding]:
+    yield from _configured(requests_fit(facts.golden_requests, facts.project.vertex.endpoint_type))
+
+
+# Bytes of a request by type of endpoint; "Choose an endpoint type", docs.cloud.google.com/vertex-ai/docs/predictions
+LIMITS = {"shared": 1_500_000, "dedicated": 10_000_000}
+_SHOWN = 12  # golden requests that are named; more are not read
+
+
+def requests_fit(sizes: Mapping[str, int], kind: str) -> Iterator[Finding]:
+    """Yield a finding where golden examples, name → bytes of their request, are more than an endpoint takes."""
+    limit = LIMITS[kind]
+    large = [f"{name}: {size:,} bytes" for name, size in sizes.items() if size > limit]
+    if large:
+        message = f"{len(large)} golden requests are larger than the {limit:,} bytes that a {kind} endpoint takes"
+        fix = {} if kind == "shared" else {"fix": "send smaller images, or let the predictor read them from a bucket"}
+        yield TOO_LARGE.finding(message, evidence=tuple(large[:_SHOWN]), **fix)
+
+
 NO_PAIR = Rule(
     code="ST726",
     title="machine type and accelerator do not go together",
@@ -91,6 +139,11 @@ NO_PAIR = Rule(
     bad='[tool.seatrial.vertex]\nmachine-type = "n1-standard-4"\naccelerator-type = "NVIDIA_L4"',
     good='[tool.seatrial.vertex]\nmachine-type = "g2-standard-4"\naccelerator-type = "NVIDIA_L4"',
 )
+
+
+@NO_PAIR.decided_by
+def _machine(facts: Facts) -> Iterator[Finding]:
+    yield from _configured(machine_fits(facts.project.vertex))
 
 
 def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
@@ -117,50 +170,5 @@ def _numbers(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def requests_fit(sizes: Mapping[str, int], kind: str) -> Iterator[Finding]:
-    """Yield a finding where golden examples, name → bytes of their request, are more than an endpoint takes."""
-    limit = LIMITS[kind]
-    large = [f"{name}: {size:,} bytes" for name, size in sizes.items() if size > limit]
-    if large:
-        message = f"{len(large)} golden requests are larger than the {limit:,} bytes that a {kind} endpoint takes"
-        fix = {} if kind == "shared" else {"fix": "send smaller images, or let the predictor read them from a bucket"}
-        yield TOO_LARGE.finding(message, evidence=tuple(large[:_SHOWN]), **fix)
-
-
-def regions_agree(image: str, region: str, *, local: bool = False) -> Iterator[Finding]:
-    """Yield a finding where no model of a region can be made from an image or repository.
-
-    With `local` it is for a rehearsal, which takes images of other registries too.
-    """
-    registry = _REGISTRY.match(image)
-    if registry is None:
-        if image and not local:
-            message = f"{image.split('@')[0]} is not in Artifact Registry, where Vertex AI takes images from"
-            yield REGIONS.finding(message)
-    elif (where := registry["location"]) != region:
-        what = where if _REGION.fullmatch(where) else f"the multi-region {where}"
-        yield REGIONS.finding(
-            f"the image is in {what}, the model in {region}",
-            fix=f"push to {region}-docker.pkg.dev, or change `vertex.region`",
-        )
-
-
-def _regions(facts: Facts) -> Iterator[Finding]:
-    vertex, repository = facts.project.vertex, facts.project.image.repository
-    if vertex.project:  # without one nothing leaves this machine
-        yield from _configured(regions_agree(repository, vertex.region))
-
-
-def _requests(facts: Facts) -> Iterator[Finding]:
-    yield from _configured(requests_fit(facts.golden_requests, facts.project.vertex.endpoint_type))
-
-
-def _machine(facts: Facts) -> Iterator[Finding]:
-    yield from _configured(machine_fits(facts.project.vertex))
-
-
 def _configured(found: Iterator[Finding]) -> Iterator[Finding]:
     yield from (replace(finding, location=_CONFIGURATION) for finding in found)
-
-
-RULES = (REGIONS.decided_by(_regions), TOO_LARGE.decided_by(_requests), NO_PAIR.decided_by(_machine))

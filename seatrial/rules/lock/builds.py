@@ -1,4 +1,4 @@
-"""Families 1 and 6, builds: was the locked torch built for the base image, the accelerator and its torchvision?
+"""Family 1, builds: was the locked torch built for the base image and for its torchvision?
 
 What a build is for stands in its label, in its wheel's tags, and in a table of the published wheels.
 """
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.tables import library_of, torch_builds, torch_pairs
 from seatrial.findings import Location, Severity
 from seatrial.rules.lock.wheels import known_pins, locked_wheels
@@ -32,6 +31,7 @@ OLD_LIBRARY = Rule(
     ),
     fix="take a base with a newer glibc, such as python:3.11-slim, by its digest",
     severity=Severity.WARNING,
+    needs_wheels=True,
     detected=(
         "By the name in `image.base` and in FROM lines of Dockerfiles, against the tags of the locked wheels, or of "
         "torch and torchvision by a table. A name can be wrong about its content, so this only warns; a name that "
@@ -43,69 +43,8 @@ OLD_LIBRARY = Rule(
     sources=("https://peps.python.org/pep-0600/", "https://peps.python.org/pep-0656/"),
 )
 
-OTHER_FLAVOUR = Rule(
-    code="ST125",
-    title="torch and torchvision are of different builds",
-    explanation=(
-        "The versions fit, and every resolver is content, but one is a CPU build and the other a CUDA build, or both "
-        "are of different CUDA versions. torchvision's compiled part is then linked with libraries that this torch "
-        "does not bring."
-    ),
-    fix="take both from one index, with the same label or both without, and run `seatrial lock`",
-    detected=(
-        "By the labels of the pins, and surer, where an environment of the lock is kept, by the libraries that "
-        "torchvision's compiled part is linked with against the CUDA that torch says it was built for. A torchvision "
-        "without any CUDA library works with every torch of its version, and is no finding."
-    ),
-    bad="torch==2.8.0+cu128\ntorchvision==0.23.0+cpu",
-    good="torch==2.8.0+cu128\ntorchvision==0.23.0+cu128",
-    cloud="RuntimeError: operator torchvision::nms does not exist",
-    sources=("https://github.com/pytorch/pytorch/issues/122494", "https://github.com/pytorch/vision/issues/9174"),
-)
 
-NO_KERNELS = Rule(
-    code="ST611",
-    title="the locked torch has no kernels for the configured accelerator",
-    explanation=(
-        "A build of torch holds code for some GPUs only. Since CUDA 13, which the default builds use from torch 2.11 "
-        "on, the oldest is the T4: V100, P100 and P4 are left out. `torch.cuda.is_available()` still says True, and "
-        "the first operation fails."
-    ),
-    fix="take an accelerator that the build has kernels for, such as NVIDIA_TESLA_T4 or NVIDIA_L4, or an older torch",
-    detected=(
-        "By `vertex.accelerator-type` and the torch pin of requirements.txt, against a table of architectures that was "
-        "read from the published wheels. A build with a label is judged only where its CUDA is 13 or later."
-    ),
-    bad='accelerator-type = "NVIDIA_TESLA_V100"  # with torch==2.13.0',
-    good='accelerator-type = "NVIDIA_L4"  # with torch==2.13.0',
-    cloud="CUDA error: no kernel image is available for execution on the device",
-    sources=(
-        "https://github.com/Comfy-Org/ComfyUI/issues/16438",
-        "https://github.com/vllm-project/vllm/issues/19185",
-        "https://developer.nvidia.com/cuda-gpus",
-    ),
-)
-
-CPU_BUILD = Rule(
-    code="ST612",
-    title="a CPU build of torch goes onto a target with an accelerator",
-    explanation=(
-        "The lock that ships to a target with an accelerator is requirements.txt. With a +cpu build in it the server "
-        "runs, and the accelerator is paid for and never used."
-    ),
-    fix="pin torch and torchvision without the label in requirements.in and run `seatrial lock`, or take out "
-    "`accelerator-type`",
-    severity=Severity.WARNING,
-    detected="By the label of the torch pin of requirements.txt and `vertex.accelerator-type`.",
-    bad='torch==2.8.0+cpu  # with accelerator-type = "NVIDIA_L4"',
-    good='torch==2.8.0  # with accelerator-type = "NVIDIA_L4"',
-    cloud="AssertionError: Torch not compiled with CUDA enabled",
-    sources=("https://github.com/GoogleCloudPlatform/vertex-ai-samples/issues/3250",),
-)
-
-_CUDA_WITHOUT_VOLTA = (13, Version("7.5"))  # the release notes of CUDA 13.0: its compilers know nothing older
-
-
+@OLD_LIBRARY.decided_by
 def _old_library(facts: Facts) -> Iterator[Finding]:
     needed, whose = _needed_library(facts)
     if not whose:
@@ -143,6 +82,29 @@ def _needed_library(facts: Facts) -> tuple[Version, str]:
     return needed, whose
 
 
+OTHER_FLAVOUR = Rule(
+    code="ST125",
+    title="torch and torchvision are of different builds",
+    explanation=(
+        "The versions fit, and every resolver is content, but one is a CPU build and the other a CUDA build, or both "
+        "are of different CUDA versions. torchvision's compiled part is then linked with libraries that this torch "
+        "does not bring."
+    ),
+    fix="take both from one index, with the same label or both without, and run `seatrial lock`",
+    needs_wheels=True,
+    detected=(
+        "By the labels of the pins, and surer, where an environment of the lock is kept, by the libraries that "
+        "torchvision's compiled part is linked with against the CUDA that torch says it was built for. A torchvision "
+        "without any CUDA library works with every torch of its version, and is no finding."
+    ),
+    bad="torch==2.8.0+cu128\ntorchvision==0.23.0+cpu",
+    good="torch==2.8.0+cu128\ntorchvision==0.23.0+cu128",
+    cloud="RuntimeError: operator torchvision::nms does not exist",
+    sources=("https://github.com/pytorch/pytorch/issues/122494", "https://github.com/pytorch/vision/issues/9174"),
+)
+
+
+@OTHER_FLAVOUR.decided_by
 def _other_flavour(facts: Facts) -> Iterator[Finding]:
     for lock, pins, wheels in locked_wheels(facts):
         torch, torchvision = pins.get("torch"), pins.get("torchvision")
@@ -189,61 +151,3 @@ def _fits_pair(torch: Entry, torchvision: Entry) -> bool:
 
 def _flavour(label: str) -> str:
     return f"the +{label} build" if label else "the build of the default index"
-
-
-def _no_kernels(facts: Facts) -> Iterator[Finding]:
-    accelerator = facts.project.vertex.accelerator_type
-    capability = torch_builds().capabilities.get(accelerator or "")
-    pins = facts.lock.pins(marker_environment(facts.project.python)) if facts.lock else {}
-    torch = pins.get("torch")
-    if capability is None or torch is None or torch.version is None:
-        return
-    build = torch_builds().of(torch.version)
-    label = torch.version.local or ""
-    architectures: tuple[Version, ...]
-    of_cuda = re.fullmatch(r"cu(\d\d)\d", label)
-    if of_cuda and int(of_cuda[1]) >= _CUDA_WITHOUT_VOLTA[0]:
-        architectures, cuda = (_CUDA_WITHOUT_VOLTA[1],), f"{of_cuda[1]}.{label[-1]}"
-        missing = capability < architectures[0]
-    elif not label and build and build.architectures:
-        architectures, cuda = build.architectures, build.cuda
-        missing = not any(a.major == capability.major and a <= capability for a in architectures)
-    else:
-        return
-    if missing:
-        yield NO_KERNELS.finding(
-            f"torch=={torch.version} has no kernels for {accelerator}, compute capability {capability}",
-            location=torch.location,
-            subject=str(accelerator),
-            cause=f"it is built for CUDA {cuda} and has kernels for {', '.join(map(str, architectures))}"
-            + (" and later" if of_cuda else ""),
-            fix=_other_accelerators(architectures, at_least=bool(of_cuda)),
-        )
-
-
-def _other_accelerators(architectures: tuple[Version, ...], *, at_least: bool) -> str:
-    fitting = [
-        name
-        for name, capability in torch_builds().capabilities.items()
-        if any((at_least or a.major == capability.major) and a <= capability for a in architectures)
-    ]
-    return f"set accelerator-type to one that it has kernels for ({', '.join(fitting[:4])}), or pin an older torch"
-
-
-def _cpu_build(facts: Facts) -> Iterator[Finding]:
-    pins = facts.lock.pins(marker_environment(facts.project.python)) if facts.lock else {}
-    torch = pins.get("torch")
-    if facts.project.vertex.accelerator_type and torch and torch.version and torch.version.local == "cpu":
-        yield CPU_BUILD.finding(
-            f"torch=={torch.version} is a CPU build, and the target has {facts.project.vertex.accelerator_type}",
-            location=torch.location,
-            cause="the model will run on the processor; whether that is meant cannot be seen here",
-        )
-
-
-RULES = (
-    OLD_LIBRARY.decided_by(_old_library),
-    OTHER_FLAVOUR.decided_by(_other_flavour),
-    NO_KERNELS.decided_by(_no_kernels),
-    CPU_BUILD.decided_by(_cpu_build),
-)

@@ -48,6 +48,19 @@ OLD_TORCHVISION = Rule(
     ),
 )
 
+
+@OLD_TORCHVISION.decided_by
+def _old_torchvision(facts: Facts) -> Iterator[Finding]:
+    for torchvision, pillow in both(facts, TORCHVISION, "pillow"):
+        if public_version(torchvision) < Version("0.5") and public_version(pillow) >= Version("7"):
+            yield OLD_TORCHVISION.finding(
+                f"torchvision=={torchvision.version} does not import with pillow=={pillow.version}",
+                location=place_of(facts, pillow),
+                cause="it imports PILLOW_VERSION, which Pillow 7 removed",
+                evidence=(f"{torchvision.location}: {torchvision.text}", f"{pillow.location}: {pillow.text}"),
+            )
+
+
 OLD_TORCH = Rule(
     code="ST132",
     title="torch was built for numpy 1, and numpy 2 is locked",
@@ -73,6 +86,19 @@ OLD_TORCH = Rule(
     ),
 )
 
+
+@OLD_TORCH.decided_by
+def _old_torch(facts: Facts) -> Iterator[Finding]:
+    for torch, numpy in both(facts, TORCH, "numpy"):
+        if public_version(torch) < Version("2.3") and public_version(numpy) >= Version("2"):
+            yield OLD_TORCH.finding(
+                f"torch=={torch.version} was built for numpy 1, and numpy=={numpy.version} is locked",
+                location=place_of(facts, numpy),
+                cause="torch before 2.3 cannot exchange arrays with numpy 2",
+                evidence=(f"{torch.location}: {torch.text}", f"{numpy.location}: {numpy.text}"),
+            )
+
+
 TWO_OPENCV = Rule(
     code="ST133",
     title="two builds of OpenCV in one lock",
@@ -88,6 +114,19 @@ TWO_OPENCV = Rule(
     cloud="ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
     sources=("https://github.com/opencv/opencv-python#installation-and-usage",),
 )
+
+
+@TWO_OPENCV.decided_by
+def _two_opencv(facts: Facts) -> Iterator[Finding]:
+    for found in _opencv(facts):
+        if len(found) > 1:
+            yield TWO_OPENCV.finding(
+                f"{' and '.join(entry.name for entry in found)} both install `cv2`",
+                location=place_of(facts, found[-1]),
+                cause="which of them wins depends on the order of the install, which cannot be seen here",
+                evidence=tuple(f"{entry.location}: {entry.text}" for entry in found),
+            )
+
 
 WINDOWED_OPENCV = Rule(
     code="ST134",
@@ -115,39 +154,7 @@ WINDOWED_OPENCV = Rule(
 )
 
 
-def _old_torchvision(facts: Facts) -> Iterator[Finding]:
-    for torchvision, pillow in both(facts, TORCHVISION, "pillow"):
-        if public_version(torchvision) < Version("0.5") and public_version(pillow) >= Version("7"):
-            yield OLD_TORCHVISION.finding(
-                f"torchvision=={torchvision.version} does not import with pillow=={pillow.version}",
-                location=place_of(facts, pillow),
-                cause="it imports PILLOW_VERSION, which Pillow 7 removed",
-                evidence=(f"{torchvision.location}: {torchvision.text}", f"{pillow.location}: {pillow.text}"),
-            )
-
-
-def _old_torch(facts: Facts) -> Iterator[Finding]:
-    for torch, numpy in both(facts, TORCH, "numpy"):
-        if public_version(torch) < Version("2.3") and public_version(numpy) >= Version("2"):
-            yield OLD_TORCH.finding(
-                f"torch=={torch.version} was built for numpy 1, and numpy=={numpy.version} is locked",
-                location=place_of(facts, numpy),
-                cause="torch before 2.3 cannot exchange arrays with numpy 2",
-                evidence=(f"{torch.location}: {torch.text}", f"{numpy.location}: {numpy.text}"),
-            )
-
-
-def _two_opencv(facts: Facts) -> Iterator[Finding]:
-    for found in _opencv(facts):
-        if len(found) > 1:
-            yield TWO_OPENCV.finding(
-                f"{' and '.join(entry.name for entry in found)} both install `cv2`",
-                location=place_of(facts, found[-1]),
-                cause="which of them wins depends on the order of the install, which cannot be seen here",
-                evidence=tuple(f"{entry.location}: {entry.text}" for entry in found),
-            )
-
-
+@WINDOWED_OPENCV.decided_by
 def _windowed_opencv(facts: Facts) -> Iterator[Finding]:
     for found in _opencv(facts):
         if len(found) == 1 and not found[0].name.endswith("-headless"):
@@ -178,11 +185,3 @@ def _opencv(facts: Facts) -> Iterator[list[Entry]]:
         if found:
             yield found
             return
-
-
-RULES = (
-    OLD_TORCHVISION.decided_by(_old_torchvision),
-    OLD_TORCH.decided_by(_old_torch),
-    TWO_OPENCV.decided_by(_two_opencv),
-    WINDOWED_OPENCV.decided_by(_windowed_opencv),
-)

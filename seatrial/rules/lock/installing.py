@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from seatrial.rules.deployment.cloud import SERVER_EXITED
+from seatrial.rules.cloud import SERVER_EXITED
 from seatrial.rules.rule import Rule, Symptom
 
 NOT_BUILT = Rule(
@@ -40,6 +40,7 @@ NOT_BUILT = Rule(
         Symptom(re.compile(r"The build backend returned an error"), "a distribution could not be built"),
     ),
 )
+
 CONFLICT = Rule(
     code="ST141",
     title="requirements that cannot be installed together",
@@ -62,6 +63,7 @@ CONFLICT = Rule(
         Symptom(re.compile(r"ERROR: ResolutionImpossible"), "the requirements exclude each other"),
     ),
 )
+
 NO_DISTRIBUTION = Rule(
     code="ST142",
     title="no such distribution for this Python, platform or index",
@@ -90,6 +92,7 @@ NO_DISTRIBUTION = Rule(
         ),
     ),
 )
+
 DISK_FULL = Rule(
     code="ST143",
     title="the disk is full",
@@ -112,6 +115,7 @@ DISK_FULL = Rule(
         Symptom(re.compile(r"[Nn]o space left on device"), "the disk is full"),
     ),
 )
+
 OTHER_FILE = Rule(
     code="ST144",
     title="a downloaded file has not the hash of the lock",
@@ -135,6 +139,7 @@ OTHER_FILE = Rule(
         Symptom(re.compile(r"DO NOT MATCH THE HASHES"), "a downloaded file has another hash than the lock says"),
     ),
 )
+
 NO_INDEX = Rule(
     code="ST145",
     title="the package index does not answer",
@@ -153,6 +158,7 @@ NO_INDEX = Rule(
         Symptom(re.compile(r"Failed to fetch: [`\"]?https?://(?P<host>[^\s`\"/]{1,200})"), "{host} does not answer"),
     ),
 )
+
 SYSTEM_LIBRARY = Rule(
     code="ST146",
     title="a system library is missing or too old",
@@ -182,8 +188,6 @@ SYSTEM_LIBRARY = Rule(
         ),
     ),
 )
-
-RULES = (NOT_BUILT, CONFLICT, NO_DISTRIBUTION, DISK_FULL, OTHER_FILE, NO_INDEX, SYSTEM_LIBRARY)
 
 # The machine's, the network's or the index's fault, as far as one can know, and not that of what was to be installed.
 SURROUNDINGS = frozenset(rule.code for rule in (DISK_FULL, OTHER_FILE, NO_INDEX))

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.tables import TorchPairs, TorchvisionRelease, torch_pairs
+from seatrial.facts.tables import torch_pairs
 from seatrial.findings import Edit
-from seatrial.rules.deployment.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.lock.pins import TORCH, TORCHVISION, asked_pair, locks_of, pins_of, place_of, public_version
 from seatrial.rules.rule import Rule, Symptom
 
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from seatrial.facts.gather import Facts
     from seatrial.facts.packages.requirements import Entry
+    from seatrial.facts.tables import TorchPairs, TorchvisionRelease
     from seatrial.findings import Finding, Location
-
-_PIN = re.compile(r"torchvision\s*==\s*[\w.]+", re.IGNORECASE)  # no extra, no marker, no label of a build
 
 MISMATCHED = Rule(
     code="ST120",
@@ -64,78 +63,17 @@ MISMATCHED = Rule(
     ),
 )
 
-NO_WHEEL = Rule(
-    code="ST121",
-    title="no wheel of torch or torchvision for the configured Python",
-    explanation=(
-        "Each release of torch and torchvision is published for some Python versions only, and not always "
-        "for the same ones: torch 1.13 has a wheel for Python 3.11 and torchvision 0.14 has none; torch "
-        "2.15 dropped 3.10."
-    ),
-    fix="set `python` in [tool.seatrial] to one that both have, or take a newer pair; then `seatrial lock`",
-    detected="By the pins and `python`, against a table of the published wheels. A version that is newer than the "
-    "table is not judged.",
-    bad='torch==1.13.1\ntorchvision==0.14.1  # with python = "3.11"',
-    good='torch==1.13.1\ntorchvision==0.14.1  # with python = "3.10"',
-    cloud="ERROR: No matching distribution found for torch==2.0.1",
-    sources=("https://github.com/pytorch/pytorch/blob/main/RELEASE.md#release-compatibility-matrix",),
-    symptoms=(
-        Symptom(
-            re.compile(r"No matching distribution found for (?P<pin>torch(?:vision)?==[\w.]+)(?![\w.+])"),
-            "{pin} has no wheel for this Python",
-        ),
-        Symptom(
-            re.compile(r"\b(?P<pin>torch(?:vision)?==[\w.]+) has no wheels with a matching Python"),
-            "{pin} has no wheel for this Python",
-        ),
-    ),
-)
 
-DOES_NOT_IMPORT = Rule(
-    code="ST122",
-    title="torchvision's compiled part does not load",
-    explanation=(
-        "torchvision swallows the error of loading its compiled library and fails later, on the first "
-        "operator: `operator torchvision::nms does not exist`. The hidden cause is one of three: the two "
-        "versions do not belong together, one of them is a CPU build and the other a CUDA build, or both "
-        "are CUDA builds of different major versions. The trial loads the library itself and shows the "
-        "cause."
-    ),
-    fix="lock both from one index with `seatrial lock`, and let nothing install either of them afterwards",
-    cloud=SERVER_EXITED,
-    sources=(
-        "https://github.com/pytorch/pytorch/issues/157648",
-        "https://github.com/pytorch/pytorch/issues/122494",
-        "https://github.com/pytorch/vision/issues/9174",
-        EXITED_SOURCE,
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(
-                r"compiled with different CUDA (?:major )?versions\.\s+PyTorch has CUDA "
-                r"Version=(?P<torch>[\d.]*\d) and torchvision has CUDA Version=(?P<torchvision>[\d.]*\d)"
-            ),
-            "torch was built for CUDA {torch}, torchvision for CUDA {torchvision}",
-        ),
-        Symptom(
-            re.compile(r"undefined symbol: (?P<symbol>_ZN\w*(?:c10|torch|at\d)\w*)"),
-            "torchvision was built for another torch: its library needs the symbol {symbol}",
-        ),
-        Symptom(
-            re.compile(r"(?P<library>lib(?:c10_cuda|torch_cuda|cudart)\.so[\d.]*): cannot open shared object file"),
-            "torchvision is a CUDA build and torch is not one of the same CUDA: {library} does not exist",
-        ),
-        Symptom(
-            re.compile(r"operator torchvision::(?P<operator>\w+) does not exist"),
-            "torchvision's compiled part did not load: it has no operator `{operator}`",
-        ),
-        Symptom(
-            re.compile(r"No such operator torchvision::(?P<operator>\w+)"),
-            "torchvision's compiled part did not load: it has no operator `{operator}`",
-        ),
-        Symptom(re.compile(r"Couldn't load custom C\+\+ ops"), "torchvision's compiled part did not load"),
-    ),
-)
+@MISMATCHED.decided_by
+def _mismatched(facts: Facts) -> Iterator[Finding]:
+    seen: set[str] = set()
+    yield from _unsatisfiable(facts)
+    for torch, torchvision in _pairs(facts):
+        place, edits = place_of(facts, torchvision), _edits(facts, torch, torchvision)
+        found = mismatch(torch, torchvision, facts.project.python, place, edits)
+        if found and found.message not in seen:
+            seen.add(found.message)
+            yield found
 
 
 def partner_of_torch(torch: Version) -> str:
@@ -162,15 +100,7 @@ def mismatch(
     )
 
 
-def _mismatched(facts: Facts) -> Iterator[Finding]:
-    seen: set[str] = set()
-    yield from _unsatisfiable(facts)
-    for torch, torchvision in _pairs(facts):
-        place, edits = place_of(facts, torchvision), _edits(facts, torch, torchvision)
-        found = mismatch(torch, torchvision, facts.project.python, place, edits)
-        if found and found.message not in seen:
-            seen.add(found.message)
-            yield found
+_PIN = re.compile(r"torchvision\s*==\s*[\w.]+", re.IGNORECASE)  # no extra, no marker, no label of a build
 
 
 def _edits(facts: Facts, torch: Entry, torchvision: Entry) -> tuple[Edit, ...]:
@@ -255,6 +185,42 @@ def _ways_out(table: TorchPairs, python: str, torch: Version, torchvision: Versi
     return f"{', or '.join(ways)}; then run `seatrial lock`"
 
 
+def _pairs(facts: Facts) -> Iterator[tuple[Entry, Entry]]:
+    for file in locks_of(facts):
+        pins = pins_of(facts, file)
+        if TORCH in pins and TORCHVISION in pins:
+            yield pins[TORCH], pins[TORCHVISION]
+
+
+NO_WHEEL = Rule(
+    code="ST121",
+    title="no wheel of torch or torchvision for the configured Python",
+    explanation=(
+        "Each release of torch and torchvision is published for some Python versions only, and not always "
+        "for the same ones: torch 1.13 has a wheel for Python 3.11 and torchvision 0.14 has none; torch "
+        "2.15 dropped 3.10."
+    ),
+    fix="set `python` in [tool.seatrial] to one that both have, or take a newer pair; then `seatrial lock`",
+    detected="By the pins and `python`, against a table of the published wheels. A version that is newer than the "
+    "table is not judged.",
+    bad='torch==1.13.1\ntorchvision==0.14.1  # with python = "3.11"',
+    good='torch==1.13.1\ntorchvision==0.14.1  # with python = "3.10"',
+    cloud="ERROR: No matching distribution found for torch==2.0.1",
+    sources=("https://github.com/pytorch/pytorch/blob/main/RELEASE.md#release-compatibility-matrix",),
+    symptoms=(
+        Symptom(
+            re.compile(r"No matching distribution found for (?P<pin>torch(?:vision)?==[\w.]+)(?![\w.+])"),
+            "{pin} has no wheel for this Python",
+        ),
+        Symptom(
+            re.compile(r"\b(?P<pin>torch(?:vision)?==[\w.]+) has no wheels with a matching Python"),
+            "{pin} has no wheel for this Python",
+        ),
+    ),
+)
+
+
+@NO_WHEEL.decided_by
 def _no_wheel(facts: Facts) -> Iterator[Finding]:
     table, python = torch_pairs(), facts.project.python
     seen: set[tuple[str, Version]] = set()
@@ -277,15 +243,48 @@ def _no_wheel(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-def _pairs(facts: Facts) -> Iterator[tuple[Entry, Entry]]:
-    for file in locks_of(facts):
-        pins = pins_of(facts, file)
-        if TORCH in pins and TORCHVISION in pins:
-            yield pins[TORCH], pins[TORCHVISION]
-
-
-RULES = (
-    MISMATCHED.decided_by(_mismatched),
-    NO_WHEEL.decided_by(_no_wheel),
-    DOES_NOT_IMPORT,
+DOES_NOT_IMPORT = Rule(
+    code="ST122",
+    title="torchvision's compiled part does not load",
+    explanation=(
+        "torchvision swallows the error of loading its compiled library and fails later, on the first "
+        "operator: `operator torchvision::nms does not exist`. The hidden cause is one of three: the two "
+        "versions do not belong together, one of them is a CPU build and the other a CUDA build, or both "
+        "are CUDA builds of different major versions. The trial loads the library itself and shows the "
+        "cause."
+    ),
+    fix="lock both from one index with `seatrial lock`, and let nothing install either of them afterwards",
+    cloud=SERVER_EXITED,
+    sources=(
+        "https://github.com/pytorch/pytorch/issues/157648",
+        "https://github.com/pytorch/pytorch/issues/122494",
+        "https://github.com/pytorch/vision/issues/9174",
+        EXITED_SOURCE,
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"compiled with different CUDA (?:major )?versions\.\s+PyTorch has CUDA "
+                r"Version=(?P<torch>[\d.]*\d) and torchvision has CUDA Version=(?P<torchvision>[\d.]*\d)"
+            ),
+            "torch was built for CUDA {torch}, torchvision for CUDA {torchvision}",
+        ),
+        Symptom(
+            re.compile(r"undefined symbol: (?P<symbol>_ZN\w*(?:c10|torch|at\d)\w*)"),
+            "torchvision was built for another torch: its library needs the symbol {symbol}",
+        ),
+        Symptom(
+            re.compile(r"(?P<library>lib(?:c10_cuda|torch_cuda|cudart)\.so[\d.]*): cannot open shared object file"),
+            "torchvision is a CUDA build and torch is not one of the same CUDA: {library} does not exist",
+        ),
+        Symptom(
+            re.compile(r"operator torchvision::(?P<operator>\w+) does not exist"),
+            "torchvision's compiled part did not load: it has no operator `{operator}`",
+        ),
+        Symptom(
+            re.compile(r"No such operator torchvision::(?P<operator>\w+)"),
+            "torchvision's compiled part did not load: it has no operator `{operator}`",
+        ),
+        Symptom(re.compile(r"Couldn't load custom C\+\+ ops"), "torchvision's compiled part did not load"),
+    ),
 )

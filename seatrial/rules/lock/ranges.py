@@ -46,26 +46,8 @@ WILDCARD = Rule(
     sources=("https://github.com/unslothai/unsloth/pull/8128",),
 )
 
-HALF_PINNED = Rule(
-    code="ST124",
-    title="torchvision is pinned and torch is not",
-    explanation=(
-        "Up to 0.29.0 torchvision asks for exactly one torch, so that pinning torchvision pins both. From 0.29.1 on it "
-        "asks for `torch>=2.14.0` only: with torch left open every install takes the newest one, and its behaviour "
-        "changes without a word."
-    ),
-    fix="pin torch too and run `seatrial lock`; install both from the lock",
-    severity=Severity.WARNING,
-    detected=(
-        "In the locks, and in `pip install` lines of Dockerfiles. A torch that comes from elsewhere, such as the base "
-        "image, cannot be seen, so this only warns."
-    ),
-    bad="RUN pip install torchvision==0.29.2 torch",
-    good="RUN pip install --require-hashes -r requirements.txt",
-    sources=("https://github.com/pytorch/vision/blob/main/setup.py",),
-)
 
-
+@WILDCARD.decided_by
 def _wildcard(facts: Facts) -> Iterator[Finding]:
     asked = asked_pair(facts)
     torch, torchvision = asked.get(TORCH), asked.get(TORCHVISION)
@@ -101,6 +83,32 @@ def _outrun(
     )
 
 
+def _locked_torch(facts: Facts) -> Version | None:
+    entry = pins_of(facts, facts.lock).get(TORCH)
+    return public_version(entry) if entry else None
+
+
+HALF_PINNED = Rule(
+    code="ST124",
+    title="torchvision is pinned and torch is not",
+    explanation=(
+        "Up to 0.29.0 torchvision asks for exactly one torch, so that pinning torchvision pins both. From 0.29.1 on it "
+        "asks for `torch>=2.14.0` only: with torch left open every install takes the newest one, and its behaviour "
+        "changes without a word."
+    ),
+    fix="pin torch too and run `seatrial lock`; install both from the lock",
+    severity=Severity.WARNING,
+    detected=(
+        "In the locks, and in `pip install` lines of Dockerfiles. A torch that comes from elsewhere, such as the base "
+        "image, cannot be seen, so this only warns."
+    ),
+    bad="RUN pip install torchvision==0.29.2 torch",
+    good="RUN pip install --require-hashes -r requirements.txt",
+    sources=("https://github.com/pytorch/vision/blob/main/setup.py",),
+)
+
+
+@HALF_PINNED.decided_by
 def _half_pinned(facts: Facts) -> Iterator[Finding]:
     for lock in locks_of(facts):
         pins = lock.pins(marker_environment(facts.project.python)) if lock else {}
@@ -128,14 +136,3 @@ def _is_lenient(torchvision: Version) -> bool:
     """Tell whether a torchvision takes more than one torch; every release after the table is taken to."""
     known = torch_pairs().torchvision.get(Version(torchvision.public))
     return torchvision >= Version("0.29.1") if known is None else str(known.torch).startswith(">=")
-
-
-def _locked_torch(facts: Facts) -> Version | None:
-    entry = pins_of(facts, facts.lock).get(TORCH)
-    return public_version(entry) if entry else None
-
-
-RULES = (
-    WILDCARD.decided_by(_wildcard),
-    HALF_PINNED.decided_by(_half_pinned),
-)

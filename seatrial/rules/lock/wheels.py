@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from seatrial.facts.packages.wheels import Wheel, Wheels
     from seatrial.findings import Finding
 
-RUNNER_GIGABYTES = 14.0  # GitHub's documentation of hosted runners: the SSD of a standard one
-
 TOO_LARGE = Rule(
     code="ST106",
     title="installing the lock takes more disk than a hosted runner has",
@@ -38,6 +36,7 @@ TOO_LARGE = Rule(
     fix="run `seatrial lock --cpu` for the jobs that need no GPU, take out what the predictor does not import, or use "
     "a larger runner",
     severity=Severity.WARNING,
+    needs_wheels=True,
     detected=(
         "By the sizes of the locked wheels, as their RECORD or the index gives them. What is not known counts nothing, "
         "so that the number is a lower bound; which runner is used, and what else lies on its disk, cannot be seen, so "
@@ -59,116 +58,10 @@ TOO_LARGE = Rule(
     ),
 )
 
-UNMET = Rule(
-    code="ST116",
-    title="a locked distribution asks for what the lock does not have",
-    explanation=(
-        "Every wheel names what it needs, and some needs are narrow: torch 2.5.1 and 2.6.0 ask for exactly one sympy, "
-        "torch 2.11.0 and 2.12.1 for setuptools before 82. A lock is installed as it is, without a resolver, so that "
-        "an unmet need shows only when something fails."
-    ),
-    fix="run `seatrial lock`, which lets a resolver choose versions that fit each other",
-    detected=(
-        "By Requires-Dist of the locked wheels, as far as it is known; needs of extras that nobody asked for do not "
-        "count."
-    ),
-    bad="torch==2.6.0\nsympy==1.14.0",
-    good="torch==2.6.0\nsympy==1.13.1",
-    cloud="ERROR: pip's dependency resolver does not currently take into account all the packages that are installed",
-    sources=("https://packaging.python.org/en/latest/specifications/core-metadata/#requires-dist-multiple-use",),
-)
-
-NO_FITTING_FILE = Rule(
-    code="ST117",
-    title="a pin has no wheel for where it is served",
-    explanation=(
-        "Without a wheel for Linux on x86-64 and the configured Python an installer builds the distribution from its "
-        "source, which needs compilers and headers that no serving image has, and gives something else every time. "
-        "The image is installed from wheels only."
-    ),
-    fix="pin a version that has such a wheel, or another Python, and run `seatrial lock`",
-    detected=(
-        "By the names of the files that the index has of the pinned version and whose hashes the lock allows. A wheel "
-        "of your own on an index that was not asked is not seen; with a source archive left this only warns."
-    ),
-    bad="pycocotools==2.0.2",
-    good="pycocotools==2.0.10",
-    cloud=(
-        'Create Version failed. Bad model detected with error: "Failed to load model: User-provided package '
-        "X-0.1.tar.gz failed to install"
-    ),
-    sources=(
-        "https://github.com/GoogleCloudPlatform/python-docs-samples/issues/2186",
-        "https://github.com/GoogleCloudPlatform/python-docs-samples/issues/5711",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(r"User-provided package (?P<package>\S+) failed to install"),
-            "{package} could not be installed; pip's own words are not in this text",
-        ),
-    ),
-)
-
-OTHER_FILES = Rule(
-    code="ST118",
-    title="the lock's hashes are of no file that the index has",
-    explanation=(
-        "The same version is another file on another index: a lock that was made against one cannot be installed from "
-        "the other, and a file that was published again has another hash too."
-    ),
-    fix="run `seatrial lock` with the index that will be installed from",
-    severity=Severity.WARNING,
-    detected=(
-        "Every configured index answered, at least one has the version, and none has a file with one of the lock's "
-        "hashes. Another machine may ask another index, so this only warns."
-    ),
-    bad="a lock made against a CUDA index, installed from the default one",
-    good="the index line that the lock was made with, in requirements.in",
-    cloud="ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
-    sources=("https://github.com/pytorch/pytorch/issues/104598", "https://github.com/pytorch/pytorch/issues/152009"),
-)
-
-UNDECIDED = Rule(
-    code="ST119",
-    title="what the locked wheels say is not known",
-    explanation=(
-        "Some rules need the metadata of the locked wheels: from the environment that an earlier trial kept, or from "
-        "the package index, which is asked once for a lock. Without either they decide nothing."
-    ),
-    fix="run `seatrial check` once where the index can be reached, without --offline",
-    severity=Severity.NOTE,
-    detected="There are hashed pins of which nothing is known, and the index was not to be asked or did not answer.",
-    bad="seatrial check --offline",
-    good="seatrial check",
-    sources=("https://peps.python.org/pep-0658/",),
-)
+RUNNER_GIGABYTES = 14.0  # GitHub's documentation of hosted runners: the SSD of a standard one
 
 
-def locked_wheels(facts: Facts) -> Iterator[tuple[RequirementFile, dict[str, Entry], Wheels | None]]:
-    """Yield every lock with what it pins by name, and what is known of their wheels."""
-    for lock in (facts.lock, facts.cpu_lock):
-        if lock is not None:
-            yield lock, lock.pins(marker_environment(facts.project.python)), facts.wheels.get(lock.path)
-
-
-def known_pins(facts: Facts) -> Iterator[tuple[Entry, Wheel, dict[str, Entry]]]:
-    """Yield every pin of which something is known; one that both locks share, once."""
-    seen: set[tuple[str, Wheel]] = set()
-    for _, pins, wheels in locked_wheels(facts):
-        for name, entry in pins.items():
-            wheel = wheels.known.get(name) if wheels else None
-            if wheel and _same(entry, wheel) and (name, wheel) not in seen:
-                seen.add((name, wheel))
-                yield entry, wheel, pins
-
-
-def _same(entry: Entry, wheel: Wheel) -> bool:
-    try:
-        return entry.version is not None and Version(wheel.version).public == entry.version.public
-    except InvalidVersion:
-        return False
-
-
+@TOO_LARGE.decided_by
 def _too_large(facts: Facts) -> Iterator[Finding]:
     for lock, pins, wheels in locked_wheels(facts):
         known = [wheel for name, wheel in (wheels.known if wheels else {}).items() if name in pins]
@@ -188,6 +81,28 @@ def _too_large(facts: Facts) -> Iterator[Finding]:
         )
 
 
+UNMET = Rule(
+    code="ST116",
+    title="a locked distribution asks for what the lock does not have",
+    explanation=(
+        "Every wheel names what it needs, and some needs are narrow: torch 2.5.1 and 2.6.0 ask for exactly one sympy, "
+        "torch 2.11.0 and 2.12.1 for setuptools before 82. A lock is installed as it is, without a resolver, so that "
+        "an unmet need shows only when something fails."
+    ),
+    fix="run `seatrial lock`, which lets a resolver choose versions that fit each other",
+    needs_wheels=True,
+    detected=(
+        "By Requires-Dist of the locked wheels, as far as it is known; needs of extras that nobody asked for do not "
+        "count."
+    ),
+    bad="torch==2.6.0\nsympy==1.14.0",
+    good="torch==2.6.0\nsympy==1.13.1",
+    cloud="ERROR: pip's dependency resolver does not currently take into account all the packages that are installed",
+    sources=("https://packaging.python.org/en/latest/specifications/core-metadata/#requires-dist-multiple-use",),
+)
+
+
+@UNMET.decided_by
 def _unmet(facts: Facts) -> Iterator[Finding]:
     environment = {"extra": "", **marker_environment(facts.project.python)}
     said: set[str] = set()
@@ -239,6 +154,40 @@ def _shown(need: Requirement) -> str:
     return f"{need.name}{need.specifier}"
 
 
+NO_FITTING_FILE = Rule(
+    code="ST117",
+    title="a pin has no wheel for where it is served",
+    explanation=(
+        "Without a wheel for Linux on x86-64 and the configured Python an installer builds the distribution from its "
+        "source, which needs compilers and headers that no serving image has, and gives something else every time. "
+        "The image is installed from wheels only."
+    ),
+    fix="pin a version that has such a wheel, or another Python, and run `seatrial lock`",
+    needs_wheels=True,
+    detected=(
+        "By the names of the files that the index has of the pinned version and whose hashes the lock allows. A wheel "
+        "of your own on an index that was not asked is not seen; with a source archive left this only warns."
+    ),
+    bad="pycocotools==2.0.2",
+    good="pycocotools==2.0.10",
+    cloud=(
+        'Create Version failed. Bad model detected with error: "Failed to load model: User-provided package '
+        "X-0.1.tar.gz failed to install"
+    ),
+    sources=(
+        "https://github.com/GoogleCloudPlatform/python-docs-samples/issues/2186",
+        "https://github.com/GoogleCloudPlatform/python-docs-samples/issues/5711",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"User-provided package (?P<package>\S+) failed to install"),
+            "{package} could not be installed; pip's own words are not in this text",
+        ),
+    ),
+)
+
+
+@NO_FITTING_FILE.decided_by
 def _no_fitting_file(facts: Facts) -> Iterator[Finding]:
     for entry, wheel, _ in known_pins(facts):
         locked = [file.name for file in wheel.files or () if file.locked]
@@ -280,6 +229,28 @@ def _for_what(files: list[str]) -> list[str]:
     return sorted(found)[:4]
 
 
+OTHER_FILES = Rule(
+    code="ST118",
+    title="the lock's hashes are of no file that the index has",
+    explanation=(
+        "The same version is another file on another index: a lock that was made against one cannot be installed from "
+        "the other, and a file that was published again has another hash too."
+    ),
+    fix="run `seatrial lock` with the index that will be installed from",
+    severity=Severity.WARNING,
+    needs_wheels=True,
+    detected=(
+        "Every configured index answered, at least one has the version, and none has a file with one of the lock's "
+        "hashes. Another machine may ask another index, so this only warns."
+    ),
+    bad="a lock made against a CUDA index, installed from the default one",
+    good="the index line that the lock was made with, in requirements.in",
+    cloud="ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.",
+    sources=("https://github.com/pytorch/pytorch/issues/104598", "https://github.com/pytorch/pytorch/issues/152009"),
+)
+
+
+@OTHER_FILES.decided_by
 def _other_files(facts: Facts) -> Iterator[Finding]:
     for entry, wheel, _ in known_pins(facts):
         if wheel.files and not any(file.locked for file in wheel.files):
@@ -293,6 +264,24 @@ def _other_files(facts: Facts) -> Iterator[Finding]:
             )
 
 
+UNDECIDED = Rule(
+    code="ST119",
+    title="what the locked wheels say is not known",
+    explanation=(
+        "Some rules need the metadata of the locked wheels: from the environment that an earlier trial kept, or from "
+        "the package index, which is asked once for a lock. Without either they decide nothing."
+    ),
+    fix="run `seatrial check` once where the index can be reached, without --offline",
+    severity=Severity.NOTE,
+    needs_wheels=True,
+    detected="There are hashed pins of which nothing is known, and the index was not to be asked or did not answer.",
+    bad="seatrial check --offline",
+    good="seatrial check",
+    sources=("https://peps.python.org/pep-0658/",),
+)
+
+
+@UNDECIDED.decided_by
 def _undecided(facts: Facts) -> Iterator[Finding]:
     for lock, pins, wheels in locked_wheels(facts):
         hashed = [name for name, entry in pins.items() if entry.hashes]
@@ -308,10 +297,26 @@ def _undecided(facts: Facts) -> Iterator[Finding]:
         )
 
 
-RULES = (
-    TOO_LARGE.decided_by(_too_large),
-    UNMET.decided_by(_unmet),
-    NO_FITTING_FILE.decided_by(_no_fitting_file),
-    OTHER_FILES.decided_by(_other_files),
-    UNDECIDED.decided_by(_undecided),
-)
+def locked_wheels(facts: Facts) -> Iterator[tuple[RequirementFile, dict[str, Entry], Wheels | None]]:
+    """Yield every lock with what it pins by name, and what is known of their wheels."""
+    for lock in (facts.lock, facts.cpu_lock):
+        if lock is not None:
+            yield lock, lock.pins(marker_environment(facts.project.python)), facts.wheels.get(lock.path)
+
+
+def known_pins(facts: Facts) -> Iterator[tuple[Entry, Wheel, dict[str, Entry]]]:
+    """Yield every pin of which something is known; one that both locks share, once."""
+    seen: set[tuple[str, Wheel]] = set()
+    for _, pins, wheels in locked_wheels(facts):
+        for name, entry in pins.items():
+            wheel = wheels.known.get(name) if wheels else None
+            if wheel and _same(entry, wheel) and (name, wheel) not in seen:
+                seen.add((name, wheel))
+                yield entry, wheel, pins
+
+
+def _same(entry: Entry, wheel: Wheel) -> bool:
+    try:
+        return entry.version is not None and Version(wheel.version).public == entry.version.public
+    except InvalidVersion:
+        return False

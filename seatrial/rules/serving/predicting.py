@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from seatrial.findings import Severity
-from seatrial.rules.deployment.cloud import NEVER_READY
+from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, NEVER_READY
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
     from seatrial.facts.python.calls import Call, Value
     from seatrial.facts.python.sources import Sources
     from seatrial.findings import Finding, Location
-
-CONTAINER_REQUIREMENTS = (
-    "https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/predictions/"
-    "custom-container-requirements"
-)
 
 NOT_JSON = Rule(
     code="ST521",
@@ -55,6 +50,38 @@ NOT_JSON = Rule(
     bad='return json.dumps({"scores": output.cpu().numpy()})',
     good='return {"scores": output.tolist()}',
 )
+
+_JSON = {"json.dumps", "json.dump", "flask.jsonify", "simplejson.dumps", "ujson.dumps"}
+
+
+@NOT_JSON.decided_by
+def _not_json(facts: Facts) -> Iterator[Finding]:
+    for _, call in facts.sources.calls():
+        if call.name not in _JSON or {"default", "cls"} & call.keywords.keys():
+            continue
+        for value in (*call.arguments, *call.keywords.values()):
+            if name := _array_in(value, 0):
+                yield NOT_JSON.finding(
+                    f"`{call.written}` gets the result of `{name}`, which is no JSON", location=call.location
+                )
+
+
+_ARRAY_METHODS = {"numpy()", "cpu()", "detach()", "softmax()", "squeeze()"}
+_ARRAYS = {
+    *(f"torch.{name}()" for name in ("softmax", "sigmoid", "argmax", "tensor", "stack", "cat")),
+    *(f"torch.nn.functional.{name}()" for name in ("softmax", "sigmoid", "normalize")),
+    *(f"numpy.{name}()" for name in ("array", "asarray", "concatenate", "stack", "squeeze", "argmax")),
+}
+
+
+def _array_in(value: Value, depth: int) -> str:
+    last = value.name.rpartition(".")[2]
+    if value.name in _ARRAYS or (last in _ARRAY_METHODS and "." in value.name):
+        return last.removesuffix("()") if value.name in _ARRAYS else f".{last}"
+    inside = value.items or () if depth < 3 else ()
+    return next((name for item in inside if (name := _array_in(item, depth + 1))), "")
+
+
 IMAGE_MODE = Rule(
     code="ST522",
     title="an image is opened and never converted to one mode",
@@ -75,6 +102,23 @@ IMAGE_MODE = Rule(
     bad="image = Image.open(io.BytesIO(data))",
     good='image = Image.open(io.BytesIO(data)).convert("RGB")',
 )
+
+
+@IMAGE_MODE.decided_by
+def _image_mode(facts: Facts) -> Iterator[Finding]:
+    mentions = _mentions(facts.sources)
+    if mentions & {"convert", "Grayscale", "rgb_to_grayscale", "mode", "exif_transpose", "default_loader", "getbands"}:
+        return
+    uses_transforms = any(i.module.startswith("torchvision") for _, i in facts.sources.imports())
+    for _, call in facts.sources.calls() if uses_transforms else ():
+        if call.name == "PIL.Image.open":
+            yield IMAGE_MODE.finding(
+                "an image is opened here and converted nowhere",
+                location=call.location,
+                cause="a grey or transparent image then meets the transforms as it is",
+            )
+
+
 GRADIENTS = Rule(
     code="ST523",
     title="the model is called with gradients on",
@@ -100,6 +144,39 @@ GRADIENTS = Rule(
     bad="def predict(self, batch):\n    return self._model(batch)",
     good="@torch.inference_mode()\ndef predict(self, batch):\n    return self._model(batch)",
 )
+
+
+@GRADIENTS.decided_by
+def _gradients(facts: Facts) -> Iterator[Finding]:
+    off = {"inference_mode", "no_grad", "set_grad_enabled", "requires_grad", "requires_grad_", "_set_grad_enabled"}
+    loads = _loads_into_a_model(facts.sources)
+    if loads and not off & _mentions(facts.sources) and not _inherits_predict(facts):
+        yield GRADIENTS.finding(
+            "nothing in what serving reaches turns gradients off",
+            location=_predict(facts) or loads[0].location,
+            cause=f"weights are loaded into a model at {loads[0].location}",
+        )
+
+
+_CALL_THE_MODEL = ("predict", "inference", "handle", "forward", "__call__")
+
+
+def _inherits_predict(facts: Facts) -> bool:
+    """Tell whether the predictor's class leaves the call of the model to a class that is not the project's."""
+    name = facts.project.predictor_class
+    for module in facts.sources.serving_modules():
+        if bases := module.uses.classes.get(name):
+            own = any(f"{name}.{method}" in module.uses.functions for method in _CALL_THE_MODEL)
+            return not own and any(not facts.sources.ships(base.partition(".")[0]) for base in bases)
+    return False
+
+
+def _predict(facts: Facts) -> Location | None:
+    name = f"{facts.project.predictor_class}.predict"
+    found = (m.uses.functions.get(name) for m in facts.sources.serving_modules())
+    return next((function.location for function in found if function), None)
+
+
 NO_EVAL = Rule(
     code="ST524",
     title="eval() is never called on the model",
@@ -125,6 +202,19 @@ NO_EVAL = Rule(
     bad="self._model.load_state_dict(weights)",
     good="self._model.load_state_dict(weights)\nself._model.eval()",
 )
+
+
+@NO_EVAL.decided_by
+def _no_eval(facts: Facts) -> Iterator[Finding]:
+    loads = [call for call in _loads_into_a_model(facts.sources) if call.method == "load_state_dict"]
+    if loads and not {"eval", "train"} & _mentions(facts.sources):
+        yield NO_EVAL.finding(
+            "weights are loaded into a model that is never set to eval()",
+            location=loads[0].location,
+            cause="a module of torch is in training mode until eval() is called",
+        )
+
+
 WORKERS = Rule(
     code="ST525",
     title="a DataLoader with worker processes in serving",
@@ -144,6 +234,20 @@ WORKERS = Rule(
     bad="DataLoader(images, batch_size=8, num_workers=4)",
     good="DataLoader(images, batch_size=8)",
 )
+
+
+@WORKERS.decided_by
+def _workers(facts: Facts) -> Iterator[Finding]:
+    for _, call in facts.sources.calls():
+        if call.name in ("torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"):
+            workers = call.argument("num_workers", 5)
+            number = facts.sources.value(workers).constant if workers else 0
+            if isinstance(number, int) and number > 0:
+                yield WORKERS.finding(
+                    f"a DataLoader starts {number} worker processes in serving", location=call.location
+                )
+
+
 OWN_SERVER = Rule(
     code="ST526",
     title="the package starts a server of its own on 127.0.0.1",
@@ -165,122 +269,10 @@ OWN_SERVER = Rule(
     good='uvicorn.run(app, host="0.0.0.0", port=int(os.environ["AIP_HTTP_PORT"]))',
 )
 
-
-_JSON = {"json.dumps", "json.dump", "flask.jsonify", "simplejson.dumps", "ujson.dumps"}
-_ARRAY_METHODS = {"numpy()", "cpu()", "detach()", "softmax()", "squeeze()"}
-_ARRAYS = {
-    *(f"torch.{name}()" for name in ("softmax", "sigmoid", "argmax", "tensor", "stack", "cat")),
-    *(f"torch.nn.functional.{name}()" for name in ("softmax", "sigmoid", "normalize")),
-    *(f"numpy.{name}()" for name in ("array", "asarray", "concatenate", "stack", "squeeze", "argmax")),
-}
-
-
-def _not_json(facts: Facts) -> Iterator[Finding]:
-    for _, call in facts.sources.calls():
-        if call.name not in _JSON or {"default", "cls"} & call.keywords.keys():
-            continue
-        for value in (*call.arguments, *call.keywords.values()):
-            if name := _array_in(value, 0):
-                yield NOT_JSON.finding(
-                    f"`{call.written}` gets the result of `{name}`, which is no JSON", location=call.location
-                )
-
-
-def _array_in(value: Value, depth: int) -> str:
-    last = value.name.rpartition(".")[2]
-    if value.name in _ARRAYS or (last in _ARRAY_METHODS and "." in value.name):
-        return last.removesuffix("()") if value.name in _ARRAYS else f".{last}"
-    inside = value.items or () if depth < 3 else ()
-    return next((name for item in inside if (name := _array_in(item, depth + 1))), "")
-
-
-def _image_mode(facts: Facts) -> Iterator[Finding]:
-    mentions = _mentions(facts.sources)
-    if mentions & {"convert", "Grayscale", "rgb_to_grayscale", "mode", "exif_transpose", "default_loader", "getbands"}:
-        return
-    uses_transforms = any(i.module.startswith("torchvision") for _, i in facts.sources.imports())
-    for _, call in facts.sources.calls() if uses_transforms else ():
-        if call.name == "PIL.Image.open":
-            yield IMAGE_MODE.finding(
-                "an image is opened here and converted nowhere",
-                location=call.location,
-                cause="a grey or transparent image then meets the transforms as it is",
-            )
-
-
-def _gradients(facts: Facts) -> Iterator[Finding]:
-    off = {"inference_mode", "no_grad", "set_grad_enabled", "requires_grad", "requires_grad_", "_set_grad_enabled"}
-    loads = _loads_into_a_model(facts.sources)
-    if loads and not off & _mentions(facts.sources) and not _inherits_predict(facts):
-        yield GRADIENTS.finding(
-            "nothing in what serving reaches turns gradients off",
-            location=_predict(facts) or loads[0].location,
-            cause=f"weights are loaded into a model at {loads[0].location}",
-        )
-
-
-def _inherits_predict(facts: Facts) -> bool:
-    """Tell whether the predictor's class leaves the call of the model to a class that is not the project's."""
-    name = facts.project.predictor_class
-    for module in facts.sources.serving_modules():
-        if bases := module.uses.classes.get(name):
-            own = any(f"{name}.{method}" in module.uses.functions for method in _CALL_THE_MODEL)
-            return not own and any(not facts.sources.ships(base.partition(".")[0]) for base in bases)
-    return False
-
-
-_CALL_THE_MODEL = ("predict", "inference", "handle", "forward", "__call__")
-
-
-def _no_eval(facts: Facts) -> Iterator[Finding]:
-    loads = [call for call in _loads_into_a_model(facts.sources) if call.method == "load_state_dict"]
-    if loads and not {"eval", "train"} & _mentions(facts.sources):
-        yield NO_EVAL.finding(
-            "weights are loaded into a model that is never set to eval()",
-            location=loads[0].location,
-            cause="a module of torch is in training mode until eval() is called",
-        )
-
-
-def _loads_into_a_model(sources: Sources) -> list[Call]:
-    return [
-        call
-        for _, call in sources.calls()
-        if call.name in ("torch.jit.load", "torch.load()") or call.method == "load_state_dict"
-    ]
-
-
-def _mentions(sources: Sources) -> set[str]:
-    """Give every identifier in what serving reaches."""
-    found: set[str] = set()
-    for module in sources.serving_modules():
-        found |= module.uses.mentions
-        for qualname, function in module.uses.functions.items():
-            if (module.name, qualname) in sources.serving:
-                found |= function.mentions
-    return found
-
-
-def _predict(facts: Facts) -> Location | None:
-    name = f"{facts.project.predictor_class}.predict"
-    found = (m.uses.functions.get(name) for m in facts.sources.serving_modules())
-    return next((function.location for function in found if function), None)
-
-
-def _workers(facts: Facts) -> Iterator[Finding]:
-    for _, call in facts.sources.calls():
-        if call.name in ("torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"):
-            workers = call.argument("num_workers", 5)
-            number = facts.sources.value(workers).constant if workers else 0
-            if isinstance(number, int) and number > 0:
-                yield WORKERS.finding(
-                    f"a DataLoader starts {number} worker processes in serving", location=call.location
-                )
-
-
 _HERE = {"127.0.0.1", "localhost", "::1"}
 
 
+@OWN_SERVER.decided_by
 def _own_server(facts: Facts) -> Iterator[Finding]:
     for module in facts.sources.modules.values():
         for call in module.uses.calls:
@@ -307,11 +299,20 @@ def _own_server(facts: Facts) -> Iterator[Finding]:
                 )
 
 
-RULES = (
-    NOT_JSON.decided_by(_not_json),
-    IMAGE_MODE.decided_by(_image_mode),
-    GRADIENTS.decided_by(_gradients),
-    NO_EVAL.decided_by(_no_eval),
-    WORKERS.decided_by(_workers),
-    OWN_SERVER.decided_by(_own_server),
-)
+def _loads_into_a_model(sources: Sources) -> list[Call]:
+    return [
+        call
+        for _, call in sources.calls()
+        if call.name in ("torch.jit.load", "torch.load()") or call.method == "load_state_dict"
+    ]
+
+
+def _mentions(sources: Sources) -> set[str]:
+    """Give every identifier in what serving reaches."""
+    found: set[str] = set()
+    for module in sources.serving_modules():
+        found |= module.uses.mentions
+        for qualname, function in module.uses.functions.items():
+            if (module.name, qualname) in sources.serving:
+                found |= function.mentions
+    return found

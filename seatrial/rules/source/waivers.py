@@ -30,6 +30,7 @@ WITHOUT_REASON = Rule(
     bad="image = image.resize((28, 28))  # seatrial: ignore[ST412]",
     good="image = image.resize((28, 28))  # seatrial: ignore[ST412] the model was trained this way",
 )
+
 WAIVES_NOTHING = Rule(
     code="ST291",
     title="a waiver that waives nothing",
@@ -49,4 +50,4 @@ WAIVES_NOTHING = Rule(
     good="size = 28",
 )
 
-RULES = (WITHOUT_REASON, WAIVES_NOTHING)
+WAIVERS = (WITHOUT_REASON, WAIVES_NOTHING)

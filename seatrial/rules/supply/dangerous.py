@@ -19,9 +19,68 @@ if TYPE_CHECKING:
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 
+RUNS_CODE = Rule(
+    code="ST803",
+    title="loading the file runs code",
+    explanation=(
+        "A pickle is a program: it may call anything that it can import. A name such as `os.system`, `builtins.eval` "
+        "or `subprocess.Popen` is in no checkpoint that torch.save writes of a model; the call is made while the file "
+        "is loaded, with the rights of the server's service account."
+    ),
+    fix="do not load the file anywhere; take the weights from their source again, as a state_dict or safetensors",
+    cloud="nothing: the code runs, and the server goes on",
+    sources=(
+        "https://docs.python.org/3/library/pickle.html#module-pickle",
+        "https://docs.pytorch.org/docs/stable/generated/torch.load.html",
+        "https://github.com/trailofbits/fickling",
+    ),
+    detected=(
+        "By the names that the pickles of the file import, by attributes that they fetch with getattr and call, and by "
+        "names that they compute. getattr alone is a warning, because honest pickles use it for bound methods. The "
+        "list is of known names: a file without a finding is not thereby safe. TorchScript and archives of other kinds "
+        "are not followed."
+    ),
+    bad="class Model:\n    def __reduce__(self):\n        return (os.system, (command,))",
+    good="safetensors.torch.save_file(model.state_dict(), file)",
+)
+
+# Honest pickles use these too, as for a bound method; what matters is whether the result is called.
+GETTERS = frozenset((("builtins", "getattr"), ("operator", "attrgetter"), ("operator", "methodcaller")))
+
+
+@RUNS_CODE.decided_by
+def _runs_code(facts: Facts) -> Iterator[Finding]:
+    for checkpoint in facts.checkpoints:
+        certain = _certain(checkpoint)
+        if certain:
+            yield RUNS_CODE.finding(
+                f"loading {checkpoint.path} runs code: it calls for {certain[0]}",
+                location=Location(checkpoint.path),
+                subject=checkpoint.path,
+                evidence=tuple(dict.fromkeys(certain)),
+            )
+        elif getters := [f"`{m}.{n}`" for m, n in checkpoint.globals if (m, n) in GETTERS]:
+            yield RUNS_CODE.finding(
+                f"loading {checkpoint.path} may run code: it calls for {getters[0]}",
+                severity=Severity.WARNING,
+                location=Location(checkpoint.path),
+                subject=checkpoint.path,
+                cause="a pickled method is written so too; of what an attribute is taken cannot always be seen",
+            )
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+def _certain(checkpoint: Checkpoint) -> list[str]:
+    named = [f"`{module}.{name}`" for module, name in checkpoint.globals if _is_dangerous(module, name)]
+    called = [
+        f"the attribute `{f.attribute}` that it fetches and calls"
+        for f in checkpoint.fetched
+        if (f.called and not (f.target and f.target.name[:1].isupper())) or f.attribute.startswith("__")
+    ]
+    return named + called + (["a name that it computes"] if checkpoint.computed else [])
 
 
 # Modules of which no class or function belongs in a checkpoint.
@@ -57,64 +116,7 @@ NAMES = {
     "torch.serialization": frozenset(("load",)),
     "torch.utils.cpp_extension": frozenset(("load", "load_inline")),
 }
-# Honest pickles use these too, as for a bound method; what matters is whether the result is called.
-GETTERS = frozenset((("builtins", "getattr"), ("operator", "attrgetter"), ("operator", "methodcaller")))
 HARMLESS_MODULES = frozenset(("asyncio.Future", "http.HTTPStatus", "http.HTTPMethod", "signal.Signals"))
-
-RUNS_CODE = Rule(
-    code="ST803",
-    title="loading the file runs code",
-    explanation=(
-        "A pickle is a program: it may call anything that it can import. A name such as `os.system`, `builtins.eval` "
-        "or `subprocess.Popen` is in no checkpoint that torch.save writes of a model; the call is made while the file "
-        "is loaded, with the rights of the server's service account."
-    ),
-    fix="do not load the file anywhere; take the weights from their source again, as a state_dict or safetensors",
-    cloud="nothing: the code runs, and the server goes on",
-    sources=(
-        "https://docs.python.org/3/library/pickle.html#module-pickle",
-        "https://docs.pytorch.org/docs/stable/generated/torch.load.html",
-        "https://github.com/trailofbits/fickling",
-    ),
-    detected=(
-        "By the names that the pickles of the file import, by attributes that they fetch with getattr and call, and by "
-        "names that they compute. getattr alone is a warning, because honest pickles use it for bound methods. The "
-        "list is of known names: a file without a finding is not thereby safe. TorchScript and archives of other kinds "
-        "are not followed."
-    ),
-    bad="class Model:\n    def __reduce__(self):\n        return (os.system, (command,))",
-    good="safetensors.torch.save_file(model.state_dict(), file)",
-)
-
-
-def _runs_code(facts: Facts) -> Iterator[Finding]:
-    for checkpoint in facts.checkpoints:
-        certain = _certain(checkpoint)
-        if certain:
-            yield RUNS_CODE.finding(
-                f"loading {checkpoint.path} runs code: it calls for {certain[0]}",
-                location=Location(checkpoint.path),
-                subject=checkpoint.path,
-                evidence=tuple(dict.fromkeys(certain)),
-            )
-        elif getters := [f"`{m}.{n}`" for m, n in checkpoint.globals if (m, n) in GETTERS]:
-            yield RUNS_CODE.finding(
-                f"loading {checkpoint.path} may run code: it calls for {getters[0]}",
-                severity=Severity.WARNING,
-                location=Location(checkpoint.path),
-                subject=checkpoint.path,
-                cause="a pickled method is written so too; of what an attribute is taken cannot always be seen",
-            )
-
-
-def _certain(checkpoint: Checkpoint) -> list[str]:
-    named = [f"`{module}.{name}`" for module, name in checkpoint.globals if _is_dangerous(module, name)]
-    called = [
-        f"the attribute `{f.attribute}` that it fetches and calls"
-        for f in checkpoint.fetched
-        if (f.called and not (f.target and f.target.name[:1].isupper())) or f.attribute.startswith("__")
-    ]
-    return named + called + (["a name that it computes"] if checkpoint.computed else [])
 
 
 def _is_dangerous(module: str, name: str) -> bool:
@@ -130,6 +132,3 @@ def _is_dangerous(module: str, name: str) -> bool:
     return any(part.startswith("__") or part in MODULES for part in within) or any(
         inner in NAMES.get(outer, ()) for outer, inner in pairwise(parts)
     )
-
-
-RULES = (RUNS_CODE.decided_by(_runs_code),)

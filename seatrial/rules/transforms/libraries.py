@@ -66,6 +66,7 @@ _GONE: dict[str, tuple[str, str, str, str]] = {  # name → distribution, first 
 }
 
 
+@GONE_NAME.decided_by
 def _gone_name(facts: Facts) -> Iterator[Finding]:
     versions = {name: locked(facts, name) for name in {row[0] for row in _GONE.values()}}
     for name, location, sure in _uses(facts):
@@ -98,6 +99,3 @@ def _uses(facts: Facts) -> Iterator[tuple[str, Location, bool]]:
             if use.name in _GONE and use.name not in imported_names | patched and not is_guarded(use.context):
                 served = use.context.function.partition(".")[0] in ("", facts.project.predictor_class)
                 yield use.name, use.location, served and not use.context.guards
-
-
-RULES = (GONE_NAME.decided_by(_gone_name),)

@@ -52,6 +52,21 @@ PRIVATE_MODULE = Rule(
     bad="from torchvision.transforms.functional_tensor import rgb_to_grayscale",
     good="from torchvision.transforms.functional import rgb_to_grayscale",
 )
+
+
+@PRIVATE_MODULE.decided_by
+def _private_module(facts: Facts) -> Iterator[Finding]:
+    served = locked(facts, "torchvision")
+    if served is None or served < Version("0.17"):
+        return
+    gone = {f"{T}.functional_tensor", f"{T}.functional_pil"}
+    for _, imported in facts.sources.imports():
+        if not imported.optional and (found := gone & set(imported.candidates())):
+            yield PRIVATE_MODULE.finding(
+                f"`{found.pop()}` does not exist in torchvision {served}", location=imported.location
+            )
+
+
 WEIGHTS_ARGUMENT = Rule(
     code="ST412",
     title="pretrained= and weights= in the wrong version of torchvision",
@@ -74,6 +89,37 @@ WEIGHTS_ARGUMENT = Rule(
     bad="models.resnet18(pretrained=False)",
     good="models.resnet18(weights=None)",
 )
+
+
+@WEIGHTS_ARGUMENT.decided_by
+def _weights_argument(facts: Facts) -> Iterator[Finding]:
+    served = locked(facts, "torchvision")
+    for _, call in facts.sources.calls() if served else ():
+        family, _, name = call.name.rpartition(".")
+        if not family.startswith("torchvision.models") or "(" in call.name or not name[:1].islower():
+            continue
+        old, new = call.keywords.get("pretrained"), call.keywords.get("weights")
+        downloads = old is not None and old.is_exactly(constant=True)  # ST520 says it all
+        if old is not None and new is None and not downloads and served and served >= Version("0.13"):
+            value = "None" if old.is_exactly(constant=False) else '"IMAGENET1K_V1"'
+            yield WEIGHTS_ARGUMENT.finding(
+                f"`{name}` is called with pretrained=, which torchvision 0.13 replaced",
+                severity=Severity.WARNING,
+                location=call.location,
+                cause=f"torchvision {served} still takes it and warns",
+                fix=f"write weights={value}" if old.is_constant else WEIGHTS_ARGUMENT.fix,
+            )
+        elif new is not None and served and served < Version("0.13") and not call.context.tried:
+            yield WEIGHTS_ARGUMENT.finding(
+                f"`{name}` is called with weights=, which torchvision {served} does not know",
+                severity=Severity.WARNING if call.context.guards else Severity.ERROR,
+                location=call.location,
+                cause="torchvision 0.13 brought it; before, the model's class refuses it",
+                cloud="TypeError: __init__() got an unexpected keyword argument 'weights'",
+                fix="write pretrained=False, or lock torchvision 0.13 or later",
+            )
+
+
 V2_NAMES = Rule(
     code="ST413",
     title="a name of torchvision's transforms v2 that the locked version does not have",
@@ -114,138 +160,6 @@ V2_NAMES = Rule(
     bad="v2.Compose([v2.ToImageTensor(), v2.ConvertDtype(torch.float32)])",
     good="v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])",
 )
-PILLOW_NAMES = Rule(
-    code="ST415",
-    title="a constant that Pillow 10 removed",
-    explanation=(
-        "Pillow 10 removed Image.ANTIALIAS, Image.LINEAR and Image.CUBIC. What they meant is in Image.Resampling: "
-        "LANCZOS, BILINEAR and BICUBIC. The attribute fails when the line runs, which may be the first request."
-    ),
-    fix="write Image.Resampling.LANCZOS, BILINEAR or BICUBIC",
-    cloud="AttributeError: module 'PIL.Image' has no attribute 'ANTIALIAS'",
-    sources=(
-        "https://pillow.readthedocs.io/en/stable/deprecations.html#constants",
-        "https://github.com/3DOM-FBK/deep-image-matching/issues/43",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(
-                r"module 'PIL\.Image' has no attribute "
-                r"'(?P<name>ANTIALIAS|LINEAR|CUBIC|NEAREST|BOX|[A-Z]{3,30})'"
-            ),
-            "Pillow has no Image.{name} any more",
-        ),
-    ),
-    detected=(
-        "One of the three is read or imported in what serving reaches, and the lock has Pillow 10 or later. Nothing is "
-        "said where a try or hasattr guards it, or where the project puts the name back itself."
-    ),
-    bad="image.resize((224, 224), Image.ANTIALIAS)",
-    good="image.resize((224, 224), Image.Resampling.LANCZOS)",
-)
-IO_NAMES = Rule(
-    code="ST418",
-    title="a function of torchvision.io that is gone or going",
-    explanation=(
-        "torchvision 0.29 has no video reader and writer any more (read_video, write_video, VideoReader), and says of "
-        "its functions for images that they are deprecated and will be removed."
-    ),
-    fix="read images with Pillow, videos with TorchCodec",
-    cloud=(
-        "DeprecationWarning: The image decoding and encoding capabilities of TorchVision are deprecated since "
-        "torchvision 0.29 and will be removed in a future release"
-    ),
-    sources=("https://docs.pytorch.org/vision/stable/io.html", "https://github.com/pytorch/torchcodec"),
-    symptoms=(
-        Symptom(
-            re.compile(
-                r"(?:cannot import name '(?P<name>\w{1,80})' from 'torchvision\.io'|"
-                r"module 'torchvision\.io' has no attribute '(?P<other>\w{1,80})')"
-            ),
-            "torchvision.io does not have in the installed version what is asked of it",
-        ),
-    ),
-    detected=(
-        "One of them is called or imported in what serving reaches, and the lock has torchvision 0.29 or later. The "
-        "video functions are an error, the deprecated ones a warning. In 0.28 nothing is said."
-    ),
-    bad="from torchvision.io import read_video",
-    good="from torchcodec.decoders import VideoDecoder",
-)
-OLD_NAMES = Rule(
-    code="ST419",
-    title="a name of torchvision's transforms that was removed long ago",
-    explanation=(
-        "torchvision 0.12 removed the transforms Scale and RandomSizedCrop, and 0.14 the arguments resample and "
-        "fillcolor of RandomAffine and RandomRotation."
-    ),
-    fix="write Resize, RandomResizedCrop, interpolation= and fill=",
-    cloud="AttributeError: module 'torchvision.transforms' has no attribute 'Scale'",
-    sources=(
-        "https://github.com/Cyanogenoid/pytorch-vqa/issues/24",
-        "https://github.com/pytorch/vision/releases/tag/v0.12.0",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(r"module 'torchvision\.transforms(?:\.transforms)?' has no attribute '(?P<name>\w{1,80})'"),
-            "torchvision.transforms has no `{name}` in the installed version",
-        ),
-        Symptom(
-            re.compile(
-                r"(?P<name>Random(?:Rotation|Affine))\.__init__\(\) got an unexpected keyword argument "
-                r"'(?P<argument>resample|fillcolor)'"
-            ),
-            "{name} has no argument `{argument}` any more",
-        ),
-    ),
-    detected=(
-        "One of them is called or imported in what serving reaches, and the lock has a version without it. Nothing is "
-        "said inside a try."
-    ),
-    bad="transforms.Compose([transforms.Scale(256), transforms.CenterCrop(224)])",
-    good="transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])",
-)
-
-
-def _private_module(facts: Facts) -> Iterator[Finding]:
-    served = locked(facts, "torchvision")
-    if served is None or served < Version("0.17"):
-        return
-    gone = {f"{T}.functional_tensor", f"{T}.functional_pil"}
-    for _, imported in facts.sources.imports():
-        if not imported.optional and (found := gone & set(imported.candidates())):
-            yield PRIVATE_MODULE.finding(
-                f"`{found.pop()}` does not exist in torchvision {served}", location=imported.location
-            )
-
-
-def _weights_argument(facts: Facts) -> Iterator[Finding]:
-    served = locked(facts, "torchvision")
-    for _, call in facts.sources.calls() if served else ():
-        family, _, name = call.name.rpartition(".")
-        if not family.startswith("torchvision.models") or "(" in call.name or not name[:1].islower():
-            continue
-        old, new = call.keywords.get("pretrained"), call.keywords.get("weights")
-        downloads = old is not None and old.is_exactly(constant=True)  # ST520 says it all
-        if old is not None and new is None and not downloads and served and served >= Version("0.13"):
-            value = "None" if old.is_exactly(constant=False) else '"IMAGENET1K_V1"'
-            yield WEIGHTS_ARGUMENT.finding(
-                f"`{name}` is called with pretrained=, which torchvision 0.13 replaced",
-                severity=Severity.WARNING,
-                location=call.location,
-                cause=f"torchvision {served} still takes it and warns",
-                fix=f"write weights={value}" if old.is_constant else WEIGHTS_ARGUMENT.fix,
-            )
-        elif new is not None and served and served < Version("0.13") and not call.context.tried:
-            yield WEIGHTS_ARGUMENT.finding(
-                f"`{name}` is called with weights=, which torchvision {served} does not know",
-                severity=Severity.WARNING if call.context.guards else Severity.ERROR,
-                location=call.location,
-                cause="torchvision 0.13 brought it; before, the model's class refuses it",
-                cloud="TypeError: __init__() got an unexpected keyword argument 'weights'",
-                fix="write pretrained=False, or lock torchvision 0.13 or later",
-            )
-
 
 _GONE_IN_V2 = {  # torchvision/transforms/v2/__init__.py, 0.15 and 0.16
     "ClampBoundingBox": "ClampBoundingBoxes",
@@ -256,6 +170,7 @@ _GONE_IN_V2 = {  # torchvision/transforms/v2/__init__.py, 0.15 and 0.16
 }
 
 
+@V2_NAMES.decided_by
 def _v2_names(facts: Facts) -> Iterator[Finding]:
     served = locked(facts, "torchvision")
     if served is None:
@@ -288,9 +203,40 @@ def _v2_names(facts: Facts) -> Iterator[Finding]:
             )
 
 
+PILLOW_NAMES = Rule(
+    code="ST415",
+    title="a constant that Pillow 10 removed",
+    explanation=(
+        "Pillow 10 removed Image.ANTIALIAS, Image.LINEAR and Image.CUBIC. What they meant is in Image.Resampling: "
+        "LANCZOS, BILINEAR and BICUBIC. The attribute fails when the line runs, which may be the first request."
+    ),
+    fix="write Image.Resampling.LANCZOS, BILINEAR or BICUBIC",
+    cloud="AttributeError: module 'PIL.Image' has no attribute 'ANTIALIAS'",
+    sources=(
+        "https://pillow.readthedocs.io/en/stable/deprecations.html#constants",
+        "https://github.com/3DOM-FBK/deep-image-matching/issues/43",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"module 'PIL\.Image' has no attribute "
+                r"'(?P<name>ANTIALIAS|LINEAR|CUBIC|NEAREST|BOX|[A-Z]{3,30})'"
+            ),
+            "Pillow has no Image.{name} any more",
+        ),
+    ),
+    detected=(
+        "One of the three is read or imported in what serving reaches, and the lock has Pillow 10 or later. Nothing is "
+        "said where a try or hasattr guards it, or where the project puts the name back itself."
+    ),
+    bad="image.resize((224, 224), Image.ANTIALIAS)",
+    good="image.resize((224, 224), Image.Resampling.LANCZOS)",
+)
+
 _PILLOW_10 = {"ANTIALIAS": "LANCZOS", "LINEAR": "BILINEAR", "CUBIC": "BICUBIC"}
 
 
+@PILLOW_NAMES.decided_by
 def _pillow_names(facts: Facts) -> Iterator[Finding]:
     served = locked(facts, "pillow")
     if served is None or served < Version("10"):
@@ -326,6 +272,36 @@ def _pillow_names(facts: Facts) -> Iterator[Finding]:
                 )
 
 
+IO_NAMES = Rule(
+    code="ST418",
+    title="a function of torchvision.io that is gone or going",
+    explanation=(
+        "torchvision 0.29 has no video reader and writer any more (read_video, write_video, VideoReader), and says of "
+        "its functions for images that they are deprecated and will be removed."
+    ),
+    fix="read images with Pillow, videos with TorchCodec",
+    cloud=(
+        "DeprecationWarning: The image decoding and encoding capabilities of TorchVision are deprecated since "
+        "torchvision 0.29 and will be removed in a future release"
+    ),
+    sources=("https://docs.pytorch.org/vision/stable/io.html", "https://github.com/pytorch/torchcodec"),
+    symptoms=(
+        Symptom(
+            re.compile(
+                r"(?:cannot import name '(?P<name>\w{1,80})' from 'torchvision\.io'|"
+                r"module 'torchvision\.io' has no attribute '(?P<other>\w{1,80})')"
+            ),
+            "torchvision.io does not have in the installed version what is asked of it",
+        ),
+    ),
+    detected=(
+        "One of them is called or imported in what serving reaches, and the lock has torchvision 0.29 or later. The "
+        "video functions are an error, the deprecated ones a warning. In 0.28 nothing is said."
+    ),
+    bad="from torchvision.io import read_video",
+    good="from torchcodec.decoders import VideoDecoder",
+)
+
 _VIDEO = {"read_video", "read_video_timestamps", "write_video", "VideoReader"}
 _IMAGE_IO = {
     *("read_image", "decode_image", "decode_jpeg", "decode_png", "decode_webp", "decode_gif", "decode_avif"),
@@ -333,6 +309,7 @@ _IMAGE_IO = {
 }
 
 
+@IO_NAMES.decided_by
 def _io_names(facts: Facts) -> Iterator[Finding]:
     served = locked(facts, "torchvision")
     if served is None or served < Version("0.29"):
@@ -357,10 +334,45 @@ def _io_names(facts: Facts) -> Iterator[Finding]:
             )
 
 
+OLD_NAMES = Rule(
+    code="ST419",
+    title="a name of torchvision's transforms that was removed long ago",
+    explanation=(
+        "torchvision 0.12 removed the transforms Scale and RandomSizedCrop, and 0.14 the arguments resample and "
+        "fillcolor of RandomAffine and RandomRotation."
+    ),
+    fix="write Resize, RandomResizedCrop, interpolation= and fill=",
+    cloud="AttributeError: module 'torchvision.transforms' has no attribute 'Scale'",
+    sources=(
+        "https://github.com/Cyanogenoid/pytorch-vqa/issues/24",
+        "https://github.com/pytorch/vision/releases/tag/v0.12.0",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"module 'torchvision\.transforms(?:\.transforms)?' has no attribute '(?P<name>\w{1,80})'"),
+            "torchvision.transforms has no `{name}` in the installed version",
+        ),
+        Symptom(
+            re.compile(
+                r"(?P<name>Random(?:Rotation|Affine))\.__init__\(\) got an unexpected keyword argument "
+                r"'(?P<argument>resample|fillcolor)'"
+            ),
+            "{name} has no argument `{argument}` any more",
+        ),
+    ),
+    detected=(
+        "One of them is called or imported in what serving reaches, and the lock has a version without it. Nothing is "
+        "said inside a try."
+    ),
+    bad="transforms.Compose([transforms.Scale(256), transforms.CenterCrop(224)])",
+    good="transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])",
+)
+
 _OLD = {"Scale": "Resize", "RandomSizedCrop": "RandomResizedCrop"}
 _OLD_ARGUMENTS = {"resample": "interpolation", "fillcolor": "fill"}
 
 
+@OLD_NAMES.decided_by
 def _old_names(facts: Facts) -> Iterator[Finding]:
     served = locked(facts, "torchvision")
     if served is None or served < Version("0.12"):
@@ -385,6 +397,15 @@ def _old_names(facts: Facts) -> Iterator[Finding]:
                 )
 
 
+def _renamed(use: Call | Read | Import, old: str, new: str) -> tuple[Edit, ...]:
+    """Give the edit that changes the last part of a dotted name."""
+    written, place = getattr(use, "written", ""), use.location
+    if not written.endswith(f".{old}") or place.column is None:
+        return ()
+    end = place.column + len(written)
+    return (Edit(place.path, new, place.line, end - len(old), end),)
+
+
 def _names(sources: Sources) -> Iterator[tuple[str, Call | Read | Import]]:
     """Yield every dotted name that serving imports, calls or reads without a guard; an imported one only there."""
     imported_names: set[str] = set()
@@ -402,22 +423,3 @@ def _names(sources: Sources) -> Iterator[tuple[str, Call | Read | Import]]:
 def is_guarded(context: Context) -> bool:
     """Tell whether a try, hasattr or a look at a version stands around a place."""
     return context.tried or any("hasattr" in name or "version" in name for name in context.guards)
-
-
-def _renamed(use: Call | Read | Import, old: str, new: str) -> tuple[Edit, ...]:
-    """Give the edit that changes the last part of a dotted name."""
-    written, place = getattr(use, "written", ""), use.location
-    if not written.endswith(f".{old}") or place.column is None:
-        return ()
-    end = place.column + len(written)
-    return (Edit(place.path, new, place.line, end - len(old), end),)
-
-
-RULES = (
-    PRIVATE_MODULE.decided_by(_private_module),
-    WEIGHTS_ARGUMENT.decided_by(_weights_argument),
-    V2_NAMES.decided_by(_v2_names),
-    PILLOW_NAMES.decided_by(_pillow_names),
-    IO_NAMES.decided_by(_io_names),
-    OLD_NAMES.decided_by(_old_names),
-)

@@ -7,9 +7,11 @@ import pytest
 from seatrial.diagnosis.translate import diagnose
 from seatrial.findings import Severity
 from seatrial.rules import RULES
-from seatrial.rules.deployment.deployment import RULES as FAMILY
-from seatrial.rules.deployment.deployment import SURROUNDINGS
+from seatrial.rules.deployment import live, operations, preflight
+from seatrial.rules.deployment.surroundings import SURROUNDINGS
+from seatrial.rules.rule import Rule
 
+FAMILY = [rule for module in (operations, live, preflight) for rule in vars(module).values() if isinstance(rule, Rule)]
 LINK = "https://console.cloud.google.com/logs/viewer?project=1&resource=aiplatform.googleapis.com%2FEndpoint"
 AGENT = "service-789051324393@gcp-sa-aiplatform.iam.gserviceaccount.com"
 

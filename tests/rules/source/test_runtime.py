@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.facts.packages import requirements
-from seatrial.rules.source.runtime import outside_runtime
+from seatrial.rules.lock.runtime import outside_runtime
 from tests.small_project import PREDICTOR, findings, locked, places, small_project
 
 

@@ -1,7 +1,4 @@
-"""Families 1 and 3, training: what the manifest of the artifacts records against lock and folder.
-
-A project without a manifest gets no finding here: nothing was recorded that could differ.
-"""
+"""Family 1, training: are the locked versions those that training used?"""
 
 from __future__ import annotations
 
@@ -19,13 +16,6 @@ if TYPE_CHECKING:
     from seatrial.facts.gather import Facts
     from seatrial.facts.packages.requirements import Entry
     from seatrial.findings import Finding
-
-DECIDE_ANSWERS = (
-    "torch",
-    "torchvision",
-    "pillow",
-)  # a minor release of these has moved pixels or weights before
-RECORDED = (*DECIDE_ANSWERS, "numpy")
 
 OTHER_VERSIONS = Rule(
     code="ST130",
@@ -46,21 +36,16 @@ OTHER_VERSIONS = Rule(
         "https://github.com/python-pillow/Pillow/issues/6262",
     ),
 )
-OTHER_ARTIFACTS = Rule(
-    code="ST306",
-    title="the artifacts are not those that training wrote",
-    explanation=(
-        "artifacts/manifest.json lists the SHA-256 of every file that training wrote. A file that was "
-        "changed, lost or added since would be deployed without ever having been measured."
-    ),
-    fix="restore the files, or run training's last step again so that it writes the manifest anew",
-    detected="The SHA-256 of every file of the artifacts is compared with the manifest. Without one nothing is said.",
-    bad="artifacts/weights.pt, copied over after the training",
-    good="artifacts/weights.pt, as manifest.json lists it",
-    sources=("https://docs.python.org/3/library/hashlib.html#hashlib.file_digest",),
-)
+
+DECIDE_ANSWERS = (
+    "torch",
+    "torchvision",
+    "pillow",
+)  # a minor release of these has moved pixels or weights before
+RECORDED = (*DECIDE_ANSWERS, "numpy")
 
 
+@OTHER_VERSIONS.decided_by
 def _other_versions(facts: Facts) -> Iterator[Finding]:
     if facts.manifest is None:
         return
@@ -131,20 +116,3 @@ def _minor(version: str) -> tuple[int, ...] | str:
         return Version(version).release[:2]
     except InvalidVersion:
         return version
-
-
-def _other_artifacts(facts: Facts) -> Iterator[Finding]:
-    folder = facts.project.artifacts
-    if facts.manifest_fault:
-        yield OTHER_ARTIFACTS.finding(facts.manifest_fault, location=Location(f"{folder}/manifest.json"))
-    words = (
-        (facts.differences.changed, "was changed after training wrote it"),
-        (facts.differences.missing, "is listed in the manifest, but is not there"),
-        (facts.differences.unlisted, "is not listed in the manifest"),
-    )
-    for paths, what in words:
-        for path in paths:
-            yield OTHER_ARTIFACTS.finding(f"{folder}/{path} {what}", location=Location(f"{folder}/{path}"))
-
-
-RULES = (OTHER_VERSIONS.decided_by(_other_versions), OTHER_ARTIFACTS.decided_by(_other_artifacts))

@@ -1,0 +1,83 @@
+"""Family 7, the live endpoint: what its answers show while the traffic moves.
+
+The deployer decides these from the answers of the endpoint.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seatrial.rules.cloud import CONTAINER_REQUIREMENTS
+from seatrial.rules.rule import Rule, Symptom
+
+TRAFFIC = "https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints"
+
+OTHER_ANSWER = Rule(
+    code="ST710",
+    title="the live endpoint's answer is not the one that training recorded",
+    explanation=(
+        "The version was proven before it was uploaded, and now answers the same golden request with something else: "
+        "another processor, GPU or image than in the trial, or a front end that changes requests. It gets no more "
+        "traffic, and the split is what it was."
+    ),
+    fix="run `seatrial smoke` on the device of the target machine; widen a tolerance only where that is right",
+    sources=("https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html",),
+)
+
+LIVE_ERRORS = Rule(
+    code="ST711",
+    title="the live endpoint answers with errors",
+    explanation=(
+        "Requests that the trial answered are refused or fail on the endpoint. What the container logged meanwhile "
+        "says why; where it logged nothing, requests do not reach it."
+    ),
+    fix="read the container's log; run `seatrial smoke --image` with the same image",
+    cloud="Invalid response from prediction server - the response field predictions is missing. Response: {…}",
+    sources=("https://github.com/googleapis/python-aiplatform/issues/1526", CONTAINER_REQUIREMENTS),
+    symptoms=(
+        Symptom(
+            re.compile(r"Invalid response from prediction server - (?P<why>[^\n.]+)"),
+            "Vertex AI refuses the server's answer: {why}",
+        ),
+    ),
+)
+
+SLOWER = Rule(
+    code="ST712",
+    title="the new version is slower than the one before",
+    explanation=(
+        "Golden requests went to both versions in turn, at the same time and on the same endpoint. The 95th "
+        "percentile of the new one's latency is above `rollout.max-latency-ratio` times that of the old."
+    ),
+    fix=(
+        "compare the percentiles of both in build/deploy/deploy.json; raise `vertex.rollout.max-latency-ratio` "
+        "where slower is meant"
+    ),
+    sources=("https://sre.google/workbook/canarying-releases/",),
+)
+
+INCONCLUSIVE = Rule(
+    code="ST713",
+    title="too few answers to judge the new version",
+    explanation=(
+        "A step of a rollout needs 50 answers of each version and 200 in all. They did not come within "
+        "`rollout.step-timeout` or 2,000 requests, so that nothing is proven and no traffic was shifted."
+    ),
+    fix="raise `vertex.rollout.step-timeout`, or begin with a larger share in `vertex.rollout.steps`",
+    sources=("https://sre.google/workbook/canarying-releases/",),
+)
+
+SUPERSEDED = Rule(
+    code="ST714",
+    title="somebody else changed the endpoint meanwhile",
+    explanation=(
+        "The traffic split or the record of the rollout is no longer what this deployer wrote: another deployer has "
+        "taken over, or somebody moved the traffic. Both at once would end in a split that nobody proved, so this one "
+        "stops and touches nothing more."
+    ),
+    fix="look at `seatrial deploy --status`; run again once the other is done, and let one deployer at a time run",
+    sources=(
+        TRAFFIC,
+        "https://docs.github.com/en/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency",
+    ),
+)

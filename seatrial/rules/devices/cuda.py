@@ -1,0 +1,216 @@
+"""Family 6, CUDA: weights and code that ask for a GPU, on a machine with one or without.
+
+What a call really gets, and whether its line runs, the text seldom proves; then a finding is a warning and says so.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from seatrial.facts.packages.requirements import marker_environment
+from seatrial.findings import Severity
+from seatrial.rules.cloud import EXITED_SOURCE, SDK, SERVER_EXITED
+from seatrial.rules.rule import Rule, Symptom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.checkpoints.checkpoint import Checkpoint
+    from seatrial.facts.gather import Facts
+    from seatrial.facts.python.calls import Call
+    from seatrial.facts.python.sources import Sources
+    from seatrial.findings import Finding
+
+OTHER_DEVICE = Rule(
+    code="ST601",
+    title="tensors are on a device that is not there, or on two",
+    explanation=(
+        "A checkpoint remembers the device that each tensor was saved from, and torch.load puts it back "
+        "there. Without that device the load fails; with it, an input left on the CPU meets weights on the "
+        "GPU."
+    ),
+    fix=(
+        'load with map_location="cpu", choose `"cuda" if torch.cuda.is_available() else "cpu"` once, '
+        "and move the model and every batch to it"
+    ),
+    cloud="Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False.",
+    sources=("https://docs.pytorch.org/docs/stable/generated/torch.load.html",),
+    symptoms=(
+        Symptom(
+            re.compile(r"Attempting to deserialize object on (?:a )?CUDA device"),
+            "the weights were saved on a GPU and are loaded without map_location",
+        ),
+        Symptom(
+            re.compile(r"Torch not compiled with CUDA enabled"),
+            "the predictor asks for CUDA, and the locked torch is a CPU build",
+        ),
+        # As a warning, behind "CUDA initialization:", is_available() says it on every machine without a GPU.
+        Symptom(
+            re.compile(r"(?<!CUDA initialization: )Found no NVIDIA driver"),
+            "the predictor asks for CUDA, and the machine has no GPU",
+        ),
+        Symptom(
+            re.compile(
+                r"Expected all tensors to be on the same device, but (?:found at least two devices, |got )?"
+                r"(?P<devices>[^\n!(]+)"
+            ),
+            "tensors of one operation are on two devices: {devices}",
+        ),
+        Symptom(
+            re.compile(r"Input type \((?P<input>[\w.]+)\) and weight type \((?P<weight>[\w.]+)\) should be the same"),
+            "the input is a {input}, the weights are a {weight}",
+        ),
+    ),
+    detected=(
+        "The devices that the tensors of a checkpoint were saved from, and a torch.load in what serving "
+        "reaches that gives no map_location; which file the call reads is not known, so it is a warning."
+    ),
+    bad="torch.load(path)  # the tensors were on cuda:0",
+    good='torch.load(path, map_location="cpu")',
+)
+
+
+@OTHER_DEVICE.decided_by
+def _other_device(facts: Facts) -> Iterator[Finding]:
+    saved = [(c, [d for d in c.devices if d.startswith("cuda")]) for c in facts.checkpoints]
+    on_gpu: list[tuple[Checkpoint, list[str]]] = [(c, devices) for c, devices in saved if devices]
+    if not on_gpu:
+        return
+    for _, call in facts.sources.calls():
+        if call.name == "torch.load" and call.argument("map_location", 1) is None:
+            yield OTHER_DEVICE.finding(
+                "torch.load without map_location, and the artifacts hold tensors of a GPU",
+                severity=Severity.WARNING,  # on a machine with that very device it loads
+                location=call.location,
+                evidence=tuple(f"{c.path}: tensors of {', '.join(devices)}" for c, devices in on_gpu),
+            )
+
+
+NO_CUDA = Rule(
+    code="ST602",
+    title="CUDA was asked for and cannot be used",
+    explanation=(
+        "The machine's driver is older than the CUDA of the locked torch needs, or its GPU is older than "
+        "the wheel has kernels for: the published torch 2.11 and later run on compute capability 7.5 (T4) "
+        "and newer. torch.cuda.is_available() may still say True."
+    ),
+    fix="take a machine with a newer driver or GPU, or lock a torch that was built for this one",
+    cloud="CUDA error: no kernel image is available for execution on the device",
+    sources=(
+        "https://docs.nvidia.com/deploy/cuda-compatibility/",
+        "https://github.com/Comfy-Org/ComfyUI/issues/16438",
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"NVIDIA driver on your system is too old \(found version (?P<found>\d+)\)"),
+            "the NVIDIA driver (CUDA {found}) is too old for the locked torch",
+        ),
+        Symptom(
+            re.compile(r"which is of cuda capability (?P<has>[\d.]{1,6}\d)\.\s+PyTorch no longer supports this GPU"),
+            "the locked torch has no kernels for a GPU of compute capability {has}",
+        ),
+        Symptom(
+            re.compile(r"no kernel image is available for execution on the device"),
+            "the locked torch has no kernels for this GPU",
+        ),
+        Symptom(
+            re.compile(r"unsatisfied condition: (?P<what>cuda>=[\d.]+)"),
+            "the NVIDIA driver does not have {what}",
+        ),
+    ),
+)
+
+HARD_CUDA = Rule(
+    code="ST603",
+    title="CUDA is asked for without a look whether it is there",
+    explanation=(
+        'The code says .cuda() or "cuda" whatever the machine. On a machine without a GPU, in the trial on a laptop '
+        "and with a CPU build of torch, the line raises, and the server ends."
+    ),
+    fix='write device = "cuda" if torch.cuda.is_available() else "cpu" once, and use it everywhere',
+    cloud=f"AssertionError: Torch not compiled with CUDA enabled\n{SERVER_EXITED}",
+    sources=("https://docs.pytorch.org/docs/stable/notes/cuda.html#device-agnostic-code", EXITED_SOURCE),
+    detected=(
+        "A call that serving can reach names CUDA, no condition, try or conditional expression stands around it, and "
+        "its module never asks is_available. It is an error where the lock holds a CPU build or [tool.seatrial.vertex] "
+        "names a machine without accelerator, else a warning."
+    ),
+    bad="self._model = build().cuda()",
+    good='self._device = "cuda" if torch.cuda.is_available() else "cpu"\nself._model = build().to(self._device)',
+)
+
+
+@HARD_CUDA.decided_by
+def _hard_cuda(facts: Facts) -> Iterator[Finding]:
+    why = _never_has_cuda(facts)
+    for module, call in facts.sources.calls():
+        if not _asks_for_cuda(facts.sources, call) or _is_guarded(call) or facts.sources.defines(call.name):
+            continue
+        if any("is_available" in other.name or "device_count" in other.name for other in module.uses.calls):
+            continue  # it may have left the function before, or be called only then
+        yield HARD_CUDA.finding(
+            f"`{call.written or call.method}` asks for CUDA without a look whether it is there",
+            severity=Severity.ERROR if why else Severity.WARNING,
+            location=call.location,
+            cause=why or "on a machine without a GPU, such as the one of a trial, the line raises",
+        )
+
+
+def _never_has_cuda(facts: Facts) -> str:
+    """Say why what is served has no CUDA; empty where it may have."""
+    pin = facts.lock.pins(marker_environment(facts.project.python)).get("torch") if facts.lock else None
+    if pin and pin.version and pin.version.local == "cpu":
+        return f"the lock has torch {pin.version}, a CPU build"
+    vertex = facts.project.vertex
+    return f"{vertex.machine_type} has no accelerator" if vertex.project and vertex.device == "cpu" else ""
+
+
+# Each of them begins to use CUDA at once; https://docs.pytorch.org/docs/stable/cuda.html
+_ONLY_CUDA = {"torch.cuda.set_device", "torch.cuda.current_device", "torch.cuda.init"} | {
+    f"torch.cuda.{kind}Tensor" for kind in ("Float", "Half", "Double", "Byte", "Int", "Long", "Bool", "BFloat16")
+}
+
+
+def _asks_for_cuda(sources: Sources, call: Call) -> bool:
+    if call.name in _ONLY_CUDA:
+        return True
+    if call.name == "torch.set_default_tensor_type":
+        kind = sources.value(call.arguments[0]) if call.arguments else None
+        return kind is not None and str(kind.constant or kind.name).startswith("torch.cuda.")
+    if call.method == "cuda" and not call.name.startswith("torch.cuda"):
+        return True
+    device = call.keywords.get("device") or call.keywords.get("map_location")
+    if (call.method == "to" and not device) or call.name in ("torch.device", "torch.set_default_device"):
+        device = call.arguments[0] if call.arguments else device
+    if call.name == "torch.load" and len(call.arguments) > 1:
+        device = call.arguments[1]
+    constant = sources.value(device).constant if device else None
+    of_torch = call.method == "to" or call.name.startswith("torch.")
+    return of_torch and isinstance(constant, str) and constant.partition(":")[0] == "cuda"
+
+
+def _is_guarded(call: Call) -> bool:
+    """Tell whether a try stands around a call, or a test that names a device or something unknown."""
+    words = ("cuda", "gpu", "device", "?")
+    return call.context.tried or any(word in name.lower() for name in call.context.guards for word in words)
+
+
+GPU_MEMORY = Rule(
+    code="ST620",
+    title="the GPU's memory ran out",
+    explanation=(
+        "The model and the batch do not fit into the GPU, or several workers hold the model at once: Google's custom "
+        "prediction routine starts one worker for each processor core, and each loads it."
+    ),
+    fix="serve with one worker (there `VERTEX_CPR_WEB_CONCURRENCY=1`), limit the batch, or take a larger GPU",
+    cloud="torch.OutOfMemoryError: CUDA out of memory.",
+    sources=(f"{SDK}/prediction/model_server.py", "https://docs.pytorch.org/docs/stable/notes/cuda.html"),
+    symptoms=(
+        Symptom(
+            re.compile(r"CUDA out of memory\. Tried to allocate (?P<size>[\d.]{1,12} \w{2,4})"),
+            "the GPU has no {size} of memory left",
+        ),
+        Symptom(re.compile(r"CUDA out of memory|CUDA error: out of memory"), "the GPU's memory ran out"),
+    ),
+)

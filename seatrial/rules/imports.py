@@ -1,0 +1,98 @@
+"""What an import finds where it is served: the package, the lock, the standard library or nothing.
+
+Rules of several families ask this of imports in code and of classes in pickles.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from seatrial.facts.packages.requirements import marker_environment
+from seatrial.facts.tables import distributions_of, is_known, is_namespace
+from seatrial.rules.lock.pairs import partner_of_torch
+from seatrial.serving.interfaces import INTERFACES
+
+if TYPE_CHECKING:
+    from seatrial.facts.gather import Facts
+    from seatrial.facts.python.sources import Sources
+    from seatrial.facts.python.syntax import Import, Module
+
+NO_MODULE = re.compile(r"No module named '(?P<module>[^']+)'")
+# What a server calls of a predictor for certain.
+_SERVED = {"__init__", "__call__", "setup", "postprocess", *(name for each in INTERFACES for name in each.needed)}
+_PATH_CHANGES = {"sys.path.append", "sys.path.insert", "sys.path.extend", "site.addsitedir"}
+
+
+def is_first_party(sources: Sources, module: str) -> bool:
+    """Tell whether a module is, or ought to be, one of the project's own."""
+    top = module.split(".")[0]
+    return sources.ships(top) or top in sources.absent or module in sources.left_out or top in sources.left_out
+
+
+def how_to_provide(module: str, facts: Facts) -> str:
+    """Say which line makes a module available."""
+    return f"add the line `{line_for(module, facts)}` to requirements.in, then run `seatrial lock`"
+
+
+def line_for(module: str, facts: Facts) -> str:
+    """Give the line of requirements.in that brings a module."""
+    distribution = distributions_of(module)[0]
+    pins = facts.lock.pins(marker_environment(facts.project.python)) if facts.lock else {}
+    torch = pins.get("torch")
+    if distribution == "torchvision" and torch and torch.version:
+        return partner_of_torch(torch.version) or distribution
+    return distribution
+
+
+def is_provided(module: str, facts: Facts) -> bool:
+    """Tell whether the standard library, the package or a requirement provides a module."""
+    top = module.split(".")[0]
+    if top in sys.stdlib_module_names or is_first_party(facts.sources, module) or is_namespace(module):
+        return True
+    asked = _asked_for(facts)
+    plain = _squeezed(top)
+    return any(name in asked for name in distributions_of(module)) or any(_squeezed(n) == plain for n in asked)
+
+
+def _asked_for(facts: Facts) -> set[str]:
+    files = (facts.requirements, facts.lock, facts.cpu_lock)
+    return {entry.name for file in files if file for entry in file.entries if entry.requirement}
+
+
+def _squeezed(name: str) -> str:
+    """Give a name without what distributions add to a module's: python-x, py-x, x-headless, x-cpu."""
+    parts = [p for p in canonicalize_name(name).split("-") if p not in ("python", "headless", "cpu", "gpu")]
+    return "".join(parts).removeprefix("py") if len(parts) > 1 else "".join(parts)
+
+
+def why_not_executed(module: Module, imported: Import, facts: Facts) -> str:
+    """Say why serving may never execute an import; empty where it will."""
+    if module.name not in facts.sources.surely:
+        return f"`{module.name}` itself is imported only by a function, an `if` or a try"
+    if imported.guarded:
+        return "an `if` stands around it, so that serving may never come there"
+    owner, _, method = imported.function.rpartition(".")
+    if imported.function and not (owner == facts.project.predictor_class and method in _SERVED):
+        return f"it is executed only when `{imported.function}` is called"
+    return ""
+
+
+def changes_path(sources: Sources) -> str:
+    """Give the first place in what serves that adds a folder to Python's path; empty where there is none."""
+    called = next((str(call.location) for _, call in sources.calls() if call.name in _PATH_CHANGES), "")
+    return called or next((m.path for m in sources.serving_modules() if "sys.path" in m.uses.patched), "")
+
+
+def by_short_name(sources: Sources, module: Module, target: str) -> str:
+    """Give the module that ships beside the importing one, or above it, where the name lacks only the package."""
+    top = target.partition(".")[0]
+    package = module.name if module.is_package else module.name.rpartition(".")[0]
+    while package and not is_known(target):
+        if sources.ships(f"{package}.{top}"):
+            return f"{package}.{top}"
+        package = package.rpartition(".")[0]
+    return ""

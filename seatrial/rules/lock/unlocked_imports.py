@@ -1,0 +1,112 @@
+"""Family 1, imports: what serving imports must come from the lock, the standard library or the package.
+
+Only modules that the predictor's module reaches are judged, and only imports that serving can execute.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from seatrial.facts.tables import distributions_of, is_known, is_namespace
+from seatrial.findings import Edit, Severity
+from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
+from seatrial.rules.imports import (
+    NO_MODULE,
+    by_short_name,
+    changes_path,
+    how_to_provide,
+    is_provided,
+    line_for,
+    why_not_executed,
+)
+from seatrial.rules.rule import Rule, Symptom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.gather import Facts
+    from seatrial.findings import Finding, Location
+
+MISSING_DISTRIBUTION = Rule(
+    code="ST110",
+    title="an import that no requirement provides",
+    explanation=(
+        "The predictor imports a module that no distribution in the lock provides. On the machine where it "
+        "was trained the module happens to be installed; the server has the lock and nothing else. torch "
+        "brings neither torchvision nor Pillow nor numpy, and what the serving runtime itself installs is "
+        "not the predictor's."
+    ),
+    fix="add the distribution to requirements.in, then run `seatrial lock`",
+    cloud=SERVER_EXITED,
+    sources=("https://github.com/GoogleCloudPlatform/mlops-on-gcp/issues/24", EXITED_SOURCE),
+    detected=(
+        "By the names of imports in what serving reaches, against the lock, requirements.in, the standard library and "
+        "the package. It only warns where an `if` stands around the import or a function that serving may never call, "
+        "where that is so of its module, where the code changes sys.path, and where the lock is not complete, so that "
+        "what it names may bring the module along."
+    ),
+    symptoms=(
+        Symptom(
+            re.compile(r"No module named '(?P<module>[^'.]+\.[^']+)'"),
+            "the installed version of its distribution has no module `{module}`",
+        ),
+        Symptom(NO_MODULE, "`{module}` is imported, but no requirement provides it"),
+    ),
+    bad="import torchvision  # and requirements.in has torch alone",
+    good="import torchvision  # and requirements.in has torch and torchvision",
+)
+
+
+@MISSING_DISTRIBUTION.decided_by
+def _missing_distribution(facts: Facts) -> Iterator[Finding]:
+    missing: dict[str, list[tuple[str, str, Location]]] = {}  # (why it may not be executed, module, place)
+    for module, imported in facts.sources.imports():
+        if imported.optional:
+            continue
+        targets = imported.candidates()[1:] if is_namespace(imported.module) else (imported.module,)
+        for target in targets:
+            if not is_provided(target, facts) and not by_short_name(facts.sources, module, target):
+                distribution = distributions_of(target)[0]
+                place = (why_not_executed(module, imported, facts), target, imported.location)
+                missing.setdefault(distribution, []).append(place)
+    open_end = _incomplete(facts)
+    for distribution, places in missing.items():
+        places.sort(key=lambda place: bool(place[0]))
+        doubt, module_name, first = places[0]
+        nothing = f"nothing in requirements.in or requirements.txt brings {distribution}"
+        known = is_known(module_name)
+        if not known and not doubt and (changed := changes_path(facts.sources)):
+            doubt = f"{changed} changes Python's path, and what lies there is not known"
+        sure = known and not doubt and not open_end
+        yield MISSING_DISTRIBUTION.finding(
+            f"`{_shown(module_name)}` is imported, but no requirement provides it",
+            severity=Severity.WARNING if doubt or open_end else Severity.ERROR,
+            location=first,
+            subject=distribution,
+            cause="; ".join(filter(None, (nothing, open_end, doubt))),
+            fix=how_to_provide(module_name, facts),
+            evidence=tuple(f"imported at {place} too" for _, _, place in places[1:]),
+            # Whose distribution has the name of an unknown module, nobody can tell: that line a person must write.
+            edits=(Edit("requirements.in", line_for(module_name, facts)),) if sure else (),
+        )
+
+
+def _incomplete(facts: Facts) -> str:
+    """Say why the requirements may bring more than they name; empty where they are all that will be installed."""
+    files = [file for file in (facts.requirements, facts.lock) if file]
+    if any(entry.requirement is None for file in files for entry in file.entries):
+        return "a URL or path among the requirements may provide it"
+    pins = {e.name for e in facts.lock.entries if e.version and e.hashes} if facts.lock else set()
+    if any(entry.name not in pins for file in files for entry in file.entries):
+        return "the lock is not complete, so what the requirements bring along is not known"
+    return ""
+
+
+def _shown(module: str) -> str:
+    """Give the part of a module's name that one distribution provides."""
+    parts = module.split(".")
+    length = 1
+    while length < len(parts) and is_namespace(".".join(parts[:length])):
+        length += 1
+    return ".".join(parts[:length])

@@ -1,0 +1,91 @@
+"""Family 5, the contract: does the server start, answer and stop as Vertex AI expects?
+
+Nothing here is decided from facts: the trial sees it while the predictor runs.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, EXITED_SOURCE, NEVER_READY, NEVER_READY_SOURCE, SERVER_EXITED
+from seatrial.rules.rule import Rule, Symptom
+
+ENDED = Rule(
+    code="ST501",
+    title="the server ended while it loaded the predictor",
+    explanation=(
+        "The predictor's own code raised an exception, or the process was killed, before the server was "
+        "healthy. The evidence is the traceback, reduced to the lines of the package."
+    ),
+    fix="correct the line that the evidence names; `seatrial smoke` runs exactly this",
+    cloud=SERVER_EXITED,
+    sources=(EXITED_SOURCE, "https://github.com/GoogleCloudPlatform/vertex-ai-samples/issues/3443"),
+)
+
+NEVER_HEALTHY = Rule(
+    code="ST502",
+    title="the server was not healthy in time",
+    explanation=(
+        "The predictor was still loading when the time for it ran out. The cloud waits for the health route "
+        "to answer 200 and then gives up."
+    ),
+    fix="load less or smaller files, and none from the network; or raise smoke.load-timeout",
+    cloud=NEVER_READY,
+    sources=(NEVER_READY_SOURCE, CONTAINER_REQUIREMENTS),
+)
+
+WRONG_COUNT = Rule(
+    code="ST503",
+    title="as many predictions as instances: not here",
+    explanation=(
+        "`predictions` must hold one answer for each instance, in their order. Code that takes "
+        "`instances[0]` or calls `squeeze()` breaks for one instance or for several."
+    ),
+    fix="give one answer an instance; keep the batch dimension",
+    cloud="Invalid response from prediction server - the response field predictions is missing.",
+    sources=("https://github.com/googleapis/python-aiplatform/issues/1526", CONTAINER_REQUIREMENTS),
+    symptoms=(
+        Symptom(
+            re.compile(r"gave (?P<given>\d+) predictions? for (?P<asked>\d+) instances?"),
+            "{asked} instances were sent, {given} predictions came back",
+        ),
+    ),
+)
+
+FAILED = Rule(
+    code="ST504",
+    title="a prediction failed",
+    explanation="The predictor loaded, and then raised an exception on an image that it must answer.",
+    fix="correct the line that the evidence names",
+    sources=(CONTAINER_REQUIREMENTS,),
+    symptoms=(
+        Symptom(
+            re.compile(r"Object of type (?P<type>\w+) is not JSON serializable"),
+            "the answer holds a {type}, which is no JSON; give plain lists, dicts, text and numbers",
+        ),
+    ),
+)
+
+NO_STOP = Rule(
+    code="ST505",
+    title="the server does not stop on SIGTERM",
+    explanation=(
+        "A container is ended with SIGTERM and killed some seconds later; Vertex AI documents no grace period, "
+        "Kubernetes gives 30 seconds. A predictor that blocks the signal or leaves threads behind loses the requests "
+        "that are in flight."
+    ),
+    fix="install no signal handlers in the predictor, and make its threads daemons",
+    sources=("https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination",),
+)
+
+NO_INTERFACE = Rule(
+    code="ST507",
+    title="the class has none of the three predictor interfaces",
+    explanation=(
+        "A predictor class has load, preprocess, predict and postprocess (batched, or Vertex AI's custom "
+        "prediction routine), or from_path and predict (AI Platform). This class has neither set."
+    ),
+    fix="add the methods that the message names as missing",
+    cloud=SERVER_EXITED,
+    sources=("https://github.com/googleapis/python-aiplatform/tree/main/google/cloud/aiplatform/prediction",),
+)

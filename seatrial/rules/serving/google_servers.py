@@ -1,0 +1,80 @@
+"""Family 5, Google's servers: what custom prediction routines and TorchServe say on Vertex AI.
+
+Nothing here is decided from facts: their texts say what happened.
+"""
+
+from __future__ import annotations
+
+import re
+
+from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, SDK
+from seatrial.rules.rule import Rule, Symptom
+
+CPR_400 = Rule(
+    code="ST541",
+    title="Google's prediction routine answers 400 for a fault of the server",
+    explanation=(
+        "The serializer of custom prediction routines turns every TypeError of its own into an answer of status 400, "
+        "as if the client were at fault. The answer is not JSON (a numpy number, a tensor), or the request has "
+        "another content type than application/json."
+    ),
+    fix="give plain lists and numbers (`.tolist()`, `.item()`), and send `Content-Type: application/json`",
+    cloud="400 JSON serialization failed for the prediction result: …",
+    sources=(f"{SDK}/prediction/serializer.py",),
+    symptoms=(
+        Symptom(
+            re.compile(r"JSON serialization failed for the prediction result"), "the answer of the routine is no JSON"
+        ),
+        Symptom(
+            re.compile(r"Unsupported content type of the request: (?P<type>\S{1,100})"),
+            "a request has the content type {type}, and the routine takes application/json",
+        ),
+        Symptom(
+            re.compile(r"Unsupported accept of the response: (?P<type>\S{1,100})"),
+            "an answer of type {type} is asked for, and the routine gives application/json",
+        ),
+    ),
+)
+
+NO_DOWNLOAD = Rule(
+    code="ST547",
+    title="Google's prediction routine cannot fetch the artifacts",
+    explanation=(
+        "`download_model_artifacts` takes `gs://bucket/folder/`. A bucket without a slash after its name makes it "
+        "fail on a pattern that does not match, and a model without artifacts gives it an empty text. What it finds "
+        "lands in the current folder, and `gs://b/model` also fetches `gs://b/model2/…`."
+    ),
+    fix="give an artifact URI that ends in `/`, and read from the image where `AIP_STORAGE_URI` is empty",
+    cloud="AttributeError: 'NoneType' object has no attribute 'groups'",
+    sources=(f"{SDK}/utils/prediction_utils.py", CONTAINER_REQUIREMENTS),
+    symptoms=(
+        Symptom(
+            re.compile(r"(?s)download_model_artifacts.{1,2000}?'NoneType' object has no attribute 'groups'"),
+            "the artifact URI is a bucket without a `/` after its name",
+        ),
+        Symptom(
+            re.compile(r"(?s)download_model_artifacts.{1,2000}?No such file or directory: ''"),
+            "the artifact URI is empty",
+        ),
+    ),
+)
+
+TORCHSERVE = Rule(
+    code="ST548",
+    title="TorchServe on Vertex AI refuses the model or its answer",
+    explanation=(
+        "Vertex AI's prebuilt PyTorch images run TorchServe. They take one archive with the name model.mar, wrap each "
+        "instance as `data`, and want a list with one answer for each; TorchServe itself gets no fixes any more."
+    ),
+    fix="serve with a container of one's own: `seatrial image build`",
+    cloud='503 InternalServerException "Invalid model predict output"',
+    sources=("https://github.com/pytorch/serve/issues/1256", "https://github.com/pytorch/serve/issues/3396"),
+    symptoms=(
+        Symptom(re.compile(r"Invalid model predict output"), "TorchServe wants one answer for each instance"),
+        Symptom(re.compile(r"\bModelNotFoundException\b"), "TorchServe has no model: the archive must be model.mar"),
+        Symptom(
+            re.compile(r"does not contain any supported model files\. When using a prebuilt serving image"),
+            "the artifacts hold no model.mar, which a prebuilt image asks for",
+        ),
+    ),
+)

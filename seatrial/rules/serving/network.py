@@ -1,0 +1,156 @@
+"""Family 5, the network: what the predictor fetches from outside while it loads or predicts.
+
+Whether a line runs the text seldom proves; then a finding is a warning and says so.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from seatrial.findings import Severity
+from seatrial.rules.rule import Rule, Symptom
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.gather import Facts
+    from seatrial.facts.python.calls import Call, Value
+    from seatrial.facts.python.sources import Sources
+    from seatrial.facts.python.syntax import Module
+    from seatrial.findings import Finding
+
+OUTSIDE_CONNECTION = Rule(
+    code="ST506",
+    title="the predictor reaches out to the network",
+    explanation=(
+        "While it loaded or predicted, the predictor opened a connection to the outside: pretrained "
+        "weights, a hub, a licence. On the server that makes the start slow and fails without egress; what "
+        "is downloaded is in no lock and no digest."
+    ),
+    fix="build the model with weights=None and load a checkpoint from the artifacts",
+    cloud="urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>",
+    sources=("https://docs.pytorch.org/vision/stable/models.html#initializing-pre-trained-models",),
+    symptoms=(
+        Symptom(
+            re.compile(r"Downloading: \"(?P<url>https?://[^\"\n]{1,2000})\""),
+            "the predictor downloads {url} while it loads",
+        ),
+        Symptom(
+            re.compile(r"host='(?P<host>[\w.-]{1,300})', port=\d+\): Max retries exceeded"),
+            "the predictor asks {host} while it runs",
+        ),
+        Symptom(
+            re.compile(
+                r"(?:URLError|NewConnectionError|ConnectError|gaierror)\b[^\n]{0,300}?"
+                r"(?:Name or service not known|name resolution|unreachable|refused)"
+            ),
+            "the predictor opens a connection to the outside",
+        ),
+    ),
+)
+
+DOWNLOAD = Rule(
+    code="ST520",
+    title="the predictor downloads weights while it loads",
+    explanation=(
+        "pretrained=True, weights= of an enumeration, torch.hub.load, from_pretrained with a model's name and their "
+        "like fetch a file from the network when the server starts. Without egress the start fails, with it every "
+        "replica downloads again, and what it gets is in no lock and no digest."
+    ),
+    fix="build the model with weights=None and load a checkpoint from the artifacts",
+    severity=Severity.WARNING,
+    cloud="urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>",
+    sources=("https://docs.pytorch.org/vision/stable/models.html#initializing-pre-trained-models",),
+    detected=(
+        "A call that serving can reach is known to download. A file that a cache in the image already holds is not "
+        "seen, so it is a warning; the trial, which has no network, proves it. Values that come from a variable that "
+        "cannot be followed are passed over, and so are arguments that come by `**`."
+    ),
+    bad="model = torchvision.models.resnet18(pretrained=True)",
+    good='model = torchvision.models.resnet18(weights=None)\nmodel.load_state_dict(torch.load(uri / "weights.pt"))',
+)
+
+
+@DOWNLOAD.decided_by
+def _download(facts: Facts) -> Iterator[Finding]:
+    for module, call in facts.sources.calls():
+        if facts.sources.defines(call.name) or _is_refused(facts.sources, module, call):
+            continue
+        if what := _downloads(facts.sources, call):
+            yield DOWNLOAD.finding(
+                f"`{call.written or call.method}` {what}",
+                location=call.location,
+                cause="unless the file is already in a cache of the image, which cannot be seen here",
+            )
+
+
+_FETCHES = {
+    "torch.hub.load_state_dict_from_url",
+    "torch.hub.download_url_to_file",
+    "torch.utils.model_zoo.load_url",
+    "torchvision.datasets.utils.download_url",
+    "urllib.request.urlretrieve",
+    "huggingface_hub.hf_hub_download",
+    "huggingface_hub.snapshot_download",
+    "gdown.download",
+    "wget.download",
+}
+# ResNet18_Weights.DEFAULT, ResNet18_QuantizedWeights.DEFAULT; get_weight gives one of these by its name.
+_OF_ENUMERATION = re.compile(r"Weights\.|^torchvision\.models\.(?:\w+\.)?get_weight\(\)$")
+_WITH_BACKBONE = re.compile(r"fasterrcnn|maskrcnn|keypointrcnn|retinanet|fcos|ssd|fcn|deeplabv3|lraspp")
+
+
+def _downloads(sources: Sources, call: Call) -> str:
+    """Say what a call downloads; empty where it does not, or where that is not certain."""
+
+    def given(name: str, position: int | None = None) -> Value | None:
+        value = call.argument(name, position)
+        return sources.value(value) if value else None
+
+    if call.name in _FETCHES:
+        return "downloads a file"
+    if call.name == "urllib.request.urlopen":
+        return "asks the network"
+    if call.name == "torch.hub.load":
+        source = given("source")
+        return "" if source and source.constant == "local" else "downloads a repository and its weights"
+    family, _, name = call.name.rpartition(".")
+    if call.name in ("timm.create_model", "timm.models.create_model"):
+        pretrained = given("pretrained", 1)
+        return "downloads weights" if pretrained and pretrained.is_exactly(constant=True) else ""
+    if name == "from_pretrained":
+        model, only_local = given("pretrained_model_name_or_path", 0), given("local_files_only")
+        named = isinstance(model.constant, str) and _is_on_hub(call.name, model.constant) if model else False
+        return f"downloads {model.constant!r}" if model and named and only_local is None else ""
+    if not family.startswith("torchvision.models") or "(" in call.name or not name[:1].islower():
+        return ""
+    pretrained, weights = given("pretrained", 0), given("weights")
+    if pretrained and pretrained.is_exactly(constant=True):
+        return "downloads weights"
+    if weights and (isinstance(weights.constant, str) or _OF_ENUMERATION.search(weights.name)):
+        return "downloads weights"
+    has_backbone = family.startswith(("torchvision.models.detection", "torchvision.models.segmentation"))
+    # torchvision/models/detection/faster_rcnn.py: weights_backbone is ImageNet's unless weights= or it says otherwise
+    said = weights is not None and not weights.is_exactly(None)
+    said = said or (pretrained is not None and not pretrained.is_exactly(constant=False))
+    said = said or given("weights_backbone") is not None or given("pretrained_backbone") is not None
+    return "downloads the weights of its backbone" if has_backbone and _WITH_BACKBONE.match(name) and not said else ""
+
+
+_HUBS = ("transformers", "diffusers", "sentence_transformers", "open_clip", "efficientnet_pytorch", "timm", "peft")
+
+
+def _is_on_hub(loader: str, model: str) -> bool:
+    """Tell whether a text names a model of a hub: a path and a file are none, a bare word only a hub's own library."""
+    if model.startswith((".", "/")) or model.endswith((".pt", ".pth", ".bin", ".onnx", ".safetensors", ".json")):
+        return False
+    return model.count("/") == 1 or ("/" not in model and loader.partition(".")[0] in _HUBS)
+
+
+def _is_refused(sources: Sources, module: Module, call: Call) -> bool:
+    """Tell whether a parameter such as `pretrained` guards a call, and serving nowhere gives it as True."""
+    function = module.uses.functions.get(call.context.function)
+    asked = {"pretrained", "download"}.intersection(function.parameters) if function and call.context.guards else set()
+    given = (other.keywords.get(name) for _, other in sources.calls() for name in asked)
+    return bool(asked) and not any(value.is_exactly(constant=True) for value in given if value)

@@ -1,0 +1,133 @@
+"""Family 8, credentials: those in addresses, in the build context and in images.
+
+Requirement files, Dockerfiles, workflows and pip's configuration of the project are judged. A finding never repeats a
+credential, and points at no line that holds one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from seatrial.findings import Edit, Location, Severity
+from seatrial.rules.rule import Rule
+from seatrial.system.redaction import holds_login, redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.gather import Facts
+    from seatrial.facts.packages.requirements import RequirementFile
+    from seatrial.findings import Finding
+
+CREDENTIAL_IN_ADDRESS = Rule(
+    code="ST805",
+    title="a password or token in an address",
+    explanation=(
+        "An index or repository address with a login in it is read by everyone who can read the file, and pip writes "
+        "it into logs and into what it installs. In an image it stays in the history of its layers."
+    ),
+    fix="revoke it; give the login by a variable such as PIP_INDEX_URL in the job, by keyring or .netrc, or as a "
+    "build secret",
+    detected=(
+        "By addresses with a user or password before the host in requirement files, locks, Dockerfiles, workflows, "
+        "scripts and configuration of pip and uv. Variables such as ${TOKEN} are none. The finding names file and "
+        "line, and shows neither."
+    ),
+    bad="--index-url https://build:hunter2@packages.example/simple",
+    good="--index-url https://packages.example/simple",
+    sources=("https://pip.pypa.io/en/stable/topics/authentication/",),
+)
+
+
+@CREDENTIAL_IN_ADDRESS.decided_by
+def _credential_in_address(facts: Facts) -> Iterator[Finding]:
+    said: set[tuple[str, int | None]] = set()
+    for text, place in _addresses(facts):
+        if holds_login(text) and (place.path, place.line) not in said:
+            said.add((place.path, place.line))
+            yield CREDENTIAL_IN_ADDRESS.finding(
+                f"line {place.line} of {place.path} has an address with a password or token: {_host(text)}",
+                location=Location(place.path),  # the line itself would be shown
+                cause="everyone who can read the file can log in with it",
+            )
+
+
+def _addresses(facts: Facts) -> Iterator[tuple[str, Location]]:
+    for file in _requirement_files(facts):
+        yield from ((option.value, option.location) for option in (*file.options, *file.missing))
+        yield from ((entry.text, entry.location) for entry in (*file.entries, *file.constraints))
+    for build in facts.builds.files:
+        yield from ((named.text, named.location) for named in (*build.addresses, *build.settings))
+
+
+def _host(text: str) -> str:
+    found = re.search(r"[a-z+]+://[^\s\"']+", redacted(text))
+    return redacted(found[0]).split("/", 3)[2].rpartition("@")[2] if found else "its host"
+
+
+def _requirement_files(facts: Facts) -> list[RequirementFile]:
+    return [file for file in (facts.requirements, facts.lock, facts.cpu_lock) if file is not None]
+
+
+SECRET_IN_CONTEXT = Rule(
+    code="ST806",
+    title="a build context with a credential is copied whole",
+    explanation=(
+        "`COPY . .` takes every file that .dockerignore does not name into a layer of the image, where everyone who "
+        "may pull it reads it, also after a later layer removed it."
+    ),
+    fix="copy what is needed by name, or write the file into .dockerignore; revoke what was pushed",
+    severity=Severity.WARNING,
+    detected=(
+        "A Dockerfile copies `.`, and a file whose name is that of a key or credential lies in the project and is not "
+        "in .dockerignore. Which folder is the context only the build command says: the project's is assumed, so this "
+        "only warns."
+    ),
+    bad="COPY . /app  # with .env beside it",
+    good="COPY predictor/ /app/predictor/",
+    sources=("https://docs.docker.com/build/building/context/#dockerignore-files",),
+)
+
+
+@SECRET_IN_CONTEXT.decided_by
+def _secret_in_context(facts: Facts) -> Iterator[Finding]:
+    where = next((file.copies_all for file in facts.builds.files if file.copies_all), None)
+    for path in facts.context_secrets if where else ():
+        yield SECRET_IN_CONTEXT.finding(
+            f"{where.path if where else ''} copies the whole context, and with it {path}",
+            location=where,
+            cause=f"{path} has the name of a file with credentials, and no .dockerignore leaves it out; that the "
+            "context is the project's folder is assumed",
+            fix=f"write {path} into .dockerignore, or copy what is needed by name",
+            edits=(Edit(".dockerignore", path),),
+        )
+
+
+SECRET_IN_LAYER = Rule(
+    code="ST810",
+    title="a layer of the image holds a credential",
+    explanation=(
+        "Everyone who may pull the image can read every layer of it, also a file that a later layer removes. The "
+        "file's name or its content is that of a key or of a credential."
+    ),
+    fix="build without the file, and revoke the key if the image was ever pushed",
+    sources=("https://docs.docker.com/build/building/secrets/",),
+)
+
+SECRET_IN_CONFIG = Rule(
+    code="ST811",
+    title="the image's configuration holds what it must not",
+    explanation=(
+        "Environment, labels and history are read by everyone who may pull the image, so they are no place for "
+        "credentials. `AIP_*` variables are set by Vertex AI when a container starts; an image that sets them tells "
+        "the server where it is before it is there."
+    ),
+    fix="take the variable out of the image, and revoke what was secret in it",
+    sources=("https://docs.docker.com/build/building/secrets/",),
+)
+
+
+def credential_lines(facts: Facts) -> frozenset[tuple[str, int | None]]:
+    """Give the places, as path and line, of all addresses with a credential."""
+    return frozenset((place.path, place.line) for text, place in _addresses(facts) if holds_login(text))
