@@ -13,11 +13,13 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from seatrial.bundle import build
-from seatrial.cli.commands import try_out
+from seatrial.cli import extra, options
 from seatrial.cli.run import Ended, Run, alone, running
+from seatrial.cli.smoke import try_out
 from seatrial.containers import engine as engines
 from seatrial.containers.inspection import inspect
 from seatrial.deploy import candidate as candidates
@@ -41,12 +43,57 @@ if TYPE_CHECKING:
 Kind = Literal["local", "vertex"]
 
 
-def deploy(arguments: argparse.Namespace) -> int:
-    """Run the command.
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    options.project(parser)
+    options.format(parser)
+    parser.add_argument(
+        "--target",
+        choices=("local", "vertex"),
+        default=os.environ.get("SEATRIAL_TARGET") or None,
+        help="Google Cloud, or a rehearsal on this machine (default: SEATRIAL_TARGET; without it vertex if "
+        "vertex.project is set, otherwise local; required if CI is set)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of [tool.seatrial.vertex], such as machine-type=g2-standard-4 or rollout.steps=[10,100]",
+    )
+    image = parser.add_mutually_exclusive_group()
+    image.add_argument("--image", metavar="REF", help="deploy this image of the container engine (local only)")
+    image.add_argument("--pushed", type=Path, metavar="FILE", help="what `image push` wrote (default: this project's)")
+    parser.add_argument(
+        "--report",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="the report of a trial that ran elsewhere; may be repeated (default: this project's own)",
+    )
+    parser.add_argument("--cancel-on-stop", action="store_true", help="if interrupted, cancel and undo what was begun")
+    whats = parser.add_mutually_exclusive_group()
+    for what, text in (
+        ("dry-run", "say what would be done, but change nothing"),
+        ("status", "say what serves now"),
+        ("rollback", "undo an unfinished rollout; if there is none, serve the previous version again"),
+        ("undeploy", "stop everything that serves this model, and its bill"),
+    ):
+        whats.add_argument(f"--{what}", action="store_const", dest="what", const=what, default="deploy", help=text)
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Deploy, or say or undo what there is.
 
     Raises:
-        UsageError: a `--set` that is none, or an option that means nothing here.
+        UsageError: the extra is not installed, a `--set` is not KEY=VALUE, or an option means nothing here.
     """
+    with extra.needed():
+        return _deploy(arguments)
+
+
+def _deploy(arguments: argparse.Namespace) -> int:
     with running("deploy", arguments, _pairs(arguments.set)) as run:
         if arguments.what not in _OF_A_CANDIDATE and (arguments.image or arguments.pushed or arguments.report):
             raise UsageError(

@@ -6,17 +6,14 @@ too: nothing that went wrong stays out of the summary.
 
 from __future__ import annotations
 
-import argparse
 import html
 import json
-import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.errors import ExitCode, UsageError
+from seatrial.errors import UsageError
 from seatrial.report import github
 
 Report = Mapping[str, Any]
@@ -34,25 +31,12 @@ class Job:
     result: str
 
 
-def command(arguments: argparse.Namespace) -> int:
-    """Print the annotations, and write the summary where GitHub wants it, else to standard output.
-
-    Raises:
-        UsageError: `jobs` is no list of NAME=RESULT.
-    """
-    reports = read(arguments.reports)
-    text = page(reports, jobs(arguments.jobs))
-    for line in github.annotated(_findings(reports), str(arguments.folder)):
-        sys.stdout.write(f"{line}\n")
+def annotated(reports: Sequence[Report], folder: str) -> Iterator[str]:
+    """Yield the annotations of all findings and errors; `folder` is the project's in the repository."""
+    yield from github.annotated(_findings(reports), folder)
     for report in reports:
         if report["verdict"] == "error":
-            sys.stdout.write(github.annotation("error", _words(report), title=str(report["command"])) + "\n")
-    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(file).open("a", encoding="utf-8") as summary:
-            summary.write(text)
-    else:
-        sys.stdout.write(text)
-    return int(ExitCode.PASSED)
+            yield github.annotation("error", _words(report), title=str(report["command"]))
 
 
 def read(folder: Path) -> list[Report]:

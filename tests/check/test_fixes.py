@@ -11,7 +11,7 @@ import pytest
 from seatrial.check.fixes import Plan, plan, snapshot, write
 from seatrial.findings import Edit, Finding
 from seatrial.project import load
-from tests.cli.test_main import seatrial
+from tests.cli.process import seatrial
 from tests.projects.base import PINS, TRANSFORMS, Twin, lock, made
 from tests.projects.twins import TWINS
 from tests.small_project import findings, locked, small_project

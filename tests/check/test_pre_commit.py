@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.cli.test_main import seatrial
+from tests.cli.process import seatrial
 from tests.projects.base import TRANSFORMS, made
 
 ROOT = Path(__file__).parents[2]

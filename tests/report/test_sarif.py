@@ -11,7 +11,7 @@ import pytest
 
 from seatrial.findings import Edit, Finding, Location, Severity
 from seatrial.report import sarif
-from tests.cli.test_main import seatrial
+from tests.cli.process import seatrial
 from tests.projects.base import TRANSFORMS, made
 from tests.small_project import locked, small_project
 

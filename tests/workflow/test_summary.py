@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seatrial.cli.main import main
 from seatrial.errors import UsageError
 from seatrial.findings import Finding, Location, Severity
-from seatrial.report import github
 from seatrial.report import json as json_report
 from seatrial.workflow import summary
 from seatrial.workflow.summary import Job
@@ -76,23 +73,3 @@ def test_a_summary_stays_within_what_github_takes() -> None:
 def test_jobs_have_names_and_results(text: str) -> None:
     with pytest.raises(UsageError, match="NAME=RESULT"):
         summary.jobs(text)
-
-
-def test_annotations_and_summary_are_written_from_the_files_of_all_jobs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    github.record(tmp_path / "a", report("smoke", device="cpu"))
-    github.record(tmp_path / "b", report("check", PAIR))
-    github.record(tmp_path / "c", error("image build", "no engine"))
-    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
-    jobs = "check=failure smoke= image=failure"
-    assert main(["summary", "--reports", str(tmp_path), "--folder", "models/one", "--jobs", jobs]) == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert printed == [
-        "::error title=ST120,file=models/one/requirements.in,line=2,col=1::wrong pair%0Afix: keep torch==1.13.1",
-        "::error title=image build::no engine",
-    ]
-    lines = (tmp_path / "summary.md").read_text().splitlines()
-    assert lines[0].startswith("**ST120**")
-    stages = [line.split(" | ")[0] for line in lines if line.startswith("| ")]
-    assert stages == ["| stage", "| check", "| smoke cpu", "| image build", "| job check", "| job image"]

@@ -1,4 +1,4 @@
-"""`seatrial explain --log`: what it prints, how it ends, and how little it takes of a large log."""
+"""`seatrial explain`: the pages and lists of rules; with --log what it recognises, and how little memory it takes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from seatrial.cli.main import main
+from seatrial.rules import RULES
+from tests.cli.process import seatrial
 from tests.small_project import small_project
 from tests.symptoms.stored import TEXTS
 
@@ -25,6 +27,33 @@ NO_MODULE = "\n".join(
     )
 )
 UNKNOWN = 'Traceback (most recent call last):\n  File "/a.py", line 1, in f\n    g()\nshop.OutOfStockError: apples\n'
+
+
+class TestACode:
+    def test_prints_the_page_of_a_code_in_any_case(self) -> None:
+        ran = seatrial("explain", "st101")
+        assert ran.returncode == 0
+        assert ran.stdout.startswith("# ST101: the lock does not answer requirements.in\n")
+        assert "## Fix" in ran.stdout
+
+    def test_lists_every_rule_by_family_when_asked_for_none(self) -> None:
+        ran = seatrial("explain")
+        assert ran.returncode == 0
+        assert ran.stdout.startswith("ST1 lock and environment\n  ST101  error    the lock does not answer")
+        assert [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("  ")] == list(RULES)
+
+    def test_lists_a_family(self) -> None:
+        ran = seatrial("explain", "st3")
+        assert ran.returncode == 0
+        assert [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("  ")] == [
+            code for code in RULES if code.startswith("ST3")
+        ]
+
+    def test_names_the_nearest_code_to_one_that_there_is_not(self) -> None:
+        ran = seatrial("explain", "ST1011")
+        assert (ran.returncode, ran.stdout) == (2, "")
+        assert "there is no rule ST1011; did you mean `ST101`?" in ran.stderr
+        assert "`seatrial explain` lists all rules" in ran.stderr
 
 
 @pytest.fixture(autouse=True)

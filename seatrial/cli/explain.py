@@ -1,0 +1,117 @@
+"""`seatrial explain`: what a finding's code means, or with --log what the rules recognise in a traceback or log.
+
+It runs nothing and asks no server: it knows the text and the project, if there is one here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seatrial.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from seatrial.diagnosis.log import Log
+    from seatrial.project import Project
+
+SHOWN = 3  # exceptions that no rule knows
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("code", nargs="?", metavar="CODE", help="such as ST120, or ST1 for a family (default: all)")
+    what.add_argument(
+        "--log",
+        metavar="FILE",
+        help="a traceback, a server's log or a message of the cloud (- reads standard input); exit 1 if no rule "
+        "recognises it",
+    )
+    parser.add_argument("--project", type=Path, metavar="DIR", help="the project that the log is of (default: here)")
+    parser.add_argument("--format", choices=("console", "json"), default="console", help="json: to standard output")
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Explain a code, or a log."""
+    return _code(arguments.code) if arguments.log is None else _log(arguments)
+
+
+def _code(wanted: str | None) -> int:
+    """Print the page of a rule, or the list of a family or of all rules."""
+    from seatrial.rules import RULES, nearest
+    from seatrial.rules.page import listed, page
+
+    code = (wanted or "ST").strip().upper()
+    text = page(RULES[code]) if code in RULES else listed(code)
+    if not text:
+        fix = "`seatrial explain` lists all rules, `seatrial explain ST4` a family"
+        raise UsageError(f"there is no rule {wanted}{nearest(code)}", fix=fix)
+    sys.stdout.write(text)
+    return int(ExitCode.PASSED)
+
+
+def _log(arguments: argparse.Namespace) -> int:
+    """Print what the rules recognise in a log; return 1 if that is nothing."""
+    from seatrial.diagnosis.translate import diagnose, exception_lines
+    from seatrial.report import json as json_report
+    from seatrial.report.console import Console
+
+    log = _read(arguments.log)
+    project = _project(arguments.project)
+    found = diagnose(log.text, project)
+    unknown = [] if found else exception_lines(log.text)[-SHOWN:]
+    if arguments.format == "json":
+        looked_at = {"lines": log.lines, "bytes_read": log.read, "bytes": log.size, "unknown_exceptions": unknown}
+        report = json_report.document("explain --log", found, {}, log=looked_at)
+        report["verdict"] = "recognised" if found else "unrecognised"
+        sys.stdout.write(json_report.dumps(report) + "\n")
+    console = Console(project.root if project else Path())
+    for finding in found:
+        console.finding(finding)
+    for line in unknown:
+        console.measured(line)
+    console.verdict(bool(found), _summary(log, len(found), project, unknown), ("RECOGNISED", "NOT RECOGNISED"))
+    return int(ExitCode.PASSED if found else ExitCode.FINDINGS)
+
+
+def _read(name: str) -> Log:
+    from seatrial.diagnosis import log
+
+    try:
+        if name == "-":
+            if sys.stdin is None:
+                raise UsageError("--log - reads standard input, and it is closed")
+            return log.read(sys.stdin.buffer)
+        with Path(name).open("rb") as stream:
+            return log.read(stream)
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror or error}") from None
+
+
+def _project(folder: Path | None) -> Project | None:
+    """Load the project in `folder`, or without one the project here, if there is one."""
+    from seatrial import project
+
+    if folder is not None:
+        return project.load(folder)
+    try:
+        return project.load(Path())
+    except UsageError:
+        return None
+
+
+def _summary(log: Log, found: int, project: Project | None, unknown: list[str]) -> str:
+    size = f"{log.lines:,} lines"
+    if log.read < log.size:
+        size += f", the last {log.read / 1e6:.0f} of {log.size / 1e6:.0f} MB"
+    if found:
+        return f"{found} {'faults' if found > 1 else 'fault'} in {size}" + ("" if project else "; no project here")
+    if not log.size:
+        return "the log is empty"
+    if unknown:
+        what = f"its last exceptions, above, are {'' if project else 'perhaps '}the predictor's own"
+    else:
+        what = "it holds no traceback and no text that a rule knows"
+    return f"looked at {size}: {what}"

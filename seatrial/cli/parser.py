@@ -1,0 +1,71 @@
+"""The table of contents of the command line: one row a command.
+
+The command `NAME` is the module `seatrial.cli.NAME`. Its `arguments(parser)` declares its options, and its
+`command(arguments)` runs it and returns the exit code. A module is imported only if its command was called, so that
+`seatrial --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import Any
+
+from seatrial import __version__
+
+COMMANDS = {  # the stages in the order in which they run, then what stands beside them
+    "lock": "write requirements.txt from requirements.in with pip-compile, with hashes",
+    "check": "find what will fail, before anything is installed, in under a second",
+    "build": "build the bundle: wheels, artifacts and locks, with one content digest",
+    "smoke": "prove the predictor: all of the above, then the real server on your golden images",
+    "image": "build the bundle's container image with docker or podman, or push it to Artifact Registry",
+    "deploy": "create the model version on Vertex AI, prove it live and move traffic to it in steps; without a cloud "
+    "project, rehearse this on this machine",
+    "plan": "decide what a workflow does for the project: trials, runners, image, deploy",
+    "summary": "summarize the results of a workflow's jobs on one page, and annotate what they found",
+    "emulator": "run a local Vertex AI that really starts what is deployed to it, until it is interrupted",
+    "explain": "explain a finding's code; with --log FILE, explain a traceback or a log",
+}
+_DESCRIPTION = "The sea trial of a PyTorch + torchvision predictor before it becomes a model version on Google Cloud."
+_EPILOG = """\
+exit codes: 0 passed · 1 findings of level error · 2 wrong usage or configuration
+            3 the environment's fault (network, disk, no GPU, the cloud refused)
+            75 a deadline passed while a cloud operation still runs; the same command resumes it
+            129, 130, 143 interrupted
+
+A project is a folder with a pyproject.toml that has [tool.seatrial]; only `predictor` is required:
+  [tool.seatrial]
+  predictor = "your_package:YourPredictor"
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    whole = argparse.ArgumentParser(
+        prog="seatrial",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whole.add_argument("--version", action="version", version=f"seatrial {__version__}")
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Command)
+    for name, text in COMMANDS.items():
+        commands.add_parser(name, help=text, description=text, module=f"seatrial.cli.{name}")
+    return whole
+
+
+class _Command(argparse.ArgumentParser):
+    """The parser of a command, which imports the command's module when it is needed."""
+
+    def __init__(self, *, module: str = "", **given: Any) -> None:
+        super().__init__(**given)
+        self._module = module
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Declare the command's arguments, then parse."""
+        if self._module:
+            module = importlib.import_module(self._module)
+            self._module = ""
+            self.set_defaults(run=module.command)
+            module.arguments(self)
+        return super().parse_known_args(args, namespace)

@@ -1,0 +1,123 @@
+"""`seatrial smoke`: prove the predictor in its environment, or with --image in a container."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any
+
+from seatrial.cli import options
+from seatrial.cli.run import Run, alone, running
+from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.findings import failed
+
+if TYPE_CHECKING:
+    from seatrial.trial.observe import Trial
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    options.project(parser)
+    options.format(parser)
+    options.device(parser, "where to run it")
+    parser.add_argument("--skip-check", action="store_true", help="run the trial without `check` before it")
+    parser.add_argument("--image", metavar="REF", help="prove this container image instead, in a locked-down container")
+    options.engine(parser)
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Run the trial of the project, or of an image."""
+    return _project(arguments) if arguments.image is None else _image(arguments)
+
+
+def try_out(run: Run, device: str, *, skip_check: bool = False) -> Trial:
+    """Run the whole trial and write its report, in a project that no other run works in.
+
+    Raises:
+        EnvironmentFaultError: it could not be finished.
+    """
+    from seatrial.report import json as json_report
+    from seatrial.trial import smoke as trials
+
+    file = run.project.build_dir / "smoke/report.json"
+    file.unlink(missing_ok=True)  # an older report must not pass for this run's
+    trial = run.of(trials.smoke(run.project, device, skip_check=skip_check))
+    _refuse_unfinished(run, trial)
+    json_report.write(file, json_report.document("smoke", run.findings, run.seconds, **_particulars(trial)))
+    return trial
+
+
+def _project(arguments: argparse.Namespace) -> int:
+    with running("smoke", arguments) as run, alone(run):
+        began = time.monotonic()
+        trial = try_out(run, arguments.device, skip_check=arguments.skip_check)
+        return run.finish(arguments, _proof(trial, time.monotonic() - began), **_particulars(trial))
+
+
+def _image(arguments: argparse.Namespace) -> int:
+    from seatrial.containers import engine
+    from seatrial.image.push import report_file
+    from seatrial.report import json as json_report
+    from seatrial.trial import image as image_trials
+
+    with running("smoke --image", arguments) as run, alone(run):
+        if arguments.skip_check:
+            raise UsageError("an image is only run, never checked, so --skip-check has no meaning with --image")
+        began = time.monotonic()
+        file = report_file(run.project)
+        file.unlink(missing_ok=True)
+        found = engine.find(arguments.engine or run.project.image.engine)
+        tried = run.of(image_trials.smoke_image(run.project, arguments.image, found, arguments.device))
+        _refuse_unfinished(run, tried.trial)
+        more = {**_particulars(tried.trial), **tried.particulars()}
+        json_report.write(file, json_report.document("smoke --image", run.findings, run.seconds, **more))
+        for line in tried.sizes():
+            run.console.measured(line)
+        proof = _proof(tried.trial, time.monotonic() - began)
+        healthy = f"healthy after {tried.trial.healthy_after:.1f} s"
+        return run.finish(arguments, f"{tried.image.id[:19]} · {healthy} · {proof}", **more)
+
+
+def _refuse_unfinished(run: Run, trial: Trial) -> None:
+    if not trial.finished and not failed(run.findings):
+        raise EnvironmentFaultError("the trial ended early without a reason; please report this")
+
+
+def _particulars(trial: Trial) -> dict[str, Any]:
+    """Return what the report of a trial contains besides findings."""
+    from seatrial.trial.observe import DEPTH
+
+    return {
+        "depth": DEPTH,
+        "device": trial.device,
+        "card": trial.card,
+        "bundle_digest": trial.bundle_digest,
+        "version_digest": trial.bundle_digest,  # without an image the version is the bundle
+        "image_id": None,
+        "versions": trial.versions,
+        "interface": trial.interface,
+        "asked": trial.asked,
+        "golden": trial.golden,
+        "compared": trial.compared,
+        "largest_difference": trial.drift,
+        "tolerance": trial.tolerance,
+        "unproven": trial.unproven,
+    }
+
+
+def _proof(trial: Trial, seconds: float) -> str:
+    """Return what a successful trial has proven, and what it has not, in one line."""
+    from seatrial.trial.observe import DEPTH
+
+    inputs = f"{trial.golden} golden answers" if trial.golden else f"{trial.asked} sample images"
+    asked = f"{inputs}, alone and in batches" if trial.asked else "loaded and stopped"
+    if trial.compared:
+        asked += f", numbers within {trial.drift:.1g} of training's (allowed {trial.tolerance:.1g})"
+    parts = [
+        asked,
+        f"{DEPTH} depth on {trial.card or trial.device}",
+        f"bundle {trial.bundle_digest[:12]}",
+        f"{seconds:.1f} s",
+        *(f"NOT proven: {text}" for text in trial.unproven),
+    ]
+    return " · ".join(parts)

@@ -1,0 +1,73 @@
+"""The table of contents: every command is a row and a module, and help comes without loading them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seatrial import __version__, cli
+from seatrial.cli.parser import COMMANDS
+from tests.cli.process import seatrial
+
+STAGES = ("lock", "check", "build", "smoke")
+SHARED = {"main", "parser", "run", "options", "extra"}
+
+
+class TestTheTable:
+    def test_has_a_row_for_each_module_that_is_a_command(self) -> None:
+        modules = {module.name for module in pkgutil.iter_modules(cli.__path__)}
+        assert modules - SHARED == set(COMMANDS)
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_names_modules_that_declare_arguments_and_do_what_is_asked(self, name: str) -> None:
+        module = importlib.import_module(f"seatrial.cli.{name}")
+        assert callable(module.arguments)
+        assert callable(module.command)
+
+
+class TestHelp:
+    def test_names_the_stages_in_the_order_in_which_they_run(self) -> None:
+        ran = seatrial("--help")
+        assert ran.returncode == 0
+        described = [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("  ") and line.split()]
+        first = [word for word in dict.fromkeys(described) if word in STAGES]
+        assert tuple(first) == STAGES
+        assert "exit codes: 0 passed" in ran.stdout
+
+    @pytest.mark.parametrize("command", STAGES)
+    def test_of_every_stage_names_its_options(self, command: str) -> None:
+        ran = seatrial(command, "--help")
+        assert ran.returncode == 0
+        assert "--project DIR" in ran.stdout
+        assert "--format {console,json,github" in ran.stdout
+
+    def test_is_what_no_command_at_all_gets(self) -> None:
+        ran = seatrial()
+        assert ran.returncode == 2
+        assert "usage: seatrial" in ran.stderr
+
+    def test_comes_by_the_installed_command_too(self) -> None:
+        ran = subprocess.run(
+            [Path(sys.executable).parent / "seatrial", "--version"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert ran.stdout == f"seatrial {__version__}\n"
+
+    def test_loads_nothing_heavy(self) -> None:
+        heavy = "{'torch', 'numpy', 'google.api_core', 'grpc', 'pydantic', 'rich', 'uv', 'hatchling', 'packaging'}"
+        script = (
+            f"import sys, seatrial.cli.main; print(sorted({heavy} & sys.modules.keys()))\n"
+            f"try: seatrial.cli.main(['--help'])\n"
+            f"finally: print(sorted({heavy} & sys.modules.keys()))"
+        )
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+        assert (ran.stdout.splitlines()[0], ran.stdout.splitlines()[-1]) == ("[]", "[]")
+        assert ran.returncode == 0

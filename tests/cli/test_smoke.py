@@ -1,0 +1,68 @@
+"""`seatrial smoke`: the sentence that says what a trial has proven."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from seatrial.cli.main import main
+from seatrial.findings import Event
+from seatrial.trial import smoke as trials
+from seatrial.trial.observe import Trial
+
+
+def tried(monkeypatch: pytest.MonkeyPatch, project: Path, **observed: object) -> int:
+    """Run the command with a trial that observed this."""
+
+    def smoke(*_: object, **__: object) -> Generator[Event, None, Trial]:
+        yield from ()
+        return Trial("cpu", **{"bundle_digest": "ab" * 32, "finished": True, **observed})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trials, "smoke", smoke)
+    return main(["smoke", "--project", str(project)])
+
+
+@pytest.mark.parametrize(
+    ("observed", "words"),
+    [
+        ({"asked": 12, "golden": 12}, "12 golden answers, alone and in batches · "),
+        ({"asked": 3}, "3 sample images, alone and in batches · "),
+        ({}, "loaded and stopped · "),
+        (
+            {"asked": 2, "golden": 2, "compared": 40, "drift": 2.4e-7, "tolerance": 1e-5},
+            "2 golden answers, alone and in batches, numbers within 2e-07 of training's (allowed 1e-05) · ",
+        ),
+        ({"asked": 2, "card": "NVIDIA L4", "unproven": ["nothing recorded"]}, " depth on NVIDIA L4 · "),
+    ],
+)
+def test_the_verdict_says_what_was_proven(
+    healthy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    observed: dict[str, object],
+    words: str,
+) -> None:
+    assert tried(monkeypatch, healthy, **observed) == 0
+    verdict = capsys.readouterr().err.splitlines()[-1]
+    assert verdict.startswith("PASSED  healthy: ")
+    assert words in verdict
+    assert " · bundle abababababab · " in verdict
+    assert verdict.count("NOT proven: ") == len(observed.get("unproven", ()))  # type: ignore[arg-type]
+
+
+def test_a_trial_that_did_not_finish_and_found_nothing_is_no_success(
+    healthy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = healthy / "build/smoke/report.json"
+    report.parent.mkdir(parents=True)
+    report.write_text("{}")
+    assert tried(monkeypatch, healthy, finished=False) == 3
+    assert "please report this" in capsys.readouterr().err
+    assert not report.exists()
+
+
+def test_an_image_is_never_checked(healthy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["smoke", "--project", str(healthy), "--image", "x", "--skip-check"]) == 2
+    assert "--skip-check has no meaning with --image" in capsys.readouterr().err
