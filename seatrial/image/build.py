@@ -1,7 +1,7 @@
 """`seatrial image build`: the bundle and its locked distributions as a container image in small, repeatable layers.
 
-A code build starts from the image of the distributions, with a context that holds none of them: a temporary folder
-with tars and a Dockerfile, so nothing else of the project or the machine can enter.
+A code build starts from the image of the distributions. Its context is a temporary folder with tars and a Dockerfile,
+so nothing else of the project or the machine can enter.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ from seatrial.facts.packages import requirements
 from seatrial.facts.packages.requirements import Entry, marker_environment
 from seatrial.findings import Location, Phase, Stage, watched
 from seatrial.image import base as base_image
-from seatrial.image import builder, dependencies, dependency_image, disk, layers, sbom
+from seatrial.image import dependencies, disk, dockerfile, engine_build, layers, sbom
 from seatrial.image.base import BaseImage
-from seatrial.image.dependency_image import DependencyImage, Wanted
+from seatrial.image.dependencies import DependencyImage, Wanted
 from seatrial.project import Project
-from seatrial.report import json as json_report
 from seatrial.rules import RULES
 from seatrial.rules.lock.runtime import outside_runtime
-from seatrial.system import file_lock
+from seatrial.system import file_lock, files
 from seatrial.system.cache import cache_dir
 
 _CODE_LAYERS = ("runtime", "artifacts", "predictor")  # what changes most often comes last
@@ -58,15 +57,14 @@ class Image:
 
     Attributes:
         reference: the local name that it is tagged with.
-        id: as the engine names it, `sha256:…`: the digest of its configuration, or with docker's containerd store
-            of its manifest.
-        digest: of its manifest, where the engine has one before a push: podman, and docker with containerd's store;
-            else empty.
+        id: `sha256:…` of its configuration, or with docker's containerd store of its manifest.
+        digest: of its manifest, if the engine makes one before a push, as podman and docker with containerd's store
+            do; else empty.
         base: the base image by digest; its layers come before those in `layers`.
         dependencies: the local name of the image of the distributions.
         layers: the layers above the base.
-        rebuilt: the names of the layers that the image before this one did not have.
-        seconds: what the whole build took.
+        rebuilt: the names of the layers that the previous image did not have.
+        seconds: how long the whole build took.
     """
 
     reference: str
@@ -89,7 +87,7 @@ class Image:
         return sum(layer.size for layer in self.layers if layer.name in self.rebuilt)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the record as JSON data."""
+        """Return the record as JSON data."""
         return {**asdict(self), "rebuilt_bytes": self.rebuilt_bytes}
 
 
@@ -107,13 +105,13 @@ class _Inputs:
 
     @property
     def lock_digest(self) -> str:
-        """The digest of what gets installed: names, versions and hashes, not comments."""
+        """The digest of what is installed: names, versions and hashes, not comments."""
         pinned = [f"{pin.text} {' '.join(sorted(pin.hashes))}\n" for _, pin in sorted(self.pins.items())]
         return hashlib.sha256("".join(pinned).encode()).hexdigest()
 
     @property
     def version_digest(self) -> str:
-        """The bundle digest hashed together with the base's: what names the version on the server."""
+        """The bundle digest hashed together with the base's; it names the version on the server."""
         return hashlib.sha256(f"{self.bundle.digest}\n{self.base.digest}\n".encode()).hexdigest()
 
     @property
@@ -131,13 +129,13 @@ class _Inputs:
 def build_image(
     project: Project, device: str, engine: Engine, *, write: bool = False, fresh: bool = False
 ) -> Stage[Image | None]:
-    """Build the image of a project for a device, and its record in build/image; None after a finding that refuses it.
+    """Build the image of a project for a device, and its record in build/image; None after a finding of level error.
 
-    `write` keeps the generated Dockerfiles in build/image too; `fresh` takes nothing that an earlier build left.
+    `write` also keeps the generated Dockerfiles in build/image; `fresh` uses nothing of earlier builds.
 
     Raises:
-        UsageError: the project cannot be built, or no base image is configured that fits it.
-        EnvironmentFaultError: the engine, the network or the disk.
+        UsageError: the project cannot be built, or its base image is missing or does not fit.
+        EnvironmentFaultError: the engine, the network or the disk failed.
     """
     began = time.monotonic()
     yield Phase("bundle")
@@ -147,35 +145,35 @@ def build_image(
     inputs, broken = yield from watched(_gather(project, engine, bundle))
     if broken:
         return None
-    # Another build would only take disk and cores.
+    # Two builds at once would only compete for disk and cores.
     lock = yield from file_lock.acquire(cache_dir() / "image.lock", "another image build")
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
         sweep(cache_dir())
-        # Beside the installer's cache, whose files can then be linked instead of copied.
+        # Beside the installer's cache, so that its files can be linked instead of copied.
         workplace = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".image-", dir=cache_dir())))
         yield Phase("dependencies")
         wanted = Wanted(inputs.lock, inputs.lock_digest, inputs.base, inputs.python)
-        ground = yield from dependency_image.provide(wanted, engine, workplace, fresh=fresh)
+        ground = yield from dependencies.provide(wanted, engine, workplace, fresh=fresh)
         if ground is None:
             return None
         yield Phase("code")
         about = inputs.labels | labels.of_pins(inputs.pins) | labels.of_commit(project.root)
         tag = f"localhost/{project.name}:{inputs.version_digest[:16]}"
         size = _size(bundle.path) / 1e9
-        disk.refuse_full(engine, workplace, size, size, dependency_image.removals(engine, wanted))
+        disk.refuse_full(engine, workplace, size, size, dependencies.removals(engine, wanted))
         context = _code_context(inputs, workplace)
-        text = builder.code_file(ground.tag, [f"{name}.tar" for name in _CODE_LAYERS], about)
-        yield from builder.build(engine, context, text, tag, fresh=fresh)
+        text = dockerfile.code(ground.tag, [f"{name}.tar" for name in _CODE_LAYERS], about)
+        yield from engine_build.build(engine, context, text, tag, fresh=fresh)
         image = _describe(inputs, tag, ground, about, context, began)
     _record(inputs, image)
     if write:
-        _write(inputs.project, ground.dockerfile, text)
+        _write_dockerfiles(inputs.project, ground.dockerfile, text)
     return image
 
 
 def _gather(project: Project, engine: Engine, bundle: Bundle) -> Stage[_Inputs]:
-    """Bring together what decides the image, with everything that can be refused before anything is installed."""
+    """Gather what decides the image, and refuse what can be refused before anything is installed."""
     yield Phase("base")
     base = yield from base_image.resolve(project, engine)
     python = yield from interpreter.find(project.python)
@@ -189,7 +187,7 @@ def _gather(project: Project, engine: Engine, bundle: Bundle) -> Stage[_Inputs]:
     if bundle.device == "cpu" and any(name.startswith("nvidia-") for name in pins):
         more = CUDA_GIGABYTES - CPU_GIGABYTES
         yield RULES["ST610"].finding(
-            f"{own.path} locks NVIDIA's libraries, about {more:.1f} GB that a target without accelerator never uses",
+            f"{own.path} locks NVIDIA's libraries, about {more:.1f} GB that a target without an accelerator never uses",
             location=Location(own.path),
         )
     return _Inputs(project, engine, bundle, base, python, lock, pins)
@@ -200,7 +198,7 @@ def _size(folder: Path) -> int:
 
 
 def _code_context(inputs: _Inputs, workplace: Path) -> Path:
-    """Make the folder that a code build sees: a tar for the runtime, the artifacts and the predictor each."""
+    """Make the folder that a code build sees: one tar each for the runtime, the artifacts and the predictor."""
     context = workplace / "code"
     context.mkdir()
     bundle, site = inputs.bundle, dependencies.site_packages(inputs.project.python)
@@ -214,9 +212,9 @@ def _code_context(inputs: _Inputs, workplace: Path) -> Path:
             with zipfile.ZipFile(wheel) as packed:
                 packed.extractall(root / site)
             layers.compile_bytecode(root / site, f"/{site}", inputs.python, workplace)
-        if name == "predictor":  # both change with every change of the code
+        if name == "predictor":  # the settings too change with the code
             (root / "app/bundle").mkdir(parents=True)
-            shutil.copyfile(bundle.settings, root / builder.BUNDLE_FILE.lstrip("/"))
+            shutil.copyfile(bundle.settings, root / dockerfile.BUNDLE_FILE.lstrip("/"))
         layers.write_tar(root, context / f"{name}.tar")
         shutil.rmtree(root)
     return context
@@ -225,7 +223,7 @@ def _code_context(inputs: _Inputs, workplace: Path) -> Path:
 def _describe(
     inputs: _Inputs, tag: str, ground: DependencyImage, labels: dict[str, str], context: Path, began: float
 ) -> Image:
-    """Ask the engine what it built, and compare it with the image before it."""
+    """Ask the engine what it built, and compare that with the previous image."""
     engine, base = inputs.engine, inputs.base
     own_id, found = base_image.identity(engine, tag)
     digests = found[len(base.layers) :]
@@ -266,7 +264,7 @@ def _record_file(project: Project) -> Path:
 
 
 def _digests_before(inputs: _Inputs) -> set[str]:
-    """Give the layers of the last image that this engine made of the project; two engines write a layer differently."""
+    """Return the layers of the project's last image by this engine; another engine writes a layer differently."""
     try:
         former = json.loads(_record_file(inputs.project).read_text(encoding="utf-8"))
         return {layer["digest"] for layer in former["layers"] if former["engine"] == inputs.engine.name}
@@ -278,11 +276,16 @@ def _record(inputs: _Inputs, image: Image) -> None:
     """Write the record of the image and its bill of materials."""
     file = _record_file(inputs.project)
     bill = sbom.document(inputs.project.name, image.version_digest, image.base, inputs.pins, inputs.bundle)
-    json_report.write(file.with_name("sbom.cdx.json"), bill)
-    json_report.write(file, image.as_dict() | {"sbom": "sbom.cdx.json"})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _write_json(file.with_name("sbom.cdx.json"), bill)
+    _write_json(file, image.as_dict() | {"sbom": "sbom.cdx.json"})
 
 
-def _write(project: Project, below: str, above: str) -> None:
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    files.write(file, json.dumps(content, indent=2) + "\n")
+
+
+def _write_dockerfiles(project: Project, below: str, above: str) -> None:
     """Keep the Dockerfiles that the image was built from."""
     file = _record_file(project)
     file.with_name("dependencies.Dockerfile").write_text(below, encoding="utf-8")

@@ -1,39 +1,134 @@
-"""The distributions of a lock as a virtual environment that was never active: what one layer of an image holds.
+"""The image of the locked distributions: one layer on the base that every code build starts from.
 
-uv installs them on the host for the base's Python and C library, wheels only, every hash checked. Nothing is built
-and nothing of them runs.
+It holds a virtual environment that was never active: uv installs wheels on the host for the base's Python and C
+library and checks every hash. Nothing of them is built or run. The image is named by lock and base, made once and
+kept: another project, or an older lock, may need it. `removals` lists the others, their sizes, and the commands that
+remove them.
 """
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from seatrial.containers import labels
+from seatrial.containers.engine import Engine
 from seatrial.diagnosis.translate import diagnose
+from seatrial.environment import install as environment
 from seatrial.environment.install import INSTALL_TIMEOUT, Lock
 from seatrial.environment.interpreter import Interpreter, uv
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
-from seatrial.image import layers
+from seatrial.image import disk, dockerfile, engine_build, layers
 from seatrial.image.base import BaseImage
 from seatrial.rules.lock.installing import SURROUNDINGS
 from seatrial.system import process
 
-HOME = "app"  # the environment's folder inside the image, below its root
+_HOME = "app"  # the environment's folder inside the image, below its root
+_FORMAT = "2"  # raise it when the content or the labels of the image change
+_KEY_LABEL = "dev.seatrial.dependencies"  # images made on it inherit its labels
+_SIZE_LABEL = "dev.seatrial.dependencies-bytes"
+_LARGEST_LAYER = 5.8  # gigabytes: the tar of torch 2.15.0+cu132 with torchvision, measured
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyImage:
+    """An image of distributions.
+
+    Attributes:
+        tag: its local name.
+        size: of its layer's tar, in bytes.
+        dockerfile: what it is built from.
+    """
+
+    tag: str
+    size: int
+    dockerfile: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What an image of distributions is made of: a lock, the digest of its pins, the base and the Python for it."""
+
+    lock: Lock
+    lock_digest: str
+    base: BaseImage
+    python: Interpreter
+
+    @property
+    def key(self) -> str:
+        """What distinguishes it from every other one."""
+        return f"{_FORMAT}-{self.lock_digest[:16]}-{self.base.digest[:16]}"
+
+    def described(self, size: int) -> DependencyImage:
+        """Return the image whose layer's tar has `size` bytes."""
+        about = {
+            labels.LOCK: self.lock_digest,
+            labels.BASE: self.base.digest,
+            _KEY_LABEL: self.key,
+            _SIZE_LABEL: str(size),
+        }
+        return DependencyImage(_tag(self.key), size, dockerfile.dependencies(self.base.reference, about))
+
+
+def provide(wanted: Wanted, engine: Engine, workplace: Path, *, fresh: bool) -> Stage[DependencyImage | None]:
+    """Find or make an image of distributions; None after a finding that says why they cannot be installed.
+
+    `fresh` makes it anew. Its parts are made in the folder `workplace` and removed afterwards.
+
+    Raises:
+        EnvironmentFaultError: the engine, the network or the disk failed.
+    """
+    size = None if fresh else _size(engine, _tag(wanted.key))
+    if size is not None:
+        yield Step(f"{_tag(wanted.key)} exists already")
+        return wanted.described(size)
+    unpacked = environment.gigabytes(wanted.lock.names)
+    disk.refuse_full(engine, workplace, unpacked, min(unpacked, _LARGEST_LAYER), removals(engine, wanted))
+    root, context = workplace / "root", workplace / "dependencies"
+    root.mkdir()
+    if not (yield from _install(wanted, root)):
+        return None
+    context.mkdir()
+    made = wanted.described(layers.write_tar(root, context / "dependencies.tar"))
+    shutil.rmtree(root)
+    yield Step(f"building {made.tag}, one layer of {made.size / 1e6:.1f} MB")
+    yield from engine_build.build(engine, context, made.dockerfile, made.tag, fresh=fresh)
+    shutil.rmtree(context)
+    for removal in removals(engine, wanted):
+        yield Step(f"images of other locks can be removed if nobody needs them: {removal}")
+    return made
+
+
+def removals(engine: Engine, wanted: Wanted) -> list[str]:
+    """Return the commands that remove images of distributions other than the wanted one, with what each frees.
+
+    The largest comes first.
+    """
+    others = sorted(_others(engine, wanted.key), key=lambda other: (-other[1], other[0]))
+    return [
+        f"`{engine.name} image prune --all --filter label={_KEY_LABEL}={key}` "
+        f"frees {size / 1e9:.1f} GB: {_tag(key)} and every image made on it"
+        for key, size in others
+    ]
 
 
 def site_packages(python: str) -> str:
-    """Give the folder of distributions inside the image, below its root, for a minor version of Python."""
-    return f"{HOME}/lib/python{python}/site-packages"
+    """Return the folder of distributions inside the image, below its root, for a minor version of Python."""
+    return f"{_HOME}/lib/python{python}/site-packages"
 
 
-def install(lock: Lock, base: BaseImage, python: Interpreter, root: Path) -> Stage[bool]:
+def _install(wanted: Wanted, root: Path) -> Stage[bool]:
     """Install a lock into the empty folder `root`, laid out as in the image; False after a finding that refuses it.
 
     Raises:
-        EnvironmentFaultError: no network, or an installer's failure that no rule knows.
+        EnvironmentFaultError: no network, or the installer failed in a way that no rule knows.
     """
+    lock, base, python = wanted.lock, wanted.base, wanted.python
     yield Step(f"installing {len(lock.names)} distributions for Python {base.version} and {base.platform}")
-    prefix = root / HOME
+    prefix = root / _HOME
     prefix.mkdir(parents=True)
     with_hashes = root.parent / "requirements.txt"
     with_hashes.write_text(lock.text, encoding="utf-8")
@@ -67,3 +162,33 @@ def install(lock: Lock, base: BaseImage, python: Interpreter, root: Path) -> Sta
         encoding="utf-8",
     )
     return True
+
+
+def _others(engine: Engine, key: str) -> Iterator[tuple[str, int]]:
+    """Yield key and size of every other image of distributions; nothing if the engine does not answer."""
+    listing = ["image", "ls", "--filter", f"label={_KEY_LABEL}", "--format", "{{.ID}}"]
+    code, printed = engine.output(listing, timeout=60)
+    ids = list(dict.fromkeys(printed.split()))
+    if code != 0 or not ids:
+        return
+    values = "{{index .Config.Labels %s}} {{index .Config.Labels %s}}"
+    question = values % tuple(f'"{name}"' for name in (_KEY_LABEL, _SIZE_LABEL))
+    code, printed = engine.output(["image", "inspect", "--format", question, *ids], timeout=60)
+    for line in dict.fromkeys(printed.splitlines()) if code == 0 else ():
+        found, _, size = line.partition(" ")
+        if found != key and size.isdigit():
+            yield found, int(size)
+
+
+def _tag(key: str) -> str:
+    return f"localhost/seatrial-dependencies:{key}"
+
+
+def _size(engine: Engine, tag: str) -> int | None:
+    """Return the size that the label of an image of distributions names; None if there is no such image.
+
+    The size that an engine reports is compressed or not, depending on its store.
+    """
+    question = f'{{{{index .Config.Labels "{_SIZE_LABEL}"}}}}'
+    code, printed = engine.output(["image", "inspect", "--format", question, tag], timeout=60)
+    return int(printed) if code == 0 and printed.strip().isdigit() else None

@@ -25,10 +25,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from seatrial.containers import engine as engines
+from seatrial.containers import run
 from seatrial.containers.engine import Engine
 from seatrial.containers.inspection import Image
+from seatrial.containers.run import COMMAND_TIMEOUT
 from seatrial.errors import EnvironmentFaultError
-from seatrial.image.builder import PORT
+from seatrial.image.dockerfile import PORT
 from seatrial.system import process
 from seatrial.system.cache import cache_dir
 from seatrial.trial import ask as asking
@@ -38,10 +40,6 @@ from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server
 
 LABEL = "dev.seatrial.trial"
 USER = "12345:12345"  # neither root nor the image's own: nothing may depend on who it is
-PIDS = 2048  # processes and threads; torch starts one a core, several times over
-COMMAND_TIMEOUT = 120.0  # seconds for the engine to create, start or remove
-_LOG_DRIVER = {"docker": "json-file", "podman": "k8s-file"}  # whatever the daemon's default, which may be a remote one
-_GPU = {"docker": ["--gpus", "all"], "podman": ["--device", "nvidia.com/gpu=all"]}
 # podman would else add writable folders of its own to a read-only container.
 _READ_ONLY = {"docker": ["--read-only"], "podman": ["--read-only", "--read-only-tmpfs=false"]}
 
@@ -105,9 +103,8 @@ def sweep(engine: Engine, root: Path) -> None:
 def _remove(engine: Engine, trial: str) -> bool:
     """Remove everything of a trial; tell whether nothing is left."""
     label = f"label={LABEL}={trial}"
-    at_once = ["--time", "0"] if engine.name == "podman" else []
     for listing, removing in (
-        (["ps", "--all", "--quiet", "--filter", label], ["rm", "--force", "--volumes", *at_once]),
+        (["ps", "--all", "--quiet", "--filter", label], run.removal(engine)),
         (["network", "ls", "--quiet", "--filter", label], ["network", "rm"]),
     ):
         code, printed = engine.output(listing, timeout=COMMAND_TIMEOUT)
@@ -135,8 +132,7 @@ class ContainerServer(Server):
         self._memory = memory
         self._exit_code: int | None = None
         self._address: str | None = None
-        command = [self._engine.program, "logs", "--follow", name]
-        super().__init__(process.start(command, env=engines.environment()), began)
+        super().__init__(run.follow_log(self._engine, name), began)
 
     def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         if self._address is None:
@@ -226,8 +222,7 @@ class ContainerServer(Server):
         return run_script(self._isolation, self._image, name, "cpu", self._memory)
 
     def _inspected(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self._engine.ask(["inspect", "--type", "container", self._name]))[0]
-        return found
+        return run.describe(self._engine, self._name)
 
     def close(self) -> None:
         """Stop following the log."""
@@ -259,22 +254,15 @@ def run_script(isolation: Isolation, image: Image, name: str, device: str, memor
 
 
 def _arguments(isolation: Isolation, device: str, memory: str, env: Mapping[str, str]) -> list[str]:
-    """Give what every container of a trial is created with."""
-    engine = isolation.engine.name
+    """Return the options that every container of a trial is created with."""
+    engine = isolation.engine
     return [
-        "--label", f"{LABEL}={isolation.trial}",
+        *run.options(engine, f"{LABEL}={isolation.trial}", env, gpu=device == "cuda"),
         "--network", isolation.network,
         # Names are looked up nowhere, and that fails at once: an old docker's name server would ask the outside.
         "--dns", "127.0.0.1", "--dns-option", "timeout:1", "--dns-option", "attempts:1",
-        *_READ_ONLY[engine],
+        *_READ_ONLY[engine.name],
         "--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777",  # noqa: S108 - a path of the container
-        "--cap-drop", "all",
-        "--security-opt", "no-new-privileges",
         "--memory", memory, "--memory-swap", memory,
-        "--pids-limit", str(PIDS),
         "--user", USER,
-        "--restart", "no",
-        "--log-driver", _LOG_DRIVER[engine],
-        *(_GPU[engine] if device == "cuda" else ()),
-        *(part for name, value in env.items() for part in ("--env", f"{name}={value}")),
     ]  # fmt: skip

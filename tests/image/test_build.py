@@ -163,7 +163,7 @@ def test_a_change_of_code_makes_one_small_layer(project: Project, engine: Engine
     after, run = built(changed, engine)
     assert after.rebuilt == ("predictor",)
     assert after.rebuilt_bytes < 100_000
-    assert f"{after.dependencies} is there already" in run.steps
+    assert f"{after.dependencies} exists already" in run.steps
     assert not any("installing" in step for step in run.steps)
     assert after.version_digest != before.version_digest
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import secrets
 import signal
@@ -19,24 +18,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from seatrial.containers import engine as engines
-from seatrial.containers import inspection
+from seatrial.containers import inspection, run
 from seatrial.containers.engine import Engine
+from seatrial.containers.run import COMMAND_TIMEOUT
 from seatrial.emulator.api import texts
 from seatrial.emulator.api.hosting import HostingError, Placement
 from seatrial.emulator.api.logs import Logs
 from seatrial.emulator.hosting import variables
 from seatrial.emulator.hosting.probes import Launch
 from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
-from seatrial.image.builder import PORT
+from seatrial.image.dockerfile import PORT
 from seatrial.system import process
-from seatrial.trial.container import COMMAND_TIMEOUT, PIDS
 from seatrial.trial.server import STOP_TIMEOUT
 
 LABEL = "dev.seatrial.emulator"
 _PULL_TIMEOUT = 1800.0  # seconds; 3 GB of a CUDA image at 2 MB/s
 _LOG_TIMEOUT = 5.0  # seconds in which the log of a container that has ended comes to its end
-_LOG_DRIVER = {"docker": "json-file", "podman": "k8s-file"}  # whatever the daemon's default, which may be a remote one
-_GPU = {"docker": ["--gpus", "all"], "podman": ["--device", "nvidia.com/gpu=all"]}
 
 
 class Containers:
@@ -59,7 +56,7 @@ class Containers:
         engine = engines.find(self._mark.read_text(encoding="ascii"))
         listed = engine.ask(["ps", "--all", "--quiet", "--filter", f"label={self._label}"]).split()
         if listed:
-            engine.ask(["rm", "--force", "--volumes", *listed], timeout=COMMAND_TIMEOUT)
+            engine.ask([*run.removal(engine), *listed], timeout=COMMAND_TIMEOUT)
         self._mark.unlink()
 
     def fetch(self, placement: Placement) -> None:
@@ -101,12 +98,9 @@ class Containers:
         name = f"seatrial-emulated-{secrets.token_hex(8)}"
         engine.ask(
             [
-                "create", "--name", name, "--label", self._label,
+                "create", "--name", name,
+                *run.options(engine, self._label, env, gpu="AIP_ACCELERATOR_TYPE" in env),
                 "--publish", f"127.0.0.1::{port}",
-                "--cap-drop", "all", "--security-opt", "no-new-privileges", "--pids-limit", str(PIDS),
-                "--restart", "no", "--log-driver", _LOG_DRIVER[engine.name],
-                *(_GPU[engine.name] if "AIP_ACCELERATOR_TYPE" in env else ()),
-                *(part for key, value in env.items() for part in ("--env", f"{key}={value}")),
                 *(("--entrypoint", command[0]) if command else ()),
                 spec.image_uri, *command[1:], *arguments,
             ],
@@ -116,7 +110,7 @@ class Containers:
             engine.ask(["start", name], timeout=COMMAND_TIMEOUT)
             return _Container(engine, name, port, functools.partial(self._logs.follow, placement))
         except BaseException:
-            engine.output(["rm", "--force", "--volumes", name], timeout=COMMAND_TIMEOUT)
+            engine.output([*run.removal(engine), name], timeout=COMMAND_TIMEOUT)
             raise
 
 
@@ -127,9 +121,7 @@ class _Container:
         self._engine, self._name = engine, name
         reading, writing = os.pipe()
         with open(writing, "wb") as errors:  # noqa: PTH123 - it is no path
-            self._printing = process.start(
-                [engine.program, "logs", "--follow", name], env=engines.environment(), errors=errors
-            )
+            self._printing = run.follow_log(engine, name, errors)
         # The log may go on for seconds after the end, podman's for one: it looks for news now and then.
         self._waiting = process.start([engine.program, "wait", name], env=engines.environment())
         assert self._printing.stdout is not None  # noqa: S101 - process.start() gives a pipe
@@ -140,7 +132,7 @@ class _Container:
         self.address = ("127.0.0.1", self._published(port))
 
     def ended(self, *, certain: bool = False) -> bool:
-        return self._waiting.poll() is not None or (certain and not self._state()["Running"])
+        return self._waiting.poll() is not None or (certain and not self._runs())
 
     def end(self) -> None:
         if not self.ended(certain=True):
@@ -152,20 +144,17 @@ class _Container:
         self._printing.wait()
         for read_to_the_end in self._printed:
             read_to_the_end()
-        self._engine.output(["rm", "--force", "--volumes", self._name], timeout=COMMAND_TIMEOUT)
+        self._engine.output([*run.removal(self._engine), self._name], timeout=COMMAND_TIMEOUT)
 
-    def _state(self) -> dict[str, bool]:
-        found: dict[str, bool] = json.loads(
-            self._engine.ask(["inspect", "--type", "container", "--format", "{{json .State}}", self._name])
-        )
-        return found
+    def _runs(self) -> bool:
+        return bool(run.describe(self._engine, self._name)["State"]["Running"])
 
     def _published(self, port: int) -> int:
         """Give the port of this machine; a container that has ended already has none, and is asked at none."""
         code, printed = self._engine.output(["port", self._name, str(port)], timeout=COMMAND_TIMEOUT)
         lines = printed.split() if code == 0 else []
         if not lines:
-            if self._state()["Running"]:
+            if self._runs():
                 raise EnvironmentFaultError(f"{self._engine.name} publishes no port of {self._name}:\n{printed}")
             return 0
         return int(lines[0].rpartition(":")[2])

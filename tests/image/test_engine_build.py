@@ -1,4 +1,4 @@
-"""Builds that do not come to their end: nothing of them stays, and the builder's own words say why."""
+"""Builds that fail or are interrupted: nothing of them stays, and the message has the output of the builder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError
-from seatrial.image import builder
+from seatrial.image import dockerfile, engine_build
 from tests.conftest import ROOT
 from tests.engines import Base
 from tests.stages import ended
@@ -24,11 +24,13 @@ LARGE = 400_000_000  # bytes, which an engine takes longer to unpack than a sign
 BUILD = """
 import sys
 from pathlib import Path
-from seatrial import builder, engine, interruption
+from seatrial.containers import engine
+from seatrial.image import dockerfile, engine_build
+from seatrial.system import signals
 name, context, ground, tag = sys.argv[1:]
-interruption.heed()
-text = builder.dependencies_file(ground, {"made-by": "a test"})
-for step in builder.build(engine.find(name), Path(context), text, tag):
+signals.heed()
+text = dockerfile.dependencies(ground, {"made-by": "a test"})
+for step in engine_build.build(engine.find(name), Path(context), text, tag):
     print(step.text, flush=True)
 """
 
@@ -72,7 +74,7 @@ def test_a_failing_build_is_told_in_the_builders_words_and_leaves_nothing(engine
     missing = f"localhost/missing-{secrets.token_hex(4)}:1"
     context = large_context(tmp_path / "context")
     with pytest.raises(EnvironmentFaultError, match=re.escape(missing.removesuffix(":1"))) as raised:
-        ended(builder.build(engine, context, builder.dependencies_file(missing, {"a": "b"}), "localhost/never:1"))
+        ended(engine_build.build(engine, context, dockerfile.dependencies(missing, {"a": "b"}), "localhost/never:1"))
     assert f"{engine.name} could not build localhost/never:1" in raised.value.message
     assert " level=debug " not in raised.value.message
     assert f"`{engine.name} info`" in raised.value.fix

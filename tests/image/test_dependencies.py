@@ -1,4 +1,4 @@
-"""Images of distributions: which others there are, and that the command which removes one removes it alone."""
+"""Images of distributions: the command that removes one removes nothing else."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import pytest
 from seatrial.containers.engine import Engine
 from seatrial.environment.install import Lock
 from seatrial.environment.interpreter import Interpreter
-from seatrial.image import builder, dependency_image, layers
+from seatrial.image import dependencies, dockerfile, engine_build, layers
 from seatrial.image.base import BaseImage
-from seatrial.image.dependency_image import Wanted
+from seatrial.image.dependencies import Wanted
 from tests.engines import Base
 from tests.stages import ended
 
 
 @pytest.fixture
 def wanted(base: Base, engine: Engine) -> Wanted:
-    """Give what an image of no distributions is made of, for a lock that no other test has."""
+    """What an image of no distributions is made of, for a lock that no other test has."""
     engine.ask(["pull", "--quiet", base.reference], timeout=120)
     found = BaseImage(base.reference, f"/usr/bin/python{base.python}", f"{base.python}.0", "", ())
     lock = Lock("", frozenset(), "requirements.txt")
@@ -43,12 +43,12 @@ def test_the_advised_command_removes_one_lock_and_what_was_built_on_it_and_nothi
     ours, theirs = wanted.described(2_000_000_000), other.described(5_700_000_000)
     for image in (ours, theirs):
         context = tar(tmp_path / image.tag.rpartition(":")[2], "dependencies")
-        ended(builder.build(engine, context, image.dockerfile, image.tag))
+        ended(engine_build.build(engine, context, image.dockerfile, image.tag))
     above = f"localhost/above-{secrets.token_hex(4)}:1"
-    text = builder.code_file(theirs.tag, ["code.tar"], {"a": "b"})
-    ended(builder.build(engine, tar(tmp_path / "code", "code"), text, above))
+    text = dockerfile.code(theirs.tag, ["code.tar"], {"a": "b"})
+    ended(engine_build.build(engine, tar(tmp_path / "code", "code"), text, above))
 
-    advice = dependency_image.removals(engine, wanted)
+    advice = dependencies.removals(engine, wanted)
     assert not [line for line in advice if wanted.key in line]
     (line,) = [line for line in advice if other.key in line]
     assert "frees 5.7 GB" in line
