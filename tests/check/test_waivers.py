@@ -127,7 +127,7 @@ class TestTheTable:
     )
     def test_names_rules_that_there_are(self, tmp_path: Path, table: str, message: str) -> None:
         with pytest.raises(UsageError) as error:
-            with_table(tmp_path, table)
+            findings(with_table(tmp_path, table))
         assert message in error.value.message
 
     def test_that_waives_nothing_is_found_in_its_line(self, tmp_path: Path) -> None:

@@ -320,7 +320,7 @@ def test_without_an_identity_the_cloud_is_not_asked(tmp_path: Path, monkeypatch:
 _ASK = """
 import sys
 from google.cloud import aiplatform_v1 as v1
-from seatrial.deploy.client import Vertex
+from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.target import Target
 request = v1.GetModelRequest(name="projects/demo/locations/us-central1/models/m")
 with Vertex(Target("vertex", "demo", "us-central1", sys.argv[1])) as vertex:

@@ -180,7 +180,7 @@ def test_a_server_that_dies_is_started_again_and_gets_no_traffic_meanwhile(
 def test_a_server_that_hangs_gets_no_traffic_after_four_failures_and_gets_it_back_by_one_success(
     halves: Room, sound: Placement, image: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seatrial.emulator.probes._HEALTH_TIMEOUT", 0.2)
+    monkeypatch.setattr("seatrial.emulator.hosting.probes._HEALTH_TIMEOUT", 0.2)
     halves.deploy(sound)
     (pid,) = halves.running()
     os.killpg(pid, signal.SIGSTOP)

@@ -25,7 +25,7 @@ NEVER_RUN = ("a zip in a zip.pt",)  # torch does not open it
 READ = """
 import json, resource, sys
 from pathlib import Path
-from seatrial.facts.checkpoint import read_checkpoints
+from seatrial.facts.checkpoints.checkpoint import read_checkpoints
 from seatrial.project import load
 
 project = load(Path(sys.argv[1]))
