@@ -20,9 +20,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from seatrial.environment import install as environment
-from seatrial.environment import interpreter
-from seatrial.environment import store as kept_environments
+from seatrial.environment import install, interpreter, store
 from seatrial.environment.store import Kept
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts.packages import requirements
@@ -149,7 +147,7 @@ def _publish(draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[boo
 def _pip_compile(project: Project, draft: Path, extra: list[str], command: str = "") -> Stage[None]:
     """Run pip-compile into the draft; `command` is what the header then names instead of pip-compile's own line."""
     kept = yield from _compiler(project)
-    with kept_environments.copy(kept) as copy:
+    with store.copy(kept) as copy:
         yield from _run_pip_compile(project, draft, copy.python, extra, command)
 
 
@@ -183,7 +181,7 @@ def _compiler(project: Project) -> Stage[Kept]:
     found = yield from interpreter.find(project.python)
     text = resources.files("seatrial.lock").joinpath("pip-tools.txt").read_text(encoding="utf-8")
     names = frozenset(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
-    kept = yield from environment.keep(environment.Lock(text, names, "seatrial's pip-tools.txt"), found)
+    kept = yield from install.keep(install.Lock(text, names, "seatrial's pip-tools.txt"), found)
     if kept is None:
         raise EnvironmentFaultError("pip-tools could not be installed")
     return kept

@@ -33,9 +33,8 @@ from seatrial.errors import EnvironmentFaultError
 from seatrial.image.dockerfile import PORT
 from seatrial.system import process
 from seatrial.system.cache import cache_dir
-from seatrial.trial import ask as asking
 from seatrial.trial import inside
-from seatrial.trial.ask import ask
+from seatrial.trial.inside.ask import ask
 from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server
 
 LABEL = "dev.seatrial.trial"
@@ -159,7 +158,7 @@ class ContainerServer(Server):
         return str(found["IPAddress"])
 
     def _ask_from_within(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-        program = Path(asking.__file__).read_text(encoding="utf-8")
+        program = (inside.FOLDER / "ask.py").read_text(encoding="utf-8")
         command = [self._image.python, "-I", "-c", program, method, route, str(PORT), f"{timeout:g}"]
         code, printed = process.output(
             [self._engine.program, "exec", "--interactive", self._name, *command],

@@ -26,7 +26,7 @@ from seatrial.bundle import Bundle
 from seatrial.environment.store import Copy
 from seatrial.system import process
 from seatrial.trial import inside
-from seatrial.trial.ask import ask
+from seatrial.trial.inside.ask import ask
 
 STOP_TIMEOUT = 30.0  # seconds after SIGTERM; Kubernetes' default grace period
 ANSWER_TIMEOUT = 60.0  # seconds; what a shared public endpoint allows a prediction

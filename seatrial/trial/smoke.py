@@ -1,6 +1,6 @@
 """`seatrial smoke`: check → build → environment → load → golden answers → stop, on one device.
 
-The stages' own work lies in their modules; this one only joins them, and `behaviour` judges what the server does.
+The stages' own work lies in their modules; this one only joins them, and `observe` judges what the server does.
 Errors of a stage end the trial, except that an inconsistent environment is still started: what really happens in it
 is the better evidence.
 """
@@ -12,9 +12,7 @@ import shutil
 from seatrial import golden
 from seatrial.bundle import Bundle, build
 from seatrial.check.run import check
-from seatrial.environment import install as environment
-from seatrial.environment import interpreter
-from seatrial.environment import store as kept_environments
+from seatrial.environment import install, interpreter, store
 from seatrial.environment.store import Copy, Kept
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts.packages import requirements
@@ -52,14 +50,14 @@ def smoke(project: Project, device: str, *, skip_check: bool = False) -> Stage[T
     kept, broken = yield from watched(_keep(project, device, trial))
     if kept is None or broken:
         return trial
-    yield from kept_environments.announce_full_copy(kept)
-    with kept_environments.copy(kept) as copy:
-        environment.install_wheels(copy, [bundle.predictor_wheel, bundle.runtime_wheel])
-        yield from environment.inconsistencies(copy, requirements.read(project.lock_for(device), project.root))
+    yield from store.announce_full_copy(kept)
+    with store.copy(kept) as copy:
+        install.install_wheels(copy, [bundle.predictor_wheel, bundle.runtime_wheel])
+        yield from install.inconsistencies(copy, requirements.read(project.lock_for(device), project.root))
         _, broken = yield from watched(_on_device(project, bundle, copy, examples, trial))
         if broken and device == "cuda":
             return trial
-        yield from kept_environments.settle(copy)
+        yield from store.settle(copy)
     return trial
 
 
@@ -87,8 +85,8 @@ def _keep(project: Project, device: str, trial: Trial) -> Stage[Kept | None]:
     found = yield from interpreter.find(project.python)
     trial.versions = {"python": found.version, **versions_in(lock, project.python)}
     runtime_lock = requirements.read_runtime("requirements.txt")
-    merged = environment.merge(lock, lock_file.read_text(encoding="utf-8"), runtime_lock)
-    return (yield from environment.keep(merged, found))
+    merged = install.merge(lock, lock_file.read_text(encoding="utf-8"), runtime_lock)
+    return (yield from install.keep(merged, found))
 
 
 def _on_device(

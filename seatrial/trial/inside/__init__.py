@@ -1,4 +1,4 @@
-"""Scripts that run inside the trial's environment. Each imports nothing of the tool."""
+"""Scripts that run inside the trial's environment or container. Each imports nothing of the tool."""
 
 from pathlib import Path
 

@@ -1,0 +1,50 @@
+"""Kept environments: copied apart, and bounded in number."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from seatrial.environment import store
+from seatrial.environment.interpreter import Interpreter
+from tests.environment.small_lock import kept
+from tests.stages import ended
+
+
+def test_a_copy_has_folders_of_its_own_and_shares_the_bytes(own_cache: Path, python: Interpreter) -> None:
+    made = kept(python)
+    with store.copy(made) as copy:
+        (record,) = (copy.path / "environment").glob("lib/*/site-packages/h11-*/RECORD")
+        original = made.path / record.relative_to(copy.path)
+        assert record.stat().st_ino == original.stat().st_ino
+        (record.parent / "new-file").touch()
+        assert not (original.parent / "new-file").exists()
+        place = copy.path
+    assert not place.exists()
+
+
+def test_where_links_fail_the_copy_is_full_and_said_aloud(
+    own_cache: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = kept(python)
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert any("no hard links" in step for step in ended(store.announce_full_copy(made)).steps)
+    with store.copy(made) as copy:
+        (record,) = (copy.path / "environment").glob("lib/*/site-packages/h11-*/RECORD")
+        assert record.stat().st_ino != (made.path / record.relative_to(copy.path)).stat().st_ino
+        assert store.snapshot_of(copy.path / "environment") == store.snapshot_of(made.path / "environment")
+
+
+def test_the_least_used_environments_go_first(own_cache: Path, python: Interpreter) -> None:
+    made = [kept(python, f"lock {n}") for n in range(store.KEPT_AT_MOST)]
+    kept(python, "lock 0")  # used again
+    kept(python, "one more")
+    assert made[0].path.exists()
+    assert not made[1].path.exists()
+    assert len(list(own_cache.glob("*/snapshot.json"))) == store.KEPT_AT_MOST
