@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import bisect
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seatrial.diagnosis.log import plain
 from seatrial.facts.gather import gather
-from seatrial.facts.python.sources import find_definitions, locate
-from seatrial.facts.tables import distributions_of
 from seatrial.findings import Location, Severity
 from seatrial.rules import RULES
-from seatrial.rules.imports import how_to_provide, is_first_party
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
@@ -28,25 +25,6 @@ if TYPE_CHECKING:
     from seatrial.project import Project
     from seatrial.rules.rule import Rule
 
-# Their symptoms are wide, or only follow from another fault: a narrower one says more.
-LAST = ("ST110", "ST141", "ST142", "ST146", "ST201", "ST202", "ST504", "ST506", "ST547", "ST550")
-# Sentences of servers and of the cloud that name no cause: any other finding says more.
-NAMELESS = ("ST701", "ST702", "ST706", "ST708", "ST711", "ST741")
-# A rule of which the text only repeats what another of these has said already.
-REPEATED = {
-    "ST110": frozenset({"ST140", "ST315", "ST411", "ST413"}),
-    "ST141": frozenset({"ST120"}),
-    "ST142": frozenset({"ST107", "ST121", "ST145"}),
-    "ST143": frozenset({"ST545"}),
-    "ST504": frozenset({"ST521"}),
-    "ST305": frozenset({"ST308"}),
-    "ST312": frozenset({"ST311"}),
-    "ST506": frozenset({"ST145"}),
-    "ST146": frozenset({"ST134"}),
-    "ST202": frozenset({"ST413", "ST415", "ST418", "ST419"}),
-    "ST741": frozenset({"ST106", "ST110", "ST117", "ST140", "ST740", "ST742"}),
-    "ST742": frozenset({"ST310"}),
-}
 CAUSE = re.compile(r"\n\s*The above exception was the direct cause of the following exception:\n")
 DURING = re.compile(r"\n\s*During handling of the above exception, another exception occurred:\n")
 FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$')
@@ -81,15 +59,11 @@ def diagnose(text: str, project: Project | None = None) -> list[Finding]:
     text = redacted(_plain(plain(text)))
     facts = gather(project) if project else None
     matches = [match for rule in RULES.values() for match in _first(rule, text, facts)]
-    matches.sort(key=lambda m: (m.rule.code in NAMELESS, m.rule.code in LAST, m.position))
-    pickled = {m.groups.get("module") for m in matches if m.rule.code == "ST302"}
-    codes = {match.rule.code for match in matches}
+    matches.sort(key=lambda m: (m.rule.telling, m.position))
     begins = _episodes(text)
     found = []
     for match in matches:
-        if REPEATED.get(match.rule.code, frozenset()) & codes:
-            continue
-        if match.rule.code in ("ST110", "ST201") and match.groups.get("module") in pickled:
+        if _is_repeated(match, matches):
             continue
         episode = _episode(text, begins, match.position)
         location, lines = user_frames(episode, project) if project else (None, exception_lines(episode)[:1])
@@ -228,24 +202,19 @@ def _first(rule: Rule, text: str, facts: Facts | None) -> Iterator[_Match]:
     for symptom in rule.symptoms:
         for found in symptom.pattern.finditer(text):
             groups = {name: value for name, value in found.groupdict().items() if value is not None}
-            if _fits(rule, groups, facts):
+            if rule.confirm is None or rule.confirm(groups, facts):
                 yield _Match(rule, groups, symptom.message.format(**groups), found.start())
                 return
 
 
-def _fits(rule: Rule, groups: dict[str, str], facts: Facts | None) -> bool:
-    """Tell a missing distribution from a missing module of the project: both have one text."""
-    module = groups.get("module")
-    if module is None or rule.code not in ("ST110", "ST201", "ST202"):
-        return True
-    own = facts is not None and _is_own(module, facts)
-    if rule.code == "ST202":
-        return facts is None or module == facts.project.predictor_module
-    return own if rule.code == "ST201" else not own
-
-
-def _is_own(module: str, facts: Facts) -> bool:
-    return is_first_party(facts.sources, module) or locate(facts.project.root, module.split(".")[0]) is not None
+def _is_repeated(match: _Match, matches: list[_Match]) -> bool:
+    """Return whether a rule that says more found the same."""
+    module = match.groups.get("module")
+    return any(
+        other.rule in match.rule.yields_to
+        or (other.rule in match.rule.yields_module_to and other.groups.get("module") == module)
+        for other in matches
+    )
 
 
 def _line_at(text: str, position: int) -> str:
@@ -259,15 +228,4 @@ def _finding(match: _Match, facts: Facts | None, location: Location | None, evid
     finding = match.rule.finding(
         match.message, severity=Severity.ERROR, location=location, cause=why, evidence=evidence
     )
-    module, name = match.groups.get("module", ""), match.groups.get("name", "")
-    if match.rule.code == "ST110" and "." not in module:
-        fix = how_to_provide(module, facts) if facts else match.rule.fix
-        return replace(finding, subject=distributions_of(module)[0], fix=fix)
-    if match.rule.code == "ST110":
-        fix = "pin the version of its distribution that training used, then run `seatrial lock`"
-        return replace(finding, subject=distributions_of(module)[0], fix=fix)
-    if match.rule.code == "ST201" and facts and (path := locate(facts.project.root, module)):
-        return replace(finding, cause=f"{path} exists in the project, but `packages` does not name it")
-    if match.rule.code == "ST301" and facts:
-        return replace(finding, location=find_definitions(facts.project.root, [name]).get(name, location))
-    return finding
+    return match.rule.refine(finding, match.groups, facts) if match.rule.refine else finding

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from seatrial.facts.packages.requirements import marker_environment
+from seatrial.facts.python.sources import locate
 from seatrial.facts.tables import distributions_of, is_known, is_namespace
 from seatrial.rules.lock.pairs import partner_of_torch
 from seatrial.serving.interfaces import INTERFACES
@@ -31,6 +32,11 @@ def is_first_party(sources: Sources, module: str) -> bool:
     """Tell whether a module is, or ought to be, one of the project's own."""
     top = module.split(".")[0]
     return sources.ships(top) or top in sources.absent or module in sources.left_out or top in sources.left_out
+
+
+def is_own(module: str, facts: Facts) -> bool:
+    """Return whether a module is one of the project's own, shipped or not."""
+    return is_first_party(facts.sources, module) or locate(facts.project.root, module.split(".")[0]) is not None
 
 
 def how_to_provide(module: str, facts: Facts) -> str:

@@ -7,8 +7,9 @@ or a server log all come from the same `Rule`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from seatrial.findings import Finding, Severity
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
     from seatrial.facts.gather import Facts
 
 Check = Callable[["Facts"], Iterator[Finding]]
+# What a symptom's pattern captured, by the names of its groups.
+Groups = Mapping[str, str]
+Confirmation = Callable[[Groups, "Facts | None"], bool]
+Refinement = Callable[[Finding, Groups, "Facts | None"], Finding]
+
+
+class Telling(IntEnum):
+    """How much a rule's symptom says about the cause; of several findings of one text, the most telling comes first."""
+
+    SPECIFIC = 0  # it names the cause
+    WIDE = 1  # it fits many texts, or only follows from another fault
+    NAMELESS = 2  # a sentence of a server or the cloud that names no cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,11 @@ class Rule:
         cloud: the exact text that the cloud or the server gives for it, where one is known.
         sources: public places where it is described.
         symptoms: how to recognise it in a text, most specific first.
+        telling: how much its symptoms say about the cause.
+        yields_to: rules that say more about the same text: next to one of them, this one is left out.
+        yields_module_to: likewise, but only where both found the same module.
+        confirm: whether a text with a symptom is about this fault in this project; None where it always is.
+        refine: completes the finding of a symptom from what the text and the project say.
         check: decides it from facts, before anything is installed; None where only running shows it.
         needs_wheels: whether the check reads what the locked wheels say of themselves.
         detected: how the check decides, what it cannot see, and when it therefore only warns.
@@ -57,6 +75,11 @@ class Rule:
     cloud: str = ""
     sources: tuple[str, ...] = ()
     symptoms: tuple[Symptom, ...] = ()
+    telling: Telling = Telling.SPECIFIC
+    yields_to: tuple[Rule, ...] = field(default=(), compare=False, repr=False)
+    yields_module_to: tuple[Rule, ...] = field(default=(), compare=False, repr=False)
+    confirm: Confirmation | None = field(default=None, compare=False)
+    refine: Refinement | None = field(default=None, compare=False)
     check: Check | None = field(default=None, compare=False)
     needs_wheels: bool = False
     detected: str = ""
@@ -71,12 +94,22 @@ class Rule:
         return Finding(code=self.code, message=message, **particulars)
 
     def decided_by(self, check: Check) -> Check:
-        """Make a function the static check of this rule; a decorator, so that the two stand together.
-
-        Raises:
-            ValueError: the rule has a check already.
-        """
-        if self.check is not None:
-            raise ValueError(f"{self.code} has two checks")
-        object.__setattr__(self, "check", check)  # once, while its module is imported
+        """Make a function the check of this rule; a decorator, so that the two stand together."""
+        self._set("check", check)
         return check
+
+    def confirmed_by(self, confirm: Confirmation) -> Confirmation:
+        """Make a function the one that confirms a symptom of this rule; a decorator."""
+        self._set("confirm", confirm)
+        return confirm
+
+    def refined_by(self, refine: Refinement) -> Refinement:
+        """Make a function the one that refines the finding of a symptom of this rule; a decorator."""
+        self._set("refine", refine)
+        return refine
+
+    def _set(self, name: str, function: Callable[..., Any]) -> None:
+        """Complete the rule, once, while its module is imported."""
+        if getattr(self, name) is not None:
+            raise ValueError(f"{self.code} has two functions for `{name}`")
+        object.__setattr__(self, name, function)

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seatrial.facts.checkpoints.checkpoint import Kind
+from seatrial.facts.python.sources import find_definitions
 from seatrial.findings import Location, Severity
+from seatrial.rules.artifacts import loading
+from seatrial.rules.artifacts.pickled import MAIN
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.imports import how_to_provide, is_first_party, is_provided
 from seatrial.rules.rule import Rule, Symptom
@@ -21,8 +25,7 @@ if TYPE_CHECKING:
     from seatrial.facts.checkpoints.checkpoint import Checkpoint
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
-
-MAIN = "__main__"
+    from seatrial.rules.rule import Groups
 
 CLASS_IN_MAIN = Rule(
     code="ST301",
@@ -72,6 +75,14 @@ def _class_in_main(facts: Facts) -> Iterator[Finding]:
                 subject=checkpoint.path,
                 cause="in the server `__main__` is the server's own program, which has no such class",
             )
+
+
+@CLASS_IN_MAIN.refined_by
+def _defined_where(finding: Finding, groups: Groups, facts: Facts | None) -> Finding:
+    if facts is None:
+        return finding
+    name = groups["name"]
+    return replace(finding, location=find_definitions(facts.project.root, [name]).get(name, finding.location))
 
 
 UNKNOWN_MODULE = Rule(
@@ -222,6 +233,7 @@ STATE_DICT = Rule(
         "weights."
     ),
     fix="build the model exactly as training did, or strip the wrapper's prefix when the weights are saved",
+    yields_to=(loading.PREFIXED,),
     cloud="RuntimeError: Error(s) in loading state_dict for ResNet",
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",),
     symptoms=(

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from seatrial.facts.checkpoints.checkpoint import Kind
 from seatrial.facts.classes import is_allowed
 from seatrial.findings import Severity
-from seatrial.rules.artifacts.checkpoints import MAIN
-from seatrial.rules.artifacts.pickled import pinned
+from seatrial.rules.artifacts.pickled import MAIN, pinned
 from seatrial.rules.rule import Rule, Symptom
 from seatrial.serving.interfaces import INTERFACES
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 
+MAIN = "__main__"  # where a pickle looks for what the program that wrote it defined itself
 PICKLE_DOCS = "https://docs.python.org/3/library/pickle.html"
 
 OTHER_PYTHON = Rule(
@@ -134,6 +135,7 @@ OLD_MODULE = Rule(
         "succeeds and the first prediction fails."
     ),
     fix="save the state_dict instead of the model, and build the model in the predictor's package",
+    yields_to=(OLD_TRANSFORM,),
     cloud="AttributeError: 'GELU' object has no attribute 'approximate'",
     sources=(
         "https://docs.pytorch.org/docs/stable/notes/serialization.html",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 
+from seatrial.rules.artifacts import pickled
 from seatrial.rules.cloud import DOCS
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.lock import installing, unlocked_imports, wheels
+from seatrial.rules.rule import Rule, Symptom, Telling
 
 SAMPLES = "https://github.com/GoogleCloudPlatform/cloudml-samples/issues"
 DOC_SAMPLES = "https://github.com/GoogleCloudPlatform/python-docs-samples/issues"
@@ -35,6 +37,24 @@ PLATFORM_SIZE = Rule(
     ),
 )
 
+PLATFORM_PICKLE = Rule(
+    code="ST742",
+    title="AI Platform could not read a pickle",
+    explanation=(
+        "The file was written by another Python or library than the runtime's: `unsupported pickle protocol` is a "
+        "newer Python's pickle, and a single byte such as '\\x03' is joblib's format read as pickle."
+    ),
+    fix="write the file with the Python that serves, or save a state_dict and load it by code",
+    yields_to=(pickled.OTHER_PYTHON,),
+    cloud="Could not load the model: /tmp/model/0001/model.pkl. unsupported pickle protocol: 3.",
+    sources=("https://docs.python.org/3/library/pickle.html#data-stream-format", DEPRECATED),
+    symptoms=(
+        Symptom(
+            re.compile(r"Could not load the model: (?P<file>[^\s\n]{1,300}\.(?:pkl|joblib))\."),
+            "the pickle {file} could not be read",
+        ),
+    ),
+)
 PLATFORM_LOAD = Rule(
     code="ST741",
     title="AI Platform could not load a version and does not say why",
@@ -43,6 +63,15 @@ PLATFORM_LOAD = Rule(
         "The service was shut down on 2025-01-31."
     ),
     fix="run `seatrial smoke`, which calls the same class in a clean environment and shows the whole traceback",
+    telling=Telling.NAMELESS,
+    yields_to=(
+        wheels.TOO_LARGE,
+        unlocked_imports.MISSING_DISTRIBUTION,
+        wheels.NO_FITTING_FILE,
+        installing.NOT_BUILT,
+        PLATFORM_SIZE,
+        PLATFORM_PICKLE,
+    ),
     cloud='"Failed to load model: Unexpected error when loading the model: 0 (Error code: 0)"',
     sources=(f"{SAMPLES}/431", DEPRECATED),
     symptoms=(
@@ -54,23 +83,6 @@ PLATFORM_LOAD = Rule(
     ),
 )
 
-PLATFORM_PICKLE = Rule(
-    code="ST742",
-    title="AI Platform could not read a pickle",
-    explanation=(
-        "The file was written by another Python or library than the runtime's: `unsupported pickle protocol` is a "
-        "newer Python's pickle, and a single byte such as '\\x03' is joblib's format read as pickle."
-    ),
-    fix="write the file with the Python that serves, or save a state_dict and load it by code",
-    cloud="Could not load the model: /tmp/model/0001/model.pkl. unsupported pickle protocol: 3.",
-    sources=("https://docs.python.org/3/library/pickle.html#data-stream-format", DEPRECATED),
-    symptoms=(
-        Symptom(
-            re.compile(r"Could not load the model: (?P<file>[^\s\n]{1,300}\.(?:pkl|joblib))\."),
-            "the pickle {file} could not be read",
-        ),
-    ),
-)
 
 BATCH = Rule(
     code="ST743",

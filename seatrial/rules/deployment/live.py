@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.rule import Rule, Symptom, Telling
 
 TRAFFIC = "https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints"
 
@@ -32,6 +32,7 @@ LIVE_ERRORS = Rule(
         "says why; where it logged nothing, requests do not reach it."
     ),
     fix="read the container's log; run `seatrial smoke --image` with the same image",
+    telling=Telling.NAMELESS,
     cloud="Invalid response from prediction server - the response field predictions is missing. Response: {…}",
     sources=("https://github.com/googleapis/python-aiplatform/issues/1526", CONTAINER_REQUIREMENTS),
     symptoms=(

@@ -18,7 +18,7 @@ from seatrial.rules.cloud import (
     PERMISSIONS,
     SERVER_EXITED,
 )
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.rule import Rule, Symptom, Telling
 
 TROUBLESHOOTING = f"{DOCS}/troubleshooting"
 STATUS_CODES = "https://cloud.google.com/apis/design/errors"
@@ -32,6 +32,7 @@ SERVER_DIED = Rule(
         "for another processor. The operation itself says only that the server exited."
     ),
     fix="run `seatrial smoke` for the same bundle, or `seatrial smoke --image` for the same image, and read the log",
+    telling=Telling.NAMELESS,
     cloud=SERVER_EXITED,
     sources=(EXITED_SOURCE, f"{ISSUES}/3443", f"{ISSUES}/2254"),
     symptoms=(
@@ -58,6 +59,7 @@ NEVER_CAME_UP = Rule(
         "serve with seatrial's runtime, which reads the AIP_ variables; where loading really takes that long, let "
         "load() do less or take a larger machine"
     ),
+    telling=Telling.NAMELESS,
     cloud=NEVER_READY,
     sources=(NEVER_READY_SOURCE, f"{ISSUES}/2103", CONTAINER_REQUIREMENTS),
     symptoms=(
@@ -195,6 +197,7 @@ SERVICE_FAILED = Rule(
         "can be made responsible. Whether a change took effect was looked up afterwards where it mattered."
     ),
     fix="run the same command again later: what was done is found and not repeated; see https://status.cloud.google.com",
+    telling=Telling.NAMELESS,
     cloud="500 Internal error encountered.",
     sources=(STATUS_CODES, "https://status.cloud.google.com/"),
     symptoms=(
@@ -231,6 +234,7 @@ CANCELLED = Rule(
         "only: somebody else did it, in the console or by another job."
     ),
     fix="ask who cancelled it, then run the same command again",
+    telling=Telling.NAMELESS,
     cloud="CANCELLED: The operation was cancelled.",
     sources=("https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.operations/cancel",),
     symptoms=(Symptom(re.compile(r"(?i)\boperation (?:was|has been|is) cancell?ed\b"), "the operation was cancelled"),),

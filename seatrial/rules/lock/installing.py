@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 
 from seatrial.rules.cloud import SERVER_EXITED
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.lock import companions, locks, pairs
+from seatrial.rules.rule import Rule, Symptom, Telling
+from seatrial.rules.serving import processes
 
 NOT_BUILT = Rule(
     code="ST140",
@@ -49,6 +51,8 @@ CONFLICT = Rule(
         "torch and torchvision, whose versions come in pairs, have a rule of their own."
     ),
     fix="loosen or raise one of the named pins in requirements.in, then run `seatrial lock`",
+    telling=Telling.WIDE,
+    yields_to=(pairs.MISMATCHED,),
     cloud="ERROR: ResolutionImpossible",
     sources=("https://pip.pypa.io/en/stable/topics/dependency-resolution/",),
     symptoms=(
@@ -64,6 +68,24 @@ CONFLICT = Rule(
     ),
 )
 
+NO_INDEX = Rule(
+    code="ST145",
+    title="the package index does not answer",
+    explanation=(
+        "The installer could not reach the index: no network, a proxy that is not set, a name that does not resolve. "
+        "What it says last, that there is no such distribution, only follows from that."
+    ),
+    fix="check the network and the configured index, then run it again",
+    cloud="ERROR: No matching distribution found for … (from versions: none)",
+    sources=("https://pip.pypa.io/en/stable/topics/https-certificates/", "https://docs.astral.sh/uv/concepts/indexes/"),
+    symptoms=(
+        Symptom(
+            re.compile(r"after connection broken by '(?P<why>\w{1,80})[^\n]{0,400}/simple/"),
+            "the package index does not answer ({why})",
+        ),
+        Symptom(re.compile(r"Failed to fetch: [`\"]?https?://(?P<host>[^\s`\"/]{1,200})"), "{host} does not answer"),
+    ),
+)
 NO_DISTRIBUTION = Rule(
     code="ST142",
     title="no such distribution for this Python, platform or index",
@@ -72,6 +94,8 @@ NO_DISTRIBUTION = Rule(
         "wheels are for other Pythons, another processor or a newer C library than that of the base image."
     ),
     fix="pin a version that is published for the configured Python and platform, then run `seatrial lock`",
+    telling=Telling.WIDE,
+    yields_to=(locks.UNSERVED_LABEL, pairs.NO_WHEEL, NO_INDEX),
     cloud="ERROR: No matching distribution found for …",
     sources=("https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/",),
     symptoms=(
@@ -102,6 +126,7 @@ DISK_FULL = Rule(
         "/tmp that fills it."
     ),
     fix="lock the CPU builds (`seatrial lock --cpu`) where no GPU is used, or free space before installing",
+    yields_to=(processes.SHARED_MEMORY,),
     cloud="ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
     sources=(
         "https://github.com/actions/runner-images/issues/10237",
@@ -140,24 +165,6 @@ OTHER_FILE = Rule(
     ),
 )
 
-NO_INDEX = Rule(
-    code="ST145",
-    title="the package index does not answer",
-    explanation=(
-        "The installer could not reach the index: no network, a proxy that is not set, a name that does not resolve. "
-        "What it says last, that there is no such distribution, only follows from that."
-    ),
-    fix="check the network and the configured index, then run it again",
-    cloud="ERROR: No matching distribution found for … (from versions: none)",
-    sources=("https://pip.pypa.io/en/stable/topics/https-certificates/", "https://docs.astral.sh/uv/concepts/indexes/"),
-    symptoms=(
-        Symptom(
-            re.compile(r"after connection broken by '(?P<why>\w{1,80})[^\n]{0,400}/simple/"),
-            "the package index does not answer ({why})",
-        ),
-        Symptom(re.compile(r"Failed to fetch: [`\"]?https?://(?P<host>[^\s`\"/]{1,200})"), "{host} does not answer"),
-    ),
-)
 
 SYSTEM_LIBRARY = Rule(
     code="ST146",
@@ -170,6 +177,8 @@ SYSTEM_LIBRARY = Rule(
         "take a distribution that brings its libraries (opencv-python-headless instead of opencv-python), or a base "
         "image that has them"
     ),
+    telling=Telling.WIDE,
+    yields_to=(companions.WINDOWED_OPENCV,),
     cloud=SERVER_EXITED,
     sources=(
         "https://github.com/opencv/opencv-python/issues/370",

@@ -6,27 +6,33 @@ Only modules that the predictor's module reaches are judged, and only imports th
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seatrial.facts.tables import distributions_of, is_known, is_namespace
 from seatrial.findings import Edit, Severity
+from seatrial.rules.artifacts import checkpoints, pickled
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.imports import (
     NO_MODULE,
     by_short_name,
     changes_path,
     how_to_provide,
+    is_own,
     is_provided,
     line_for,
     why_not_executed,
 )
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.lock import installing
+from seatrial.rules.rule import Rule, Symptom, Telling
+from seatrial.rules.transforms import removed_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding, Location
+    from seatrial.rules.rule import Groups
 
 MISSING_DISTRIBUTION = Rule(
     code="ST110",
@@ -38,6 +44,9 @@ MISSING_DISTRIBUTION = Rule(
         "not the predictor's."
     ),
     fix="add the distribution to requirements.in, then run `seatrial lock`",
+    telling=Telling.WIDE,
+    yields_to=(installing.NOT_BUILT, pickled.NUMPY_2, removed_names.PRIVATE_MODULE, removed_names.V2_NAMES),
+    yields_module_to=(checkpoints.UNKNOWN_MODULE,),
     cloud=SERVER_EXITED,
     sources=("https://github.com/GoogleCloudPlatform/mlops-on-gcp/issues/24", EXITED_SOURCE),
     detected=(
@@ -56,6 +65,21 @@ MISSING_DISTRIBUTION = Rule(
     bad="import torchvision  # and requirements.in has torch alone",
     good="import torchvision  # and requirements.in has torch and torchvision",
 )
+
+
+@MISSING_DISTRIBUTION.confirmed_by
+def _is_foreign(groups: Groups, facts: Facts | None) -> bool:
+    return facts is None or not is_own(groups["module"], facts)
+
+
+@MISSING_DISTRIBUTION.refined_by
+def _how_to_provide(finding: Finding, groups: Groups, facts: Facts | None) -> Finding:
+    module = groups["module"]
+    if "." in module:
+        fix = "pin the version of its distribution that training used, then run `seatrial lock`"
+    else:
+        fix = how_to_provide(module, facts) if facts else finding.fix
+    return replace(finding, subject=distributions_of(module)[0], fix=fix)
 
 
 @MISSING_DISTRIBUTION.decided_by

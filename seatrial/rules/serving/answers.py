@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, NEVER_READY
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.rule import Rule, Symptom, Telling
 
 NOT_FINITE = Rule(
     code="ST540",
@@ -33,6 +33,7 @@ NO_ROUTE = Rule(
         "with `:predict`. A server with fixed routes answers 404 there, and the deployment gives up."
     ),
     fix="read the routes from `AIP_HEALTH_ROUTE` and `AIP_PREDICT_ROUTE`, as seatrial's runtime does",
+    telling=Telling.WIDE,
     cloud=NEVER_READY,
     sources=(CONTAINER_REQUIREMENTS,),
     symptoms=(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, EXITED_SOURCE, NEVER_READY, NEVER_READY_SOURCE, SERVER_EXITED
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.rule import Rule, Symptom, Telling
+from seatrial.rules.serving import predicting
 
 ENDED = Rule(
     code="ST501",
@@ -57,6 +58,8 @@ FAILED = Rule(
     title="a prediction failed",
     explanation="The predictor loaded, and then raised an exception on an image that it must answer.",
     fix="correct the line that the evidence names",
+    telling=Telling.WIDE,
+    yields_to=(predicting.NOT_JSON,),
     sources=(CONTAINER_REQUIREMENTS,),
     symptoms=(
         Symptom(

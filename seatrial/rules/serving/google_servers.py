@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, SDK
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.rule import Rule, Symptom, Telling
 
 CPR_400 = Rule(
     code="ST541",
@@ -45,6 +45,7 @@ NO_DOWNLOAD = Rule(
         "lands in the current folder, and `gs://b/model` also fetches `gs://b/model2/…`."
     ),
     fix="give an artifact URI that ends in `/`, and read from the image where `AIP_STORAGE_URI` is empty",
+    telling=Telling.WIDE,
     cloud="AttributeError: 'NoneType' object has no attribute 'groups'",
     sources=(f"{SDK}/utils/prediction_utils.py", CONTAINER_REQUIREMENTS),
     symptoms=(

@@ -9,7 +9,8 @@ import re
 from typing import TYPE_CHECKING
 
 from seatrial.findings import Severity
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.lock import installing
+from seatrial.rules.rule import Rule, Symptom, Telling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,8 @@ OUTSIDE_CONNECTION = Rule(
         "is downloaded is in no lock and no digest."
     ),
     fix="build the model with weights=None and load a checkpoint from the artifacts",
+    telling=Telling.WIDE,
+    yields_to=(installing.NO_INDEX,),
     cloud="urllib.error.URLError: <urlopen error [Errno -2] Name or service not known>",
     sources=("https://docs.pytorch.org/vision/stable/models.html#initializing-pre-trained-models",),
     symptoms=(

@@ -11,10 +11,21 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from seatrial.facts.python.sources import locate
 from seatrial.findings import Location, Severity
+from seatrial.rules.artifacts import checkpoints
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
-from seatrial.rules.imports import NO_MODULE, by_short_name, changes_path, is_first_party, is_provided, why_not_executed
-from seatrial.rules.rule import Rule, Symptom
+from seatrial.rules.imports import (
+    NO_MODULE,
+    by_short_name,
+    changes_path,
+    is_first_party,
+    is_own,
+    is_provided,
+    why_not_executed,
+)
+from seatrial.rules.rule import Rule, Symptom, Telling
+from seatrial.rules.transforms import removed_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +34,7 @@ if TYPE_CHECKING:
     from seatrial.facts.python.sources import Sources
     from seatrial.facts.python.syntax import Import, Module
     from seatrial.findings import Finding
+    from seatrial.rules.rule import Groups
 
 NOT_IN_PACKAGE = Rule(
     code="ST201",
@@ -33,6 +45,8 @@ NOT_IN_PACKAGE = Rule(
         "names."
     ),
     fix="move the module into the predictor's package and import it from there, or name it in `packages`",
+    telling=Telling.WIDE,
+    yields_module_to=(checkpoints.UNKNOWN_MODULE,),
     cloud=SERVER_EXITED,
     sources=(
         "https://packaging.python.org/en/latest/discussions/package-discovery-and-resource-inclusion/",
@@ -54,6 +68,17 @@ NOT_IN_PACKAGE = Rule(
     bad="from train_utils import crop  # train_utils.py lies beside the package",
     good="from predictor.crops import crop",
 )
+
+
+@NOT_IN_PACKAGE.confirmed_by
+def _is_own(groups: Groups, facts: Facts | None) -> bool:
+    return facts is not None and is_own(groups["module"], facts)
+
+
+@NOT_IN_PACKAGE.refined_by
+def _exists_in_project(finding: Finding, groups: Groups, facts: Facts | None) -> Finding:
+    path = locate(facts.project.root, groups["module"]) if facts else None
+    return replace(finding, cause=f"{path} exists in the project, but `packages` does not name it") if path else finding
 
 
 @NOT_IN_PACKAGE.decided_by
@@ -131,6 +156,8 @@ NO_PREDICTOR = Rule(
         "that. A class that is moved or renamed takes the setting with it."
     ),
     fix='set `predictor = "module:Class"` in [tool.seatrial] to the class that serves',
+    telling=Telling.WIDE,
+    yields_to=(removed_names.V2_NAMES, removed_names.PILLOW_NAMES, removed_names.IO_NAMES, removed_names.OLD_NAMES),
     cloud=SERVER_EXITED,
     sources=("https://docs.python.org/3/library/importlib.html#importlib.import_module", EXITED_SOURCE),
     symptoms=(
@@ -146,6 +173,11 @@ NO_PREDICTOR = Rule(
     bad='predictor = "predictor:DigitsPredictor"  # the class is DigitPredictor',
     good='predictor = "predictor:DigitPredictor"',
 )
+
+
+@NO_PREDICTOR.confirmed_by
+def _is_predictor_module(groups: Groups, facts: Facts | None) -> bool:
+    return facts is None or groups["module"] == facts.project.predictor_module
 
 
 @NO_PREDICTOR.decided_by
