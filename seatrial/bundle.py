@@ -25,7 +25,8 @@ from seatrial.facts.packages import requirements
 from seatrial.facts.python.sources import module_files
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
-from seatrial.rules import RULES
+from seatrial.rules.artifacts.manifest import OTHER_ARTIFACTS
+from seatrial.rules.supply import shipped_files
 from seatrial.system import credentials
 
 FORMAT = 1
@@ -194,7 +195,7 @@ def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
         differences = golden.differences(project.artifacts_dir, manifest)
         pointers = {path for path in differences.changed if _is_pointer(project.artifacts_dir / path)}
         for path in (*(p for p in differences.changed if p not in pointers), *differences.missing):
-            yield RULES["ST306"].finding(f"{project.artifacts}/{path} is not what the manifest lists", subject=path)
+            yield OTHER_ARTIFACTS.finding(f"{project.artifacts}/{path} is not what the manifest lists", subject=path)
     homes = (project.root, project.artifacts_dir.resolve())
     vouched = artifacts if manifest is not None else set()
     for file in sorted(package | artifacts | beside):
@@ -204,19 +205,19 @@ def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
         shown = _shown(project, file)
         if file not in vouched and not any(file.resolve().is_relative_to(home) for home in homes):
             message = f"{shown} is a link to a file outside of the project"
-            yield RULES["ST801"].finding(message, location=Location(shown))
+            yield shipped_files.SECRET.finding(message, location=Location(shown))
         if _is_pointer(file):
             message = f"{shown} is a Git LFS pointer, not the file itself"
-            yield RULES["ST802"].finding(message, location=Location(shown))
+            yield shipped_files.LFS_POINTER.finding(message, location=Location(shown))
 
 
 def _secret(project: Project, file: Path) -> Iterator[Finding]:
     """Yield a finding for a file that looks like a secret by a name in its path or by its first bytes."""
     shown = _shown(project, file)
     if any(credentials.is_secret_name(part) for part in shown.split("/")):
-        yield RULES["ST801"].finding(f"{shown} looks like a secret, by its name", location=Location(shown))
+        yield shipped_files.SECRET.finding(f"{shown} looks like a secret, by its name", location=Location(shown))
     elif file.is_file() and file.suffix != ".py" and credentials.mentions_secret(_head(file)):
-        yield RULES["ST801"].finding(f"{shown} holds a private key or credentials", location=Location(shown))
+        yield shipped_files.SECRET.finding(f"{shown} holds a private key or credentials", location=Location(shown))
 
 
 def _shown(project: Project, file: Path) -> str:

@@ -12,7 +12,7 @@ from seatrial.deploy.vertex.asking import PERMISSION_DENIED, Reply
 from seatrial.diagnosis.translate import diagnose
 from seatrial.findings import Finding
 from seatrial.golden import GoldenExample
-from seatrial.rules import RULES
+from seatrial.rules.deployment import live, operations, preflight
 from seatrial.trial import parity
 from seatrial.trial.parity import Drift
 
@@ -27,7 +27,7 @@ def differences(reply: Reply, tolerance: float, drift: Drift) -> list[Finding]:
     asked, given = len(reply.question.examples), len(reply.predictions)
     if asked != given:
         message = f"{reply.question.name}: {given} predictions for {asked} instances"
-        return [RULES["ST710"].finding(message, subject=reply.question.name)]
+        return [live.OTHER_ANSWER.finding(message, subject=reply.question.name)]
     return [
         _live(finding, example, prediction, reply.deployed_model)
         for example, prediction in zip(reply.question.examples, reply.predictions, strict=True)
@@ -39,14 +39,14 @@ def differences(reply: Reply, tolerance: float, drift: Drift) -> list[Finding]:
 
 def refusal(reply: Reply) -> Finding:
     """Give the finding that the deployer itself may not ask for predictions."""
-    code = "ST705" if reply.code == PERMISSION_DENIED else "ST720"
-    return RULES[code].finding(f"the endpoint refuses to answer this deployer: {text_of(reply)}")
+    rule = operations.DENIED if reply.code == PERMISSION_DENIED else preflight.NO_CREDENTIALS
+    return rule.finding(f"the endpoint refuses to answer this deployer: {text_of(reply)}")
 
 
 def live_errors(message: str, reply: Reply, project: Project, evidence: tuple[str, ...]) -> Finding:
     """Give an ST711, translated where the server's text is that of a fault the rules know."""
     # The rule's own words of the cloud are those of one such error; these are the words of this one.
-    finding = RULES["ST711"].finding(
+    finding = live.LIVE_ERRORS.finding(
         message, subject=reply.question.name, cloud="", evidence=(*evidence, text_of(reply))
     )
     known = [each for each in diagnose(text_of(reply), project) if each.code != finding.code]
@@ -64,7 +64,7 @@ def _live(finding: Finding, example: GoldenExample, prediction: Any, deployed_id
     """Say of a live answer what the comparison said of it."""
     evidence = finding.evidence or (f"recorded: label {example.label}", f"answered: {str(prediction)[:100]}")
     who = f"answered by deployed model {deployed_id}"
-    return RULES["ST710"].finding(finding.message, subject=finding.subject, evidence=(who, *evidence))
+    return live.OTHER_ANSWER.finding(finding.message, subject=finding.subject, evidence=(who, *evidence))
 
 
 def _as_written(example: GoldenExample, prediction: Any) -> Any:

@@ -17,7 +17,7 @@ from seatrial.errors import UsageError
 from seatrial.findings import Severity, Stage
 from seatrial.image import push
 from seatrial.project import Project
-from seatrial.rules import RULES
+from seatrial.rules.deployment import preflight
 from seatrial.system.identity import ambient
 
 
@@ -115,7 +115,7 @@ def of_bundle(project: Project, device: str, reports: Sequence[Report]) -> Stage
     of_it = [report for report in reports if report.bundle_digest == digest and report.image_id is None]
     if not of_it:
         message = f"no trial of bundle {digest[:12]} has passed; {_others(reports)}"
-        yield RULES["ST716"].finding(message, fix=f"run `seatrial smoke --device {device}`, or give its --report")
+        yield preflight.UNPROVEN.finding(message, fix=f"run `seatrial smoke --device {device}`, or give its --report")
         return None
     if not (yield from _proven_on(project, device, digest, reports)):
         return None
@@ -142,7 +142,7 @@ def of_image(project: Project, device: str, pushed: push.Pushed, reports: Sequen
     there = _configuration(pushed.reference)
     if there != pushed.image_id:
         message = f"{pushed.reference} names configuration {there or 'nothing'}, but {pushed.image_id} was proven"
-        yield RULES["ST716"].finding(message, fix="push the proven image again with `seatrial image push`")
+        yield preflight.UNPROVEN.finding(message, fix="push the proven image again with `seatrial image push`")
         return None
     if not (yield from _proven_on(project, device, digest, reports)):
         return None
@@ -169,7 +169,7 @@ def _of_image(image_id: str, reports: Sequence[Report]) -> Stage[Report | None]:
     of_it = next((report for report in reports if report.image_id == image_id), None)
     if of_it is None:
         message = f"no trial of image {image_id[:19]} has passed; {_others(reports)}"
-        yield RULES["ST716"].finding(message, fix="run `seatrial smoke --image REF` on that very image")
+        yield preflight.UNPROVEN.finding(message, fix="run `seatrial smoke --image REF` on that very image")
     return of_it
 
 
@@ -199,7 +199,7 @@ def _proven_on(project: Project, device: str, digest: str, reports: Sequence[Rep
     allowed = project.vertex.allow_unproven_device
     severity = Severity.WARNING if allowed else Severity.ERROR
     message = f"{project.vertex.accelerator_type} serves, but no trial of bundle {digest[:12]} ran on a GPU"
-    yield RULES["ST715"].finding(message, severity=severity)
+    yield preflight.UNPROVEN_DEVICE.finding(message, severity=severity)
     return allowed
 
 

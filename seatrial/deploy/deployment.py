@@ -23,7 +23,7 @@ from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.deploy.vertex.preflight import preflight
 from seatrial.errors import EnvironmentFaultError, StillRunningError, UsageError
 from seatrial.findings import Finding, Phase, Severity, Stage, Step, T
-from seatrial.rules import RULES
+from seatrial.rules.deployment import live, operations
 
 if TYPE_CHECKING:
     from google.cloud import aiplatform_v1 as v1
@@ -338,7 +338,9 @@ class Deployment:
         if (taken := self._taken_over()) is not None:
             raise taken
         yield from errors
-        raise RefusedError("inconclusive" if {error.code for error in errors} == {"ST713"} else "refused")
+        raise RefusedError(
+            "inconclusive" if {error.code for error in errors} == {live.INCONCLUSIVE.code} else "refused"
+        )
 
     def _bake(self) -> Stage[None]:
         """Watch the version with all traffic before the old one goes."""
@@ -377,7 +379,7 @@ class Deployment:
     def _explained(self, error: OperationFailedError | GoogleAPICallError | EnvironmentFaultError) -> Stage[None]:
         yield Phase("diagnosis")
         if isinstance(error, EnvironmentFaultError):
-            yield RULES["ST706"].finding(error.message, fix=error.fix)
+            yield operations.SERVICE_FAILED.finding(error.message, fix=error.fix)
         elif isinstance(error, OperationFailedError):
             site = self._site
             yield from diagnosis.of_operation(
@@ -405,7 +407,7 @@ class Deployment:
     def _left(self, why: str) -> Stage[None]:
         """Leave the endpoint to the deploy that took it over; only what has no traffic of this one goes."""
         self._site.progress.status = "superseded"
-        yield RULES["ST714"].finding(why)
+        yield live.SUPERSEDED.finding(why)
         yield from self._undone()
 
     def _undone(self) -> Stage[None]:
@@ -432,7 +434,7 @@ class Deployment:
             if self._made_endpoint and endpoint is not None and not endpoint.deployed_models:
                 yield from endpoints.delete(self._vertex, endpoint.name, self._settings.endpoint_timeout)
         except (OperationFailedError, GoogleAPICallError, EnvironmentFaultError, StillRunningError) as error:
-            yield RULES["ST706"].finding(
+            yield operations.SERVICE_FAILED.finding(
                 f"what was begun could not be undone: {error}",
                 fix="run `seatrial deploy` again, which goes on from there; `--status` shows what runs",
             )

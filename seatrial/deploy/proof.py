@@ -19,7 +19,7 @@ from seatrial.deploy.answers import SHOWN, differences, live_errors, refusal, te
 from seatrial.deploy.vertex.asking import INVALID_ARGUMENT, Limits, Progress, Question, Reply, questions, replies
 from seatrial.findings import Finding, Stage
 from seatrial.golden import GoldenExample
-from seatrial.rules import RULES
+from seatrial.rules.deployment import live
 from seatrial.serving.interfaces import BATCHED
 from seatrial.trial.parity import Drift
 
@@ -88,7 +88,7 @@ def prove(
         what = f"any live prediction: what a predictor of interface {interface} accepts, only golden answers say"
         return Proof(deployed_id, unproven=(what,))
     if not share:
-        yield RULES["ST713"].finding(f"deployed model {deployed_id} has no traffic and cannot be asked anything")
+        yield live.INCONCLUSIVE.finding(f"deployed model {deployed_id} has no traffic and cannot be asked anything")
         return inquiry.proof()
     progress = Progress()
     with contextlib.closing(replies(vertex, endpoint, inquiry.choose, limits)) as stream:
@@ -278,7 +278,7 @@ class _Inquiry:
         counts = ", ".join(f"{count} by {name or 'no named model'}" for name, count in self._answers.most_common())
         evidence = [f"answers: {counts or 'none'}; errors: {self._errors}"]
         evidence += [f"last error: {text_of(state.last)}" for state in self._pending if state.last is not None][:1]
-        return RULES["ST713"].finding(message, evidence=tuple(evidence))
+        return live.INCONCLUSIVE.finding(message, evidence=tuple(evidence))
 
 
 def _recorded(example: GoldenExample) -> bool:

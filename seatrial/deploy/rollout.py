@@ -21,7 +21,7 @@ from seatrial.deploy.answers import SHOWN, differences, live_errors, refusal, te
 from seatrial.deploy.evidence import FEWEST, SLACK, Blame, Latency, blame, too_slow
 from seatrial.deploy.vertex.asking import Limits, Progress, Question, Reply, questions, replies
 from seatrial.findings import Finding, Stage
-from seatrial.rules import RULES
+from seatrial.rules.deployment import live
 from seatrial.serving.interfaces import BATCHED
 from seatrial.trial.parity import Drift
 
@@ -102,7 +102,7 @@ def gate(
     inquiry = _Inquiry(project, new, [each for each in former if split.get(each)], percent, limits)
     if not asked or not percent:
         why = "there is nothing to ask it: the project has no golden examples" if percent else "it has no traffic"
-        yield RULES["ST713"].finding(f"deployed model {new} cannot be judged; {why}")
+        yield live.INCONCLUSIVE.finding(f"deployed model {new} cannot be judged; {why}")
         return inquiry.gate()
     progress = Progress()
     order = itertools.cycle(asked)
@@ -230,7 +230,7 @@ class _Inquiry:
         elif self._slow:
             new, former = self._latency
             ratio = self._project.vertex.rollout.max_latency_ratio
-            yield RULES["ST712"].finding(
+            yield live.SLOWER.finding(
                 f"95 % of the new version's answers came within {new.p95 * 1e3:.0f} ms, of the former one's within "
                 f"{former.p95 * 1e3:.0f} ms; allowed are {ratio:g} times that and {SLACK * 1e3:.0f} ms",
                 subject=f"deployed model {self._new}",
@@ -308,4 +308,4 @@ class _Inquiry:
                 f"`vertex.rollout.steps` with {least} or more"
             )
         last = (f"last error: {text_of(self._last)}",) if self._last is not None else ()
-        return RULES["ST713"].finding(line, subject=f"deployed model {self._new}", evidence=last, **particulars)
+        return live.INCONCLUSIVE.finding(line, subject=f"deployed model {self._new}", evidence=last, **particulars)

@@ -22,7 +22,7 @@ from seatrial.errors import EnvironmentFaultError
 from seatrial.facts.packages import installed
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
-from seatrial.rules import RULES
+from seatrial.rules.lock.installed import INCONSISTENT
 from seatrial.rules.lock.installing import SURROUNDINGS
 from seatrial.rules.lock.pairs import mismatch
 from seatrial.system import file_lock, process
@@ -144,7 +144,7 @@ def inconsistencies(copy: Copy, lock: RequirementFile) -> Iterator[Finding]:
         location = entry.location if entry else Location(lock.path)
         torch = entries.get("torch") if (found[1], found[2]) == ("torchvision", "torch") else None
         of_the_pair = mismatch(torch, entry, python, location) if torch and entry else None
-        yield of_the_pair or RULES["ST111"].finding(line.replace("`", ""), location=location)
+        yield of_the_pair or INCONSISTENT.finding(line.replace("`", ""), location=location)
 
 
 def install_wheels(copy: Copy, wheels: list[Path]) -> None:

@@ -22,7 +22,7 @@ from seatrial.environment.interpreter import Interpreter, uv
 from seatrial.environment.record import rows
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Finding, Stage, Step
-from seatrial.rules import RULES
+from seatrial.rules.lock import installed
 from seatrial.system import process
 
 KEPT_AT_MOST = 8  # environments; the files of most are shared with uv's cache, so this bounds inodes more than bytes
@@ -134,7 +134,9 @@ def settle(copy: Copy) -> Iterator[Finding]:
         else:
             _adopt_bytecode(copy.path / "environment", kept.path / "environment")
     for path in changed[:5]:
-        yield RULES["ST113"].finding(f"the installed file {path} was changed in place during the trial", subject=path)
+        yield installed.CHANGED_INSTALL.finding(
+            f"the installed file {path} was changed in place during the trial", subject=path
+        )
 
 
 def changed_files(kept: Kept) -> list[str]:

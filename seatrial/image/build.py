@@ -34,7 +34,7 @@ from seatrial.image import dependencies, disk, dockerfile, engine_build, layers,
 from seatrial.image.base import BaseImage
 from seatrial.image.dependencies import DependencyImage, Wanted
 from seatrial.project import Project
-from seatrial.rules import RULES
+from seatrial.rules.devices import accelerators
 from seatrial.rules.lock.runtime import outside_runtime
 from seatrial.system import file_lock, files
 from seatrial.system.cache import cache_dir
@@ -186,7 +186,7 @@ def _gather(project: Project, engine: Engine, bundle: Bundle) -> Stage[_Inputs]:
     pins = runtime.pins(where) | own.pins(where)
     if bundle.device == "cpu" and any(name.startswith("nvidia-") for name in pins):
         more = CUDA_GIGABYTES - CPU_GIGABYTES
-        yield RULES["ST610"].finding(
+        yield accelerators.CUDA_WITHOUT_ACCELERATOR.finding(
             f"{own.path} locks NVIDIA's libraries, about {more:.1f} GB that a target without an accelerator never uses",
             location=Location(own.path),
         )

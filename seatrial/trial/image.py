@@ -20,7 +20,8 @@ from seatrial.errors import UsageError
 from seatrial.facts.packages import requirements
 from seatrial.findings import Phase, Stage, Step, watched
 from seatrial.project import Project
-from seatrial.rules import RULES
+from seatrial.rules.serving.container import NO_END
+from seatrial.rules.supply.credentials import SECRET_IN_CONFIG, SECRET_IN_LAYER
 from seatrial.system import credentials
 from seatrial.trial import container
 from seatrial.trial.container import ContainerServer, Isolation
@@ -163,22 +164,22 @@ def _secrets(image: Image, contents: Contents) -> Stage[None]:
     for suspect in contents.suspects:
         where = f"layer {suspect.layer + 1} of {len(contents.layers)}"
         made_by = " ".join(contents.layers[suspect.layer].made_by.split())[:200]
-        yield RULES["ST810"].finding(
+        yield SECRET_IN_LAYER.finding(
             f"{where} holds /{suspect.path}, which looks like a credential",
             subject=f"/{suspect.path}",
             evidence=(f"made by: {made_by}",) if made_by else (),
         )
     for name, _, value in (variable.partition("=") for variable in image.env):
         if name.startswith("AIP_"):
-            yield RULES["ST811"].finding(f"the image sets {name}, which is Vertex AI's to set", subject=name)
+            yield SECRET_IN_CONFIG.finding(f"the image sets {name}, which is Vertex AI's to set", subject=name)
         elif credentials.is_secret_variable(name, value):
-            yield RULES["ST811"].finding(f"the image's variable {name} holds a credential", subject=name)
+            yield SECRET_IN_CONFIG.finding(f"the image's variable {name} holds a credential", subject=name)
     for name, value in image.labels.items():
         if credentials.is_secret_variable(name.replace(".", "_").replace("-", "_"), value):
-            yield RULES["ST811"].finding(f"the image's label {name} holds a credential", subject=name)
+            yield SECRET_IN_CONFIG.finding(f"the image's label {name} holds a credential", subject=name)
     for number, command in enumerate(contents.history, start=1):
         for name in credentials.secrets_in_command(command):
-            yield RULES["ST811"].finding(
+            yield SECRET_IN_CONFIG.finding(
                 f"step {number} of the image's history holds a credential: {name}", subject=name
             )
 
@@ -193,17 +194,17 @@ def _fail_to_load(project: Project, isolation: Isolation, tried: ImageTrial) -> 
         if code is None or code == 0 or len(failures) != 1:
             what = "goes on" if code is None else f"ended with {server.ending}"
             times = f"{len(failures)} failed load{'' if len(failures) == 1 else 's'}"
-            yield RULES["ST511"].finding(f"a container whose load fails {what}, after {times}", evidence=evidence)
+            yield NO_END.finding(f"a container whose load fails {what}, after {times}", evidence=evidence)
             return
         failed_at = _time_of(failures[0])
         if failed_at is None:
             message = "a container whose load failed did not log when, so that it is not known how soon it ended"
-            yield RULES["ST511"].finding(message, evidence=evidence)
+            yield NO_END.finding(message, evidence=evidence)
             return
         tried.failed_load_seconds = max(0.0, (server.ended_at - failed_at).total_seconds())
     yield Step(f"it ended with exit code {code}, {tried.failed_load_seconds:.3f} s after the load had failed")
     if tried.failed_load_seconds > END_SECONDS:
-        yield RULES["ST511"].finding(
+        yield NO_END.finding(
             f"a container whose load failed ended {tried.failed_load_seconds:.1f} s later; "
             f"the serving contract allows {END_SECONDS:g} s",
             evidence=evidence,

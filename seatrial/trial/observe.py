@@ -15,7 +15,11 @@ from seatrial.facts.packages.requirements import RequirementFile, marker_environ
 from seatrial.findings import Finding, Phase, Stage, Step, watched
 from seatrial.golden import GoldenExample
 from seatrial.project import Project
-from seatrial.rules import RULES
+from seatrial.rules.devices import cuda
+from seatrial.rules.lock import pairs
+from seatrial.rules.rule import Rule
+from seatrial.rules.serving import contract, network
+from seatrial.rules.transforms.golden import NO_GOLDEN
 from seatrial.serving import interfaces
 from seatrial.trial import parity, samples
 from seatrial.trial.parity import Drift
@@ -82,7 +86,7 @@ def observe(project: Project, server: Server, examples: tuple[GoldenExample, ...
     trial.stopped_after = time.monotonic() - began
     if code != 0:
         what = "did not end within 30 s" if code is None else f"ended with {server.ending}"
-        yield RULES["ST505"].finding(f"after SIGTERM the server {what}", evidence=tuple(server.log[-LOG_TAIL:]))
+        yield contract.NO_STOP.finding(f"after SIGTERM the server {what}", evidence=tuple(server.log[-LOG_TAIL:]))
     trial.finished = True
 
 
@@ -97,7 +101,7 @@ def judge_cuda_probe(code: int, printed: str, trial: Trial) -> Stage[None]:
     last = printed.strip().splitlines()[-1:] or ["no output"]
     if code != 0:
         evidence = tuple(printed.splitlines()[-LOG_TAIL:])
-        yield RULES["ST602"].finding(f"CUDA cannot be used: {last[0]}", evidence=evidence)
+        yield cuda.NO_CUDA.finding(f"CUDA cannot be used: {last[0]}", evidence=evidence)
         return
     trial.card = last[0]
     yield Step(f"one convolution ran on {trial.card}")
@@ -114,31 +118,33 @@ def _load(project: Project, server: Server, trial: Trial) -> Stage[None]:
     yield from _outside(project, server)
     if healthy is False:
         server.dump_and_end()
-        yield _from_log(project, server, "ST502", f"not healthy within {project.smoke.load_timeout:.0f} s")
+        yield _from_log(
+            project, server, contract.NEVER_HEALTHY, f"not healthy within {project.smoke.load_timeout:.0f} s"
+        )
         return
     records = [r for r in server.records("CRITICAL") if r.get("phase") == "load"]
     if records:
-        yield from _translated(project, records[-1], "ST501", server)
+        yield from _translated(project, records[-1], contract.ENDED, server)
     else:
-        yield _from_log(project, server, "ST501", f"the server ended with {server.ending} before it was healthy")
+        yield _from_log(project, server, contract.ENDED, f"the server ended with {server.ending} before it was healthy")
 
 
-def _from_log(project: Project, server: Server, code: str, message: str) -> Finding:
+def _from_log(project: Project, server: Server, rule: Rule, message: str) -> Finding:
     """Make a finding of a server that left no record of why: at the user's frame in a dumped stack, if there is one."""
     location, frames = user_frames("\n".join(server.log), project)
     evidence = tuple(frames) if location else tuple(server.log[-LOG_TAIL:])
-    return RULES[code].finding(message, location=location, evidence=evidence)
+    return rule.finding(message, location=location, evidence=evidence)
 
 
-def _translated(project: Project, record: dict[str, Any], otherwise: str, server: Server) -> Iterator[Finding]:
+def _translated(project: Project, record: dict[str, Any], otherwise: Rule, server: Server) -> Iterator[Finding]:
     """Give the finding behind an exception that the server logged; `otherwise` is the rule when none knows it."""
     text = str(record.get("traceback", ""))
     known = diagnose(text, project)
     if not known:
         location, frames = user_frames(text, project)
         message = str(record.get("message", "the predictor failed"))
-        yield RULES[otherwise].finding(message, location=location, evidence=tuple(frames))
-    elif known[0].code == "ST122":
+        yield otherwise.finding(message, location=location, evidence=tuple(frames))
+    elif known[0].code == pairs.DOES_NOT_IMPORT.code:
         _, printed = server.run_script("hidden_cause.py")
         yield replace(known[0], evidence=known[0].evidence + tuple(printed.splitlines()[-5:]))
     else:
@@ -152,7 +158,7 @@ def _outside(project: Project, server: Server) -> Iterator[Finding]:
         if attempt["host"] not in seen:
             seen.add(attempt["host"])
             location, frames = user_frames(attempt["traceback"], project)
-            yield RULES["ST506"].finding(
+            yield network.OUTSIDE_CONNECTION.finding(
                 f"the predictor tried to reach {attempt['host']}", location=location, evidence=tuple(frames)
             )
 
@@ -162,7 +168,7 @@ def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], 
     trial.golden = len(examples)
     inputs = [(example, example.vertex_instance(project.artifacts_dir)) for example in examples]
     if not examples:
-        yield RULES["ST403"].finding(f"there are no golden answers in {project.artifacts}/golden")
+        yield NO_GOLDEN.finding(f"there are no golden answers in {project.artifacts}/golden")
         if not interfaces.takes_samples(trial.interface):
             what = f"what a {trial.interface} predictor accepts, only golden answers say"
             trial.unproven.append(f"any prediction: {what}")
@@ -209,7 +215,7 @@ def _compare(
         yield from _refused(project, server, subject, answer)
         return
     if len(predictions) != len(chunk):
-        yield RULES["ST503"].finding(
+        yield contract.WRONG_COUNT.finding(
             f"{subject}: {len(chunk)} instances, {len(predictions)} predictions", subject=subject
         )
         return
@@ -227,11 +233,11 @@ def _refused(project: Project, server: Server, subject: str, answer: Answer | No
     """Yield why a golden input got no prediction."""
     records = [r for r in server.records("ERROR") if r.get("phase") == "predict"]
     if answer is not None and answer.status >= 500 and records and records[-1].get("traceback"):
-        for finding in _translated(project, records[-1], "ST504", server):
+        for finding in _translated(project, records[-1], contract.FAILED, server):
             yield replace(finding, subject=subject)
         return
     if answer is None:
         what = f"the server ended with {server.ending}" if server.exit_code is not None else "no answer"
-        yield RULES["ST504"].finding(f"{subject}: {what}", subject=subject, evidence=tuple(server.log[-LOG_TAIL:]))
+        yield contract.FAILED.finding(f"{subject}: {what}", subject=subject, evidence=tuple(server.log[-LOG_TAIL:]))
         return
-    yield RULES["ST504"].finding(f"{subject}: HTTP {answer.status}, {str(answer.body)[:300]}", subject=subject)
+    yield contract.FAILED.finding(f"{subject}: HTTP {answer.status}, {str(answer.body)[:300]}", subject=subject)

@@ -9,7 +9,7 @@ from typing import Any
 
 from seatrial.findings import Finding
 from seatrial.golden import GoldenExample
-from seatrial.rules import RULES
+from seatrial.rules.transforms import golden
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ def compare(
     subject = example_name(example) + ("" if alone else ", in a batch")
     fields = prediction if isinstance(prediction, dict) else {"label": prediction}  # a bare label is an answer too
     if example.label is not None and str(fields.get("label")) != example.label:
-        yield RULES["ST402"].finding(
+        yield golden.WRONG_LABEL.finding(
             f"{subject}: the answer is {_short(fields.get('label', prediction))}, the label is {example.label}",
             subject=subject,
         )
@@ -63,7 +63,7 @@ def _differences(
     drift.largest = max(drift.largest, own.largest)
     drift.compared += own.compared
     if where:
-        yield RULES["ST401"].finding(
+        yield golden.OTHER_ANSWER.finding(
             f"{subject}: {where}",
             subject=subject,
             evidence=(

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from seatrial.deploy.outcome import REHEARSAL, STATUSES, Outcome, write
-from seatrial.rules import RULES
+from seatrial.rules.deployment import operations
 from tests.small_project import small_project
 
-FINDING = RULES["ST701"].finding("the model server exited", evidence=("KeyError: 7",))
+FINDING = operations.SERVER_DIED.finding("the model server exited", evidence=("KeyError: 7",))
 VERSION = "projects/1/locations/us-central1/models/digits@3"
 
 
@@ -67,7 +67,7 @@ def test_a_step_gets_every_value_behind_a_delimiter_of_its_own(tmp_path: Path, m
     file = tmp_path / "output"
     file.write_text("earlier<<x\nvalue\nx\n")
     monkeypatch.setenv("GITHUB_OUTPUT", str(file))
-    forged = RULES["ST701"].finding("ended\nstatus<<EOF\ndeployed\nEOF")
+    forged = operations.SERVER_DIED.finding("ended\nstatus<<EOF\ndeployed\nEOF")
     write(small_project(tmp_path / "p", {}), outcome(status="failed", alias="a\nb"), [forged])
     found = outputs(file.read_text())
     assert (found["earlier"], found["status"], found["alias"]) == ("value", "failed", "a\nb")

@@ -18,7 +18,19 @@ from seatrial.deploy.vertex.logs import container_log, how_to_look
 from seatrial.diagnosis.translate import diagnose, user_frames
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Finding, Stage, Step
-from seatrial.rules import RULES
+from seatrial.rules.deployment.operations import (
+    CANCELLED,
+    DENIED,
+    INVALID,
+    NEVER_CAME_UP,
+    QUOTA,
+    SERVER_DIED,
+    SERVICE_FAILED,
+    STOCKOUT,
+    UNREADABLE,
+)
+from seatrial.rules.deployment.preflight import API_DISABLED, NO_CREDENTIALS
+from seatrial.rules.deployment.settings import TOO_LARGE
 
 if TYPE_CHECKING:
     from seatrial.deploy.vertex.client import Vertex
@@ -28,12 +40,14 @@ if TYPE_CHECKING:
 EXCERPT = 12  # lines of a log that a finding shows
 # google.rpc.Code → rule; https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
 _BY_STATUS = {
-    1: "ST708", 2: "ST706", 3: "ST707", 4: "ST706", 7: "ST705", 8: "ST704", 10: "ST706", 12: "ST706", 13: "ST706",
-    14: "ST706", 15: "ST706", 16: "ST720",
+    1: CANCELLED, 3: INVALID, 7: DENIED, 8: QUOTA, 16: NO_CREDENTIALS,
+    **dict.fromkeys((2, 4, 10, 12, 13, 14, 15), SERVICE_FAILED),
 }  # fmt: skip
 # A text that says more than its status does, most telling first; each is recognised by the rule's own symptoms.
-_BY_TEXT = ("ST709", "ST703", "ST721", "ST720", "ST704", "ST705", "ST725", "ST701", "ST702", "ST707")
-_CONTAINER = ("ST701", "ST702")  # the container had its turn, so that its log says why
+_BY_TEXT = (
+    STOCKOUT, UNREADABLE, API_DISABLED, NO_CREDENTIALS, QUOTA, DENIED, TOO_LARGE, SERVER_DIED, NEVER_CAME_UP, INVALID,
+)  # fmt: skip
+_CONTAINER = (SERVER_DIED.code, NEVER_CAME_UP.code)  # the container had its turn, so that its log says why
 # Stages of a deployment in which a container runs, or ran: the last is all there is to see of one that failed fast.
 _STARTED = ("STARTING_MODEL_SERVER", "FINISHING_UP", "FAILED_TO_DEPLOY")
 _FIELD = re.compile(r"\d+\.Field: (?P<field>[^;\t]+); Message: (?P<why>[^\t\n]+)")
@@ -60,7 +74,7 @@ def of_operation(
     finding = replace(finding, evidence=(*finding.evidence, *(f"partial failure: {part}" for part in error.partial)))
     named = _ENDPOINT.search(error.name)  # one for staging, perhaps
     in_container = finding.code in _CONTAINER or (
-        error.stage.upper() in _STARTED and finding.code in ("ST706", "ST707") and error.code != 3
+        error.stage.upper() in _STARTED and finding.code in (SERVICE_FAILED.code, INVALID.code) and error.code != 3
     )
     if not deployed_id or not in_container:
         yield finding
@@ -72,7 +86,9 @@ def of_call(error: GoogleAPICallError, what: str) -> Finding:
     """Say why a call was refused; `what` names what was tried, such as `the upload`."""
     finding = _by_words(code_of(error), _text(error), f"{what} was refused")
     # A call, unlike an operation, is cancelled by nobody but a proxy that drops it.
-    return replace(finding, code="ST706", fix=RULES["ST706"].fix) if finding.code == "ST708" else finding
+    if finding.code == CANCELLED.code:
+        return replace(finding, code=SERVICE_FAILED.code, fix=SERVICE_FAILED.fix)
+    return finding
 
 
 def _in_container(
@@ -113,12 +129,12 @@ def _by_words(code: int, text: str, what: str) -> Finding:
     """Give the finding of a status and its text: by what the text says, else by the status alone."""
     cloud = f"{name_of(code)}: {text.strip() or '(no text)'}"
     known = {finding.code: finding for finding in diagnose(text)}
-    chosen = next((known[each] for each in _BY_TEXT if each in known), None)
+    chosen = next((known[rule.code] for rule in _BY_TEXT if rule.code in known), None)
     if chosen is None:
-        rule = RULES[_BY_STATUS.get(code, "ST707")]
+        rule = _BY_STATUS.get(code, INVALID)
         chosen = rule.finding(f"{what}: {_first_line(text) or name_of(code)}")
     fields = tuple(f"{found['field']}: {found['why'].strip()}" for found in _FIELD.finditer(text))
-    if chosen.code == "ST707" and fields:
+    if chosen.code == INVALID.code and fields:
         chosen = replace(chosen, fix=_fix(fields) or chosen.fix)
     return replace(chosen, cloud=cloud, cause="", evidence=fields)
 

@@ -20,7 +20,7 @@ from google.auth.exceptions import GoogleAuthError
 from seatrial import golden
 from seatrial.facts.tables import machines
 from seatrial.findings import Event, Finding, Severity, Stage, Step
-from seatrial.rules import RULES
+from seatrial.rules.deployment.preflight import API_DISABLED, NO_CREDENTIALS, PERMISSION_MISSING, QUOTA_SMALL, STAYS
 from seatrial.rules.deployment.settings import machine_fits, regions_agree, requests_fit
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def identity(vertex: Vertex) -> tuple[str, Finding | None]:
     try:
         credentials.refresh(Request())
     except GoogleAuthError as error:
-        return "", RULES["ST720"].finding(f"the credentials get no access token: {error}", cloud=str(error))
+        return "", NO_CREDENTIALS.finding(f"the credentials get no access token: {error}", cloud=str(error))
     for name in ("service_account_email", "signer_email", "account"):
         who = getattr(credentials, name, None)
         if isinstance(who, str) and who and who != "default":
@@ -130,7 +130,7 @@ def stays(project: Project, target: Target) -> Iterator[Finding]:
     machine = settings.machine_type
     if settings.accelerator_type:
         machine += f" with {settings.accelerator_count} {settings.accelerator_type}"
-    yield RULES["ST727"].finding(
+    yield STAYS.finding(
         f"{replicas} x {machine} will run in {target.region} behind endpoint {settings.endpoint or project.name} and "
         "be paid for by the hour, until `seatrial deploy --undeploy`"
     )
@@ -143,7 +143,7 @@ def _apis(vertex: Vertex, image: str) -> list[Event]:
     answer = vertex.rest("serviceusage", "GET", f"/v1/projects/{project}/services:batchGet?{names}", timeout=TIMEOUT)
     states = {service["name"].rpartition("/")[2]: service.get("state", "") for service in answer.get("services", [])}
     return [
-        RULES["ST721"].finding(
+        API_DISABLED.finding(
             f"{api} is not enabled in project {project}; it is needed for {APIS[api]}",
             severity=Severity.ERROR if api in _NEEDED_APIS else Severity.WARNING,
             fix=f"run `gcloud services enable {api} --project {project}`, and wait a minute or two",
@@ -164,7 +164,7 @@ def _permissions(vertex: Vertex, who: str) -> list[Event]:
         if missing := [name for name in wanted if name not in has]:
             roles = sorted({_ROLES[name.partition(".")[0]] for name in missing})
             found.append(
-                RULES["ST722"].finding(
+                PERMISSION_MISSING.finding(
                     f"{who} lacks {', '.join(missing)} in project {project}",
                     severity=severity,
                     fix=f"give the identity {' and '.join(roles)} on project {project}",
@@ -180,7 +180,7 @@ def _act_as(vertex: Vertex, who: str, account: str) -> list[Event]:
     if "iam.serviceAccounts.actAs" in answer.get("permissions", []):
         return []
     return [
-        RULES["ST722"].finding(
+        PERMISSION_MISSING.finding(
             f"{who} may not deploy a container that runs as {account}: iam.serviceAccounts.actAs is missing on it",
             fix=f"give the identity roles/iam.serviceAccountUser on {account}",
         )
@@ -196,7 +196,7 @@ def _quotas(vertex: Vertex, needed: Mapping[str, int]) -> list[Event]:
             found.append(Step(f"the quota {metric} of {region} could not be read", lasting=True))
         elif 0 <= limit < least:  # -1 is no limit
             found.append(
-                RULES["ST724"].finding(
+                QUOTA_SMALL.finding(
                     f"the quota {metric} in {region} is {limit}, and the version needs {least}",
                     fix=f"ask for more of {metric}, or choose another machine, fewer replicas or another region",
                 )

@@ -12,7 +12,7 @@ import pytest
 from seatrial.facts.gather import gather
 from seatrial.findings import Finding
 from seatrial.report.console import Console
-from seatrial.rules import RULES
+from seatrial.rules.lock import prebuilt_images
 from tests.projects.base import Files, made
 from tests.projects.twins.locks import ASKED, LOCK
 from tests.small_project import findings
@@ -27,7 +27,7 @@ LOGIN = f"https://build:{SECRET}@packages.example/simple"
 def test_a_prebuilt_image_is_an_error_from_its_last_day_on(tmp_path: Path, day: str, severity: str) -> None:
     files = {"Dockerfile": "FROM europe-docker.pkg.dev/vertex-ai/prediction/pytorch-gpu.2-4:latest\n"}
     facts = replace(gather(made(tmp_path, files)), today=datetime.date.fromisoformat(day))
-    check = RULES["ST114"].check
+    check = prebuilt_images.PREBUILT_GONE.check
     assert check
     (found,) = check(facts)
     assert found.severity == severity
