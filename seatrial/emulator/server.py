@@ -19,19 +19,19 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from seatrial.emulator.api.control_plane import PROJECT_NUMBER, ControlPlane
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.hosting import Hosting
 from seatrial.emulator.api.logs import Logs
-from seatrial.emulator.api.plane import PROJECT_NUMBER, ControlPlane
-from seatrial.emulator.api.projects import Projects
 from seatrial.emulator.hosting.leftovers import Leftovers
 from seatrial.emulator.hosting.probes import PERIOD
 from seatrial.emulator.hosting.replicas import READY_TIMEOUT, Replicas
 from seatrial.emulator.hosting.storage import BUCKET, Storage
 from seatrial.emulator.local import ADDRESS_FILE
-from seatrial.emulator.wire import grpc as grpc_wire
-from seatrial.emulator.wire.rest import Rest
+from seatrial.emulator.wire import grpc_server
+from seatrial.emulator.wire.other_apis import OtherApis
 from seatrial.emulator.wire.rest_server import RestServer, Services
+from seatrial.emulator.wire.transcoding import Rest
 from seatrial.errors import ExitCode, UsageError
 from seatrial.system.files import write
 
@@ -117,16 +117,16 @@ class Emulator:
         undo.callback(replicas.close)
         undo.callback(plane.operations.closing.set)  # first, so that what is under way is not taken for having failed
         try:
-            grpc_server = grpc_wire.serve(plane, options.port)
-            undo.callback(grpc_server.stop)
+            rpc_server = grpc_server.serve(plane, options.port)
+            undo.callback(rpc_server.stop)
             services = Services(
-                Rest(plane), logs, Projects(plane.project_number, self.faults), self.faults, lambda: self.addresses
+                Rest(plane), logs, OtherApis(plane.project_number, self.faults), self.faults, lambda: self.addresses
             )
             rest_server = RestServer(services, options.rest_port)
             undo.callback(rest_server.stop)
         except OSError as error:
             raise UsageError(f"the emulator cannot listen: {error}", fix="name other ports, or none") from None
-        self.grpc_address, self.rest_url, self.storage_url = grpc_server.address, rest_server.url, storage.url
+        self.grpc_address, self.rest_url, self.storage_url = rpc_server.address, rest_server.url, storage.url
 
 
 def serve_forever(arguments: argparse.Namespace) -> int:

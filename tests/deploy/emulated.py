@@ -10,10 +10,10 @@ from typing import Any
 
 from seatrial.deploy.target import Target
 from seatrial.deploy.vertex.client import Limits, Vertex
+from seatrial.emulator.api.control_plane import ControlPlane
 from seatrial.emulator.api.faults import Fault, Faults
 from seatrial.emulator.api.hosting import Placement, Reply
-from seatrial.emulator.api.plane import ControlPlane
-from seatrial.emulator.wire import grpc as grpc_wire
+from seatrial.emulator.wire import grpc_server
 
 QUICK = Limits(first=0.02, cap=0.2, failures=4, call=1.0, write=1.0, attempts=4, patience=10.0, retry=0.02)
 
@@ -55,7 +55,7 @@ class Emulated:
 @contextmanager
 def emulated(folder: Path) -> Iterator[Emulated]:
     plane = ControlPlane(folder / "state.sqlite", Nothing())
-    server = grpc_wire.serve(plane)
+    server = grpc_server.serve(plane)
     try:
         yield Emulated(Target("local", "demo", "us-central1", server.address), plane.faults)
     finally:

@@ -23,15 +23,15 @@ from seatrial.deploy.site import Site
 from seatrial.deploy.target import Target
 from seatrial.deploy.vertex import endpoints, versions
 from seatrial.deploy.vertex.client import Limits, Vertex
+from seatrial.emulator.api.control_plane import PROJECT_NUMBER, Answer, Caller, ControlPlane
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.hosting import Placement, Reply
 from seatrial.emulator.api.logs import Logs
-from seatrial.emulator.api.plane import PROJECT_NUMBER, Answer, Caller, ControlPlane
-from seatrial.emulator.api.projects import Projects
 from seatrial.emulator.api.state import Message
-from seatrial.emulator.wire import grpc as grpc_wire
-from seatrial.emulator.wire.rest import Rest, Result
+from seatrial.emulator.wire import grpc_server
+from seatrial.emulator.wire.other_apis import OtherApis
 from seatrial.emulator.wire.rest_server import RestServer, Services
+from seatrial.emulator.wire.transcoding import Rest, Result
 from seatrial.errors import ExitCode, SeatrialError, StillRunningError
 from seatrial.findings import Finding, Severity, Stage, Step
 from seatrial.project import Project
@@ -111,7 +111,7 @@ class Around(Services):
     """The REST services, spoiled as a test says."""
 
     def __init__(self, plane: ControlPlane, logs: Logs) -> None:
-        super().__init__(Rest(plane), logs, Projects(PROJECT_NUMBER, plane.faults), plane.faults, dict)
+        super().__init__(Rest(plane), logs, OtherApis(PROJECT_NUMBER, plane.faults), plane.faults, dict)
         self.fault: RestFault | None = None
         self.ended = threading.Event()
 
@@ -263,7 +263,7 @@ def world(
     hosting.running |= running
     plane = Recording(file, hosting)
     around = Around(plane, logs)
-    server, rest = grpc_wire.serve(plane), RestServer(around, 0)
+    server, rest = grpc_server.serve(plane), RestServer(around, 0)
     try:
         yield World(plane, around, hosting, Target("local", "demo", "us-central1", server.address, rest.url, "", "b"))
     finally:

@@ -12,9 +12,9 @@ from google.cloud import aiplatform_v1 as v1
 
 from seatrial.deploy.target import Target
 from seatrial.deploy.vertex.client import Vertex
+from seatrial.emulator.api.control_plane import ControlPlane
 from seatrial.emulator.api.hosting import Placement, Reply
-from seatrial.emulator.api.plane import ControlPlane
-from seatrial.emulator.wire import grpc as grpc_wire
+from seatrial.emulator.wire import grpc_server
 from tests.deploy.golden_project import Server
 
 FORMER, NEW, THIRD = "1111111111", "2222222222", "3333333333"
@@ -54,7 +54,7 @@ def live(
     """Deploy every server under its id, with this split, for as long as the block runs."""
     random.seed(1)  # the emulator draws by the split in this process: a test shall not fail once in a thousand times
     plane = ControlPlane(folder / "emulator.sqlite", Functions(servers))
-    server = grpc_wire.serve(plane)
+    server = grpc_server.serve(plane)
     try:
         with Vertex(Target("local", "rehearsal", "us-central1", server.address)) as vertex:
             yield vertex, _deployed(vertex, split, servers, dedicated)

@@ -12,13 +12,13 @@ from google.cloud import aiplatform_v1 as v1
 
 from seatrial.deploy.target import Target
 from seatrial.deploy.vertex.client import Limits, Vertex
+from seatrial.emulator.api.control_plane import PROJECT_NUMBER, Caller, ControlPlane
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.hosting import Placement
 from seatrial.emulator.api.logs import Logs
-from seatrial.emulator.api.plane import PROJECT_NUMBER, Caller, ControlPlane
-from seatrial.emulator.api.projects import Projects
-from seatrial.emulator.wire.rest import Rest, Result
+from seatrial.emulator.wire.other_apis import OtherApis
 from seatrial.emulator.wire.rest_server import RestServer, Services
+from seatrial.emulator.wire.transcoding import Rest, Result
 from tests.deploy.live_endpoint import Functions
 
 PROJECT, REGION = "my-project", "us-central1"
@@ -29,7 +29,7 @@ class Around(Services):
     """The services, with what they were asked, and a part of a path that gets no answer before the end."""
 
     def __init__(self, plane: ControlPlane, logs: Logs) -> None:
-        projects = Projects(PROJECT_NUMBER, plane.faults)
+        projects = OtherApis(PROJECT_NUMBER, plane.faults)
         super().__init__(Rest(plane), logs, projects, plane.faults, dict)
         self.faults: Faults = plane.faults
         self.logs = logs

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from seatrial.deploy.vertex.client import LOCAL
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
 from seatrial.emulator.api.faults import Fault
 from tests.deploy.faulted import (
     CHANGES,
@@ -188,7 +188,7 @@ def test_a_change_whose_answers_are_always_lost_is_found_on_the_server(
 
 def test_a_server_that_lists_no_operations_is_deployed_to_all_the_same(tmp_path: Path, ground: Ground) -> None:
     with ground.world(tmp_path, 2) as given:
-        given.faults.add(Fault("ListOperations", code=texts.UNIMPLEMENTED, times=None))
+        given.faults.add(Fault("ListOperations", code=refusals.UNIMPLEMENTED, times=None))
         assert given.deploy(ground.project(), 2, SMALL).code == 0
         assert given.state() == finished(2, ground.project())
 

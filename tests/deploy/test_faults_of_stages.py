@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
 from seatrial.emulator.api.faults import Fault
 from tests.deploy.faulted import (
     DENIED,
@@ -49,28 +49,28 @@ STAGES = (
     "PREPARING_MODEL", "CREATING_SERVING_CLUSTER", "ADDING_NODES_TO_CLUSTER", "GETTING_CONTAINER_IMAGE",
     "STARTING_MODEL_SERVER", "FINISHING_UP",
 )  # fmt: skip
-_LINK = texts.logs_link("123456789012", "us-central1", NAME)
-_AGENT = texts.service_agent("123456789012")
+_LINK = refusals.logs_link("123456789012", "us-central1", NAME)
+_AGENT = refusals.service_agent("123456789012")
 _IMAGE = "us-central1-docker.pkg.dev/p/r/i@sha256:" + "0" * 64
 _FIELDS = [("deployed_model.dedicated_resources.machine_spec", "n1-standard-4 takes no such accelerator")]
 # Text → code, words, finding, exit code: 1 for what the container did, 3 for what its surroundings did.
 TEXTS: dict[str, tuple[int, str, str, int]] = {
-    "server exited": (9, texts.server_exited(_LINK), "ST701", 1),
-    "server terminated": (9, texts.server_terminated("OOMKilled", _LINK), "ST701", 1),
-    "never ready": (9, texts.never_ready(_LINK), "ST702", 1),
-    "timed out": (4, texts.deployment_timed_out(_LINK), "ST702", 1),
-    "image unreadable": (9, texts.image_unreadable(_IMAGE, _AGENT), "ST703", 3),
-    "image denied": (7, texts.image_unreadable(_IMAGE, _AGENT), "ST703", 3),
-    "artifacts unreadable": (9, texts.artifacts_unreadable("gs://b/x", _AGENT), "ST703", 3),
-    "no capacity": (14, texts.NO_CAPACITY, "ST709", 3),
-    "internal": (13, texts.INTERNAL_TEXT, "ST706", 3),
-    "cancelled": (1, texts.CANCELLED_TEXT, "ST708", 3),
-    "quota": (8, texts.quota_exceeded(["aiplatform.googleapis.com/custom_model_serving_cpus"]).message, "ST704", 3),
-    "denied": (7, texts.denied("aiplatform.endpoints.deploy", "projects/p").message, "ST705", 3),
-    "disabled": (7, texts.disabled("aiplatform.googleapis.com", "Vertex AI API", "1").message, "ST721", 3),
-    "found errors": (3, texts.found_errors(_FIELDS).message, "ST707", 3),
-    "version is gone": (5, texts.not_found("Model", "projects/p/models/m@2").message, "ST707", 3),
-    "stale": (10, texts.stale_etag("projects/p/endpoints/e").message, "ST706", 3),
+    "server exited": (9, refusals.server_exited(_LINK), "ST701", 1),
+    "server terminated": (9, refusals.server_terminated("OOMKilled", _LINK), "ST701", 1),
+    "never ready": (9, refusals.never_ready(_LINK), "ST702", 1),
+    "timed out": (4, refusals.deployment_timed_out(_LINK), "ST702", 1),
+    "image unreadable": (9, refusals.image_unreadable(_IMAGE, _AGENT), "ST703", 3),
+    "image denied": (7, refusals.image_unreadable(_IMAGE, _AGENT), "ST703", 3),
+    "artifacts unreadable": (9, refusals.artifacts_unreadable("gs://b/x", _AGENT), "ST703", 3),
+    "no capacity": (14, refusals.NO_CAPACITY, "ST709", 3),
+    "internal": (13, refusals.INTERNAL_TEXT, "ST706", 3),
+    "cancelled": (1, refusals.CANCELLED_TEXT, "ST708", 3),
+    "quota": (8, refusals.quota_exceeded(["aiplatform.googleapis.com/custom_model_serving_cpus"]).message, "ST704", 3),
+    "denied": (7, refusals.denied("aiplatform.endpoints.deploy", "projects/p").message, "ST705", 3),
+    "disabled": (7, refusals.disabled("aiplatform.googleapis.com", "Vertex AI API", "1").message, "ST721", 3),
+    "found errors": (3, refusals.found_errors(_FIELDS).message, "ST707", 3),
+    "version is gone": (5, refusals.not_found("Model", "projects/p/models/m@2").message, "ST707", 3),
+    "stale": (10, refusals.stale_etag("projects/p/endpoints/e").message, "ST706", 3),
 }
 
 
@@ -186,7 +186,12 @@ UPLOADS = {
         name: TEXTS[name]
         for name in ("artifacts unreadable", "image denied", "internal", "cancelled", "quota", "denied")
     },
-    "fields": (3, texts.found_errors([("model.labels", "lower case"), ("model_id", "too long")]).message, "ST707", 3),
+    "fields": (
+        3,
+        refusals.found_errors([("model.labels", "lower case"), ("model_id", "too long")]).message,
+        "ST707",
+        3,
+    ),
     "service account": (9, _BINDING, "ST703", 3),
 }
 

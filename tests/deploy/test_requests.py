@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from seatrial.deploy.vertex.client import LOCAL
-from seatrial.emulator.api.plane import Caller
+from seatrial.emulator.api.control_plane import Caller
+from seatrial.emulator.api.refusals import ABORTED, INVALID_ARGUMENT, RefusedError
 from seatrial.emulator.api.state import Message
-from seatrial.emulator.api.texts import ABORTED, INVALID_ARGUMENT, RefusedError
 from seatrial.project import Project, load
 from tests.deploy.golden_project import golden_project
 from tests.deploy.in_process import NAME, World, world

@@ -14,11 +14,11 @@ import grpc
 from google.cloud import aiplatform_v1 as v1
 from google.longrunning import operations_pb2
 
+from seatrial.emulator.api.control_plane import ControlPlane
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.hosting import HostingError, Placement, Reply
-from seatrial.emulator.api.plane import ControlPlane
-from seatrial.emulator.wire.grpc import serve
-from seatrial.emulator.wire.rest import Rest
+from seatrial.emulator.wire.grpc_server import serve
+from seatrial.emulator.wire.transcoding import Rest
 
 PARENT = "projects/demo/locations/us-central1"
 NUMBERED = "projects/123456789012/locations/us-central1"

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.emulator.api import machines, texts, validation
+from seatrial.emulator.api import machines, refusals, validation
 from seatrial.emulator.api.endpoints import check_split, coming_name, known, leaving_name, put
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.hosting import Hosting, Placement
 from seatrial.emulator.api.models import answer, copy_field, find
 from seatrial.emulator.api.operations import Operations, Stage, Work, now
-from seatrial.emulator.api.resources import EndpointName, ModelName, Names, new_id
+from seatrial.emulator.api.resource_names import EndpointName, ModelName, Names, new_id
 from seatrial.emulator.api.state import Message, State, Transaction
 
 _SELF = "0"  # stands for the model being deployed, in a split: endpoint_service.proto
@@ -43,12 +43,12 @@ class Deployments:
             self._within_quota(request.deployed_model.dedicated_resources)
             deployed = _deployed(request.deployed_model, model, version, answer(tx, model.name, version).display_name)
             if any(d.id == deployed.id for d in record.deployed_models):
-                raise texts.already_exists("DeployedModel", f"{endpoint.name}:{deployed.id}")
+                raise refusals.already_exists("DeployedModel", f"{endpoint.name}:{deployed.id}")
             if request.traffic_split:
                 check_split(tx, record, {i: p for i, p in request.traffic_split.items() if i != _SELF})
             operation = self._operations.begin(tx, endpoint.name, v1.DeployModelOperationMetadata.pb()())
             if not tx.reserve(coming_name(endpoint.name, deployed.id), operation):
-                raise texts.already_exists("DeployedModel", f"{endpoint.name}:{deployed.id}")
+                raise refusals.already_exists("DeployedModel", f"{endpoint.name}:{deployed.id}")
             tx.reserve(f"{model.name}@{version.version_id}/{operation}", operation)
         split = dict(request.traffic_split)
         where = self._placement(endpoint, deployed, version)
@@ -67,16 +67,16 @@ class Deployments:
         with self._state.transaction() as tx:
             record = known(tx, endpoint.name)
             if gone not in {d.id for d in record.deployed_models}:
-                raise texts.RefusedError(texts.NOT_FOUND, texts.unknown_deployed_models([gone]).message)
+                raise refusals.RefusedError(refusals.NOT_FOUND, refusals.unknown_deployed_models([gone]).message)
             split = dict(request.traffic_split or record.traffic_split)
             check_split(tx, record, split)
             if split.get(gone) and len(record.deployed_models) > 1:
-                raise texts.precondition(
+                raise refusals.precondition(
                     f"DeployedModel {gone} has traffic assigned to it: {split[gone]}%. Unassign it before undeploying."
                 )
             operation = self._operations.begin(tx, endpoint.name, v1.UndeployModelOperationMetadata.pb()())
             if not tx.reserve(leaving_name(endpoint.name, gone), operation):
-                raise texts.precondition(f"DeployedModel {gone} is being undeployed.")
+                raise refusals.precondition(f"DeployedModel {gone} is being undeployed.")
             if request.traffic_split:
                 _set_split(record, split)
                 put(tx, record)
@@ -156,7 +156,7 @@ class Deployments:
         asked = each * (resources.max_replica_count or resources.min_replica_count)
         if asked > self._faults.quota.get(metric, asked):
             self._faults.mark("quota", metric)
-            raise texts.quota_exceeded([f"aiplatform.googleapis.com/{metric}"])
+            raise refusals.quota_exceeded([f"aiplatform.googleapis.com/{metric}"])
 
 
 def _deployed(request: Message, model: ModelName, version: Message, display_name: str) -> Message:
@@ -212,7 +212,9 @@ def _mutated(record: Message, request: Message) -> Message:
                 if path in validation.DEPLOYED_FIELDS:
                     copy_field(_part(request.deployed_model, parent), _part(changed, parent), field)
             return changed
-    raise texts.RefusedError(texts.NOT_FOUND, texts.unknown_deployed_models([request.deployed_model.id]).message)
+    raise refusals.RefusedError(
+        refusals.NOT_FOUND, refusals.unknown_deployed_models([request.deployed_model.id]).message
+    )
 
 
 def _part(deployed: Message, name: str) -> Message:

@@ -12,10 +12,10 @@ from typing import Protocol
 from google.cloud import aiplatform_v1 as v1
 from google.protobuf import empty_pb2
 
-from seatrial.emulator.api import listing, texts, validation
+from seatrial.emulator.api import listing, refusals, validation
 from seatrial.emulator.api.models import copy_field, staged
 from seatrial.emulator.api.operations import Operations, Work, now
-from seatrial.emulator.api.resources import Names, new_etag, new_id
+from seatrial.emulator.api.resource_names import Names, new_etag, new_id
 from seatrial.emulator.api.state import Message, State, Transaction
 
 Endpoint = v1.Endpoint.pb()
@@ -75,7 +75,7 @@ class Endpoints:
         name = f"{parent}/endpoints/{request.endpoint_id or new_id()}"
         with self._state.transaction() as tx:
             if tx.get(Endpoint, name) is not None or tx.reserved(name):
-                raise texts.already_exists("endpoint", name)
+                raise refusals.already_exists("endpoint", name)
             operation = self._operations.begin(tx, name, v1.CreateEndpointOperationMetadata.pb()())
             tx.reserve(name, operation)
 
@@ -119,7 +119,7 @@ class Endpoints:
         with self._state.transaction() as tx:
             endpoint = known(tx, name.name)
             if request.endpoint.etag and request.endpoint.etag != endpoint.etag:
-                raise texts.stale_etag(name.name)
+                raise refusals.stale_etag(name.name)
             for field in request.update_mask.paths:
                 copy_field(request.endpoint, endpoint, field)
             if "traffic_split" in request.update_mask.paths:
@@ -160,7 +160,7 @@ def known(tx: Transaction, name: str) -> Message:
     """
     endpoint = tx.get(Endpoint, name)
     if endpoint is None:
-        raise texts.not_found("endpoint", name)
+        raise refusals.not_found("endpoint", name)
     return endpoint
 
 
@@ -179,10 +179,10 @@ def check_split(tx: Transaction, endpoint: Message, split: dict[str, int]) -> No
     """
     ids = {deployed.id for deployed in endpoint.deployed_models}
     if missing := [i for i in split if i not in ids]:
-        raise texts.unknown_deployed_models(missing)
+        raise refusals.unknown_deployed_models(missing)
     leaving = [i for i, percent in split.items() if percent and tx.reserved(leaving_name(endpoint.name, i))]
     if leaving:
-        raise texts.precondition(f"The following DeployedModel ID(s) [{', '.join(leaving)}] are being undeployed.")
+        raise refusals.precondition(f"The following DeployedModel ID(s) [{', '.join(leaving)}] are being undeployed.")
 
 
 def leaving_name(endpoint: str, deployed_id: str) -> str:
@@ -198,7 +198,7 @@ def coming_name(endpoint: str, deployed_id: str) -> str:
 def _empty(tx: Transaction, name: str) -> Message:
     endpoint = known(tx, name)
     if endpoint.deployed_models or tx.any_reserved(f"{name}/"):
-        raise texts.precondition(f"Endpoint {name} has DeployedModels, deployed or being so. Undeploy them first.")
+        raise refusals.precondition(f"Endpoint {name} has DeployedModels, deployed or being so. Undeploy them first.")
     return endpoint
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from seatrial.emulator.api.texts import CANCELLED, INTERNAL, RefusedError
+from seatrial.emulator.api.refusals import CANCELLED, INTERNAL, RefusedError
 
 
 @dataclass(eq=False, slots=True)

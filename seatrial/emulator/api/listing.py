@@ -12,8 +12,8 @@ from typing import Any
 
 from google.protobuf import field_mask_pb2
 
+from seatrial.emulator.api.refusals import INVALID_ARGUMENT, RefusedError
 from seatrial.emulator.api.state import Message
-from seatrial.emulator.api.texts import INVALID_ARGUMENT, RefusedError
 
 _PAGE = 100
 _LABEL = re.compile(

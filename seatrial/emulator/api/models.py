@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from google.cloud import aiplatform_v1 as v1
 from google.protobuf import empty_pb2
 
-from seatrial.emulator.api import listing, texts, validation
+from seatrial.emulator.api import listing, refusals, validation
 from seatrial.emulator.api.operations import Operations, Work, now
-from seatrial.emulator.api.resources import ModelName, Names, new_etag, new_id
+from seatrial.emulator.api.resource_names import ModelName, Names, new_etag, new_id
 from seatrial.emulator.api.state import Message, State, Transaction
 
 Model = v1.Model.pb()
@@ -63,9 +63,9 @@ class Models:
         with self._state.transaction() as tx:
             known = tx.get(Model, model) is not None
             if request.parent_model and not known:
-                raise texts.not_found("model", model)
+                raise refusals.not_found("model", model)
             if not request.parent_model and (known or tx.reserved(model)):
-                raise texts.already_exists("model", model)
+                raise refusals.already_exists("model", model)
             name = self._operations.begin(tx, model, metadata)
             if not request.parent_model:
                 tx.reserve(model, name)
@@ -114,7 +114,7 @@ class Models:
         with self._state.transaction() as tx:
             version = find(tx, name if versioned else ModelName(name.name, "", "", ""))
             if request.model.etag and request.model.etag != answer(tx, name.name, version).etag:
-                raise texts.stale_etag(name.name)
+                raise refusals.stale_etag(name.name)
             record = version if versioned else _known(tx, name.name)
             for field in request.update_mask.paths:
                 copy_field(request.model, record, field)
@@ -159,7 +159,7 @@ class Models:
         """Begin to delete a version: not the only one, not the default, not one that is deployed."""
         name = self._names.model(request.name, "name")
         if not name.version.isdecimal():
-            raise texts.found_errors([("name", "a version ID must be explicitly included")])
+            raise refusals.found_errors([("name", "a version ID must be explicitly included")])
         with self._state.transaction() as tx:
             self._deletable(tx, name)
             operation = self._operations.begin(tx, name.name, v1.DeleteOperationMetadata.pb()())
@@ -175,17 +175,17 @@ class Models:
         version = find(tx, name)
         if len(list(versions(tx, name.name))) == 1:
             # "Deleting the only version in the Model is not allowed": model_service.proto
-            raise texts.precondition(f"Version {name.version} is the only version of {name.name}. Use DeleteModel.")
+            raise refusals.precondition(f"Version {name.version} is the only version of {name.name}. Use DeleteModel.")
         if _DEFAULT in version.version_aliases:
             # "There must be exactly one default version alias for a model": model.proto
-            raise texts.precondition(f"Version {name.version} is the default version of {name.name}.")
+            raise refusals.precondition(f"Version {name.version} is the default version of {name.name}.")
         _unused(tx, name.name, name.version)
 
     def _add(self, tx: Transaction, name: str, request: Message) -> Message:
         stamp = now()
         record = tx.get(Model, name)
         if record is None and request.parent_model:
-            raise texts.not_found("model", name)
+            raise refusals.not_found("model", name)
         version = Model()
         version.CopyFrom(request.model)
         for field in _OUTPUT_ONLY:
@@ -221,7 +221,7 @@ def find(tx: Transaction, name: ModelName) -> Message:
     else:
         version = next((v for v in versions(tx, name.name) if wanted in v.version_aliases), None)
     if version is None:
-        raise texts.not_found("model version", f"{name.name}@{wanted}")
+        raise refusals.not_found("model version", f"{name.name}@{wanted}")
     return version
 
 
@@ -285,7 +285,7 @@ def _named(tx: Transaction, name: ModelName) -> Message:
 def _known(tx: Transaction, name: str) -> Message:
     record = tx.get(Model, name)
     if record is None:
-        raise texts.not_found("model", name)
+        raise refusals.not_found("model", name)
     return record
 
 
@@ -321,4 +321,4 @@ def _unused(tx: Transaction, name: str, version: str | None) -> None:
     what = name if version is None else f"{name}@{version}"
     used = [f"{endpoint}:{deployed}" for endpoint, deployed in _uses(tx, name, version)]
     if used or tx.any_reserved(f"{name}@" if version is None else f"{name}@{version}/"):
-        raise texts.precondition(f'The Model "{what}" is deployed or being deployed at: {", ".join(used)}.')
+        raise refusals.precondition(f'The Model "{what}" is deployed or being deployed at: {", ".join(used)}.')

@@ -17,10 +17,10 @@ from google.longrunning import operations_pb2
 from google.protobuf import empty_pb2, timestamp_pb2
 from google.rpc import status_pb2
 
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.hosting import HostingError
-from seatrial.emulator.api.resources import Names, new_id
+from seatrial.emulator.api.resource_names import Names, new_id
 from seatrial.emulator.api.state import Message, State, Transaction
 
 Stage = v1.DeploymentStage
@@ -65,11 +65,11 @@ class Work:
                 self._operations.faults.wait(fault, lambda: self.stopped)
             self._raise_if_stopped()
             if fault.error:
-                raise texts.RefusedError(*fault.error)
+                raise refusals.RefusedError(*fault.error)
 
     def _raise_if_stopped(self) -> None:
         if self.stopped:
-            raise texts.RefusedError(texts.CANCELLED, texts.CANCELLED_TEXT)
+            raise refusals.RefusedError(refusals.CANCELLED, refusals.CANCELLED_TEXT)
 
 
 class Operations:
@@ -119,7 +119,7 @@ class Operations:
         with self._state.transaction() as tx:
             operation = tx.get(_Operation, name)
         if operation is None:
-            raise texts.not_found("operation", name)
+            raise refusals.not_found("operation", name)
         return operation
 
     def list(self, request: Message) -> Message:
@@ -153,7 +153,7 @@ class Operations:
         """
         operation = self.get(name)
         if not operation.done:
-            raise texts.precondition(f"The operation still runs: {operation.name}")
+            raise refusals.precondition(f"The operation still runs: {operation.name}")
         with self._state.transaction() as tx:
             tx.remove(_Operation, operation.name)
         return empty_pb2.Empty()
@@ -188,17 +188,17 @@ class Operations:
             try:
                 commit = worker(work)
                 self._end(work, commit, None)
-            except (texts.RefusedError, HostingError) as error:
+            except (refusals.RefusedError, HostingError) as error:
                 if work.undo is not None:
                     work.undo()
-                cancelled = texts.RefusedError(texts.CANCELLED, texts.CANCELLED_TEXT)
+                cancelled = refusals.RefusedError(refusals.CANCELLED, refusals.CANCELLED_TEXT)
                 self._end(work, None, cancelled if work.cancelled.is_set() else error)
         except Exception:
             if not self.closing.is_set():
                 with suppress(Exception):
                     if work.undo is not None:
                         work.undo()
-                    self._end(work, None, texts.RefusedError(texts.INTERNAL, texts.INTERNAL_TEXT))
+                    self._end(work, None, refusals.RefusedError(refusals.INTERNAL, refusals.INTERNAL_TEXT))
                 raise
         finally:
             with self._ended:
@@ -209,14 +209,14 @@ class Operations:
         self,
         work: Work,
         commit: Callable[[Transaction], Message] | None,
-        error: texts.RefusedError | HostingError | None,
+        error: refusals.RefusedError | HostingError | None,
     ) -> None:
         if self.closing.is_set():
             return
         with self._state.transaction() as tx:
             operation: Message = tx.get(_Operation, work.name)
             if commit is not None and work.cancelled.is_set():
-                raise texts.RefusedError(texts.CANCELLED, texts.CANCELLED_TEXT)
+                raise refusals.RefusedError(refusals.CANCELLED, refusals.CANCELLED_TEXT)
             if commit is not None:
                 operation.response.Pack(commit(tx))
             elif error is not None:
@@ -227,7 +227,7 @@ class Operations:
             tx.release(work.name)
 
     def _recover(self) -> None:
-        broken = texts.RefusedError(texts.INTERNAL, texts.INTERNAL_TEXT)
+        broken = refusals.RefusedError(refusals.INTERNAL, refusals.INTERNAL_TEXT)
         with self._state.transaction() as tx:
             for name, operation in tx.below(_Operation, ""):
                 if not operation.done:
@@ -270,10 +270,10 @@ def _set_stage(metadata: Message, stage: Any) -> None:
         metadata.deployment_stage = int(stage)
 
 
-def _set_end(metadata: Message, error: texts.RefusedError | HostingError | None) -> None:
+def _set_end(metadata: Message, error: refusals.RefusedError | HostingError | None) -> None:
     if not getattr(metadata, "deployment_stage", 0):
         return  # it deploys nothing
-    cancelled = error is not None and error.code == texts.CANCELLED
+    cancelled = error is not None and error.code == refusals.CANCELLED
     _set_stage(metadata, Stage.DEPLOYMENT_TERMINATED if cancelled else _END[error is None])
 
 
@@ -287,5 +287,5 @@ def _done(text: str) -> bool | None:
         return None
     key, _, value = text.replace(":", "=").replace('"', "").replace(" ", "").partition("=")
     if key != "done" or value not in ("true", "false"):
-        raise texts.RefusedError(texts.INVALID_ARGUMENT, f"Invalid filter: {text}")
+        raise refusals.RefusedError(refusals.INVALID_ARGUMENT, f"Invalid filter: {text}")
     return value == "true"

@@ -15,12 +15,12 @@ from google.api import httpbody_pb2
 from google.cloud import aiplatform_v1 as v1
 from google.protobuf import json_format
 
-from seatrial.emulator.api import texts, validation
+from seatrial.emulator.api import refusals, validation
 from seatrial.emulator.api.deployments import Deployments
 from seatrial.emulator.api.endpoints import known
 from seatrial.emulator.api.hosting import Hosting, HostingError, Placement, Reply
 from seatrial.emulator.api.models import answer, find
-from seatrial.emulator.api.resources import EndpointName, ModelName, Names
+from seatrial.emulator.api.resource_names import EndpointName, ModelName, Names
 from seatrial.emulator.api.state import Message, State
 
 # https://cloud.google.com/vertex-ai/docs/predictions/choose-endpoint-type
@@ -93,9 +93,9 @@ class Predictions:
         try:
             reply = self._hosting.ask(where, body, content_type, timeout)
         except HostingError as error:
-            raise texts.RefusedError(error.code, error.message) from error
+            raise refusals.RefusedError(error.code, error.message) from error
         if len(reply.body) > limit:
-            raise texts.too_large(len(reply.body), limit, "response")
+            raise refusals.too_large(len(reply.body), limit, "response")
         return Served(reply, name.id, *served)
 
     def _route(
@@ -105,15 +105,15 @@ class Predictions:
             endpoint = known(tx, name.name)
             dns = endpoint.dedicated_endpoint_dns
             if endpoint.dedicated_endpoint_enabled and door is None:
-                raise texts.wrong_door(dns)
+                raise refusals.wrong_door(dns)
             if door is not None and dns.rpartition(":")[2] != str(door):
-                raise texts.not_found("endpoint", name.name)
+                raise refusals.not_found("endpoint", name.name)
             limit = DEDICATED_LIMIT if endpoint.dedicated_endpoint_enabled else SHARED_LIMIT
             if size > limit:
-                raise texts.too_large(size, limit)
+                raise refusals.too_large(size, limit)
             split = {i: percent for i, percent in endpoint.traffic_split.items() if percent}
             if not split:
-                raise texts.no_traffic_split(name.name)
+                raise refusals.no_traffic_split(name.name)
             drawn = random.choices(list(split), weights=list(split.values()))[0]  # noqa: S311  # no secret
             deployed = next(d for d in endpoint.deployed_models if d.id == drawn)
             where = self._deployments.placement(tx, name, deployed)
@@ -126,14 +126,14 @@ class Predictions:
 def code_of(status: int) -> int:
     """Give the status code that a server's HTTP status becomes; 0 for a good one."""
     if 200 <= status < 300:
-        return texts.OK
-    return texts.CODE_OF_HTTP.get(status, texts.INVALID_ARGUMENT if status < 500 else texts.INTERNAL)
+        return refusals.OK
+    return refusals.CODE_OF_HTTP.get(status, refusals.INVALID_ARGUMENT if status < 500 else refusals.INTERNAL)
 
 
-def refusal(reply: Reply) -> texts.RefusedError | None:
+def refusal(reply: Reply) -> refusals.RefusedError | None:
     """Give the error that a server's bad answer becomes: its body is the message."""
     code = code_of(reply.status)
-    return texts.RefusedError(code, reply.body.decode("utf-8", "replace")) if code else None
+    return refusals.RefusedError(code, reply.body.decode("utf-8", "replace")) if code else None
 
 
 def _refuse_status(reply: Reply) -> None:
@@ -145,9 +145,9 @@ def _predictions(body: bytes) -> list[Any]:
     try:
         read = json.loads(body, parse_constant=_no_number)
     except ValueError as error:
-        raise texts.RefusedError(texts.INTERNAL, f"The model server's answer is no JSON: {error}") from error
+        raise refusals.RefusedError(refusals.INTERNAL, f"The model server's answer is no JSON: {error}") from error
     if not isinstance(read, dict) or not isinstance(read.get("predictions"), list):
-        raise texts.RefusedError(texts.INTERNAL, "The model server's answer has no list of predictions.")
+        raise refusals.RefusedError(refusals.INTERNAL, "The model server's answer has no list of predictions.")
     return list(read["predictions"])
 
 

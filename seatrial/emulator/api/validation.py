@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from google.cloud import aiplatform_v1 as v1
 
 from seatrial.emulator.api import machines
+from seatrial.emulator.api.refusals import INVALID_ARGUMENT, RefusedError, found_errors, precondition
 from seatrial.emulator.api.state import Message
-from seatrial.emulator.api.texts import INVALID_ARGUMENT, RefusedError, found_errors, precondition
 
 Problems = list[tuple[str, str]]
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
 from seatrial.emulator.api.hosting import HostingError, Placement
 from seatrial.emulator.api.logs import Logs
 from seatrial.emulator.hosting import variables
@@ -129,9 +129,9 @@ class Bundles:
             found: Kept | None = self._drained(placement, environment.keep(merged, python))
         except SeatrialError as error:
             self._logs.write(placement, error.message, error=True)
-            raise HostingError(texts.FAILED_PRECONDITION, _NO_ENVIRONMENT) from None
+            raise HostingError(refusals.FAILED_PRECONDITION, _NO_ENVIRONMENT) from None
         if found is None:
-            raise HostingError(texts.FAILED_PRECONDITION, _NO_ENVIRONMENT)
+            raise HostingError(refusals.FAILED_PRECONDITION, _NO_ENVIRONMENT)
         return found
 
     def _drained(self, placement: Placement, stage: Any) -> Any:
@@ -234,8 +234,10 @@ def _download(base: str, bucket: str, prefix: str, folder: Path) -> None:
 
 
 def _unreadable(placement: Placement) -> HostingError:
-    agent = texts.service_agent(placement.project_number)
-    return HostingError(texts.FAILED_PRECONDITION, texts.artifacts_unreadable(placement.model.artifact_uri, agent))
+    agent = refusals.service_agent(placement.project_number)
+    return HostingError(
+        refusals.FAILED_PRECONDITION, refusals.artifacts_unreadable(placement.model.artifact_uri, agent)
+    )
 
 
 def _require_digest(bundle: Path, digest: str) -> None:

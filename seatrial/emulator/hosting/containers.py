@@ -21,7 +21,7 @@ from seatrial.containers import engine as engines
 from seatrial.containers import inspection, run
 from seatrial.containers.engine import Engine
 from seatrial.containers.run import COMMAND_TIMEOUT
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
 from seatrial.emulator.api.hosting import HostingError, Placement
 from seatrial.emulator.api.logs import Logs
 from seatrial.emulator.hosting import variables
@@ -74,8 +74,8 @@ class Containers:
                 engine.ask(["pull", "--quiet", reference], timeout=_PULL_TIMEOUT)
         except SeatrialError as error:
             self._logs.write(placement, error.message, error=True)
-            text = texts.image_unreadable(reference, texts.service_agent(placement.project_number))
-            raise HostingError(texts.FAILED_PRECONDITION, text) from None
+            text = refusals.image_unreadable(reference, refusals.service_agent(placement.project_number))
+            raise HostingError(refusals.FAILED_PRECONDITION, text) from None
 
     @contextlib.contextmanager
     def room(self, placement: Placement) -> Iterator[Launch]:

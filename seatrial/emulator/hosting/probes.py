@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from seatrial.emulator.api.hosting import HostingError, Reply
-from seatrial.emulator.api.texts import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE
+from seatrial.emulator.api.refusals import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE
 
 PERIOD = 10.0  # seconds between two probes; Vertex's custom container requirements, liveness and health checks
 TRIES = 4  # failures in a row until it acts; the same

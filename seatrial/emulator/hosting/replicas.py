@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
 from seatrial.emulator.api.hosting import HostingError, Placement, Reply
 from seatrial.emulator.api.logs import Logs
 from seatrial.emulator.hosting import variables
@@ -86,7 +86,7 @@ class Replicas:
                 self.fetch(placement)
                 with self._lock:
                     if key in self._stopped:  # a request that was on its way when it was undeployed
-                        raise HostingError(texts.UNAVAILABLE, "The deployed model is not there any more.")
+                        raise HostingError(refusals.UNAVAILABLE, "The deployed model is not there any more.")
                     replica = self._begun(placement)
             self._wait_for(replica, placement)
         return replica.ask(body, content_type, timeout)
@@ -114,7 +114,7 @@ class Replicas:
     def _begun(self, placement: Placement) -> Replica:
         """Give the replica of a placement, begun if there is none yet; the lock is held."""
         if self._closed:
-            raise HostingError(texts.UNAVAILABLE, "The emulator is being stopped.")
+            raise HostingError(refusals.UNAVAILABLE, "The emulator is being stopped.")
         key = _key(placement)
         replica = self._replicas.get(key)
         if replica is None or replica.over:
@@ -134,13 +134,13 @@ class Replicas:
 
     def _replica(self, placement: Placement) -> Replica:
         health, predict = variables.routes(placement)
-        link = texts.logs_link(placement.project_number, placement.region, placement.endpoint_id)
+        link = refusals.logs_link(placement.project_number, placement.region, placement.endpoint_id)
         rules = Rules(
             health_route=health,
             predict_route=predict,
             ready_timeout=variables.deployment_timeout(placement) or self._ready_timeout,
-            exited=HostingError(texts.FAILED_PRECONDITION, texts.server_exited(link)),
-            never_ready=HostingError(texts.FAILED_PRECONDITION, texts.never_ready(link)),
+            exited=HostingError(refusals.FAILED_PRECONDITION, refusals.server_exited(link)),
+            never_ready=HostingError(refusals.FAILED_PRECONDITION, refusals.never_ready(link)),
             period=self._period,
         )
         room = (self._bundles if _is_bundle(placement) else self._containers).room(placement)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 _CHUNK = 1 << 18  # bytes
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close() sends RST
+RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close() sends RST
 
 
 @dataclass(eq=False, slots=True)
@@ -79,7 +79,7 @@ class Relay:
         if found:
             found.reset = True
             with suppress(OSError):
-                found.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                found.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             found.end()
 
     def close(self) -> None:

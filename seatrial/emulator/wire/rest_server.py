@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import select
 import socket
-import struct
 import sys
 import threading
 from collections.abc import Callable
@@ -17,26 +16,26 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
+from seatrial.emulator.api.control_plane import Caller
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.logs import Logs, QueryError
-from seatrial.emulator.api.plane import Caller
-from seatrial.emulator.api.projects import Projects
-from seatrial.emulator.api.texts import RefusedError
-from seatrial.emulator.wire.rest import Rest, Result
+from seatrial.emulator.api.refusals import RefusedError
+from seatrial.emulator.wire.other_apis import OtherApis
+from seatrial.emulator.wire.relay import RESET
+from seatrial.emulator.wire.transcoding import Rest, Result, refused
 
 _LARGEST = 32 << 20  # bytes of a body: above every limit of Vertex, whose own refusal is to be read
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close() sends RST
 
 
 class Services:
     """Everything that answers at the port, and to whom a request goes."""
 
     def __init__(
-        self, rest: Rest, logs: Logs, projects: Projects, faults: Faults, addresses: Callable[[], dict[str, str]]
+        self, rest: Rest, logs: Logs, other_apis: OtherApis, faults: Faults, addresses: Callable[[], dict[str, str]]
     ) -> None:
         """`addresses` gives what `GET /seatrial/emulator` answers."""
-        self._rest, self._logs, self._projects, self._faults = rest, logs, projects, faults
+        self._rest, self._logs, self._other_apis, self._faults = rest, logs, other_apis, faults
         self._addresses = addresses
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes, caller: Caller) -> Result:
@@ -45,9 +44,7 @@ class Services:
         try:
             found = self._own(method, unquote(parts.path), parts.query, body)
         except RefusedError as error:
-            status = texts.HTTP_STATUS[error.code]
-            problem = {"code": status, "message": error.message, "status": texts.STATUS[error.code].name}
-            return _json({"error": problem}, status)
+            return refused(error)
         if found is not None:
             return _json(found)
         return self._rest.answer(method, parts.path, parts.query, headers, body, caller)
@@ -64,7 +61,7 @@ class Services:
             return self._order(method, body)
         if (method, path) == ("POST", "/v2/entries:list"):
             return self._entries(_object(body))
-        return self._projects.answer(method, path, parse_qs(query), lambda: _object(body))
+        return self._other_apis.answer(method, path, parse_qs(query), lambda: _object(body))
 
     def _order(self, method: str, body: bytes) -> dict[str, Any]:
         """Add faults, or with DELETE forget them all."""
@@ -74,18 +71,18 @@ class Services:
         try:
             return {"ordered": len(self._faults.from_json(body.decode()))}
         except (ValueError, TypeError) as error:
-            raise RefusedError(texts.INVALID_ARGUMENT, str(error)) from None
+            raise RefusedError(refusals.INVALID_ARGUMENT, str(error)) from None
 
     def _entries(self, request: dict[str, Any]) -> dict[str, Any]:
         names = request.get("resourceNames") or [""]
-        self._projects.require("logging", "logging.logEntries.list", str(names[0]))
+        self._other_apis.require("logging", "logging.logEntries.list", str(names[0]))
         if self._faults.empty_logs:
             self._faults.mark("empty_logs")
             return {}
         try:
             return self._logs.answer(request)
         except QueryError as error:
-            raise RefusedError(texts.INVALID_ARGUMENT, str(error)) from None
+            raise RefusedError(refusals.INVALID_ARGUMENT, str(error)) from None
 
 
 class RestServer:
@@ -181,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _reset(self) -> None:
         """Cut the connection without an answer."""
         self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.connection.close()
 
 
@@ -197,7 +194,7 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         read = json.loads(body)
     except ValueError as error:
-        raise RefusedError(texts.INVALID_ARGUMENT, f"Invalid JSON payload received. {error}") from None
+        raise RefusedError(refusals.INVALID_ARGUMENT, f"Invalid JSON payload received. {error}") from None
     if not isinstance(read, dict):
-        raise RefusedError(texts.INVALID_ARGUMENT, "Invalid JSON payload received. Root element must be a message.")
+        raise RefusedError(refusals.INVALID_ARGUMENT, "Invalid JSON payload received. Root element must be a message.")
     return read

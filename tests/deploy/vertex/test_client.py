@@ -33,8 +33,8 @@ from seatrial.deploy.vertex.client import (
     pause_after,
 )
 from seatrial.deploy.vertex.endpoints import deployment_of, find_or_create, get
-from seatrial.emulator.api.plane import ControlPlane
-from seatrial.emulator.wire import grpc as grpc_wire
+from seatrial.emulator.api.control_plane import ControlPlane
+from seatrial.emulator.wire import grpc_server
 from seatrial.errors import EnvironmentFaultError
 from tests.deploy.emulated import QUICK, Emulated, Nothing, emulated
 from tests.deploy.vertex.test_endpoints import project, set_split, version
@@ -190,7 +190,7 @@ def test_a_host_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
         try:
             for step in vertex.reach(endpoint, 30):
                 steps.append(step)
-                server = server or grpc_wire.serve(ControlPlane(tmp_path / "state.sqlite", Nothing()), port)
+                server = server or grpc_server.serve(ControlPlane(tmp_path / "state.sqlite", Nothing()), port)
         finally:
             if server is not None:
                 server.stop()

@@ -13,7 +13,7 @@ from grpc import StatusCode
 from seatrial.deploy.vertex import diagnosis, logs
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.poller import OperationFailedError
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
 from seatrial.emulator.api.faults import Fault
 from seatrial.findings import Finding, Location
 from seatrial.project import Project
@@ -21,8 +21,8 @@ from tests.deploy.services import PROJECT, Around, running
 from tests.small_project import small_project
 from tests.stages import ended
 
-LINK = texts.logs_link("123456", "us-central1", "digits")
-EXITED = texts.server_exited(LINK)
+LINK = refusals.logs_link("123456", "us-central1", "digits")
+EXITED = refusals.server_exited(LINK)
 OPERATION = "projects/123456/locations/us-central1/endpoints/{}/operations/5"
 TRACEBACK = """Traceback (most recent call last):
   File "/app/lib/python3.11/site-packages/seatrial_runtime/app.py", line 9, in load
@@ -79,7 +79,7 @@ def test_a_missing_distribution_shows_the_end_of_the_log(around: tuple[Around, V
 def test_a_log_that_no_rule_knows_is_shown_as_it_is(around: tuple[Around, Vertex], project: Project) -> None:
     services, vertex = around
     services.write(*(f"line {number}" for number in range(20)))
-    (found,) = explained(vertex, project, failed(9, texts.never_ready(LINK)))
+    (found,) = explained(vertex, project, failed(9, refusals.never_ready(LINK)))
     assert found.code == "ST702"
     assert found.evidence == tuple(f"line {number}" for number in range(8, 20))
 
@@ -159,12 +159,15 @@ def test_the_endpoint_that_failed_is_the_one_whose_log_is_read(around: tuple[Aro
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (failed(8, texts.quota_exceeded(["aiplatform.googleapis.com/custom_model_serving_cpus"]).message), "ST704"),
-        (failed(9, texts.artifacts_unreadable("gs://b/x", texts.service_agent("1"))), "ST703"),
-        (failed(9, texts.image_unreadable("us-docker.pkg.dev/p/r/i@sha256:0", texts.service_agent("1"))), "ST703"),
-        (failed(14, texts.NO_CAPACITY, stage="ADDING_NODES_TO_CLUSTER"), "ST709"),
-        (failed(1, texts.CANCELLED_TEXT, stage="STARTING_MODEL_SERVER"), "ST708"),
-        (failed(13, texts.INTERNAL_TEXT, stage="CREATING_SERVING_CLUSTER"), "ST706"),
+        (failed(8, refusals.quota_exceeded(["aiplatform.googleapis.com/custom_model_serving_cpus"]).message), "ST704"),
+        (failed(9, refusals.artifacts_unreadable("gs://b/x", refusals.service_agent("1"))), "ST703"),
+        (
+            failed(9, refusals.image_unreadable("us-docker.pkg.dev/p/r/i@sha256:0", refusals.service_agent("1"))),
+            "ST703",
+        ),
+        (failed(14, refusals.NO_CAPACITY, stage="ADDING_NODES_TO_CLUSTER"), "ST709"),
+        (failed(1, refusals.CANCELLED_TEXT, stage="STARTING_MODEL_SERVER"), "ST708"),
+        (failed(13, refusals.INTERNAL_TEXT, stage="CREATING_SERVING_CLUSTER"), "ST706"),
         (failed(9, "", stage="PREPARING_MODEL"), "ST707"),
         (failed(9, "PREPARING failed", partial=("Resources are insufficient in region: us-west1",)), "ST709"),
     ],
@@ -190,7 +193,7 @@ def test_an_internal_error_while_the_server_starts_is_looked_up_in_its_log(
 
 def test_a_failure_without_a_deployed_model_asks_no_log(around: tuple[Around, Vertex], project: Project) -> None:
     services, vertex = around
-    (found,) = explained(vertex, project, failed(4, texts.deployment_timed_out(LINK)), deployed="")
+    (found,) = explained(vertex, project, failed(4, refusals.deployment_timed_out(LINK)), deployed="")
     assert (found.code, services.asked) == ("ST702", [])
 
 
@@ -202,22 +205,22 @@ def refused(status: StatusCode, text: str) -> exceptions.GoogleAPICallError:
 @pytest.mark.parametrize(
     ("error", "code", "message"),
     [
-        (refused(StatusCode.PERMISSION_DENIED, texts.denied("aiplatform.models.upload", "projects/p").message),
+        (refused(StatusCode.PERMISSION_DENIED, refusals.denied("aiplatform.models.upload", "projects/p").message),
          "ST705", "the identity that deploys lacks aiplatform.models.upload"),
         (refused(StatusCode.PERMISSION_DENIED, "Forbidden"), "ST705", "the upload was refused: Forbidden"),
         (refused(StatusCode.PERMISSION_DENIED,
-                 texts.disabled("aiplatform.googleapis.com", "Vertex AI API", "7").message),
+                 refusals.disabled("aiplatform.googleapis.com", "Vertex AI API", "7").message),
          "ST721", "the Vertex AI API is not enabled in project 7"),
         (refused(StatusCode.RESOURCE_EXHAUSTED, "Too many requests"), "ST704", "Too many requests"),
         (refused(StatusCode.UNAVAILABLE, "failed to connect to all addresses"), "ST706", "failed to connect"),
-        (refused(StatusCode.UNAVAILABLE, texts.NO_CAPACITY), "ST709", "temporarily unavailable"),
+        (refused(StatusCode.UNAVAILABLE, refusals.NO_CAPACITY), "ST709", "temporarily unavailable"),
         (refused(StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"), "ST706", "Deadline Exceeded"),
         (refused(StatusCode.INTERNAL, ""), "ST706", "the upload was refused: INTERNAL"),
         (refused(StatusCode.UNKNOWN, "?"), "ST706", "?"),
-        (refused(StatusCode.ABORTED, texts.stale_etag("e").message), "ST706", "Etag mismatch"),
+        (refused(StatusCode.ABORTED, refusals.stale_etag("e").message), "ST706", "Etag mismatch"),
         (refused(StatusCode.CANCELLED, "RST_STREAM"), "ST706", "RST_STREAM"),
         (refused(StatusCode.UNAUTHENTICATED, "no token"), "ST720", "no token"),
-        (refused(StatusCode.FAILED_PRECONDITION, texts.too_large(2_000_000, 1_500_000).message), "ST725", "2000000"),
+        (refused(StatusCode.FAILED_PRECONDITION, refusals.too_large(2_000_000, 1_500_000).message), "ST725", "2000000"),
     ],
 )  # fmt: skip
 def test_a_refused_call_is_explained_by_its_text_and_else_by_its_status(
@@ -238,7 +241,7 @@ def test_a_permission_that_only_the_details_name_is_named() -> None:
 
 
 def test_every_refused_field_is_listed_with_the_key_that_it_comes_from() -> None:
-    text = texts.found_errors(
+    text = refusals.found_errors(
         [
             ("model.labels", "Label keys must be lower case."),
             ("deployed_model.dedicated_resources.machine_spec.machine_type", "no"),

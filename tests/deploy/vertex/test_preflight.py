@@ -18,8 +18,8 @@ from seatrial.deploy.target import Target, vertex
 from seatrial.deploy.vertex import preflight as module
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.preflight import PERMISSIONS, USEFUL, identity, preflight, quotas, stays
+from seatrial.emulator.api.control_plane import _PERMISSIONS
 from seatrial.emulator.api.faults import Fault
-from seatrial.emulator.api.plane import _PERMISSIONS
 from seatrial.facts.tables import machines
 from seatrial.findings import Severity
 from seatrial.project import Project, VertexSettings

@@ -7,7 +7,7 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
 from seatrial.emulator.api.faults import Fault, Faults
 from tests.emulator.small_plane import PARENT, Small, client, deploy_request
 
@@ -19,12 +19,12 @@ def names(small: Small) -> list[str]:
     return [endpoint.display_name for endpoint in small.endpoints.list_endpoints(parent=PARENT)]
 
 
-@pytest.mark.parametrize("code", [c for c in texts.HTTP_STATUS if c != texts.OK])
+@pytest.mark.parametrize("code", [c for c in refusals.HTTP_STATUS if c != refusals.OK])
 def test_a_call_is_refused_with_any_code_and_text(small: Small, code: int) -> None:
     fault = small.faults.add(Fault(method="ListEndpoints", code=code, message="on order"))
     with pytest.raises(exceptions.GoogleAPICallError, match="on order") as raised:
         names(small)
-    assert raised.value.grpc_status_code is texts.STATUS[code]
+    assert raised.value.grpc_status_code is refusals.STATUS[code]
     assert fault.hit.is_set()
     assert names(small) == []
 
@@ -101,7 +101,7 @@ def test_clearing_the_faults_ends_silence_and_endless_stages(small: Small) -> No
 def test_a_stage_ends_the_operation_with_the_text_on_order(small: Small) -> None:
     small.upload()
     small.endpoint()
-    small.faults.add(Fault(stage="ADDING_NODES_TO_CLUSTER", error=(14, texts.NO_CAPACITY)))
+    small.faults.add(Fault(stage="ADDING_NODES_TO_CLUSTER", error=(14, refusals.NO_CAPACITY)))
     with pytest.raises(exceptions.ServiceUnavailable, match="temporarily unavailable"):
         small.deploy(ENDPOINT, MODEL, "1").result(timeout=20)
     assert not small.endpoints.get_endpoint(name=ENDPOINT).deployed_models
@@ -109,7 +109,7 @@ def test_a_stage_ends_the_operation_with_the_text_on_order(small: Small) -> None
 
 
 def test_an_operation_without_stages_is_met_by_the_name_of_its_method(small: Small) -> None:
-    text = texts.artifacts_unreadable("gs://bucket/bundle", texts.service_agent("123456789012"))
+    text = refusals.artifacts_unreadable("gs://bucket/bundle", refusals.service_agent("123456789012"))
     small.faults.add(Fault(stage="UploadModel", error=(9, text)))
     with pytest.raises(exceptions.FailedPrecondition, match=r"storage\.objects\.get"):
         small.upload()

@@ -8,7 +8,7 @@ import pytest
 from google.cloud import aiplatform_v1 as v1
 
 from seatrial.emulator.api import machines, validation
-from seatrial.emulator.api.texts import RefusedError
+from seatrial.emulator.api.refusals import RefusedError
 
 PARENT = "projects/demo/locations/us-central1"
 RESOURCES = "deployed_model.dedicated_resources"

@@ -14,7 +14,7 @@ from typing import Any
 from google.cloud import aiplatform_v1 as v1
 from google.longrunning import operations_pb2
 
-from seatrial.emulator.api import texts
+from seatrial.emulator.api import refusals
 from seatrial.emulator.api.deployments import Deployments
 from seatrial.emulator.api.endpoints import Doors, Endpoints
 from seatrial.emulator.api.faults import Faults, spoil
@@ -22,7 +22,7 @@ from seatrial.emulator.api.hosting import Hosting
 from seatrial.emulator.api.models import Models
 from seatrial.emulator.api.operations import Operations
 from seatrial.emulator.api.predictions import Predictions, Served
-from seatrial.emulator.api.resources import Names
+from seatrial.emulator.api.resource_names import Names
 from seatrial.emulator.api.state import Message, State
 
 PROJECT_NUMBER = "123456789012"  # of the one project that the emulator has, whatever id a request gives it
@@ -157,17 +157,17 @@ class ControlPlane:
         if method == "RawPredict":
             return Answer(*self.predictions.raw_predict(request, caller.door))
         if caller.door is not None:
-            raise texts.RefusedError(texts.UNIMPLEMENTED, f"{method} is not answered by a dedicated endpoint.")
+            raise refusals.RefusedError(refusals.UNIMPLEMENTED, f"{method} is not answered by a dedicated endpoint.")
         return Answer(self._methods[method][1](request))
 
     def _allow(self, method: str, request: Message) -> None:
         if API in self.faults.disabled:
             self.faults.mark("disabled", API)
-            raise texts.disabled(API, "Vertex AI API", self.project_number)
+            raise refusals.disabled(API, "Vertex AI API", self.project_number)
         permission = _PERMISSIONS.get(method, "")
         if permission and permission in self.faults.denied:
             self.faults.mark("denied", permission)
-            raise texts.denied(permission, _about(request))
+            raise refusals.denied(permission, _about(request))
 
     def _wait(self, request: Message) -> Message:
         seconds = request.timeout.ToTimedelta().total_seconds()

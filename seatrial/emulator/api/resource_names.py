@@ -9,7 +9,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from seatrial.emulator.api.texts import INVALID_ARGUMENT, RefusedError
+from seatrial.emulator.api.refusals import INVALID_ARGUMENT, RefusedError
 
 _LOCATION = re.compile(r"projects/(?P<project>[^/]+)/locations/(?P<region>[a-z0-9-]+)(?:/(?P<rest>.+))?")
 _MODEL = re.compile(r"models/(?P<id>[^/@]+)(?:@(?P<version>[^/@]+))?")

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import grpc
 
-from seatrial.emulator.api import predictions, texts
-from seatrial.emulator.api.plane import Answer, Caller, ControlPlane
+from seatrial.emulator.api import predictions, refusals
+from seatrial.emulator.api.control_plane import Answer, Caller, ControlPlane
 from seatrial.emulator.api.state import Message
 from seatrial.emulator.wire.relay import Relay
 
@@ -89,7 +89,7 @@ class _Handler(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no typ
         def run(request: Message, context: Any) -> Message:
             try:
                 answer = self._plane.call(method, request, self._server.caller(context))
-            except texts.RefusedError as error:
+            except refusals.RefusedError as error:
                 _abort(context, error)
             return _message(answer, context)
 
@@ -104,6 +104,6 @@ def _message(answer: Answer, context: Any) -> Message:
     return answer.message
 
 
-def _abort(context: Any, error: texts.RefusedError) -> NoReturn:
-    context.abort(texts.STATUS[error.code], error.message)
+def _abort(context: Any, error: refusals.RefusedError) -> NoReturn:
+    context.abort(refusals.STATUS[error.code], error.message)
     raise AssertionError("abort() always raises")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from seatrial.emulator.api.faults import Faults
-from seatrial.emulator.api.texts import denied, disabled
+from seatrial.emulator.api.refusals import denied, disabled
 
 UNLIMITED = -1  # what serviceusage gives as the limit of a metric that has none
 METRICS = ("custom_model_serving_cpus",)
@@ -23,7 +23,7 @@ _REPOSITORY_PATH = rf"/v1/projects/{_ID}/locations/(?P<region>[^/]+)/repositorie
 Json = dict[str, Any]
 
 
-class Projects:
+class OtherApis:
     """The projects as the APIs around Vertex AI describe them; all share one number."""
 
     def __init__(self, number: str, faults: Faults) -> None:

@@ -21,8 +21,8 @@ from google.cloud.aiplatform_v1.services.prediction_service.transports.rest_base
 )
 from google.protobuf import json_format
 
-from seatrial.emulator.api import texts
-from seatrial.emulator.api.plane import Answer, Caller, ControlPlane
+from seatrial.emulator.api import refusals
+from seatrial.emulator.api.control_plane import Answer, Caller, ControlPlane
 from seatrial.emulator.api.state import Message
 
 _TRANSPORTS = (_BaseModelServiceRestTransport, _BaseEndpointServiceRestTransport, _BasePredictionServiceRestTransport)
@@ -75,8 +75,8 @@ class Rest:
         integers = "enum-encoding=int" in dict(parse_qsl(query)).get("$alt", "")
         try:
             return self._answer(http, path, query, headers, body, caller or Caller(), integers)
-        except texts.RefusedError as error:
-            return _error(error)
+        except refusals.RefusedError as error:
+            return refused(error)
 
     def _answer(
         self,
@@ -101,7 +101,14 @@ class Rest:
         for route in self._routes:
             if route.http == http.lower() and (match := route.pattern.fullmatch(path)):
                 return route, dict(zip(route.variables, match.groups(), strict=True))
-        raise texts.RefusedError(texts.NOT_FOUND, f"The requested URL {path} was not found on this server.")
+        raise refusals.RefusedError(refusals.NOT_FOUND, f"The requested URL {path} was not found on this server.")
+
+
+def refused(error: refusals.RefusedError) -> Result:
+    """Return an error as Google answers it."""
+    status = refusals.HTTP_STATUS[error.code]
+    body = {"error": {"code": status, "message": error.message, "status": refusals.STATUS[error.code].name}}
+    return status, dict(_JSON), json.dumps(body).encode()
 
 
 def _routes(methods: tuple[str, ...]) -> Iterator[Route]:
@@ -167,8 +174,8 @@ def _set(content: dict[str, Any], descriptor: Any, name: str, value: str) -> Non
     content[last] = value
 
 
-def _bad_json(what: str) -> texts.RefusedError:
-    return texts.RefusedError(texts.INVALID_ARGUMENT, f"Invalid JSON payload received. {what}")
+def _bad_json(what: str) -> refusals.RefusedError:
+    return refusals.RefusedError(refusals.INVALID_ARGUMENT, f"Invalid JSON payload received. {what}")
 
 
 def _system(name: str) -> bool:
@@ -184,9 +191,3 @@ def _result(answer: Answer, integers: bool) -> Result:
         reply = answer.served.reply
         return reply.status, {"Content-Type": reply.content_type, **answer.served.headers}, reply.body
     return 200, dict(_JSON), json_format.MessageToJson(answer.message, use_integers_for_enums=integers).encode()
-
-
-def _error(error: texts.RefusedError) -> Result:
-    status = texts.HTTP_STATUS[error.code]
-    body = {"error": {"code": status, "message": error.message, "status": texts.STATUS[error.code].name}}
-    return status, dict(_JSON), json.dumps(body).encode()
