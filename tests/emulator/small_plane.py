@@ -23,6 +23,8 @@ from seatrial.emulator.wire.transcoding import Rest
 PARENT = "projects/demo/locations/us-central1"
 NUMBERED = "projects/123456789012/locations/us-central1"
 DIGEST = "a" * 64
+MODEL = f"{PARENT}/models/digits"
+ENDPOINT = f"{PARENT}/endpoints/digits"
 
 
 class Answering:
@@ -142,6 +144,19 @@ def deploy_request(endpoint: str, model: str, deployed_id: str, split: dict[str,
     resources = {"machine_spec": {"machine_type": "n1-standard-4"}, "min_replica_count": 1, "max_replica_count": 1}
     deployed = v1.DeployedModel(id=deployed_id, model=model, dedicated_resources=resources)
     return v1.DeployModelRequest(endpoint=endpoint, deployed_model=deployed, traffic_split=split or {})
+
+
+def split_of(small: Small) -> dict[str, int]:
+    return dict(small.endpoints.get_endpoint(name=ENDPOINT).traffic_split)
+
+
+def deployed_ids(small: Small) -> list[str]:
+    return [d.id for d in small.endpoints.get_endpoint(name=ENDPOINT).deployed_models]
+
+
+def set_split(small: Small, split: dict[str, int], etag: str = "") -> v1.Endpoint:
+    endpoint = v1.Endpoint(name=ENDPOINT, traffic_split=split, etag=etag)
+    return small.endpoints.update_endpoint(endpoint=endpoint, update_mask={"paths": ["traffic_split"]})
 
 
 def client(kind: Any, channel: Any) -> Any:

@@ -1,3 +1,5 @@
+"""Faults on order: what each one does to the calls and operations that it is about."""
+
 from __future__ import annotations
 
 from typing import Literal
@@ -9,10 +11,7 @@ from google.cloud import aiplatform_v1 as v1
 
 from seatrial.emulator.api import refusals
 from seatrial.emulator.api.faults import Fault, Faults
-from tests.emulator.small_plane import PARENT, Small, client, deploy_request
-
-ENDPOINT = f"{PARENT}/endpoints/digits"
-MODEL = f"{PARENT}/models/digits"
+from tests.emulator.small_plane import ENDPOINT, MODEL, PARENT, Small, client, deploy_request
 
 
 def names(small: Small) -> list[str]:

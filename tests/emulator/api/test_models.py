@@ -1,12 +1,14 @@
+"""Models, their versions and the aliases of these."""
+
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
-from tests.emulator.small_plane import DIGEST, NUMBERED, PARENT, Small
-
-MODEL = f"{PARENT}/models/digits"
+from tests.emulator.small_plane import DIGEST, MODEL, NUMBERED, PARENT, Small, running
 
 
 def second(small: Small, **model: object) -> None:
@@ -180,3 +182,10 @@ def test_what_is_output_only_is_ignored_in_a_request(small: Small) -> None:
     small.upload(version_id="77", etag="mine")
     model = small.models.get_model(name=MODEL)
     assert (model.version_id, model.etag != "mine") == ("1", True)
+
+
+def test_a_restart_forgets_no_chosen_id(tmp_path: Path) -> None:
+    with running(tmp_path / "state.sqlite") as first:
+        first.upload()
+    with running(tmp_path / "state.sqlite") as second, pytest.raises(exceptions.AlreadyExists):
+        second.upload()

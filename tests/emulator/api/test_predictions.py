@@ -1,3 +1,5 @@
+"""Predictions: which deployed model answers, over which address, and what is passed on."""
+
 from __future__ import annotations
 
 import json
@@ -10,10 +12,7 @@ from google.api import httpbody_pb2
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
-from tests.emulator.small_plane import NUMBERED, PARENT, Small, client
-
-ENDPOINT = f"{PARENT}/endpoints/digits"
-MODEL = f"{PARENT}/models/digits"
+from tests.emulator.small_plane import ENDPOINT, MODEL, NUMBERED, PARENT, Small, client
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.emulator.api import machines, validation
+from seatrial.emulator.api import validation
 from seatrial.emulator.api.refusals import RefusedError
 
 PARENT = "projects/demo/locations/us-central1"
@@ -195,36 +195,3 @@ def test_aliases_that_break_a_rule_are_refused(aliases: list[str], version: str)
 def test_a_mask_must_name_what_can_be_updated(paths: list[str]) -> None:
     message = v1.UpdateEndpointRequest(endpoint={"display_name": "x"}, update_mask={"paths": paths})
     refused(validation.update_endpoint, v1.UpdateEndpointRequest.pb(message))
-
-
-@pytest.mark.parametrize(
-    ("machine", "accelerator", "count", "right"),
-    [
-        ("n1-standard-4", "", 0, True),
-        ("e2-standard-4", "", 0, True),
-        ("n1-standard-4", "NVIDIA_TESLA_T4", 1, True),
-        ("n1-standard-4", "NVIDIA_TESLA_T4", 3, False),
-        ("n1-highmem-16", "NVIDIA_TESLA_V100", 1, False),
-        ("n1-highmem-16", "NVIDIA_TESLA_V100", 2, True),
-        ("n1-standard-4", "NVIDIA_L4", 1, False),
-        ("e2-standard-4", "NVIDIA_TESLA_T4", 1, False),
-        ("g2-standard-4", "NVIDIA_L4", 1, True),
-        ("g2-standard-4", "NVIDIA_L4", 2, False),
-        ("g2-standard-24", "NVIDIA_L4", 2, True),
-        ("a2-highgpu-1g", "NVIDIA_TESLA_A100", 1, True),
-        ("a3-ultragpu-8g", "NVIDIA_H200_141GB", 8, True),
-        ("a2-highgpu-1g", "", 0, False),
-        ("nonsense", "", 0, False),
-    ],
-)
-def test_machines_and_accelerators_pair_as_google_lists_them(
-    machine: str, accelerator: str, count: int, right: bool
-) -> None:
-    assert (machines.problem(machine, accelerator, count) == "") is right
-
-
-def test_quota_is_counted_by_the_accelerator_or_by_the_machines_family() -> None:
-    assert machines.quota_metric("n1-standard-4", "NVIDIA_TESLA_T4") == "custom_model_serving_nvidia_tesla_t4_gpus"
-    assert machines.quota_metric("n1-standard-4", "") == "custom_model_serving_cpus"
-    assert machines.quota_metric("n2-standard-4", "") == "custom_model_serving_n2_cpus"
-    assert machines.cores("n1-standard-16") == 16

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -15,7 +14,6 @@ import pytest
 from google.cloud import aiplatform_v1 as v1
 
 from seatrial.emulator.api.hosting import HostingError, Placement
-from seatrial.emulator.hosting.leftovers import Leftovers
 from seatrial.emulator.hosting.storage import BUCKET, Storage
 from tests.conftest import ROOT
 from tests.emulator.served import Room, at_load, built, image_of, placed, room, stored, until
@@ -253,22 +251,3 @@ def test_a_start_that_is_stopped_ends_as_cancelled_and_leaves_nothing(
     thread.join(20)
     assert ended == [1]
     assert halves.running() == []
-
-
-def test_what_a_killed_emulator_left_is_ended_but_no_stranger_of_the_same_number(tmp_path: Path) -> None:
-    left = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
-    try:
-        leftovers = Leftovers(tmp_path)
-        leftovers.note(left.pid)
-        (tmp_path / str(stranger.pid)).write_text("1")  # another process had that number before
-        threading.Thread(target=left.wait, daemon=True).start()
-        leftovers.end()
-        assert left.wait(10) == -signal.SIGKILL
-        assert stranger.poll() is None
-        assert list(tmp_path.iterdir()) == []
-    finally:
-        left.kill()
-        stranger.kill()
-        left.wait()
-        stranger.wait()

@@ -11,11 +11,8 @@ from typing import Any
 import pytest
 
 from seatrial.emulator.api.faults import Fault
-from tests.emulator.small_plane import PARENT, Small
+from tests.emulator.small_plane import ENDPOINT, MODEL, PARENT, Small
 from tests.emulator.wire import discovery
-
-MODEL = f"{PARENT}/models/digits"
-ENDPOINT = f"{PARENT}/endpoints/digits"
 
 
 class Published:
