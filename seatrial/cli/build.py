@@ -11,7 +11,7 @@ from seatrial.cli.run import alone, running
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     options.project(parser)
-    options.format(parser)
+    options.formats(parser)
     options.device(parser, "the device whose lock goes into the bundle")
 
 
@@ -22,4 +22,4 @@ def command(arguments: argparse.Namespace) -> int:
     with running("build", arguments) as run, alone(run):
         bundle = run.of(bundling.build(run.project, arguments.device), "build")
         digest = bundle.digest if bundle else ""
-        return run.finish(arguments, f"build/bundle, digest {digest}", bundle_digest=digest)
+        return run.finish(f"build/bundle, digest {digest}", bundle_digest=digest)

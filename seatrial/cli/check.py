@@ -5,24 +5,24 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import sys
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from seatrial.cli import options
-from seatrial.cli.run import Run, print_json, running
+from seatrial.cli.run import Run, running
 from seatrial.errors import ExitCode
 from seatrial.findings import Finding, Severity
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
     from seatrial.check.run import Checked, Choice
+    from seatrial.report.renderer import RuleText
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     options.project(parser)
-    options.format(parser, ("console", "json", "github", "sarif"))
+    options.formats(parser, rules=True)
     for flag, what in (("select", "only these rules"), ("ignore", "all rules but these")):
         parser.add_argument(
             f"--{flag}",
@@ -55,12 +55,10 @@ def _check(arguments: argparse.Namespace) -> int:
         changed: tuple[str, ...] = ()
         if arguments.fix or arguments.diff:
             checked, changed = _fix(run, arguments, choice, checked)
-        if arguments.format == "sarif":
-            print_json(_sarif(run, checked))
         code = run.finish(
-            arguments,
             "nothing found that would fail",
             tail=list(_counts(run.findings, len(checked.waived))),
+            rules=lambda: _rules({f.code for f in [*run.findings, *(waived.finding for waived in checked.waived)]}),
             waived=[waived.as_dict() for waived in checked.waived],
             changed=list(changed),
         )
@@ -83,21 +81,19 @@ def _fix(run: Run, arguments: argparse.Namespace, choice: Choice, checked: Check
         checking.check(run.project, choice, offline=arguments.offline)
     )  # again, so that the findings are of exactly the bytes in `seen`
     plan = fixes.plan(run.project.root, run.findings, seen)
-    text = "".join(change.diff() for change in plan.changes)
-    machine = arguments.format in ("json", "sarif") or sys.stdout is None
-    (sys.stderr if machine else sys.stdout).write(redacted(text))  # lines around an edit are shown too
+    run.renderer.result(redacted("".join(change.diff() for change in plan.changes)))  # it has lines around the edits
     changed = tuple(change.path for change in plan.changes)
     for finding, why in plan.refused:
-        run.console.told("not fixed", f"{finding.code}: {why}")
+        run.renderer.told("not fixed", f"{finding.code}: {why}")
     if arguments.diff or not changed:
         return checked, changed
     if others := fixes.write(plan.changes):
-        run.console.told("not fixed", f"{', '.join(others)} changed meanwhile; run it again")
+        run.renderer.told("not fixed", f"{', '.join(others)} changed meanwhile; run it again")
         return checked, ()
     many = f"{len(plan.fixed)} findings" if len(plan.fixed) > 1 else "1 finding"
-    run.console.told("fixed", f"{many}, in {', '.join(changed)}")
+    run.renderer.told("fixed", f"{many}, in {', '.join(changed)}")
     if run.project.requirements_in.name in changed:
-        run.console.told("next", "requirements.in has changed: run `seatrial lock`")
+        run.renderer.told("next", "requirements.in has changed: run `seatrial lock`")
     run.findings.clear()
     run.project = project.load(arguments.project)
     return run.of(checking.check(run.project, choice, offline=arguments.offline)), changed
@@ -126,16 +122,14 @@ def _counts(findings: Sequence[Finding], waived: int) -> Iterator[str]:
         yield f"{fixable} fixable with --fix"
 
 
-def _sarif(run: Run, checked: Checked) -> dict[str, Any]:
-    from seatrial.report import sarif
+def _rules(named: Collection[str]) -> list[RuleText]:
+    """Return the texts of the rules that a check judges by, and of those that findings name."""
+    from seatrial.report.renderer import RuleText
     from seatrial.rules import RULES
     from seatrial.rules.page import page
 
-    named = {f.code for f in run.findings} | {waived.finding.code for waived in checked.waived}
-    rules = [
-        sarif.RuleText(rule.code, rule.title, rule.severity, rule.explanation, page(rule))
+    return [
+        RuleText(rule.code, rule.title, rule.severity, rule.explanation, page(rule))
         for rule in RULES.values()
         if rule.check or rule.code in named
     ]
-    report = [finding.as_dict() for finding in run.findings]
-    return sarif.document(run.project.root, rules, report, [waived.as_dict() for waived in checked.waived])

@@ -46,7 +46,7 @@ Kind = Literal["local", "vertex"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     options.project(parser)
-    options.format(parser)
+    options.formats(parser)
     parser.add_argument(
         "--target",
         choices=("local", "vertex"),
@@ -107,12 +107,12 @@ def _deploy(arguments: argparse.Namespace) -> int:
                 chosen = _chosen(run, arguments, kind)
                 if chosen is None:
                     progress.status = "refused"
-                    return _finish(run, arguments, progress, kind)
+                    return _finish(run, progress, kind)
                 told.update(_of_candidate(chosen))
             with _site(run, kind, progress) as site, _stoppable(run, arguments, site):
                 for line in _do(run, arguments.what, site, chosen):
-                    run.console.measured(line)
-        return _finish(run, arguments, progress, kind)
+                    run.renderer.measured(line)
+        return _finish(run, progress, kind)
 
 
 _OF_A_CANDIDATE = ("deploy", "dry-run")
@@ -142,7 +142,7 @@ _PROOFS = {
 }
 
 
-def _finish(run: Run, arguments: argparse.Namespace, progress: Progress, kind: Kind) -> int:
+def _finish(run: Run, progress: Progress, kind: Kind) -> int:
     version, endpoint = progress.version.rpartition("/")[2], progress.endpoint.rpartition("/")[2]
     proof = _PROOFS.get(progress.status, progress.status)
     if progress.status == "rolled-back" and not version:
@@ -151,7 +151,7 @@ def _finish(run: Run, arguments: argparse.Namespace, progress: Progress, kind: K
     parts += [f"NOT proven: {text}" for text in progress.unproven]
     if kind == "local":
         parts.append(outcomes.REHEARSAL)
-    code = run.finish(arguments, " · ".join(parts), status=progress.status, **_particulars(progress))
+    code = run.finish(" · ".join(parts), status=progress.status, **_particulars(progress))
     if code == ExitCode.FINDINGS and run.errors <= SURROUNDINGS:
         return int(ExitCode.ENVIRONMENT)
     return code
@@ -277,14 +277,14 @@ def _stoppable(run: Run, arguments: argparse.Namespace, site: Site) -> Iterator[
         handled()
         site.progress.status = "interrupted"
         for name, what in site.vertex.awaited.items():
-            run.console.measured(f"still runs: {what}, {name}")
+            run.renderer.measured(f"still runs: {what}, {name}")
         if arguments.cancel_on_stop and site.progress.changed:
             from seatrial.deploy import standing
 
             run.of(standing.cancel(site))
         elif site.progress.changed:
-            run.console.measured("the same command goes on where this one was stopped")
-        run.console.error("interrupted")
+            run.renderer.measured("the same command goes on where this one was stopped")
+        run.renderer.error("interrupted")
         raise Ended(128 + int(interruption.args[0])) from None
 
 
@@ -313,7 +313,7 @@ def _recorded(run: Run, what: str, kind: Kind, progress: Progress) -> Iterator[d
             try:
                 outcomes.write(run.project, outcome, run.findings)
             except OSError as error:  # it must not hide how the deploy itself ended
-                run.console.error(f"the outcome could not be written to {error.filename}: {error.strerror}")
+                run.renderer.error(f"the outcome could not be written to {error.filename}: {error.strerror}")
 
 
 def _of_candidate(chosen: Candidate | None) -> Mapping[str, str]:

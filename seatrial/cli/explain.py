@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seatrial.cli import options
 from seatrial.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from seatrial.diagnosis.log import Log
     from seatrial.project import Project
+    from seatrial.report.renderer import Verdict
 
 SHOWN = 3  # exceptions that no rule knows
 
@@ -30,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "recognises it",
     )
     parser.add_argument("--project", type=Path, metavar="DIR", help="the project that the log is of (default: here)")
-    parser.add_argument("--format", choices=("console", "json"), default="console", help="json: to standard output")
+    options.formats(parser, only=("console", "json"))
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -55,24 +57,20 @@ def _code(wanted: str | None) -> int:
 def _log(arguments: argparse.Namespace) -> int:
     """Print what the rules recognise in a log; return 1 if that is nothing."""
     from seatrial.diagnosis.translate import diagnose, exception_lines
-    from seatrial.report import json as json_report
-    from seatrial.report.console import Console
+    from seatrial.report.formats import FORMATS
+    from seatrial.report.renderer import Report
 
     log = _read(arguments.log)
     project = _project(arguments.project)
     found = diagnose(log.text, project)
     unknown = [] if found else exception_lines(log.text)[-SHOWN:]
-    if arguments.format == "json":
-        looked_at = {"lines": log.lines, "bytes_read": log.read, "bytes": log.size, "unknown_exceptions": unknown}
-        report = json_report.document("explain --log", found, {}, log=looked_at)
-        report["verdict"] = "recognised" if found else "unrecognised"
-        sys.stdout.write(json_report.dumps(report) + "\n")
-    console = Console(project.root if project else Path())
-    for finding in found:
-        console.finding(finding)
+    renderer = FORMATS[arguments.format](project.root if project else Path())
     for line in unknown:
-        console.measured(line)
-    console.verdict(bool(found), _summary(log, len(found), project, unknown), ("RECOGNISED", "NOT RECOGNISED"))
+        renderer.measured(line)
+    looked_at = {"lines": log.lines, "bytes_read": log.read, "bytes": log.size, "unknown_exceptions": unknown}
+    verdict: Verdict = "recognised" if found else "unrecognised"
+    summary = _summary(log, len(found), project, unknown)
+    renderer.show(Report("explain --log", verdict, found, summary=summary, more={"log": looked_at}))
     return int(ExitCode.PASSED if found else ExitCode.FINDINGS)
 
 

@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     build = parts.add_parser("build", help=text, description=text)
     build.set_defaults(part=_build)
     options.project(build)
-    options.format(build)
+    options.formats(build)
     options.device(build, "the device of the target")
     options.engine(build)
     build.add_argument("--write", action="store_true", help="keep the generated Dockerfiles in build/image")
@@ -27,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     push = parts.add_parser("push", help=text, description=text)
     push.set_defaults(part=_push)
     options.project(push)
-    options.format(push)
+    options.formats(push)
     push.add_argument("--repository", metavar="NAME", help="REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE")
     push.add_argument("--region", help="the model's region, in which the repository must be (default: vertex.region)")
     options.engine(push)
@@ -41,22 +41,20 @@ def command(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     from seatrial.containers import engine
     from seatrial.image.build import build_image
-    from seatrial.report import github
 
     with running("image build", arguments) as run, alone(run):
         found = engine.find(arguments.engine or run.project.image.engine)
         stage = build_image(run.project, arguments.device, found, write=arguments.write, fresh=arguments.no_cache)
         image = run.of(stage)
         if image is None:
-            return run.finish(arguments, "")
-        if arguments.format == "github":
-            github.set_outputs(image=image.reference)
+            return run.finish("")
+        run.renderer.set_outputs(image=image.reference)
         size = f"{image.rebuilt_bytes / 1e3:,.1f} kB"
         proof = (
             f"{image.reference} by {image.engine}, {image.id[:19]} · version {image.version_digest[:12]} · "
             f"{len(image.rebuilt)} of {len(image.layers)} layers are new, {size} · {image.seconds:.1f} s"
         )
-        return run.finish(arguments, proof, image=image.as_dict())
+        return run.finish(proof, image=image.as_dict())
 
 
 def _push(arguments: argparse.Namespace) -> int:
@@ -76,4 +74,4 @@ def _push(arguments: argparse.Namespace) -> int:
         )
         document = json_report.document("image push", run.findings, run.seconds, **asdict(pushed))
         json_report.write(run.project.build_dir / "image/pushed.json", document)
-        return run.finish(arguments, proof, pushed=asdict(pushed))
+        return run.finish(proof, pushed=asdict(pushed))

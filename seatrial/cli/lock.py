@@ -13,7 +13,7 @@ from seatrial.findings import failed
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     options.project(parser)
-    options.format(parser)
+    options.formats(parser)
     parser.add_argument("--check", action="store_true", help="write nothing; say offline whether the lock is current")
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions instead of keeping the pins")
     parser.add_argument(
@@ -34,9 +34,9 @@ def command(arguments: argparse.Namespace) -> int:
             if arguments.upgrade or arguments.cpu:
                 raise UsageError("--check writes nothing, so --upgrade and --cpu have no meaning with it")
             run.of(locking.check_lock(run.project))
-            return run.finish(arguments, "the lock answers requirements.in")
+            return run.finish("the lock answers requirements.in")
         if not arguments.cpu or arguments.upgrade:
             run.of(locking.compile_lock(run.project, upgrade=arguments.upgrade), "lock")
         if not failed(run.findings) and (arguments.cpu or run.project.cpu_lock_file.is_file()):
             run.of(locking.compile_cpu_lock(run.project), "lock --cpu")
-        return run.finish(arguments, "locked")
+        return run.finish("locked")

@@ -13,15 +13,13 @@ def project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="the project (default: here)")
 
 
-def format(parser: argparse.ArgumentParser, formats: Sequence[str] = ("console", "json", "github")) -> None:  # noqa: A001
-    """Add --format."""
-    documents = " and ".join(name for name in formats if name in ("json", "sarif"))
-    parser.add_argument(
-        "--format",
-        choices=formats,
-        default="console",
-        help=f"{documents} to standard output; github is console, with step outputs and a report in build/report",
-    )
+def formats(parser: argparse.ArgumentParser, *, rules: bool = False, only: Sequence[str] = ()) -> None:
+    """Add --format; `rules` is whether the command's reports have texts of rules."""
+    from seatrial.report.formats import FORMATS, offered
+
+    names = only or offered(rules=rules)
+    text = "; ".join(f"{name}: {FORMATS[name].about}" for name in names)
+    parser.add_argument("--format", choices=names, default=names[0], help=f"{text} (default: {names[0]})")
 
 
 def device(parser: argparse.ArgumentParser, text: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options, which are the inputs of the workflow: empty if not given."""
     options.project(parser)
-    options.format(parser)
+    options.formats(parser)
     parser.add_argument("--device", dest="devices", default="", help="cpu, gpu or both (default: all with a runner)")
     parser.add_argument("--runner", default="", metavar="LABEL", help="the ordinary runner's label, or a JSON list")
     parser.add_argument("--gpu-runner", default="", metavar="LABEL", help="that of a runner with a GPU (default: none)")
@@ -44,7 +44,7 @@ def command(arguments: argparse.Namespace) -> int:
     with running("plan", arguments) as run:
         made = plan(run.project, _wanted(arguments))
         github.set_outputs(**made.outputs())
-        return run.finish(arguments, made.in_words, plan=asdict(made))
+        return run.finish(made.in_words, plan=asdict(made))
 
 
 def _wanted(arguments: argparse.Namespace) -> Wanted:

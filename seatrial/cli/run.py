@@ -1,42 +1,41 @@
 """One run of a command: its project, its events as they come, and the exit code that its end means.
 
-Stages yield events and know nothing of how they are shown; the commands in `commands` know nothing of how a run begins
-and ends. This is what lies between.
+Stages yield events and do not know how they are shown; commands do not know how a run begins and ends. This module
+lies between them.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from seatrial.errors import ExitCode, SeatrialError, UsageError
+from seatrial.errors import ExitCode, SeatrialError
 from seatrial.findings import Finding, Phase, Severity, Stage, Step, failed
 from seatrial.system.signals import raise_if_swallowed
 
 if TYPE_CHECKING:
     from seatrial.project import Project
-    from seatrial.report.console import Console
+    from seatrial.report.renderer import Renderer, RuleText, Verdict
 
 T = TypeVar("T")
 
 
 class Run:
-    """One run of a command: shows events as they come and remembers what the report needs."""
+    """One run of a command: shows events as they come, and remembers what the report needs."""
 
-    def __init__(self, command: str, project: Project, console: Console) -> None:
+    def __init__(self, command: str, project: Project, renderer: Renderer) -> None:
         self.command = command
         self.project = project
-        self.console = console
+        self.renderer = renderer
         self.findings: list[Finding] = []
         self.seconds: dict[str, float] = {}
         self._phase = ("", 0.0)
 
     def of(self, stage: Stage[T], phase: str = "") -> T:
-        """Run a stage to its end. Whatever interrupts it closes it, so that it cleans up."""
+        """Run a stage to its end and return what it returns. If interrupted, close it, so that it cleans up."""
         if phase:
             self.begin(phase)
         with contextlib.closing(stage):
@@ -53,37 +52,39 @@ class Run:
                 elif isinstance(event, Phase):
                     self.begin(event.name)
                 elif isinstance(event, Step):
-                    (self.console.lasting_step if event.lasting else self.console.step)(event.text)
+                    (self.renderer.lasting_step if event.lasting else self.renderer.step)(event.text)
 
     def begin(self, name: str) -> None:
-        """Mark where a phase begins, and with "" only that the last one has ended."""
+        """Begin a phase, which ends the one before it; "" only ends that one."""
         ended, began = self._phase
         if ended:
             self.seconds[ended] = time.monotonic() - began
         self._phase = (name, time.monotonic())
         if name:
-            self.console.phase(name)
+            self.renderer.phase(name)
         else:
-            self.console.end_phase()
+            self.renderer.end_phase()
 
-    def finish(self, arguments: argparse.Namespace, proof: str, *, tail: Sequence[str] = (), **more: Any) -> int:
-        """Print findings and verdict in the format that was asked for; give the exit code.
+    def finish(
+        self,
+        proof: str,
+        *,
+        tail: Sequence[str] = (),
+        rules: Callable[[], Sequence[RuleText]] = tuple,
+        **more: Any,
+    ) -> int:
+        """Show findings and verdict, and return the exit code.
 
-        `tail` goes on with the verdict; `more` is for machines.
+        `proof` is the verdict if there are no errors, and `tail` continues it; `rules` and `more` are for machines.
         """
-        from seatrial.report import github
-        from seatrial.report import json as json_report
+        from seatrial.report.renderer import Report
 
+        broken = failed(self.findings)
         summary = " · ".join([self._summary(proof), *tail])
-        report = json_report.document(self.command, self.findings, self.seconds, **more)
-        if arguments.format == "json":
-            print_json(report)
-        if arguments.format == "github":
-            github.record(self.project.root, {**report, "summary": summary})
-        for finding in self.findings:
-            self.console.finding(finding)
-        self.console.verdict(not failed(self.findings), summary)
-        return int(ExitCode.FINDINGS if failed(self.findings) else ExitCode.PASSED)
+        verdict: Verdict = "failed" if broken else "passed"
+        report = Report(self.command, verdict, self.findings, self.seconds, summary, rules=rules, more=more)
+        self.renderer.show(report)
+        return int(ExitCode.FINDINGS if broken else ExitCode.PASSED)
 
     @property
     def errors(self) -> frozenset[str]:
@@ -99,67 +100,46 @@ class Run:
         return f"{self.project.name}: {many} ({codes}); `seatrial explain {errors[0].code}` says more"
 
 
-def print_json(report: dict[str, Any]) -> None:
-    """Print a document for machines to standard output.
-
-    Raises:
-        UsageError: there is none.
-    """
-    from seatrial.report import json as json_report
-
-    if sys.stdout is None:
-        raise UsageError("this --format needs a standard output, and it is closed")
-    sys.stdout.write(json_report.dumps(report) + "\n")
-
-
 @contextlib.contextmanager
 def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, str] | None = None) -> Iterator[Run]:
-    """Load the project, with keys of [tool.seatrial.vertex] from the command line; show whatever ends it early."""
-    from seatrial.report.console import Console
+    """Load the project and yield its run; show what ends it early.
 
-    console = Console(arguments.project)
+    `vertex` has keys of [tool.seatrial.vertex] from the command line.
 
+    Raises:
+        Ended: the command ended early, and the reason was shown.
+    """
+    from seatrial.report.formats import FORMATS
+    from seatrial.report.renderer import Report
+
+    renderer = FORMATS[arguments.format](arguments.project)
     findings: list[Finding] = []
 
     def end(code: ExitCode, message: str, fix: str = "") -> Ended:
-        console.end_phase()
-        for finding in findings:  # what was found before says more than what ended the command
-            console.finding(finding)
-        console.error(message, fix)
-        told = [finding.as_dict() for finding in findings]
-        more = {"verdict": "error", "message": message, "fix": fix, "findings": told}
-        report = {"format": 1, "command": command, "device": getattr(arguments, "device", ""), **more}
-        from seatrial.report import github, sarif
-
-        if arguments.format == "json":
-            print_json(report)
-        if arguments.format == "sarif":
-            print_json(sarif.ended(message, fix))
-        if arguments.format == "github":
-            with contextlib.suppress(OSError):  # what ended it may be a full disk
-                github.record(arguments.project, report)
+        more = {"device": getattr(arguments, "device", "")}
+        renderer.show(Report(command, "error", findings, message=message, fix=fix, more=more))
         return Ended(code)
 
     try:
         from seatrial import project
 
-        run = Run(command, project.load(arguments.project, vertex), console)
+        run = Run(command, project.load(arguments.project, vertex), renderer)
         findings = run.findings
         yield run
     except SeatrialError as error:
         raise end(error.exit_code, error.message, error.fix) from None
     except BrokenPipeError:
         raise
-    except OSError as error:  # a full disk, a folder that may not be written
+    except OSError as error:  # a full disk, a folder that cannot be written
         place = f"{error.filename}: " if error.filename else ""
         raise end(ExitCode.ENVIRONMENT, f"{place}{error.strerror or error}") from None
     finally:
-        console.end_phase()
+        renderer.end_phase()
 
 
 @contextlib.contextmanager
 def alone(run: Run) -> Iterator[None]:
-    """Let one run at a time work in the project's build folder, whose bundle and report they share."""
+    """Allow one run at a time in the project's build folder: runs share its bundle and report."""
     from seatrial.system.file_lock import acquire
 
     lock = run.of(acquire(run.project.build_dir / "lock", "another run in this project"))
@@ -169,8 +149,8 @@ def alone(run: Run) -> Iterator[None]:
         lock.release()
 
 
-class Ended(Exception):  # noqa: N818 - no error by itself
-    """A command ended early, its reason already shown."""
+class Ended(Exception):  # noqa: N818 - not an error by itself
+    """A command ended early, and the reason was shown."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)

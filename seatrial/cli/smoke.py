@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     options.project(parser)
-    options.format(parser)
+    options.formats(parser)
     options.device(parser, "where to run it")
     parser.add_argument("--skip-check", action="store_true", help="run the trial without `check` before it")
     parser.add_argument("--image", metavar="REF", help="prove this container image instead, in a locked-down container")
@@ -51,7 +51,7 @@ def _project(arguments: argparse.Namespace) -> int:
     with running("smoke", arguments) as run, alone(run):
         began = time.monotonic()
         trial = try_out(run, arguments.device, skip_check=arguments.skip_check)
-        return run.finish(arguments, _proof(trial, time.monotonic() - began), **_particulars(trial))
+        return run.finish(_proof(trial, time.monotonic() - began), **_particulars(trial))
 
 
 def _image(arguments: argparse.Namespace) -> int:
@@ -72,10 +72,10 @@ def _image(arguments: argparse.Namespace) -> int:
         more = {**_particulars(tried.trial), **tried.particulars()}
         json_report.write(file, json_report.document("smoke --image", run.findings, run.seconds, **more))
         for line in tried.sizes():
-            run.console.measured(line)
+            run.renderer.measured(line)
         proof = _proof(tried.trial, time.monotonic() - began)
         healthy = f"healthy after {tried.trial.healthy_after:.1f} s"
-        return run.finish(arguments, f"{tried.image.id[:19]} · {healthy} · {proof}", **more)
+        return run.finish(f"{tried.image.id[:19]} · {healthy} · {proof}", **more)
 
 
 def _refuse_unfinished(run: Run, trial: Trial) -> None:

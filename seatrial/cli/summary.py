@@ -25,11 +25,12 @@ def command(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: --jobs is not a list of NAME=RESULT.
     """
+    from seatrial.report import github, markdown
     from seatrial.workflow import summary
 
     reports = summary.read(arguments.reports)
-    page = summary.page(reports, summary.jobs(arguments.jobs))
-    for line in summary.annotated(reports, str(arguments.folder)):
+    page = markdown.page(reports, summary.jobs(arguments.jobs))
+    for line in github.workflow_commands(reports, str(arguments.folder)):
         sys.stdout.write(f"{line}\n")
     if file := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(file).open("a", encoding="utf-8") as step:

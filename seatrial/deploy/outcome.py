@@ -6,13 +6,12 @@ The status is a word of a closed list. A rehearsal says in words that nothing wa
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from seatrial.report import github
 from seatrial.system import files
 
 if TYPE_CHECKING:
@@ -108,21 +107,6 @@ def write(project: Project, outcome: Outcome, findings: Iterable[Finding]) -> Pa
     file = project.build_dir / FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     files.write(file, json.dumps(data, indent=2) + "\n")
-    if outputs := os.environ.get("GITHUB_OUTPUT"):
-        with Path(outputs).open("a", encoding="utf-8") as step:
-            step.write(_outputs(data))
-    return file
-
-
-def _outputs(data: Mapping[str, Any]) -> str:
-    """Give values in the form of the file GITHUB_OUTPUT; no value can end itself and begin another's.
-
-    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#multiline-strings
-    """
     told = {**data, "findings": [{key: f[key] for key in ("code", "severity", "message")} for f in data["findings"]]}
-    parts = []
-    for name in _OUTPUTS:
-        value = told[name] if isinstance(told[name], str) else json.dumps(told[name])
-        delimiter = f"end-{secrets.token_hex(16)}"
-        parts.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
-    return "".join(parts)
+    github.set_outputs(**{name: told[name] for name in _OUTPUTS})
+    return file

@@ -1,1 +1,1 @@
-"""What a person or a machine gets to see: one renderer a format. None of them knows a rule or a stage."""
+"""What a person or a machine sees: one renderer a format. They know findings, but neither rules nor stages."""

@@ -1,7 +1,7 @@
 """Findings and progress for a person at a terminal, in the form that rustc and ruff made familiar.
 
-On a terminal rich prints, and the running stage is one live line; elsewhere (a CI log, a hook) the same text comes
-plain, each stage is a line when it ends, with a heartbeat for those that take long, and rich is not even loaded.
+On a terminal rich prints, and the running stage is one live line. Elsewhere (a CI log, a hook) the same text is plain,
+each stage is a line when it ends, with a heartbeat if it takes long, and rich is not even loaded.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from seatrial.findings import Finding, Location, Severity
+from seatrial.report.renderer import Report, Verdict
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
@@ -21,19 +22,26 @@ if TYPE_CHECKING:
 
     from seatrial.report.terminal import Terminal
 
-HEARTBEAT = 20.0  # seconds between two signs of life in a log that is no terminal
-Part = tuple[str, str]  # text and rich's style, such as "bold red"; "" is none
+HEARTBEAT = 20.0  # seconds between two signs of life in a log that is not a terminal
+Part = tuple[str, str]  # text and rich's style, such as "bold red"; "" for none
+_VERDICTS: dict[Verdict, Part] = {
+    "passed": ("PASSED", "bold green"),
+    "failed": ("FAILED", "bold red"),
+    "recognised": ("RECOGNISED", "bold green"),
+    "unrecognised": ("NOT RECOGNISED", "bold red"),
+}
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
-_CONTROLS = dict.fromkeys((7, 8, 11, 12, 13))  # what rich takes out of a text too: it would ring and overwrite
+_CONTROLS = dict.fromkeys((7, 8, 11, 12, 13))  # rich removes these too: they would ring and overwrite
 
 
 class Console:
-    """Prints to standard error.
+    """Prints to standard error."""
 
-    `root` is where the files lie that findings point into; `heartbeat` is the seconds between two signs of life.
-    """
+    about: ClassVar[str] = "text for people, on standard error"
+    needs_rules: ClassVar[bool] = False
 
     def __init__(self, root: Path, heartbeat: float = HEARTBEAT) -> None:
+        """`root` is the folder of the files that findings point into; `heartbeat` is in seconds."""
         self._root = root
         self._every = heartbeat
         self._terminal = _terminal()
@@ -44,7 +52,7 @@ class Console:
         self._quiet = threading.Event()
 
     def phase(self, name: str) -> None:
-        """A stage begins; the one before it, if any, has ended."""
+        """Begin a stage; the one before it, if any, has ended."""
         self.end_phase()
         self._phase, self._began, self._doing = name, time.monotonic(), ""
         if self._terminal and self._terminal.is_terminal:
@@ -54,19 +62,19 @@ class Console:
             threading.Thread(target=self._heartbeat, args=(self._quiet,), daemon=True).start()
 
     def step(self, text: str) -> None:
-        """The running stage does something new."""
+        """Show what the running stage does now."""
         self._doing = text
         if self._status and self._terminal:
             self._status.update(self._terminal.text(self._line()))
 
     def lasting_step(self, text: str) -> None:
-        """The running stage has reached something that is worth a line of its own."""
+        """Print what the running stage has reached, on a line of its own."""
         self.step("")
         seconds = time.monotonic() - self._began
         self._print(f"  {'':<12}{seconds:6.1f} s  ", (text, "dim"))
 
     def end_phase(self) -> None:
-        """The running stage has ended: leave a line with its time."""
+        """End the running stage, and print a line with its time."""
         self._quiet.set()
         if self._status:
             self._status.stop()
@@ -89,7 +97,7 @@ class Console:
         self._print(*self.rendered(finding))
 
     def rendered(self, finding: Finding) -> list[Part]:
-        """Give a finding as styled text, ending in the end of a line."""
+        """Return a finding as styled text that ends with a newline."""
         style = _STYLES[finding.severity]
         parts: list[Part] = [(f"{finding.severity.value}[{finding.code}]", style), (f": {finding.message}\n", "bold")]
         gutter = " " * len(str(finding.location.line)) if finding.location and finding.location.line else " "
@@ -127,30 +135,44 @@ class Console:
         if not 0 < location.line <= len(lines):
             return None
         line = lines[location.line - 1].replace("\t", " ")
-        return line if redacted(line) == line else None  # a line with a password in it is not shown
+        return line if redacted(line) == line else None  # do not show a line with a password
 
     def measured(self, text: str) -> None:
-        """Print a line of what was measured, under the stage that has ended."""
+        """Print a measurement under the stage that has ended."""
         self._print((f"{'':14}{text}", "dim"))
 
     def told(self, label: str, text: str) -> None:
-        """Print a line of what the command did or did not do."""
+        """Print what the command did or did not do."""
         self._print((f"{label}: ", "bold"), text)
 
-    def verdict(self, passed: bool, text: str, words: tuple[str, str] = ("PASSED", "FAILED")) -> None:
-        """Print the one line that says how it ended."""
-        self.end_phase()
-        self._print((words[0], "bold green") if passed else (words[1], "bold red"), f"  {text}")
-
     def error(self, message: str, fix: str = "") -> None:
-        """Print why the command could not do its work."""
+        """Print what went wrong, and what to do about it."""
         self.end_phase()
         self._print(("error: ", "bold red"), message)
         if fix:
             self._print(("  fix: ", "bold"), fix)
 
+    def result(self, text: str) -> None:
+        """Print text that the user asked for to standard output, or if it is closed to standard error."""
+        stream = sys.stderr if sys.stdout is None else sys.stdout
+        if stream is not None:
+            stream.write(text)
+
+    def set_outputs(self, **values: Any) -> None:
+        """Do nothing: there are no later steps."""
+
+    def show(self, report: Report) -> None:
+        """Print the findings, then one line that says how the command ended."""
+        self.end_phase()
+        for finding in report.findings:
+            self.finding(finding)
+        if report.verdict == "error":
+            self.error(report.message, report.fix)
+        else:
+            self._print(_VERDICTS[report.verdict], f"  {report.summary}")
+
     def _print(self, *parts: Part | str) -> None:
-        """Print one text and end its line."""
+        """Print one text and a newline."""
         pairs = [(part, "") if isinstance(part, str) else part for part in parts]
         if self._terminal:
             self._terminal.show(pairs)
@@ -160,7 +182,7 @@ class Console:
 
 
 def _terminal() -> Terminal | None:
-    """Give what prints with styles, where the output is a terminal or a variable says that it is like one."""
+    """Return what prints styles, if the output is a terminal or a variable says that it is like one."""
     forced = os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE") == "1"
     if not forced and (sys.stderr is None or not sys.stderr.isatty()):
         return None
@@ -170,7 +192,7 @@ def _terminal() -> Terminal | None:
 
 
 def _cells(text: str) -> int:
-    """Give how many columns of a terminal a text takes; some characters take two."""
+    """Return how many columns of a terminal a text takes; some characters take two."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len

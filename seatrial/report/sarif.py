@@ -1,6 +1,6 @@
 """Findings as SARIF 2.1.0, which code scanning and editors show: https://docs.oasis-open.org/sarif/sarif/v2.1.0/.
 
-It works on findings as JSON data and on the texts of rules that it is given; it judges nothing and writes no file.
+It works on findings as JSON data and on the texts of rules that a report brings; it judges nothing.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from seatrial import __version__
+from seatrial.report import json as json_report
+from seatrial.report.document import DocumentRenderer
+from seatrial.report.renderer import Report, RuleText
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 REPOSITORY = "https://github.com/seatrial/seatrial"  # pyproject.toml: project.urls
@@ -24,19 +26,22 @@ FINGERPRINT = "seatrialFinding/v1"
 Data = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class RuleText:
-    """What a viewer shows of a rule; `level` is error, warning or note, `page` is Markdown."""
+class Sarif(DocumentRenderer):
+    """The report of a check as a SARIF log."""
 
-    code: str
-    title: str
-    level: str
-    explanation: str
-    page: str
+    about: ClassVar[str] = "SARIF 2.1.0 on standard output"
+    needs_rules: ClassVar[bool] = True
+
+    def document(self, report: Report) -> str:
+        """Return the log as JSON."""
+        if report.verdict == "error":
+            return json_report.dumps(ended(report.message, report.fix))
+        findings = [finding.as_dict() for finding in report.findings]
+        return json_report.dumps(document(self._root, report.rules(), findings, report.more.get("waived", ())))
 
 
 def document(root: Path, rules: Sequence[RuleText], findings: Iterable[Data], waived: Iterable[Data]) -> dict[str, Any]:
-    """Give the log of one check of the project in `root`; every code of a finding is among the rules."""
+    """Return the log of one check of the project in `root`; the rules include every code of a finding."""
     folder = _folder_in_repository(root)
     index = {rule.code: number for number, rule in enumerate(rules)}
     seen: Counter[str] = Counter()
@@ -45,7 +50,7 @@ def document(root: Path, rules: Sequence[RuleText], findings: Iterable[Data], wa
 
 
 def ended(message: str, fix: str) -> dict[str, Any]:
-    """Give the log of a check that could not do its work."""
+    """Return the log of a check that ended early."""
     text = f"{message}\n{fix}".rstrip()
     told = [{"level": "error", "message": {"text": text}}]
     return _log([], [], {"executionSuccessful": False, "toolExecutionNotifications": told})
@@ -119,7 +124,7 @@ def _artifact(folder: str, path: str) -> dict[str, Any]:
 
 
 def _fingerprint(finding: Data, seen: Counter[str]) -> str:
-    """Give what stays the same when the lines above a finding change: everything of it but its line."""
+    """Return what stays the same when the lines above a finding change: everything about it except its line."""
     path = (finding.get("location") or {}).get("path", "")
     identity = "\0".join([finding["code"], path, finding.get("subject") or "", finding["message"]])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
@@ -143,7 +148,7 @@ def _replaced(edit: Data) -> dict[str, Any]:
 
 
 def _added(file: Path, edit: Data) -> dict[str, Any]:
-    """A line at the end is an insertion behind the last character of the file."""
+    """Return a line at the end as an insertion after the last character of the file."""
     try:
         lines = list(io.StringIO(file.read_text(encoding="utf-8-sig"), newline="\n"))
     except (OSError, UnicodeDecodeError):
@@ -156,7 +161,7 @@ def _added(file: Path, edit: Data) -> dict[str, Any]:
 
 
 def _folder_in_repository(root: Path) -> str:
-    """Give where the project lies in its repository: code scanning reads every path from there."""
+    """Return the project's folder in its repository: code scanning reads paths from the repository's root."""
     root = root.resolve()
     for parent in (root, *root.parents):
         if (parent / ".git").exists():

@@ -1,4 +1,4 @@
-"""A terminal, by rich: styles and the one live line. Loaded only where there is one, because loading it takes time."""
+"""A terminal, by rich: styles and the live line. Imported only for a terminal, because rich takes time to load."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Terminal(Console):
         super().__init__(stderr=True, highlight=False, soft_wrap=True)
 
     def on_broken_pipe(self) -> None:
-        """Let the caller see it: rich would end the process with exit code 1, and that code means findings here."""
+        """Raise it: rich would end the process with exit code 1, which means findings here."""
         raise
 
     def show(self, parts: Iterable[tuple[str, str]]) -> None:
-        """Print one text, given as (text, style)."""
+        """Print one text, given as pairs of (text, style)."""
         self.print(self.text(parts))
 
     def live(self, parts: Iterable[tuple[str, str]]) -> Status:
@@ -31,5 +31,5 @@ class Terminal(Console):
 
     @staticmethod
     def text(parts: Iterable[tuple[str, str]]) -> Text:
-        """Give (text, style) as rich's text; nothing in it is markup."""
+        """Return pairs of (text, style) as rich's text; nothing in it is markup."""
         return Text.assemble(*parts)

@@ -8,7 +8,7 @@ import pytest
 
 from seatrial.cli.main import main
 from seatrial.report import github
-from tests.workflow.test_summary import PAIR, error, report
+from tests.report.test_markdown import PAIR, error, report
 
 
 def test_annotations_and_summary_are_written_from_the_files_of_all_jobs(

@@ -11,6 +11,7 @@ import pytest
 
 from seatrial.findings import Finding, Location, Severity
 from seatrial.report.console import Console
+from seatrial.report.renderer import Report, Verdict
 
 CODE = "import torch\nfrom mine import Resize\nx = 1\n"
 
@@ -132,11 +133,20 @@ class TestProgress:
         heart.join(60)
         assert not heart.is_alive()
 
-    def test_verdicts_say_how_it_ended(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        console = Console(root)
-        console.verdict(True, "digits: locked")
-        console.verdict(False, "digits: 1 error")
-        assert capsys.readouterr().err.splitlines() == ["PASSED  digits: locked", "FAILED  digits: 1 error"]
+    @pytest.mark.parametrize(
+        ("verdict", "line"),
+        [
+            ("passed", "PASSED  digits: done"),
+            ("failed", "FAILED  digits: done"),
+            ("recognised", "RECOGNISED  digits: done"),
+            ("unrecognised", "NOT RECOGNISED  digits: done"),
+        ],
+    )
+    def test_verdicts_say_how_it_ended(
+        self, root: Path, capsys: pytest.CaptureFixture[str], verdict: Verdict, line: str
+    ) -> None:
+        Console(root).show(Report("check", verdict, [finding()], summary="digits: done"))
+        assert capsys.readouterr().err.splitlines() == ["error[ST120]: `mine` is not shipped", "", line]
 
     def test_errors_come_with_their_fix(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         Console(root).error("no [tool.seatrial]", "add it")

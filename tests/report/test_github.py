@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seatrial.findings import Finding, Location, Severity
 from seatrial.report import github
+from seatrial.report.renderer import Report
 
 
 def annotated(*findings: Finding, folder: str = "") -> list[str]:
@@ -65,3 +67,22 @@ def test_each_command_and_device_has_a_report_of_its_own(tmp_path: Path) -> None
         "build/report/smoke-cpu.json", "build/report/smoke-cuda.json", "build/report/smoke-image-cpu.json",
         "build/report/lock.json",
     ]  # fmt: skip
+
+
+def test_errors_that_ended_a_command_early_are_annotated_after_the_findings() -> None:
+    finding = Finding("ST1", "bad").as_dict()
+    reports: list[dict[str, Any]] = [
+        {"command": "deploy", "verdict": "error", "message": "no cloud", "fix": "log in"},
+        {"command": "smoke", "verdict": "failed", "findings": [finding]},
+        {"command": "smoke", "verdict": "failed", "findings": [finding]},
+    ]
+    assert list(github.workflow_commands(reports)) == [
+        "::error title=ST1::bad",
+        "::error title=deploy::no cloud; log in",
+    ]
+
+
+def test_a_full_disk_does_not_hide_what_ended_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "build").write_text("a file where the folder should be")
+    github.GitHub(tmp_path).show(Report("build", "error", [], message="the disk is full"))
+    assert capsys.readouterr().err == "error: the disk is full\n"

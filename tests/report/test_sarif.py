@@ -11,11 +11,12 @@ import pytest
 
 from seatrial.findings import Edit, Finding, Location, Severity
 from seatrial.report import sarif
+from seatrial.report.renderer import RuleText
 from tests.cli.process import seatrial
 from tests.projects.base import TRANSFORMS, made
 from tests.small_project import locked, small_project
 
-RULE = sarif.RuleText("ST110", "an import that no requirement provides", "error", "It is not there.", "# ST110\n")
+RULE = RuleText("ST110", "an import that no requirement provides", "error", "It is not there.", "# ST110\n")
 
 
 def result(root: Path, finding: Finding, **waiver: Any) -> dict[str, Any]:

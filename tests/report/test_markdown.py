@@ -1,0 +1,76 @@
+"""The page: on failure its first line is what to do, and nothing that went wrong is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seatrial.findings import Finding, Location, Severity
+from seatrial.report import json as json_report
+from seatrial.report import markdown
+from seatrial.report.markdown import Job
+from seatrial.report.renderer import Report
+
+
+def report(command: str, *findings: Finding, **more: Any) -> dict[str, Any]:
+    return json_report.document(command, findings, {"all": 1.5}, **{"summary": "said", **more})
+
+
+def error(command: str, message: str, fix: str = "") -> dict[str, Any]:
+    return {"format": 1, "command": command, "verdict": "error", "message": message, "fix": fix}
+
+
+PAIR = Finding("ST120", "wrong pair", location=Location("requirements.in", 2, 1), fix="keep torch==1.13.1")
+
+
+def first(reports: list[dict[str, Any]], *jobs: Job) -> str:
+    return markdown.page(reports, jobs).splitlines()[0]
+
+
+def test_the_first_line_is_what_to_do() -> None:
+    warned = Finding("ST505", "slow", Severity.WARNING, fix="nothing")
+    assert first([report("check", warned, PAIR)]) == "**ST120** `requirements.in:2:1`: keep torch==1.13.1"
+
+
+def test_wrong_usage_is_said_with_its_remedy() -> None:
+    assert first([error("plan", "no project", "set it")]) == "**plan** could not do its work: no project; set it"
+
+
+def test_a_job_that_left_no_report_is_named() -> None:
+    assert first([report("check")], Job("smoke", "failure")).startswith("**smoke** failed before it could report")
+    assert first([], Job("prove", "success"), Job("deploy", "cancelled")).startswith("**Cancelled.**")
+
+
+def test_a_run_that_passed_says_what_was_proven() -> None:
+    assert first([report("smoke", device="cpu", summary="12 golden answers")]) == "**Passed.** 12 golden answers"
+
+
+def test_each_finding_has_its_evidence_once_though_two_devices_found_it() -> None:
+    finding = Finding("ST120", "wrong <pair>", evidence=("line one", "", "line </pre> three"))
+    page = markdown.page([report("smoke", finding, device="cpu"), report("smoke", finding, device="cuda")], [])
+    assert page.count("<details>") == 1
+    assert "line &lt;/pre&gt; three" in page
+    assert "\n\nline" not in page
+
+
+def test_foreign_text_is_neither_markdown_nor_html() -> None:
+    page = markdown.page([error("deploy", "<img src=x> | `a` *b*\n# c")], [Job("x|y", "failure")])
+    assert "<img" not in page
+    assert "\\| \\`a\\` \\*b\\* \\# c" in page
+    assert all(line.count(" | ") + 2 == 5 for line in page.splitlines() if line.startswith("| ") and "\\|" not in line)
+
+
+def test_a_summary_stays_within_what_github_takes() -> None:
+    many = [Finding(f"ST{number}", "m", evidence=("x" * 20_000,)) for number in range(100)]
+    page = markdown.page([report("smoke", *many)], [])
+    assert len(page.encode()) < 2**20
+    assert page.count("<details>") == page.count("</details>")
+    assert "too long for a summary" in page
+
+
+def test_the_report_of_one_command_is_a_page_too(tmp_path: Path) -> None:
+    document = markdown.Markdown(tmp_path).document(Report("check", "failed", [PAIR], {"all": 1.5}, "1 error"))
+    lines = document.splitlines()
+    assert lines[0] == "**ST120** `requirements.in:2:1`: keep torch==1.13.1"
+    assert "| check | failed | 1.5 | 1 error |" in lines
+    assert lines[-1] == "</details>"
