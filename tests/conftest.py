@@ -16,6 +16,11 @@ ROOT = Path(__file__).parent.parent
 pytest_plugins = ["tests.engines"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that exclude each other: one worker runs what comes first, and no other one steals it."""
+    items.sort(key=lambda item: "no_other_trial" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep environments in a folder of this run, which its parallel workers share."""

@@ -266,6 +266,7 @@ def _configure_podman(registry: str) -> str:
     (folder / "containers.conf").write_text(
         '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
         f'[network]\nnetwork_config_dir = "{folder}/networks"\n'
+        f'default_subnet_pools = [{{base = "{_subnets()}", size = 24}}]\n'
         f'[engine]\n{runtime}tmp_dir = "{folder}/libpod"\n'
     )
     (folder / "storage.conf").write_text(
@@ -276,6 +277,11 @@ def _configure_podman(registry: str) -> str:
         f'unqualified-search-registries = []\n[[registry]]\nlocation = "{registry}"\ninsecure = true\n'
     )
     return str(folder)
+
+
+def _subnets() -> str:
+    """Choose addresses by the run: podman does not see the networks of another run, which may go on beside this one."""
+    return f"10.{100 + _CONTROLLER // 16 % 100}.{_CONTROLLER % 16 * 16}.0/20"
 
 
 def _base_layer() -> tuple[Path, str]:
