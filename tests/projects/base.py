@@ -1,7 +1,7 @@
 """Pairs of projects that differ in one fault: a small base, what breaks it, and what mends it again.
 
-`tests/projects/twins/` has a module a family of rules with its pairs, and `tests/rules/test_twins.py` judges them all:
-on the broken project exactly the rule's code is found, on its twin nothing.
+`tests/projects/twins/` holds the pairs, and the test of each rule module judges those of its rules: on the broken
+project exactly the rule's code is found, on its twin nothing.
 """
 
 from __future__ import annotations

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from seatrial.rules.deployment.operations import CANCELLED, DENIED, INVALID, QUOTA, SERVICE_FAILED, STOCKOUT, UNREADABLE
-from seatrial.rules.deployment.preflight import API_DISABLED, NO_CREDENTIALS, PERMISSION_MISSING, QUOTA_SMALL
+from seatrial.rules.deployment import operations, preflight
 
 # A run whose errors are all of these is the fault of the surroundings, not of what was to be deployed.
 SURROUNDINGS = frozenset(
     rule.code
     for rule in (
-        UNREADABLE, QUOTA, DENIED, SERVICE_FAILED, INVALID, CANCELLED, STOCKOUT,
-        NO_CREDENTIALS, API_DISABLED, PERMISSION_MISSING, QUOTA_SMALL,
+        operations.UNREADABLE, operations.QUOTA, operations.DENIED, operations.SERVICE_FAILED, operations.INVALID,
+        operations.CANCELLED, operations.STOCKOUT, preflight.NO_CREDENTIALS, preflight.API_DISABLED,
+        preflight.PERMISSION_MISSING, preflight.QUOTA_SMALL,
     )
 )  # fmt: skip

@@ -6,14 +6,30 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.rules.artifacts import checkpoints
+from tests.diagnosis.test_symptoms import STORED, first
+from tests.projects.base import Twin
+from tests.rules.judging import Judge, texts_of, twins_of
 from tests.small_project import findings, locked, small_project
 
 FILES = Path(__file__).parents[2] / "facts" / "checkpoints"
+
+
 TORCH = locked("torch==2.0.0")
 
 
 def checkpoint(name: str) -> dict[str, str | bytes]:
     return {"artifacts/weights.pt": (FILES / name).read_bytes(), **TORCH}
+
+
+@pytest.mark.parametrize("twin", twins_of(checkpoints), ids=str)
+def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge, twin: Twin) -> None:
+    judge(twin)
+
+
+@pytest.mark.parametrize("name", texts_of(checkpoints))
+def test_a_stored_text_is_recognised(tmp_path: Path, name: str) -> None:
+    assert first(STORED[name], STORED[name].text, tmp_path) == STORED[name].rule
 
 
 @pytest.mark.parametrize("name", ["state_dict.pt", "legacy.pt", "script.pt"])
@@ -80,19 +96,3 @@ def test_a_pickle_that_is_cut_off_is_an_error(tmp_path: Path, name: str) -> None
 
 def test_a_file_that_only_begins_like_a_pickle_is_no_finding(tmp_path: Path) -> None:
     assert findings(small_project(tmp_path, {"artifacts/table.bin": b"\x80\x02]q\x00"})) == []
-
-
-LOAD = "import torch\n\nclass P:\n    def load(self, uri):\n        torch.load('weights.pt', weights_only=True{0})\n"
-
-
-def test_loading_tensors_of_a_gpu_without_map_location_is_a_warning(tmp_path: Path) -> None:
-    files = checkpoint("cuda.pt")
-    (found,) = findings(small_project(tmp_path, {**files, "predictor.py": LOAD.format("")}))
-    assert (found.code, found.severity, str(found.location)) == ("ST601", "warning", "predictor.py:5:9")
-    assert found.evidence == ("artifacts/weights.pt: tensors of cuda:0",)
-    mapped = {**files, "predictor.py": LOAD.format(", map_location='cpu'")}
-    assert findings(small_project(tmp_path, mapped)) == []
-
-
-def test_loading_tensors_of_the_cpu_without_map_location_is_no_finding(tmp_path: Path) -> None:
-    assert findings(small_project(tmp_path, {**checkpoint("legacy.pt"), "predictor.py": LOAD.format("")})) == []

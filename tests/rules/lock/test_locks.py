@@ -10,6 +10,9 @@ import pytest
 from seatrial.findings import Finding
 from seatrial.lock.compile import check_lock
 from seatrial.project import Project
+from seatrial.rules.lock import locks
+from tests.projects.base import Twin
+from tests.rules.judging import Judge, twins_of
 from tests.small_project import findings, locked, small_project
 from tests.stages import ended
 
@@ -30,6 +33,11 @@ def judged(folder: Path, asked: str, lock: str, cpu_lock: str = "", **settings: 
 
 def said(found: list[Finding]) -> list[str]:
     return [f"{finding.code} {finding.location} {finding.message}" for finding in found]
+
+
+@pytest.mark.parametrize("twin", twins_of(locks), ids=str)
+def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge, twin: Twin) -> None:
+    judge(twin)
 
 
 class TestALockThatAnswers:

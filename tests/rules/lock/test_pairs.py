@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from seatrial.rules.lock import pairs
+from tests.diagnosis.test_symptoms import STORED, first
+from tests.projects.base import Twin
+from tests.rules.judging import Judge, texts_of, twins_of
 from tests.small_project import findings, locked, small_project
 
-if TYPE_CHECKING:
-    from pathlib import Path
+
+@pytest.mark.parametrize("twin", twins_of(pairs), ids=str)
+def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge, twin: Twin) -> None:
+    judge(twin)
+
+
+@pytest.mark.parametrize("name", texts_of(pairs))
+def test_a_stored_text_is_recognised(tmp_path: Path, name: str) -> None:
+    assert first(STORED[name], STORED[name].text, tmp_path) == STORED[name].rule
 
 
 def test_a_mismatched_pair_names_the_partner_both_ways(tmp_path: Path) -> None:

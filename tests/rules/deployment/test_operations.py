@@ -1,17 +1,16 @@
-"""Family 7: the texts that Google Cloud really gives, and which of them are nobody's fault who writes a predictor."""
+"""The texts that Google Cloud really gives where an operation fails."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 from seatrial.diagnosis.translate import diagnose
-from seatrial.findings import Severity
-from seatrial.rules import RULES
-from seatrial.rules.deployment import live, operations, preflight
-from seatrial.rules.deployment.surroundings import SURROUNDINGS
-from seatrial.rules.rule import Rule
+from seatrial.rules.deployment import operations
+from tests.diagnosis.test_symptoms import STORED, first
+from tests.rules.judging import texts_of
 
-FAMILY = [rule for module in (operations, live, preflight) for rule in vars(module).values() if isinstance(rule, Rule)]
 LINK = "https://console.cloud.google.com/logs/viewer?project=1&resource=aiplatform.googleapis.com%2FEndpoint"
 AGENT = "service-789051324393@gcp-sa-aiplatform.iam.gserviceaccount.com"
 
@@ -65,17 +64,12 @@ REAL = [
      "ST709", "there is no g2-standard-24 free"),
     # https://github.com/openreview/openreview-expertise/issues/401
     ("Resources are insufficient in region: us-central1. Please try a different region.", "ST709", "us-central1"),
-    # https://github.com/googleapis/python-aiplatform/issues/1526
-    ("Invalid response from prediction server - the response field predictions is missing. Response: {}", "ST711",
-     "the response field predictions is missing"),
-    ("Your default credentials were not found. To set up Application Default Credentials, see https://", "ST720",
-     "no Application Default Credentials"),
-    ("401 Request had invalid authentication credentials. Expected OAuth 2 access token", "ST720", "not accepted"),
-    ("Vertex AI API has not been used in project 1234 before or it is disabled. Enable it by visiting https://",
-     "ST721", "the Vertex AI API is not enabled in project 1234"),
-    ("400 Request payload size exceeds the limit: 1572864 bytes.", "ST725", "1572864 bytes"),
-    ("400 The request size (2097300 bytes) exceeds 1.500MB limit.", "ST725", "takes 1.500MB"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", texts_of(operations))
+def test_a_stored_text_is_recognised(tmp_path: Path, name: str) -> None:
+    assert first(STORED[name], STORED[name].text, tmp_path) == STORED[name].rule
 
 
 @pytest.mark.parametrize(("text", "code", "message"), REAL, ids=[f"{code}-{n}" for n, (_, code, _) in enumerate(REAL)])
@@ -106,16 +100,3 @@ def test_a_fault_that_a_log_names_comes_before_the_sentence_that_names_none() ->
 )
 def test_a_line_of_a_healthy_or_unrelated_log_is_no_fault_of_deployment(line: str) -> None:
     assert [found.code for found in diagnose(line) if found.code.startswith("ST7")] == []
-
-
-def test_the_surroundings_are_to_blame_for_what_no_predictor_causes() -> None:
-    every = {rule.code for rule in FAMILY}
-    assert {f"ST{n}" for n in (*range(703, 710), *range(720, 723), 724)} == SURROUNDINGS
-    assert every - SURROUNDINGS == {
-        "ST701", "ST702", "ST710", "ST711", "ST712", "ST713", "ST714", "ST715", "ST716", "ST727",
-    }  # fmt: skip
-    assert all(code in RULES for code in every)
-
-
-def test_what_stays_running_is_said_without_failing_anything() -> None:
-    assert [rule.code for rule in FAMILY if rule.severity is not Severity.ERROR] == ["ST727"]

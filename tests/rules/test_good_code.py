@@ -1,16 +1,14 @@
-"""What the rules for code must leave alone, and what else they say: versions on two sides, and edits."""
+"""Good code, as people write it, of which no rule finds anything."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from seatrial.findings import Severity
-from tests.projects.base import PINS, PREDICTOR, TRANSFORMS, made
+from tests.projects.base import PREDICTOR, TRANSFORMS, made
 from tests.projects.twins.transforms import NEWEST, OLD
-from tests.small_project import findings, locked, places, small_project
+from tests.small_project import findings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +53,8 @@ class Predictor:
         top = output.argsort()[::-1][:5]
         return {"scores": [float(output[i]) for i in top], "note": json.dumps([int(i) for i in top])}
 """
+
+
 TRAINING = """
 
 def train():
@@ -67,6 +67,8 @@ def train():
 if __name__ == "__main__":
     train()
 """
+
+
 DEVICES = """self._network = build()
         use_gpu = self.has_gpu()
         if use_gpu:
@@ -77,6 +79,8 @@ DEVICES = """self._network = build()
             pass
         self.device = "cuda" if use_gpu else "cpu"
         torch.zeros(1, device=self.device)"""
+
+
 GOOD: dict[str, Files] = {
     "a usual predictor": {"predictor/predictor.py": USUAL},
     "a usual predictor in old versions": {
@@ -135,84 +139,3 @@ GOOD: dict[str, Files] = {
 @pytest.mark.parametrize("name", GOOD)
 def test_good_code_is_left_alone(tmp_path: Path, name: str) -> None:
     assert findings(made(tmp_path, GOOD[name])) == []
-
-
-def resizing(trained: str, steps: str) -> Files:
-    """Give a project whose manifest says that training used another torchvision than the lock's 0.23."""
-    manifest = {"format": 1, "files": {}, "trained_with": {**PINS, "torchvision": trained}}
-    text = f"from torchvision import transforms as t\n\n\ndef transform():\n    return t.Compose([{steps}])\n"
-    return {"predictor/transforms.py": text, "artifacts/manifest.json": json.dumps(manifest)}
-
-
-@pytest.mark.parametrize(
-    ("trained", "steps", "count"),
-    [
-        ("0.16.2", "t.ToTensor(), t.Resize((8, 8))", 1),
-        ("0.16.2+cpu", "t.Resize((8, 8))", 1),
-        ("0.16.2", "t.Resize((8, 8)), t.ToTensor()", 0),
-        ("0.16.2", "t.ToTensor(), t.Resize((8, 8), antialias=False)", 0),
-        ("0.17.0", "t.ToTensor(), t.Resize((8, 8))", 0),
-    ],
-)
-def test_versions_on_two_sides_of_the_new_default_are_named(
-    tmp_path: Path, trained: str, steps: str, count: int
-) -> None:
-    found = findings(made(tmp_path, resizing(trained, steps)), "ST410")
-    assert len(found) == count
-    assert all(trained.split("+")[0] in finding.message for finding in found)
-    assert [edit.text for finding in found for edit in finding.edits] == [", antialias=False"] * count
-
-
-@pytest.mark.parametrize(
-    ("text", "fixed"),
-    [
-        ("from PIL import Image\nx = Image.ANTIALIAS\n", "from PIL import Image\nx = Image.Resampling.LANCZOS\n"),
-        ("import PIL.Image\nx = PIL.Image.CUBIC\n", "import PIL.Image\nx = PIL.Image.Resampling.BICUBIC\n"),
-        (
-            "import torchvision.transforms as T\né = T.Scale(8)\n",
-            "import torchvision.transforms as T\né = T.Resize(8)\n",
-        ),
-    ],
-)
-def test_a_name_that_is_gone_is_mended_in_its_place(tmp_path: Path, text: str, fixed: str) -> None:
-    project = small_project(tmp_path, {"predictor.py": text, **locked("pillow==11.3.0", "torchvision==0.23.0")})
-    (edit,) = (edit for finding in findings(project, "ST41") for edit in finding.edits)
-    lines = text.splitlines(keepends=True)
-    assert edit.line
-    assert edit.column
-    assert edit.end_column
-    line = lines[edit.line - 1]
-    lines[edit.line - 1] = line[: edit.column - 1] + edit.text + line[edit.end_column - 1 :]
-    assert "".join(lines) == fixed
-
-
-def test_what_training_did_is_written_after_the_last_argument(tmp_path: Path) -> None:
-    text = "from torchvision import transforms as t\n\nx = t.Compose([t.ToTensor(), t.Resize(\n    8,\n)])\n"
-    files = {**locked("torchvision==0.15.2", "torch==2.0.1"), "predictor.py": text}
-    manifest = {"format": 1, "files": {}, "trained_with": {"torchvision": "0.17.0"}}
-    unknown = small_project(tmp_path / "a", files)
-    known = small_project(tmp_path / "b", {**files, "artifacts/manifest.json": json.dumps(manifest)})
-    assert [finding.edits for finding in findings(unknown, "ST410")] == [()]
-    ((edit,),) = (finding.edits for finding in findings(known, "ST410"))
-    assert (edit.line, edit.column, edit.end_column, edit.text) == (4, 6, 6, ", antialias=True")
-
-
-def test_training_and_serving_that_agree_are_left_alone(tmp_path: Path) -> None:
-    files = {**OLD, **resizing("0.15.2", "t.ToTensor(), t.Resize((8, 8))")}
-    assert findings(made(tmp_path, files), "ST410") == []
-
-
-def test_cuda_is_an_error_only_where_it_is_certain_to_be_missing(tmp_path: Path) -> None:
-    files = {"predictor.py": "import torch\n\nx = torch.zeros(1).cuda()\n"}
-    (unsure,) = findings(small_project(tmp_path / "a", {**files, **locked("torch==2.8.0")}), "ST603")
-    (certain,) = findings(small_project(tmp_path / "b", {**files, **locked("torch==2.8.0+cpu")}), "ST603")
-    assert (unsure.severity, certain.severity) == (Severity.WARNING, Severity.ERROR)
-    assert "2.8.0+cpu" in certain.cause
-
-
-def test_a_helper_that_nothing_calls_is_not_judged(tmp_path: Path) -> None:
-    text = (
-        "import torch\n\nclass P:\n    def load(self, uri):\n        helped()\n\ndef {}():\n    torch.zeros(1).cuda()\n"
-    )
-    assert places(small_project(tmp_path / "a", {"predictor.py": text.format("helped")}), "ST603") != []
-    assert places(small_project(tmp_path / "b", {"predictor.py": text.format("other")}), "ST603") == []

@@ -1,0 +1,65 @@
+"""CUDA that is asked for: when that is an error, and when a warning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seatrial.findings import Severity
+from seatrial.rules.devices import cuda
+from tests.diagnosis.test_symptoms import STORED, first
+from tests.projects.base import Twin
+from tests.rules.judging import Judge, texts_of, twins_of
+from tests.small_project import findings, locked, places, small_project
+
+FILES = Path(__file__).parents[2] / "facts" / "checkpoints"
+
+
+TORCH = locked("torch==2.0.0")
+
+
+def checkpoint(name: str) -> dict[str, str | bytes]:
+    return {"artifacts/weights.pt": (FILES / name).read_bytes(), **TORCH}
+
+
+LOAD = "import torch\n\nclass P:\n    def load(self, uri):\n        torch.load('weights.pt', weights_only=True{0})\n"
+
+
+@pytest.mark.parametrize("twin", twins_of(cuda), ids=str)
+def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge, twin: Twin) -> None:
+    judge(twin)
+
+
+@pytest.mark.parametrize("name", texts_of(cuda))
+def test_a_stored_text_is_recognised(tmp_path: Path, name: str) -> None:
+    assert first(STORED[name], STORED[name].text, tmp_path) == STORED[name].rule
+
+
+def test_loading_tensors_of_a_gpu_without_map_location_is_a_warning(tmp_path: Path) -> None:
+    files = checkpoint("cuda.pt")
+    (found,) = findings(small_project(tmp_path, {**files, "predictor.py": LOAD.format("")}))
+    assert (found.code, found.severity, str(found.location)) == ("ST601", "warning", "predictor.py:5:9")
+    assert found.evidence == ("artifacts/weights.pt: tensors of cuda:0",)
+    mapped = {**files, "predictor.py": LOAD.format(", map_location='cpu'")}
+    assert findings(small_project(tmp_path, mapped)) == []
+
+
+def test_loading_tensors_of_the_cpu_without_map_location_is_no_finding(tmp_path: Path) -> None:
+    assert findings(small_project(tmp_path, {**checkpoint("legacy.pt"), "predictor.py": LOAD.format("")})) == []
+
+
+def test_cuda_is_an_error_only_where_it_is_certain_to_be_missing(tmp_path: Path) -> None:
+    files = {"predictor.py": "import torch\n\nx = torch.zeros(1).cuda()\n"}
+    (unsure,) = findings(small_project(tmp_path / "a", {**files, **locked("torch==2.8.0")}), "ST603")
+    (certain,) = findings(small_project(tmp_path / "b", {**files, **locked("torch==2.8.0+cpu")}), "ST603")
+    assert (unsure.severity, certain.severity) == (Severity.WARNING, Severity.ERROR)
+    assert "2.8.0+cpu" in certain.cause
+
+
+def test_a_helper_that_nothing_calls_is_not_judged(tmp_path: Path) -> None:
+    text = (
+        "import torch\n\nclass P:\n    def load(self, uri):\n        helped()\n\ndef {}():\n    torch.zeros(1).cuda()\n"
+    )
+    assert places(small_project(tmp_path / "a", {"predictor.py": text.format("helped")}), "ST603") != []
+    assert places(small_project(tmp_path / "b", {"predictor.py": text.format("other")}), "ST603") == []

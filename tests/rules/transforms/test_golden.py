@@ -1,0 +1,29 @@
+"""The golden file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from seatrial.rules.transforms import golden
+from tests.projects.base import Twin
+from tests.rules.judging import Judge, seen_by_running, twins_of
+from tests.small_project import findings, small_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("twin", twins_of(golden), ids=str)
+def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge, twin: Twin) -> None:
+    judge(twin)
+
+
+def test_the_page_says_what_shows_a_fault_that_neither_files_nor_texts_show() -> None:
+    assert {"ST401", "ST402", "ST403"} == seen_by_running(golden)
+
+
+def test_a_golden_file_that_cannot_be_read_is_found(tmp_path: Path) -> None:
+    (found,) = findings(small_project(tmp_path, {"artifacts/golden/golden.json": "{}"}))
+    assert (found.code, str(found.location)) == ("ST404", "artifacts/golden/golden.json")

@@ -1,0 +1,16 @@
+"""Images: the stored texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seatrial.rules.transforms import images
+from tests.diagnosis.test_symptoms import STORED, first
+from tests.rules.judging import texts_of
+
+
+@pytest.mark.parametrize("name", texts_of(images))
+def test_a_stored_text_is_recognised(tmp_path: Path, name: str) -> None:
+    assert first(STORED[name], STORED[name].text, tmp_path) == STORED[name].rule
