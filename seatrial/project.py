@@ -1,6 +1,7 @@
-"""[tool.seatrial] in pyproject.toml → Project. The only reader of configuration.
+"""[tool.seatrial] in pyproject.toml → Project. Nothing else reads the configuration.
 
-Every key has a default except `predictor`. An unknown key is an error that suggests the nearest known one.
+Every key except `predictor` has a default. An unknown key is an error that suggests the nearest known one. From top to
+bottom: the kinds of values, the tables, the project, `load`, and how faults are explained.
 """
 
 from __future__ import annotations
@@ -28,42 +29,76 @@ from pydantic_core import PydanticKnownError
 from seatrial.errors import UsageError
 from seatrial.serving import interfaces
 
-IMPORT_PATH = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
-NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
-PYTHON = r"^3\.\d+$"
-TOP_LEVEL = r"^[A-Za-z_][A-Za-z0-9_]*$"
-REGION = r"^[a-z]+(-[a-z]+)+[0-9]+$"  # such as us-central1, northamerica-northeast2
-MEMORY = r"^[1-9]\d*[mg]$"
-RESOURCE_ID = r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"  # CreateEndpointRequest.endpoint_id and UploadModelRequest.model_id
-CLOUD_PROJECT = r"^([a-z][a-z0-9.:-]{4,61}[a-z0-9])?$"  # ids of old projects begin with a domain and a colon
-ACCOUNT = r"^([a-z0-9-]+@[a-z0-9.-]+)?$"
-MACHINE = r"^[a-z][a-z0-9]*-[a-z0-9-]+$"
-ACCELERATOR = r"^(NVIDIA|TPU)_[A-Z0-9_]+$"
-_LABEL_KEY, _LABEL_VALUE = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"[a-z0-9_-]{0,63}")
-_IN_WORDS = {  # what a value must be, for whoever wrote another one
-    IMPORT_PATH: 'a module and a class in it, such as "predictor:DigitPredictor"',
-    NAME: "at most 63 lower-case letters, digits and hyphens, the first and last no hyphen",
-    PYTHON: 'a minor version of Python in quotes, such as "3.11"',
-    REGION: 'a region such as "us-central1"',
-    RESOURCE_ID: "at most 63 lower-case letters, digits and hyphens that begin with a letter and end with no hyphen",
-    CLOUD_PROJECT: 'the id of a cloud project, such as "my-project"',
-    ACCOUNT: 'the address of a service account, such as "serving@my-project.iam.gserviceaccount.com"',
-    MACHINE: 'a machine type such as "n1-standard-4"',
-    ACCELERATOR: 'an accelerator type such as "NVIDIA_L4"',
-    MEMORY: 'megabytes or gigabytes, such as "512m" or "4g"',
-    TOP_LEVEL: "the name of a top-level package or module, without dots and slashes",
-    # pydantic's names of a wrong type
+RUNTIME_PYTHON_FLOOR = (3, 10)  # seatrial/serving/requirements.in: the runtime's own floor
+_WHAT_IS_NEEDED = 'pyproject.toml needs\n  [tool.seatrial]\n  predictor = "your_package:YourPredictor"'
+
+_WORDS = {  # pydantic's name of a wrong type, or the pattern of a text → what the value must be
     "string_type": "text in quotes",
     "tuple_type": "a list",
     "model_type": "a table",
     "int_type": "a whole number",
     "float_type": "a number",
 }
-RUNTIME_PYTHON_FLOOR = (3, 10)  # seatrial/serving/requirements.in: the runtime's own floor
 
 
 def _kebab(name: str) -> str:
     return name.replace("_", "-")
+
+
+def _like(pattern: str, words: str) -> StringConstraints:
+    """Return the constraint of a text by its pattern; `words` describe the pattern in messages."""
+    _WORDS[pattern] = words
+    return StringConstraints(pattern=pattern)
+
+
+ImportPath = Annotated[
+    str,
+    _like(
+        r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
+        'a module and a class in it, such as "predictor:DigitPredictor"',
+    ),
+]
+Name = Annotated[
+    str,
+    _like(
+        r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+        "at most 63 lower-case letters, digits and hyphens, with no hyphen at either end",
+    ),
+]
+Python = Annotated[str, _like(r"^3\.\d+$", 'a minor version of Python in quotes, such as "3.11"')]
+TopLevel = Annotated[
+    str,
+    _like(r"^[A-Za-z_][A-Za-z0-9_]*$", "the name of a top-level package or module, without dots and slashes"),
+]
+Memory = Annotated[str, _like(r"^[1-9]\d*[mg]$", 'megabytes or gigabytes, such as "512m" or "4g"')]
+Region = Annotated[str, _like(r"^[a-z]+(-[a-z]+)+[0-9]+$", 'a region such as "us-central1"')]
+ResourceId = Annotated[  # CreateEndpointRequest.endpoint_id and UploadModelRequest.model_id
+    str,
+    _like(
+        r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
+        "at most 63 lower-case letters, digits and hyphens that begin with a letter and do not end with a hyphen",
+    ),
+]
+CloudProject = Annotated[  # ids of old projects begin with a domain and a colon
+    str, _like(r"^([a-z][a-z0-9.:-]{4,61}[a-z0-9])?$", 'the id of a cloud project, such as "my-project"')
+]
+Account = Annotated[
+    str,
+    _like(
+        r"^([a-z0-9-]+@[a-z0-9.-]+)?$",
+        'the address of a service account, such as "serving@my-project.iam.gserviceaccount.com"',
+    ),
+]
+Machine = Annotated[str, _like(r"^[a-z][a-z0-9]*-[a-z0-9-]+$", 'a machine type such as "n1-standard-4"')]
+Accelerator = Annotated[str, _like(r"^(NVIDIA|TPU)_[A-Z0-9_]+$", 'an accelerator type such as "NVIDIA_L4"')]
+# TOML's arrays are lists, which become tuples; their items are as strict as everything else.
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
+TopLevels = Annotated[tuple[TopLevel, ...], Field(strict=False)]
+Percent = Annotated[int, Field(ge=1, le=100)]
+Percents = Annotated[tuple[Percent, ...], Field(strict=False)]
+Positive = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+_LABEL_KEY, _LABEL_VALUE = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"[a-z0-9_-]{0,63}")
 
 
 class _Table(BaseModel):
@@ -77,18 +112,18 @@ class _Table(BaseModel):
 class ImageSettings(_Table):
     """How the runtime opens an image. The defaults are those of torchvision's ImageFolder."""
 
-    mode: Literal["RGB", "L", "RGBA", "keep"] = "RGB"  # what Image.convert() gets; "keep" converts nothing
+    mode: Literal["RGB", "L", "RGBA", "keep"] = "RGB"  # the argument of Image.convert(); "keep" does not convert
     alpha: Literal["drop", "white", "black"] = "drop"  # what shows through transparent pixels
     exif: Literal["ignore", "apply"] = "ignore"  # whether the EXIF orientation turns the image
 
 
 class ServingSettings(_Table):
-    """What the server reads. All of it enters the bundle digest."""
+    """What the server reads. All of it is part of the bundle digest."""
 
     image: ImageSettings = ImageSettings()
-    max_batch: Annotated[int, Field(ge=1, le=1024)] = 8  # instances that one predict() call gets at most
+    max_batch: Annotated[int, Field(ge=1, le=1024)] = 8  # instances in one call of predict()
     max_body_bytes: Annotated[int, Field(ge=1024)] = 10_000_000  # Vertex's limit on a dedicated endpoint
-    max_pixels: Annotated[int, Field(ge=1)] = 40_000_000  # width x height; a 40-megapixel photo is 120 MB decoded
+    max_pixels: Positive = 40_000_000  # width x height; a 40-megapixel photo is 120 MB decoded
 
 
 class LockSettings(_Table):
@@ -98,35 +133,37 @@ class LockSettings(_Table):
 
 
 class SmokeSettings(_Table):
-    """Limits of the trial; none of them reaches the server."""
+    """Limits of the trial. The server does not read them."""
 
-    load_timeout: Annotated[float, Field(gt=0)] = 180.0  # seconds from start to healthy
-    memory: Annotated[str, StringConstraints(pattern=MEMORY)] = "4g"  # that a container on trial may take
+    load_timeout: Seconds = 180.0  # seconds from start to healthy
+    memory: Memory = "4g"  # limit of a container on trial
     tolerance_cpu: Annotated[float, Field(ge=0)] = 1e-5  # measured drift over batch sizes and threads: 7e-7
     tolerance_cuda: Annotated[float, Field(ge=0)] = 1e-2
 
     def tolerance_for(self, device: str) -> float:
-        """Give how much a served number may differ from the recorded one on a device."""
+        """Return by how much a served number may differ from the recorded one on a device."""
         return self.tolerance_cuda if device == "cuda" else self.tolerance_cpu
 
 
 class ContainerSettings(_Table):
-    """How the container image is made and where it goes; none of it enters the bundle digest."""
+    """How the container image is made and where it goes. None of it is part of the bundle digest."""
 
-    base: str = ""  # the image with the Python that serves, as NAME@sha256:DIGEST
+    base: str = ""  # an image with the predictor's Python, as NAME@sha256:DIGEST
     repository: str = ""  # where `image push` sends it: REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE
     engine: Literal["auto", "docker", "podman"] = "auto"
 
 
 class RolloutSettings(_Table):
-    """How a new version takes over the traffic of the one before it."""
+    """How a new version takes over the traffic of the previous one."""
 
-    steps: Annotated[tuple[Annotated[int, Field(ge=1, le=100)], ...], Field(strict=False)] = (10, 50, 100)  # percent
-    bake: Annotated[float, Field(ge=0)] | None = None  # seconds at 100 % before the old goes; default 300, locally 0
-    step_timeout: Annotated[float, Field(gt=0)] = 900.0  # seconds in which a step must have its answers
-    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01  # of the answers in a step
+    steps: Percents = (10, 50, 100)
+    bake: Annotated[float, Field(ge=0)] | None = (
+        None  # seconds at 100 % before the old goes; default: 300, locally 0
+    )
+    step_timeout: Seconds = 900.0  # in which a step must have its answers
+    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of the answers in a step
     max_latency_ratio: Annotated[float, Field(gt=0)] = 1.5  # of the 95th percentiles, new to old
-    staging: bool = False  # prove on an endpoint of its own before any traffic moves
+    staging: bool = False  # prove on a separate endpoint before any traffic moves
 
     @model_validator(mode="after")
     def _steps_rise_to_all(self) -> RolloutSettings:
@@ -136,31 +173,27 @@ class RolloutSettings(_Table):
 
 
 class VertexSettings(_Table):
-    """Where the model lives on Google Cloud and what serves it; none of it enters the bundle digest."""
+    """Where the model lives on Google Cloud and what serves it. None of it is part of the bundle digest."""
 
-    project: Annotated[str, StringConstraints(pattern=CLOUD_PROJECT)] = (
-        ""  # the cloud project's id; empty: rehearse on this machine
-    )
-    region: Annotated[str, StringConstraints(pattern=REGION)] = "us-central1"  # the image must lie in the same
-    model: Annotated[str, StringConstraints(pattern=RESOURCE_ID)] | None = None  # default: the project's name
-    endpoint: Annotated[str, StringConstraints(pattern=RESOURCE_ID)] | None = None  # default: the project's name
-    endpoint_type: Literal["dedicated", "shared"] = "dedicated"  # dedicated: own host, 10 MB, up to an hour
-    machine_type: Annotated[str, StringConstraints(pattern=MACHINE)] = "n1-standard-4"
-    accelerator_type: Annotated[str, StringConstraints(pattern=ACCELERATOR)] | None = None  # such as "NVIDIA_L4"
-    accelerator_count: Annotated[int, Field(ge=1, le=16)] = 1  # a replica, where there is a type
-    min_replicas: Annotated[int, Field(ge=1)] = 1
-    max_replicas: Annotated[int, Field(ge=1)] = 1
-    cpu_target: Annotated[int, Field(ge=1, le=100)] | None = None  # percent at which replicas are added
-    gpu_target: Annotated[int, Field(ge=1, le=100)] | None = None  # percent of the duty cycle
-    service_account: Annotated[str, StringConstraints(pattern=ACCOUNT)] = (
-        ""  # that the container runs as; empty: Vertex's own
-    )
+    project: CloudProject = ""  # the cloud project's id; if empty, deploys are rehearsed on this machine
+    region: Region = "us-central1"  # the image must be in the same region
+    model: ResourceId | None = None  # default: the project's name
+    endpoint: ResourceId | None = None  # default: the project's name
+    endpoint_type: Literal["dedicated", "shared"] = "dedicated"  # dedicated: own host, 10 MB, up to an hour a request
+    machine_type: Machine = "n1-standard-4"
+    accelerator_type: Accelerator | None = None  # such as "NVIDIA_L4"
+    accelerator_count: Annotated[int, Field(ge=1, le=16)] = 1  # of each replica, if there is a type
+    min_replicas: Positive = 1
+    max_replicas: Positive = 1
+    cpu_target: Percent | None = None  # at which replicas are added
+    gpu_target: Percent | None = None  # of the duty cycle
+    service_account: Account = ""  # that the container runs as; if empty, Vertex's own
     labels: dict[str, str] = {}
-    allow_unproven_device: bool = False  # deploy to an accelerator that no trial ran on
-    upload_timeout: Annotated[float, Field(gt=0)] = 900.0  # seconds
-    endpoint_timeout: Annotated[float, Field(gt=0)] = 300.0
-    deploy_timeout: Annotated[float, Field(gt=0)] = 2700.0
-    undeploy_timeout: Annotated[float, Field(gt=0)] = 900.0
+    allow_unproven_device: bool = False  # whether to deploy to an accelerator that no trial ran on
+    upload_timeout: Seconds = 900.0
+    endpoint_timeout: Seconds = 300.0
+    deploy_timeout: Seconds = 2700.0
+    undeploy_timeout: Seconds = 900.0
     rollout: RolloutSettings = RolloutSettings()
 
     @property
@@ -181,19 +214,14 @@ class VertexSettings(_Table):
         for key, value in self.labels.items():
             if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value) or key.startswith("seatrial-"):
                 raise ValueError(
-                    f"labels: {key} = {value!r}; at most 63 lower-case letters, digits, _ and -, the key begins with "
-                    "a letter and not with seatrial-"
+                    f"labels: {key} = {value!r}; both take at most 63 lower-case letters, digits, _ and -, and the key "
+                    "begins with a letter but not with seatrial-"
                 )
         return self
 
 
-# TOML's arrays arrive as lists; what is in them is as strict as all else.
-_Texts = Annotated[tuple[str, ...], Field(strict=False)]
-_Names = Annotated[tuple[Annotated[str, StringConstraints(pattern=TOP_LEVEL)], ...], Field(strict=False)]
-
-
 def _known_interface(value: object) -> str:
-    """Take a name of the table of interfaces, with pydantic's message for a `Literal` of these names."""
+    """Validate a name of the table of interfaces, as pydantic validates a `Literal` of these names."""
     names = [interfaces.AUTO, *interfaces.NAMES]
     if isinstance(value, str) and value in names:
         return value
@@ -202,22 +230,22 @@ def _known_interface(value: object) -> str:
 
 
 class Project(_Table):
-    """A predictor project: its configuration and where its parts lie."""
+    """A predictor project: its configuration and the places of its files."""
 
     root: Path = Field(exclude=True)
-    name: Annotated[str, StringConstraints(pattern=NAME)]
-    predictor: Annotated[str, StringConstraints(pattern=IMPORT_PATH)]
+    name: Name  # default: made from the folder's name
+    predictor: ImportPath
     interface: Annotated[str, PlainValidator(_known_interface)] = interfaces.AUTO
     artifacts: str = "artifacts"
-    python: Annotated[str, StringConstraints(pattern=PYTHON)] = "3.11"
-    packages: _Names = ()  # top-level packages and modules that ship; default: the predictor's own
-    package_data: _Texts = ()  # files beside the modules that ship too, as globs from the root
+    python: Python = "3.11"
+    packages: TopLevels = ()  # top-level packages and modules that ship; default: the predictor's own
+    package_data: Texts = ()  # globs from the root: files beside the modules that ship too
     lock: LockSettings = LockSettings()
     serving: ServingSettings = ServingSettings()
     smoke: SmokeSettings = SmokeSettings()
     image: ContainerSettings = ContainerSettings()
     vertex: VertexSettings = VertexSettings()
-    ignore: dict[str, str] = {}  # code of a rule → why its findings are accepted everywhere in the project
+    ignore: dict[str, str] = {}  # code of a rule → why its findings are accepted in the whole project
 
     @model_validator(mode="before")
     @classmethod
@@ -238,15 +266,15 @@ class Project(_Table):
     @model_validator(mode="after")
     def _ships_only_its_own(self) -> Project:
         if self.build_dir.resolve().is_relative_to(self.artifacts_dir.resolve()):
-            raise ValueError(f"artifacts: {self.artifacts!r} is a folder that build/ lies in; what ships needs its own")
+            raise ValueError(f"artifacts: {self.artifacts!r} contains build/; the artifacts need their own folder")
         for pattern in self.package_data:
             if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
-                raise ValueError(f"package-data: {pattern!r} is no pattern of files below the project's folder")
+                raise ValueError(f"package-data: {pattern!r} is not a pattern of files below the project's folder")
         return self
 
     @property
     def model_id(self) -> str:
-        """The id of the model on Vertex AI; one made from a name that begins with a digit gets a letter before it."""
+        """The id of the model on Vertex AI; an id made from a name that begins with a digit gets a letter first."""
         return self.vertex.model or self._resource_id
 
     @property
@@ -275,54 +303,41 @@ class Project(_Table):
 
     @property
     def requirements_in(self) -> Path:
-        """What the user asks for."""
+        """The requirements, as the user writes them."""
         return self.root / "requirements.in"
 
     @property
     def lock_file(self) -> Path:
-        """The lock that ships; on Linux it holds the CUDA build of torch, which also runs on CPU."""
+        """The lock that ships; on Linux it pins the CUDA build of torch, which also runs on the CPU."""
         return self.root / "requirements.txt"
 
     @property
     def cpu_lock_file(self) -> Path:
-        """The lock of the CPU variant, where the project has one."""
+        """The lock of the CPU variant, if the project has one."""
         return self.root / "requirements-cpu.txt"
 
     def lock_for(self, device: str) -> Path:
-        """Give the lock of a device: cuda → requirements.txt; cpu → requirements-cpu.txt where it exists."""
+        """Return the lock of a device: cuda → requirements.txt; cpu → requirements-cpu.txt if it exists."""
         if device == "cpu" and self.cpu_lock_file.is_file():
             return self.cpu_lock_file
         return self.lock_file
 
     @property
     def build_dir(self) -> Path:
-        """Where stages put what they make."""
+        """The folder for everything that stages make."""
         return self.root / "build"
 
 
 def load(root: Path, vertex: Mapping[str, str] | None = None) -> Project:
-    """Read the project in folder `root`.
+    """Read the project in the folder `root`.
 
-    Keys of [tool.seatrial.vertex] are taken from `vertex` first, as text under their dotted names in kebab-case, then
-    from variables such as SEATRIAL_VERTEX_MACHINE_TYPE and SEATRIAL_VERTEX_ROLLOUT_STEPS, then from the file.
+    Keys of [tool.seatrial.vertex] come from `vertex`, as text under their dotted names in kebab-case, then from
+    variables such as SEATRIAL_VERTEX_MACHINE_TYPE and SEATRIAL_VERTEX_ROLLOUT_STEPS, then from the file.
 
     Raises:
-        UsageError: no pyproject.toml, no [tool.seatrial], or a key or value that does not fit.
+        UsageError: no pyproject.toml, no [tool.seatrial], or a wrong key or value.
     """
-    file = root / "pyproject.toml"
-    try:
-        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"no pyproject.toml in {root}", fix=_WHAT_IS_NEEDED) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} is not valid TOML: {error}") from None
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    table = tool.get("seatrial") if isinstance(tool, dict) else None
-    if not isinstance(table, dict):
-        raise UsageError(f"{file} has no [tool.seatrial] table", fix=_WHAT_IS_NEEDED)
-    if "root" in table:
-        raise UsageError("[tool.seatrial] has an unknown key `root`")
+    table = _table(root / "pyproject.toml")
     given = {**_from_environment(), **(vertex or {})}
     if given and isinstance(table.get("vertex", {}), dict):
         table = {**table, "vertex": _with_texts(table.get("vertex", {}), given)}
@@ -332,8 +347,26 @@ def load(root: Path, vertex: Mapping[str, str] | None = None) -> Project:
         raise UsageError("\n".join(_explain(dict(e)) for e in error.errors())) from None
 
 
+def _table(file: Path) -> dict[str, Any]:
+    """Read [tool.seatrial] of a pyproject.toml."""
+    try:
+        tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"no pyproject.toml in {file.parent}", fix=_WHAT_IS_NEEDED) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from None
+    table = tool.get("seatrial") if isinstance(tool, dict) else None
+    if not isinstance(table, dict):
+        raise UsageError(f"{file} has no [tool.seatrial] table", fix=_WHAT_IS_NEEDED)
+    if "root" in table:
+        raise UsageError("[tool.seatrial] has an unknown key `root`")
+    return table
+
+
 def _from_environment() -> dict[str, str]:
-    """Give the keys of [tool.seatrial.vertex] that variables set; an empty variable sets nothing."""
+    """Return the keys of [tool.seatrial.vertex] that variables set; an empty variable sets nothing."""
     fields = {_kebab(name): name for name in VertexSettings.model_fields if name != "rollout"}
     fields |= {f"rollout.{_kebab(name)}": f"rollout_{name}" for name in RolloutSettings.model_fields}
     found = {key: os.environ.get(f"SEATRIAL_VERTEX_{name.upper()}", "") for key, name in fields.items()}
@@ -341,7 +374,7 @@ def _from_environment() -> dict[str, str]:
 
 
 def _with_texts(table: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
-    """Set keys of a table from texts: a number, true, false, a list or a table as TOML writes it, all else as text."""
+    """Set keys of a table from texts: TOML's numbers, booleans, lists and tables as such, everything else as text."""
     table = {**table}
     for key, text in given.items():
         first, _, second = key.partition(".")
@@ -358,14 +391,11 @@ def _value(text: str) -> Any:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-    return value if isinstance(value, bool | int | float | list | dict | str) else text  # a date is no value of ours
-
-
-_WHAT_IS_NEEDED = 'pyproject.toml needs\n  [tool.seatrial]\n  predictor = "your_package:YourPredictor"'
+    return value if isinstance(value, bool | int | float | list | dict | str) else text  # no key takes a date
 
 
 def _explain(error: dict[str, Any]) -> str:
-    """Turn one of pydantic's errors into a line that names the key as the user wrote it."""
+    """Return one of pydantic's errors as a line that names the key as the user wrote it."""
     path = [str(part) for part in error["loc"]]
     key = ".".join(_kebab(part) for part in path)
     if error["type"] == "extra_forbidden":
@@ -376,7 +406,7 @@ def _explain(error: dict[str, Any]) -> str:
     if error["type"] == "value_error":
         what = str(error["msg"]).removeprefix("Value error, ")
     else:
-        wanted = _IN_WORDS.get(error.get("ctx", {}).get("pattern", error["type"]))
+        wanted = _WORDS.get(error.get("ctx", {}).get("pattern", error["type"]))
         must = f"must be {wanted}" if wanted else str(error["msg"]).replace("Input should", "must", 1)
         what = f"{must}, not {json.dumps(error['input'], ensure_ascii=False, default=str)}"
     return f"[tool.seatrial] {key}: {what}" if key else f"[tool.seatrial] {what}"
