@@ -1,6 +1,6 @@
 """The sessions: `nox -s smoke` proves the predictor, `nox -s tests` proves the tool.
 
-Each session is a thin call of the command line. Another project uses them too, with no noxfile of its own:
+Most sessions only call the command line. Other projects use them too, without a noxfile of their own:
 `nox -f TOOL/noxfile.py -s smoke -- --project DIR`.
 """
 
@@ -20,12 +20,12 @@ nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
 TOOL, PUSH, DEPLOY, DEVELOP = (ROOT / f"locks/{name}.txt" for name in ("tool", "push", "deploy", "develop"))
-WORKFLOWS = "tests/workflows"  # executed by a session of their own
+WORKFLOWS = "tests/workflows"  # these have their own session
 
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write requirements.txt from requirements.in (-- --check: only say whether it still answers)."""
+    """Write requirements.txt from requirements.in (-- --check: only say whether it is current)."""
     seatrial(session, "lock")
 
 
@@ -49,14 +49,14 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session
 def image(session: nox.Session) -> None:
-    """Build the container image (-- push: push the one that was proven by `smoke --image`)."""
+    """Build the container image (-- push: push the one that `smoke --image` proved)."""
     what = [] if session.posargs[:1] in (["build"], ["push"]) else ["build"]
     seatrial(session, "image", *what, lock_file=PUSH)
 
 
 @nox.session
 def deploy(session: nox.Session) -> None:
-    """Create the model version and roll it out; without a cloud project it is a rehearsal on this machine."""
+    """Create the model version and roll it out; without a cloud project, rehearse this on this machine."""
     seatrial(session, "deploy", lock_file=DEPLOY)
 
 
@@ -68,7 +68,7 @@ def plan(session: nox.Session) -> None:
 
 @nox.session
 def summary(session: nox.Session) -> None:
-    """Say what the jobs of a workflow came to."""
+    """Summarize the results of a workflow's jobs."""
     seatrial(session, "summary")
 
 
@@ -81,7 +81,7 @@ def dist(session: nox.Session) -> None:
 
 @nox.session
 def train(session: nox.Session) -> None:
-    """Train the demo again and write artifacts/, in an environment of its own lock."""
+    """Train the demo again and write artifacts/, in an environment of training's own lock."""
     install(session, TOOL)
     python = Path(session.create_tmp()) / "training/bin/python"
     session.run("uv", "venv", "--quiet", "--clear", "--python", "3.11", str(python.parent.parent))
@@ -94,7 +94,7 @@ def train(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests: the gate."""
     install(session, DEVELOP, compile_bytecode=True)
-    options = ["--ignore=tests/workflows", "--numprocesses=2", "--dist=worksteal"]  # those need tools of their own
+    options = ["--ignore=tests/workflows", "--numprocesses=2", "--dist=worksteal"]  # those need other tools
     run(session, "pytest", "-m", "not proof", *options, *session.posargs)
 
 
@@ -121,7 +121,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def symptoms(session: nox.Session) -> None:
-    """Install and run what fails, and store each text anew (-- NAME: only these; as root, about half an hour)."""
+    """Install and run what fails, and store each message again (-- NAME: only these; as root, about half an hour)."""
     install(session, DEVELOP)
     run(session, "python", "-m", "tests.symptoms.make", *session.posargs)
 
@@ -138,7 +138,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def locks(session: nox.Session) -> None:
-    """Write the tool's own locks again (-- --upgrade: with the newest versions)."""
+    """Write the tool's own locks (-- --upgrade: with the newest versions)."""
     install(session, TOOL)
     compile_ = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-annotate"]
     compile_ += ["--custom-compile-command", "nox -s locks", *session.posargs]
@@ -153,7 +153,7 @@ def locks(session: nox.Session) -> None:
 
 
 def seatrial(session: nox.Session, *command: str, lock_file: Path = TOOL) -> None:
-    """Call the command line with the session's arguments; a relative --project counts from the caller's folder."""
+    """Call the command line with the session's arguments; --project is relative to the caller's folder."""
     install(session, lock_file)
     arguments = [part for argument in session.posargs for part in _split_project(argument)]
     for at, argument in enumerate(arguments[1:], start=1):
@@ -167,14 +167,14 @@ def _split_project(argument: str) -> list[str]:
 
 
 def run(session: nox.Session, *command: str) -> None:
-    """Run a program that starts servers: interrupted, it gets the time to stop them and to clean up."""
+    """Run a program that starts servers, and if interrupted give it time to stop them and to clean up."""
     session.run(*command, interrupt_timeout=30, terminate_timeout=10)  # seconds
 
 
 def install(session: nox.Session, lock_file: Path, *, compile_bytecode: bool = False) -> None:
-    """Install a lock and then the tool, unless this environment has exactly that already.
+    """Install a lock and then the tool, unless this environment has exactly these.
 
-    With uv, compile what is installed only where hundreds of processes import it; pip always compiles.
+    uv compiles what it installs only if hundreds of processes will import it; pip always compiles.
     """
     stamp = Path(session.virtualenv.location) / "installed.sha256"
     content = lock_file.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + sys.version.encode()

@@ -1,6 +1,6 @@
-"""What ends a command other than a finding: one class an exit code, the remedy in the message.
+"""What ends a command early: one class for each exit code, with the fix beside the message.
 
-A finding says what is wrong with the user's predictor. An error here says why the tool could not even look.
+A finding says what is wrong with the user's predictor. An error says why the tool could not look.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ class ExitCode(IntEnum):
     FINDINGS = 1
     USAGE = 2
     ENVIRONMENT = 3
-    STILL_RUNNING = 75  # EX_TEMPFAIL of sysexits.h: a re-run resumes
+    STILL_RUNNING = 75  # EX_TEMPFAIL of sysexits.h: running it again resumes
 
 
 class SeatrialError(Exception):
-    """Ends a command with `exit_code`, a message and, where there is one, the way out."""
+    """Ends a command with `exit_code`, a message and, if there is one, a fix."""
 
     exit_code = ExitCode.ENVIRONMENT
 
@@ -36,12 +36,12 @@ class UsageError(SeatrialError):
 
 
 class EnvironmentFaultError(SeatrialError):
-    """The fault of the surroundings: network, disk, a program that is missing (exit 3)."""
+    """A fault of the environment: the network, the disk, a missing program (exit 3)."""
 
     exit_code = ExitCode.ENVIRONMENT
 
 
 class StillRunningError(SeatrialError):
-    """A deadline passed while an operation of the cloud still runs (exit 75); the message names the operation."""
+    """A deadline passed while a cloud operation still runs (exit 75); the message names the operation."""
 
     exit_code = ExitCode.STILL_RUNNING

@@ -1,8 +1,8 @@
 """Findings: the currency between all stages.
 
 A stage is a generator. It yields `Step`s (what it is doing) and `Finding`s (what is wrong), and returns what the
-next stage needs. It never knows how either is displayed. A command that runs several stages marks where each begins
-with a `Phase`.
+next stage needs. It does not know how they are displayed. A command that runs several stages marks the beginning of
+each with a `Phase`.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Location:
 class Edit:
     """A change that is safe to make without asking: `seatrial check --fix` makes it.
 
-    `text` takes the place of the columns from `column` to before `end_column` of `line`, all counted from 1 as in
-    `Location`; equal columns insert. Without a line, `text` is a line to add at the end of the file, which is made
-    where there is none. `was` is what those columns hold, where the rule knows it: another text is left alone.
+    `text` replaces the columns from `column` up to `end_column` of `line`, counted as in `Location`; equal columns
+    insert. Without a line, `text` is a line to add at the end of the file, which is created if it does not exist.
+    `was` is the present text of those columns, if the rule knows it: any other text is left alone.
     """
 
     path: str
@@ -58,19 +58,19 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, in the words that a laptop, a pull request and a cloud log share.
+    """One thing that is wrong, in the same words on a laptop, in a pull request and in a cloud log.
 
     Attributes:
         code: `ST` and three digits; see `seatrial explain CODE`.
         message: what is wrong, with the concrete names in it.
         severity: errors fail the command, warnings and notes do not.
-        location: where the user's hand is needed, if that is a file of the project.
-        subject: what it is about, if that is no place in a file (a distribution, a golden image).
+        location: where to fix it, if that is in a file of the project.
+        subject: what it is about, if that is not in a file (a distribution, a golden image).
         cause: why it is so.
-        cloud: what the cloud would have said instead.
+        cloud: what the cloud would have said about it.
         fix: what to do.
         evidence: lines that prove it: a traceback reduced to the user's frames, numbers that differ.
-        edits: the fix as changes of files, all of them or none; empty where only a person can decide.
+        edits: the fix as changes of files, to make all together; empty if only a person can decide.
     """
 
     code: str
@@ -90,13 +90,13 @@ class Finding:
         return f"docs/rules/{self.code}.md"
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the finding as JSON data."""
+        """Return the finding as JSON data."""
         return {**asdict(self), "severity": self.severity.value, "docs": self.docs}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A line of progress: what the running stage does now. With `lasting` it stays to be read, in a log too."""
+    """A line of progress: what the running stage does now. A lasting one is printed, also to a log."""
 
     text: str
     lasting: bool = False
@@ -115,7 +115,7 @@ Stage = Generator[Event, None, T]
 
 
 def watched(stage: Stage[T]) -> Stage[tuple[T, bool]]:
-    """Pass a stage's events on; give what it returns and whether one of its findings was an error."""
+    """Yield a stage's events; return what it returns, and whether any of its findings was an error."""
     broken = False
     while True:
         try:
@@ -127,5 +127,5 @@ def watched(stage: Stage[T]) -> Stage[tuple[T, bool]]:
 
 
 def failed(findings: Iterable[Finding]) -> bool:
-    """Tell whether any of the findings is an error."""
+    """Return whether any of the findings is an error."""
     return any(f.severity is Severity.ERROR for f in findings)

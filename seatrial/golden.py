@@ -1,7 +1,7 @@
 """What training answered, kept beside the weights: artifacts/golden/ and the manifest of the whole folder.
 
 Training writes both, the trial reads them. Standard library only, because training does not have the tool's
-dependencies. It never judges: what differs is returned as data.
+dependencies. It does not judge: differences are returned as data.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class GoldenExample:
     """One input and what training knew about it.
 
     Attributes:
-        image: path of an image file relative to the golden folder, with forward slashes; or else
-        instance: any JSON, sent as it is.
+        image: path of an image file relative to the golden folder, with forward slashes.
+        instance: any JSON, sent as it is, instead of an image.
         label: the true label.
         scores: what the model computed in training, in the order of its labels.
         response: the whole prediction, for a predictor that answers with more than a label and scores.
@@ -47,14 +47,14 @@ class GoldenExample:
     response: Any = None
 
     def vertex_instance(self, artifacts: Path) -> Any:
-        """Give the element of a request's `instances`: an image as {"b64": …}, an instance as written."""
+        """Return the element of a request's `instances`: an image as {"b64": …}, an instance as written."""
         if self.image is None:
             return self.instance
         data = (artifacts / FOLDER / self.image).read_bytes()
         return {"b64": base64.b64encode(data).decode("ascii")}
 
     def request_size(self, artifacts: Path) -> int:
-        """Give the bytes of a request with this example alone; the file itself is not read."""
+        """Return the size in bytes of a request with only this example, without reading the image."""
         if self.image is None:
             return len(json.dumps({"instances": [self.instance]}))
         encoded = ((artifacts / FOLDER / self.image).stat().st_size + 2) // 3 * 4
@@ -63,10 +63,10 @@ class GoldenExample:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the artifacts were when training wrote them.
+    """What was in the artifacts folder when training wrote it.
 
     Attributes:
-        files: path relative to the artifacts, with forward slashes → SHA-256 in hex, of every file but this.
+        files: path relative to the artifacts, with forward slashes → SHA-256 in hex, of every file except the manifest.
         trained_with: "python" and the distributions of `TRAINED_WITH` that were installed → version.
     """
 
@@ -76,7 +76,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """How a folder differs from its manifest, as sorted relative paths; all empty when it does not."""
+    """How a folder differs from its manifest, as sorted relative paths; all empty if it does not."""
 
     changed: tuple[str, ...] = ()
     unlisted: tuple[str, ...] = ()
@@ -84,10 +84,10 @@ class Differences:
 
 
 def read(artifacts: Path) -> tuple[GoldenExample, ...]:
-    """Give the golden examples in the order of golden.json; none where there is no such file.
+    """Return the golden examples in the order of golden.json; none if there is no such file.
 
     Raises:
-        UsageError: golden.json is no list of examples, or names an image that is not in the golden folder.
+        UsageError: golden.json is not a list of examples, or names an image that is not in the golden folder.
     """
     file = artifacts / FOLDER / EXAMPLES_FILE
     if not file.is_file():
@@ -99,17 +99,17 @@ def read(artifacts: Path) -> tuple[GoldenExample, ...]:
 
 
 def request_sizes(artifacts: Path) -> dict[str, int]:
-    """Give each golden example, by its image or its number, and the bytes of a request with it alone.
+    """Return each golden example, by its image or its number, and the size in bytes of a request with only it.
 
     Raises:
-        UsageError: golden.json is no list of examples, or names an image that is not in the golden folder.
+        UsageError: golden.json is not a list of examples, or names an image that is not in the golden folder.
     """
     examples = enumerate(read(artifacts))
     return {example.image or f"example {number}": example.request_size(artifacts) for number, example in examples}
 
 
 def write(artifacts: Path, examples: Iterable[GoldenExample]) -> None:
-    """Write golden.json; the caller has written the images it names. The same examples give the same bytes.
+    """Write golden.json, after the images that it names. The same examples give the same bytes.
 
     Raises:
         UsageError: an example that `read` would refuse.
@@ -123,7 +123,7 @@ def write(artifacts: Path, examples: Iterable[GoldenExample]) -> None:
 
 
 def read_manifest(artifacts: Path) -> Manifest | None:
-    """Give the manifest; None where there is none.
+    """Return the manifest, or None if there is none.
 
     Raises:
         UsageError: manifest.json is not what `write_manifest` writes.
@@ -141,7 +141,7 @@ def read_manifest(artifacts: Path) -> Manifest | None:
 
 
 def write_manifest(artifacts: Path) -> Manifest:
-    """Write manifest.json over all that lies in `artifacts` now, with the versions of this environment."""
+    """Write manifest.json for all files in `artifacts`, with the versions of this environment."""
     versions = {"python": platform.python_version()}
     versions |= {name: version for name in TRAINED_WITH if (version := _installed_version(name))}
     manifest = Manifest(files=_digests(artifacts), trained_with=versions)
@@ -151,7 +151,7 @@ def write_manifest(artifacts: Path) -> Manifest:
 
 
 def differences(artifacts: Path, manifest: Manifest) -> Differences:
-    """Compare the folder, byte for byte, with what its manifest lists."""
+    """Compare the files of the folder with its manifest, byte by byte."""
     found, listed = _digests(artifacts), manifest.files
     return Differences(
         changed=tuple(sorted(path for path in found.keys() & listed if found[path] != listed[path])),
@@ -167,7 +167,7 @@ _WRITE_AGAIN = "write it again with seatrial.golden.write_manifest, where traini
 
 
 def _example(file: Path, number: int, entry: Any) -> GoldenExample:
-    """Check entry `number` of golden.json and give it as an example."""
+    """Check entry `number` of golden.json and return it as an example."""
 
     def refuse(why: str) -> UsageError:
         return UsageError(f"{file}: example {number} {why}", fix=_ENTRY)
@@ -195,7 +195,7 @@ def _example(file: Path, number: int, entry: Any) -> GoldenExample:
 
 
 def _entry(example: GoldenExample) -> dict[str, Any]:
-    """Give the entry of golden.json; what is not known has no key."""
+    """Return the entry of golden.json; None has no key."""
     values = {name: getattr(example, name) for name in GoldenExample.__slots__}
     values["scores"] = None if example.scores is None else list(example.scores)
     return {name: value for name, value in values.items() if value is not None}
@@ -229,7 +229,7 @@ def _sha256(file: Path) -> str:
 
 
 def _installed_version(distribution: str) -> str | None:
-    from importlib import metadata  # training alone needs it; `seatrial check` shall not wait for it
+    from importlib import metadata  # only training needs it, and `seatrial check` should not wait for it
 
     try:
         return metadata.version(distribution)

@@ -102,7 +102,7 @@ _LABEL_KEY, _LABEL_VALUE = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"[a
 
 
 class _Table(BaseModel):
-    """A table of the configuration: keys in kebab-case, none unknown, values frozen."""
+    """A table of the configuration: keys in kebab-case, no unknown keys, frozen values."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, alias_generator=_kebab, populate_by_name=True
@@ -157,9 +157,7 @@ class RolloutSettings(_Table):
     """How a new version takes over the traffic of the previous one."""
 
     steps: Percents = (10, 50, 100)
-    bake: Annotated[float, Field(ge=0)] | None = (
-        None  # seconds at 100 % before the old goes; default: 300, locally 0
-    )
+    bake: Annotated[float, Field(ge=0)] | None = None  # seconds at 100 %; default: 300, locally 0
     step_timeout: Seconds = 900.0  # in which a step must have its answers
     max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of the answers in a step
     max_latency_ratio: Annotated[float, Field(gt=0)] = 1.5  # of the 95th percentiles, new to old

@@ -1,4 +1,4 @@
-"""The golden examples and the manifest: what is written is what is read, what is wrong is refused by name."""
+"""The golden examples and the manifest: what is written can be read, and faults are named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GREY = "gréy.png"
 
 @pytest.fixture
 def artifacts(tmp_path: Path) -> Path:
-    """Give a folder of artifacts whose golden folder holds two images and no golden.json."""
+    """Return a folder of artifacts whose golden folder holds two images and no golden.json."""
     (tmp_path / "weights.pt").write_bytes(b"weights")
     (tmp_path / "golden" / "more").mkdir(parents=True)
     (tmp_path / "golden" / GREY).write_bytes(PNG)

@@ -1,4 +1,4 @@
-"""[tool.seatrial]: what it means, and what whoever mistyped it is told."""
+"""[tool.seatrial]: what it means, and how mistakes in it are explained."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.proof, pytest.mark.timeout(1500)]
 
 
 def trained(python: Path, folder: Path) -> tuple[dict[str, str], str]:
-    """Train in an empty folder; give the digest of each artifact, and what was printed."""
+    """Train in an empty folder; return the digest of each artifact, and what was printed."""
     printed = train(python, folder)
     files = [path for path in (folder / "artifacts").rglob("*") if path.is_file()]
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}, printed

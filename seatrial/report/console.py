@@ -68,7 +68,7 @@ class Console:
             self._status.update(self._terminal.text(self._line()))
 
     def lasting_step(self, text: str) -> None:
-        """Print what the running stage has reached, on a line of its own."""
+        """Print what the running stage has reached, on a separate line."""
         self.step("")
         seconds = time.monotonic() - self._began
         self._print(f"  {'':<12}{seconds:6.1f} s  ", (text, "dim"))

@@ -73,7 +73,7 @@ class Renderer(Protocol):
         """Show what the running stage does now."""
 
     def lasting_step(self, text: str) -> None:
-        """Show what the running stage has reached, on a line of its own."""
+        """Show what the running stage has reached, on a separate line."""
 
     def measured(self, text: str) -> None:
         """Show a measurement of the stage that has ended."""

@@ -1,7 +1,7 @@
-"""`seatrial plan`: what a workflow shall do for a project: the trials, on which runners, the image, the deploy.
+"""What a workflow does for a project: the trials and their runners, the image, the deploy.
 
-The workflow's YAML decides nothing by itself; it passes its inputs on and follows the outputs. Nothing is installed or
-built here, and only a container engine is asked whether it is there.
+The workflow's YAML makes no decisions; it passes its inputs to `seatrial plan` and follows the outputs. Nothing is
+installed or built here; the only program that is called is a container engine, to see if it answers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.image import push
 from seatrial.project import Project
 
-RUNNER = "ubuntu-24.04"  # where the workflow names none
+RUNNER = "ubuntu-24.04"  # if the workflow names none
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda",), "both": ("cpu", "cuda")}
 Runner = str | list[str]
 Device = Literal["cpu", "cuda"]
@@ -28,15 +28,15 @@ Device = Literal["cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the workflow was asked for, as its inputs say.
+    """The inputs of the workflow.
 
     Attributes:
-        devices: `cpu`, `gpu`, `both`, or "" for the CPU, and the GPU too where there is a runner with one.
-        runner: a label, or a JSON list of labels; `gpu_runner` is that of a machine with a GPU, "" without one.
-        deploy: whether a model version is to be created; `dry_run` and `rollback` say what else instead.
+        devices: `cpu`, `gpu`, `both`, or "" for the CPU and, if it has a runner, the GPU.
+        runner: a label, or a JSON list of labels; `gpu_runner` is the same for a machine with a GPU, "" for none.
+        deploy: whether to deploy: to create a model version, or with `dry_run` or `rollback` to do that instead.
         target: `vertex`, or `local` for a rehearsal.
-        repository: where the image goes; "" for the one in the project.
-        environment: that guards a deploy on Google Cloud.
+        repository: where the image goes; "" for the project's.
+        environment: the GitHub environment that guards a deploy on Google Cloud.
     """
 
     devices: str = ""
@@ -52,17 +52,17 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done.
+    """What the workflow does.
 
     Attributes:
         matrix: a row for each trial: device, runner (label or list), python.
-        runner: of all jobs that need no GPU; `image_runner` and `deploy_runner` may.
-        prove: whether trials come first: not before a rollback.
-        image: whether an image is built and proven; `push` whether it then goes to a registry.
-        image_device: what it is built for; `image_trial` where it is proven.
-        deploy: whether the last job runs, with `arguments` for `seatrial deploy`, one a line.
-        environment: of GitHub that the deploy waits for.
-        lane: deploys of the same lane must not run at the same time.
+        runner: for all jobs that never need a GPU; `image_runner` and `deploy_runner` are for those that can.
+        prove: whether there are trials: not before a rollback.
+        image: whether an image is built and proven; `push` is whether it is then pushed to a registry.
+        image_device: what it is built for; `image_trial` is what it is proven on.
+        deploy: whether the last job runs; `arguments` are those of `seatrial deploy`, one a line.
+        environment: the GitHub environment that the deploy waits for.
+        lane: deploys in the same lane must not run at the same time.
         notes: what the plan leaves out, and why.
     """
 
@@ -83,7 +83,7 @@ class Plan:
     notes: tuple[str, ...]
 
     def outputs(self) -> dict[str, Any]:
-        """Give the outputs of the step; a runner is always JSON, so that the YAML can read label and list alike."""
+        """Return the outputs of the step; a runner is always JSON, so that the YAML reads labels and lists alike."""
         values = asdict(self)
         runners = ("runner", "image_runner", "deploy_runner")
         return {**values, **{name: json.dumps(values[name]) for name in runners}}
@@ -99,10 +99,10 @@ class Plan:
 
 
 def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) -> Plan:
-    """Make the plan; `ask` finds the container engine of this machine.
+    """Return the plan; `ask` finds the container engine of this machine.
 
     Raises:
-        UsageError: inputs that contradict each other, or that the project does not fit.
+        UsageError: the inputs contradict each other or the project.
     """
     runner, gpu_runner = _runner(wanted.runner or RUNNER, "runner"), _runner(wanted.gpu_runner, "gpu-runner")
     devices = _devices(wanted)
@@ -135,7 +135,7 @@ def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) 
 
 
 def key(folder: Path, repository: str | Path) -> str:
-    """Give what tells the artifacts of this project from those of others in the same run, also before it is read."""
+    """Return a name that tells this project's artifacts from those of others in the same run, from its path alone."""
     place = Path(os.path.relpath(folder.resolve(), Path(repository).resolve())).as_posix()
     name = re.sub(r"[^a-z0-9]+", "-", place.lower()).strip("-")[:40].rstrip("-") or "root"
     return f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
@@ -151,7 +151,7 @@ def _runner(text: str, name: str) -> Runner:
         labels = None
     if not labels or not all(isinstance(label, str) and label.strip() for label in labels):
         raise UsageError(
-            f"{name} is {text}, which is no JSON list of labels", fix=f'write {name}: \'["self-hosted", "gpu"]\''
+            f"{name} is {text}, which is not a JSON list of labels", fix=f'write {name}: \'["self-hosted", "gpu"]\''
         )
     return cast(list[str], labels)
 
@@ -163,7 +163,7 @@ def _devices(wanted: Wanted) -> tuple[str, ...]:
     if "cuda" in devices and not wanted.gpu_runner.strip():
         raise UsageError(
             f"device is {wanted.devices}, but no GPU runner was given",
-            fix="give gpu-runner the label of a runner that has an NVIDIA GPU, or a JSON list of its labels",
+            fix="set gpu-runner to the label of a runner with an NVIDIA GPU, or to a JSON list of its labels",
         )
     return devices
 
@@ -189,16 +189,16 @@ def _refuse_contradictions(project: Project, wanted: Wanted, devices: tuple[str,
     if serves not in devices and not (serves == "cuda" and project.vertex.allow_unproven_device):
         needed = "gpu-runner, and a device" if serves == "cuda" else "a device"
         raise UsageError(
-            f"what is deployed serves on {serves}, but the trials run on {', '.join(devices)} only",
-            fix=f"give {needed} that covers it (both does)",
+            f"the deployed model serves on {serves}, but the trials run only on {', '.join(devices)}",
+            fix=f"set {needed} that includes it, such as both",
         )
 
 
 def _image(project: Project, wanted: Wanted, ask: Callable[[str], Engine], notes: list[str]) -> bool:
-    """Tell whether the image is built; a rehearsal goes on without one and says why.
+    """Return whether the image is built; a rehearsal can do without one, and says why.
 
     Raises:
-        UsageError: Vertex AI needs an image, and the project does not say how it is made or where it goes.
+        UsageError: Vertex AI needs an image, and the project does not say how to build it or where to push it.
     """
     if wanted.target == "vertex":
         if not project.image.base:
@@ -219,7 +219,7 @@ def _image(project: Project, wanted: Wanted, ask: Callable[[str], Engine], notes
 
 
 def _pushes(project: Project, wanted: Wanted) -> bool:
-    """A rehearsal never sends anything to the cloud: only to a registry of this machine."""
+    """Return whether the image is pushed; a rehearsal pushes only to a registry on this machine."""
     if wanted.target == "vertex":
         return True
     repository = _repository(project, wanted)
@@ -239,7 +239,7 @@ def _arguments(wanted: Wanted) -> list[str]:
 
 
 def _lane(project: Project, target: str) -> str:
-    """On Google Cloud a model is a lane; a rehearsal shares nothing with another run."""
+    """Return the lane: on Google Cloud one for each model; a rehearsal shares nothing with other runs."""
     if target == "vertex":
         return f"{project.vertex.project}/{project.vertex.region}/{project.model_id}"
     return f"rehearsal/{os.environ.get('GITHUB_RUN_ID', '')}/{project.root.as_posix()}"

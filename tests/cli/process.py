@@ -1,4 +1,4 @@
-"""The command line in a process of its own, as people and workflows call it."""
+"""The command line in a separate process, as people and workflows call it."""
 
 from __future__ import annotations
 
