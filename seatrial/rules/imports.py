@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.python.sources import locate
 from seatrial.facts.tables import distributions_of, is_known, is_namespace
-from seatrial.rules.lock.pairs import partner_of_torch
+from seatrial.rules.lock.pins import partner_of_torch
 from seatrial.serving.interfaces import INTERFACES
 
 if TYPE_CHECKING:

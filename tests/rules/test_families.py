@@ -11,7 +11,6 @@ import pytest
 
 import seatrial.rules
 from seatrial.rules import RULES
-from seatrial.rules.lock import pairs
 from seatrial.rules.rule import Rule
 from tests.rules.judging import rules_of
 
@@ -40,8 +39,3 @@ def test_a_code_that_is_used_twice_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(seatrial.rules, "_modules", lambda: iter(("seatrial.rules.lock.pairs", "again")))
     with pytest.raises(ValueError, match="again uses the code ST120 a second time"):
         seatrial.rules._found()
-
-
-def test_a_rule_is_decided_by_one_check() -> None:
-    with pytest.raises(ValueError, match="ST120 has two functions for `check`"):
-        pairs.MISMATCHED.decided_by(lambda _: iter(()))

@@ -13,7 +13,16 @@ from packaging.version import Version
 from seatrial.facts.tables import torch_pairs
 from seatrial.findings import Edit
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
-from seatrial.rules.lock.pins import TORCH, TORCHVISION, asked_pair, locks_of, pins_of, place_of, public_version
+from seatrial.rules.lock.pins import (
+    TORCH,
+    TORCHVISION,
+    asked_pair,
+    locks_of,
+    partner_of_torch,
+    pins_of,
+    place_of,
+    public_version,
+)
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
@@ -74,12 +83,6 @@ def _mismatched(facts: Facts) -> Iterator[Finding]:
         if found and found.message not in seen:
             seen.add(found.message)
             yield found
-
-
-def partner_of_torch(torch: Version) -> str:
-    """Give the requirement on torchvision that belongs to a torch, or "" where the table has none."""
-    fitting = torch_pairs().for_torch(torch)
-    return f"torchvision=={fitting[-1].version}" if fitting else ""
 
 
 def mismatch(

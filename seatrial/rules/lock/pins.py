@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from seatrial.facts.packages.requirements import marker_environment
+from seatrial.facts.tables import torch_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,3 +66,9 @@ def place_of(facts: Facts, entry: Entry) -> Location:
 def public_version(entry: Entry) -> Version:
     """Give the version of a pin without its label, as the tables have it; 0 where it pins none."""
     return Version(entry.version.public) if entry.version else Version("0")
+
+
+def partner_of_torch(torch: Version) -> str:
+    """Return the requirement on torchvision that belongs to a torch, or "" where the table has none."""
+    fitting = torch_pairs().for_torch(torch)
+    return f"torchvision=={fitting[-1].version}" if fitting else ""

@@ -69,10 +69,6 @@ def _runs_code(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 def _certain(checkpoint: Checkpoint) -> list[str]:
     named = [f"`{module}.{name}`" for module, name in checkpoint.globals if _is_dangerous(module, name)]
     called = [
@@ -81,6 +77,10 @@ def _certain(checkpoint: Checkpoint) -> list[str]:
         if (f.called and not (f.target and f.target.name[:1].isupper())) or f.attribute.startswith("__")
     ]
     return named + called + (["a name that it computes"] if checkpoint.computed else [])
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 # Modules of which no class or function belongs in a checkpoint.

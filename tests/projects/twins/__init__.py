@@ -1,34 +1,12 @@
-"""The pairs, a module a family; see tests/projects/base.py."""
+"""The pairs, found in the modules of this folder; see tests/projects/base.py."""
 
 from __future__ import annotations
 
-from tests.projects.base import Twin
-from tests.projects.twins import (
-    checkpoints,
-    code,
-    deploy_code,
-    imports,
-    libraries,
-    locks,
-    pairs,
-    settings,
-    supply,
-    transforms,
-    waivers,
-    wheels,
-)
+import pkgutil
+from importlib import import_module
 
-TWINS: tuple[Twin, ...] = (
-    *checkpoints.TWINS,
-    *code.TWINS,
-    *deploy_code.TWINS,
-    *imports.TWINS,
-    *libraries.TWINS,
-    *locks.TWINS,
-    *pairs.TWINS,
-    *settings.TWINS,
-    *supply.TWINS,
-    *transforms.TWINS,
-    *waivers.TWINS,
-    *wheels.TWINS,
+from tests.projects.base import Twin
+
+TWINS: tuple[Twin, ...] = tuple(
+    twin for module in pkgutil.iter_modules(__path__, f"{__name__}.") for twin in import_module(module.name).TWINS
 )
