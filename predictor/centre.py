@@ -1,7 +1,7 @@
-"""A transform of our own: find the ink on a page and put it in the middle of a square.
+"""A custom transform: find the ink on a page and put it in the middle of a square.
 
 torchvision has no transform that looks at what is drawn; without one, a digit in a corner of the page would
-reach the model small and off its centre. It never scales and never invents ink.
+reach the model small and off centre. It never scales, and adds nothing but paper.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import nn
 
 
 class CentreInk(nn.Module):
-    """Crop a grey page to the square around its ink, extended with the page's own paper tone."""
+    """Crop a grey page to the square around its ink, filled up with the page's own paper tone."""
 
     def __init__(self, margin: float = 0.2) -> None:
         """Leave `margin` of the ink's longer side free on each side."""
@@ -19,7 +19,7 @@ class CentreInk(nn.Module):
         self.margin = margin
 
     def forward(self, page: Image.Image) -> Image.Image:
-        """Give the square around the ink of `page`, mode L, dark ink on light paper.
+        """Return the square around the ink of `page`, mode L, dark ink on light paper.
 
         A page of one tone has no ink and is returned as it is.
         """
@@ -35,6 +35,6 @@ class CentreInk(nn.Module):
 
 
 def _ink_box(page: Image.Image, threshold: int) -> tuple[int, int, int, int]:
-    """Give left, top, right, bottom of all pixels not lighter than `threshold`; there is at least one."""
+    """Return the left, top, right and bottom of all pixels not lighter than `threshold`; there is at least one."""
     ink = page.point([255 if tone <= threshold else 0 for tone in range(256)])
     return ink.getbbox()

@@ -1,6 +1,6 @@
 """The predictor class: which digit is written on an image, and how sure the model is of each.
 
-The server calls `load` once, `preprocess` and `postprocess` once an instance, `predict` once a batch.
+The server calls `load` once, `preprocess` and `postprocess` for each instance, `predict` for each batch.
 """
 
 from __future__ import annotations

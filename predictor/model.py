@@ -10,7 +10,7 @@ from torchvision.models import ShuffleNetV2, shufflenet_v2_x0_5
 
 
 def build_model(classes: int) -> ShuffleNetV2:
-    """Give an untrained network: float32 [N, 1, 64, 64] to logits, float32 [N, classes]."""
+    """Return an untrained network from float32 [N, 1, 64, 64] to logits, float32 [N, classes]."""
     model = shufflenet_v2_x0_5(weights=None, num_classes=classes)
     colour_stem = model.conv1[0]
     model.conv1[0] = nn.Conv2d(1, colour_stem.out_channels, kernel_size=3, stride=2, padding=1, bias=False)

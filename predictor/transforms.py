@@ -1,6 +1,6 @@
-"""The one way from an opened image to the model's input; training and serving both call it.
+"""The one way from an opened image to the model's input; training and serving both use it.
 
-It never augments: what only training does to an image happens before these transforms.
+It does not augment: what only training does to an image happens before these transforms.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SIDE = 64  # pixels of the model's square input
 
 
 def build_transform() -> transforms.Compose:
-    """Give the transform of a PIL image of mode RGB to a float32 tensor of shape [1, 64, 64] in [-1, 1]."""
+    """Return the transform from a PIL image of mode RGB to a float32 tensor of shape [1, 64, 64] in [-1, 1]."""
     return transforms.Compose(
         [
             transforms.Grayscale(),

@@ -51,7 +51,7 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def imported_modules(package: str) -> set[str]:
-    """Give the full names of all that the modules of a package import."""
+    """Return the full names of all that the modules of a package import."""
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in (ROOT / package).rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}

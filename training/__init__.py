@@ -1,1 +1,1 @@
-"""How the demo predictor was trained. Never ships."""
+"""How the demo predictor was trained. It never ships."""

@@ -1,7 +1,7 @@
-"""scikit-learn's bundled digits as what a scanner would send: PNG and JPEG files of a page with one digit.
+"""scikit-learn's bundled digits as a scanner would send them: PNG and JPEG files of a page with one digit.
 
-A scan is 8 x 8 ink levels. Here it becomes grey ink on a page, and the page an image file; both depend on
-nothing but the scan and its index.
+A scan is 8 x 8 ink levels. Here it becomes grey ink on a page, and the page an image file; both depend only on the
+scan and its index.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ JPEG_QUALITY = 90
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """One digit on a page: `data` is the image file, `suffix` its format, `label` the digit meant."""
+    """One digit on a page: `data` is the image file, `suffix` its format, `label` the digit."""
 
     index: int
     label: str
@@ -29,12 +29,12 @@ class Scan:
     data: bytes
 
     def open(self) -> Image.Image:
-        """Give the page as the server opens it."""
+        """Return the page as the server opens it."""
         return Image.open(io.BytesIO(self.data)).convert("RGB")
 
 
 def load() -> tuple[Scan, ...]:
-    """Give all scans in the data set's order; every second one is a JPEG."""
+    """Return all scans in the order of the data set; every second one is a JPEG."""
     digits = load_digits()
     return tuple(
         _scan(index, levels, str(label))
@@ -52,8 +52,8 @@ def _scan(index: int, levels: np.ndarray, label: str) -> Scan:
 
 
 def _page(index: int, levels: np.ndarray) -> Image.Image:
-    """Write the digit on a page; size, place and tones differ from page to page, as on a scanner."""
-    choose = random.Random(index)  # noqa: S311 - no secret
+    """Draw the digit on a page; size, place and tones vary from page to page, as with a scanner."""
+    choose = random.Random(index)  # noqa: S311 - not a secret
     side = choose.randint(44, 76)
     corner = (choose.randint(0, PAGE_SIDE - side), choose.randint(0, PAGE_SIDE - side))
     page = Image.new("L", (PAGE_SIDE, PAGE_SIDE), choose.randint(215, 255))

@@ -1,6 +1,6 @@
 """Which scans train the model and which are held out: fixed, and known without loading the data set.
 
-It imports the standard library only, so that a test can check the committed golden images against it.
+Standard library only, so that a test can check the committed golden images against it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ HELD_OUT = 360  # one in five
 
 
 def held_out() -> tuple[int, ...]:
-    """Give the indices of the scans that training never sees, ascending."""
-    return tuple(sorted(random.Random(0).sample(range(SCANS), HELD_OUT)))  # noqa: S311 - no secret
+    """Return the indices of the scans that training never sees, ascending."""
+    return tuple(sorted(random.Random(0).sample(range(SCANS), HELD_OUT)))  # noqa: S311 - not a secret
 
 
 def trained_on() -> tuple[int, ...]:
-    """Give the indices of all other scans, ascending."""
+    """Return the indices of all other scans, ascending."""
     return tuple(sorted(set(range(SCANS)) - set(held_out())))

@@ -1,7 +1,7 @@
-"""Trains the demo predictor and writes artifacts/: weights, labels, golden answers, manifest.
+"""Train the demo predictor and write artifacts/: weights, labels, golden answers, manifest.
 
-Deterministic: the same lock on the same kind of machine writes the same bytes. The predictor class itself
-answers the held-out scans, one file at a time, as a server does; the folder is only replaced when they pass.
+Deterministic: the same lock on the same kind of machine writes the same bytes. The predictor class itself answers the
+held-out scans, one file at a time, as a server does; the folder is replaced only if enough answers are right.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from training import scans, split
 
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 LABELS = tuple("0123456789")
-LEAST_ACCURACY = 0.97  # held out; below it nothing is written
+LEAST_ACCURACY = 0.97  # on held-out scans; below it nothing is written
 GOLDEN_IMAGES = 12
 EPOCHS = 25
 BATCH = 64
 PEAK_RATE = 8e-3
-THREADS = 1  # the order of a sum depends on it; and two threads spin when another job holds a core
+THREADS = 1  # the order of a sum depends on it; two threads spin while another job has a core
 
 
 def main() -> None:
-    """Train, prove and write."""
+    """Train, measure and write."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # golden scores come from the CPU on every machine
     torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True)
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def train(pages: list[scans.Scan]) -> nn.Module:
-    """Give a model fitted to `pages`; prints a line an epoch."""
+    """Return a model fitted to `pages`; print a line for each epoch."""
     augment = transforms.RandomAffine(degrees=15, shear=15, fill=235)
     transform = build_transform()
     images = [page.open() for page in pages]
@@ -95,7 +95,7 @@ def write(artifacts: Path, model: nn.Module, held_out: list[scans.Scan]) -> None
 
 
 def _rightly_answered(predictor: DigitPredictor, held_out: list[scans.Scan]) -> list[scans.Scan]:
-    """Print the held-out accuracy, and give the pages that the predictor read rightly."""
+    """Print the held-out accuracy; return the pages that the predictor answered rightly."""
     right = [page for page in held_out if _answer(predictor, page.open())["label"] == page.label]
     accuracy = len(right) / len(held_out)
     print(f"held-out accuracy {accuracy:.4f} ({len(right)} of {len(held_out)})")
@@ -105,7 +105,7 @@ def _rightly_answered(predictor: DigitPredictor, held_out: list[scans.Scan]) -> 
 
 
 def _one_a_label_first(pages: list[scans.Scan]) -> list[scans.Scan]:
-    """Give the golden pages in the data set's order: the first of every label, then the first of the rest."""
+    """Return the golden pages in the order of the data set: the first of every label, and the first of the rest."""
     first = {page.label: page for page in reversed(pages)}
     rest = [page for page in pages if page is not first[page.label]]
     chosen = [*first.values(), *rest[: GOLDEN_IMAGES - len(first)]]
@@ -113,7 +113,7 @@ def _one_a_label_first(pages: list[scans.Scan]) -> list[scans.Scan]:
 
 
 def _golden_example(folder: Path, predictor: DigitPredictor, page: scans.Scan) -> golden.GoldenExample:
-    """Write the page into `folder` and record what the predictor answers to the written file."""
+    """Write the page into `folder` and record the predictor's answer to the written file."""
     file = folder / f"scan-{page.index:04}{page.suffix}"
     file.write_bytes(page.data)
     with Image.open(file) as image:

@@ -1,7 +1,7 @@
-"""Computes the centroids of scikit-learn's digits and writes artifacts/: centroids, golden answers, manifest.
+"""Compute the centroids of scikit-learn's digits and write artifacts/: centroids, golden answers, manifest.
 
 Run it in this folder, with scikit-learn beside requirements.txt and the repository on PYTHONPATH. Golden answers
-come from the predictor class itself, on held-out digits; nothing is written if it is poor.
+come from the predictor class itself, on held-out digits; nothing is written if too few are right.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _instance(number: int, levels: np.ndarray) -> Any:
-    """Give a digit in one of the two forms that the predictor takes, by turns."""
+    """Return a digit in one of the two forms that the predictor takes, in turn."""
     if number % 2:
         return levels.astype(int).tolist()
     file = io.BytesIO()

@@ -1,7 +1,7 @@
-"""Trains the example on scikit-learn's digits and writes artifacts/: weights, labels, golden answers, manifest.
+"""Train the example on scikit-learn's digits and write artifacts/: weights, labels, golden answers, manifest.
 
 Run it in this folder, with scikit-learn beside requirements.txt and the repository on PYTHONPATH. Golden answers
-come from the predictor class itself, asked for one held-out digit at a time; nothing is written if it is poor.
+come from the predictor class itself, asked for one held-out digit at a time; nothing is written if too few are right.
 """
 
 from __future__ import annotations

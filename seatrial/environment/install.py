@@ -1,7 +1,7 @@
 """The predictor's environment: the configured Python and the two locks, nothing else.
 
-Made once for a lock and kept (see `kept`); a trial installs the two wheels into its own copy. Whatever is installed
-comes from a lock with hashes, or is a wheel that `build` made.
+It is made once for a lock and kept (see `store`); a trial installs the two wheels into its own copy. Everything that is
+installed comes from a lock with hashes, or is a wheel that `bundle` built.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from seatrial.system.cache import cache_dir
 
 INSTALL_TIMEOUT = 1800.0  # seconds; 3 GB of CUDA wheels at 2 MB/s
 
-# Measured with `du -sh`, torch 2.15.0: what an environment needs on disk, and what its download adds before that.
+# Measured with `du -sh`, torch 2.15.0: what an environment takes on disk, and what its download takes before that.
 CUDA_GIGABYTES, CPU_GIGABYTES, SMALL_GIGABYTES = 8.5, 1.5, 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """What gets installed: the project's lock and, below it, the runtime's pins that it does not have itself.
+    """What is installed: the project's lock and, below it, the runtime's pins that it lacks.
 
     Attributes:
         text: requirement lines with hashes, and the index lines of the project's lock.
@@ -59,7 +59,7 @@ def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
     """Find or make the kept environment of a lock; None after a finding that says why it cannot be installed.
 
     Raises:
-        EnvironmentFaultError: too little disk, no network, or an installer's failure that no rule knows.
+        EnvironmentFaultError: too little disk space, no network, or a failure of the installer that no rule recognises.
     """
     digest = installed.name_of(str(interpreter.executable), interpreter.version, lock.text)
     root = cache_dir()
@@ -69,7 +69,7 @@ def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
     alone = yield from file_lock.acquire(kept.lock_file, "another run that installs the same lock")
     try:
         if kept.snapshot.is_file() and (changed := changed_files(kept)):
-            yield Step(f"{changed[0]} is not as it was installed: making the environment anew")
+            yield Step(f"{changed[0]} has changed since it was installed: making the environment again")
             discard(kept, changed)
         if kept.snapshot.is_file():
             yield Step(f"{len(lock.names)} distributions from {lock.path}, kept from an earlier run")
@@ -104,14 +104,14 @@ def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
     requirements.write_text(lock.text, encoding="utf-8")
     env = process.install_environment()
     venv = [uv(), "venv", "--quiet", "--no-project", "--python", str(interpreter.executable)]
-    # In a folder without a project, so that only the user's own settings of uv count, such as a private index.
+    # In a folder without a project, so that only the user's own settings of uv apply, such as a private index.
     code, printed = process.output([*venv, str(target)], env=env, cwd=folder, timeout=60)
     if code != 0:
         raise EnvironmentFaultError(
             f"uv could not make an environment with {interpreter.executable}:\n{printed}",
-            fix="see that this Python runs, and that SEATRIAL_CACHE or the user's cache folder can be written",
+            fix="check that this Python runs, and that SEATRIAL_CACHE or the user's cache folder can be written",
         )
-    # Everything is pinned and hashed, so of all indexes the best match is the same file wherever it lies.
+    # Everything is pinned and hashed, so the best match of all indexes is the same file on each of them.
     command = [
         uv(), "pip", "install", "--no-progress", "--require-hashes", "--no-deps",
         "--index-strategy", "unsafe-best-match",
@@ -132,7 +132,7 @@ def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
 
 
 def inconsistencies(copy: Copy, lock: RequirementFile) -> Iterator[Finding]:
-    """Yield what the installed distributions ask of each other and do not get."""
+    """Yield the requirements of the installed distributions that are not met."""
     command = [uv(), "pip", "check", "--python", str(copy.python)]
     _, printed = process.output(command, env=process.install_environment(), timeout=120)
     python = ".".join(copy.kept.interpreter.version.split(".")[:2])
@@ -159,14 +159,14 @@ def install_wheels(copy: Copy, wheels: list[Path]) -> None:
     if code != 0:
         raise EnvironmentFaultError(
             f"the built wheels could not be installed:\n{printed}",
-            fix="its words say why: a full disk, or a folder that cannot be written",
+            fix="the output says why: a full disk, or a folder that cannot be written",
         )
     for trace in copy.python.parent.parent.glob("lib/python*/site-packages/*.dist-info/direct_url.json"):
-        trace.unlink()  # it names the folder of the project, and nothing served may lead back there
+        trace.unlink()  # it names the project's folder, to which nothing that is served may lead back
 
 
 def gigabytes(names: frozenset[str]) -> float:
-    """Give about how much disk an installed lock takes, by the names of its distributions."""
+    """Estimate the disk space that an installed lock takes, by the names of its distributions."""
     if "torch" not in names:
         return SMALL_GIGABYTES
     return CUDA_GIGABYTES if any(name.startswith("nvidia-") for name in names) else CPU_GIGABYTES

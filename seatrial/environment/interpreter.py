@@ -1,7 +1,7 @@
-"""Finds the configured Python: on PATH, then where uv and pyenv keep theirs, and only then by download.
+"""Find the configured Python: on PATH, then where uv and pyenv keep theirs, and only then by download.
 
-Each candidate is asked for its version by running it, because a name proves nothing: pyenv's shims exist for
-versions that are not active and answer 127.
+Each candidate is run to ask for its version, because a name proves nothing: pyenv has shims for versions that are not
+active, which end with 127.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Interpreter:
 
 
 def find(version: str) -> Stage[Interpreter]:
-    """Find CPython `version` (such as "3.11"), downloading it with uv where it is nowhere on the machine.
+    """Find CPython `version` (such as "3.11"); download it with uv if it is not on this machine.
 
     Raises:
-        EnvironmentFaultError: it is not here and cannot be downloaded.
+        EnvironmentFaultError: it is not on this machine and cannot be downloaded.
     """
     if found := _installed(version):
         return found
@@ -56,7 +56,7 @@ def find(version: str) -> Stage[Interpreter]:
 
 
 def uv() -> str:
-    """Give the path of the uv that the tool was installed with."""
+    """Return the path of the uv that the tool was installed with."""
     from uv import find_uv_bin
 
     return find_uv_bin()
@@ -72,7 +72,7 @@ def _installed(version: str) -> Interpreter | None:
 
 
 def _candidates(version: str) -> Iterator[Path]:
-    """Yield executables that may be the wanted Python, likeliest first."""
+    """Yield executables that may be the wanted Python, the likeliest first."""
     folders = [Path(p) for p in os.environ.get("PATH", "").split(os.pathsep) if p]
     exact = [folder / f"python{version}" for folder in folders]
     if sys.version_info[:2] == tuple(int(n) for n in version.split(".")):
@@ -100,7 +100,7 @@ def _at_home(path: str) -> str:
 
 @functools.cache
 def _ask(executable: str) -> Interpreter | None:
-    """Run a candidate; None where it does not answer as a CPython does."""
+    """Run a candidate; None if it does not answer as CPython does."""
     try:
         code, printed = process.output([executable, "-I", "-c", _ASK], env={}, timeout=20)
         implementation, version, base = json.loads(printed) if code == 0 else ("", "", "")

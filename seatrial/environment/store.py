@@ -1,7 +1,7 @@
 """The folder of kept environments and their copies.
 
-An environment that nobody has run in is kept under the digest of its locks; each trial gets a copy of it made of hard
-links, never the kept one. A trial that changes an installed file in place is found out. Nothing is installed here.
+An environment is kept under the digest of its locks, and nothing ever runs in it: each trial gets a copy of hard links.
+A trial that changes an installed file in place is detected. Nothing is installed here.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ KEPT_AT_MOST = 8  # environments; the files of most are shared with uv's cache, 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An environment that nobody has run in."""
+    """An environment in which nothing has run."""
 
     path: Path
     interpreter: Interpreter
 
     @property
     def snapshot(self) -> Path:
-        """Size and time of every installed file, as they were when it was made."""
+        """The file with size and time of every installed file, as they were when the environment was made."""
         return self.path / "snapshot.json"
 
     @property
     def lock_file(self) -> Path:
-        """Held by whoever makes, copies or removes it."""
+        """The lock to hold while it is made, copied or removed."""
         return self.path.parent / f"{self.path.name}.lock"
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A trial's own environment, with the folders that its processes see; gone when the trial ends."""
+    """A trial's own environment, with the folders that its processes see; removed when the trial ends."""
 
     path: Path
     kept: Kept
@@ -59,7 +59,7 @@ class Copy:
         return self.path / "environment/bin/python"
 
     def folder(self, name: str) -> Path:
-        """Give a folder beside the environment, made on first use."""
+        """Return a folder beside the environment, made on first use."""
         path = self.path / name
         path.mkdir(exist_ok=True)
         return path
@@ -67,9 +67,9 @@ class Copy:
 
 @contextlib.contextmanager
 def copy(kept: Kept) -> Iterator[Copy]:
-    """Give a trial its own environment: hard links beside the kept one, or full copies where links fail.
+    """Yield a trial's own environment: hard links to the kept one, or full copies if links fail.
 
-    The copy is gone afterwards. What a killed run left is swept by the next one, which its lock allows.
+    The copy is removed afterwards. The next run sweeps what a killed one left, whose lock is free then.
     """
     path = kept.path.parent / f"copy-{secrets.token_hex(8)}"
     with FileLock(f"{path}.lock"):
@@ -77,7 +77,7 @@ def copy(kept: Kept) -> Iterator[Copy]:
             path.mkdir()
             with FileLock(kept.lock_file):
                 if not kept.snapshot.is_file():
-                    raise EnvironmentFaultError("the environment was dropped by another run", fix="run it again")
+                    raise EnvironmentFaultError("another run removed the environment", fix="run it again")
                 _link_tree(str(kept.path / "environment"), str(path / "environment"))
             yield Copy(path, kept)
         finally:
@@ -86,7 +86,7 @@ def copy(kept: Kept) -> Iterator[Copy]:
 
 
 def announce_full_copy(kept: Kept) -> Stage[None]:
-    """Say so, and refuse early, where the cache folder cannot hold hard links and a copy takes its full size."""
+    """Announce a copy of full size where the cache folder has no hard links; refuse it early if there is no room."""
     probe = kept.path.parent / f".link-{secrets.token_hex(8)}"
     try:
         os.link(kept.snapshot, probe)
@@ -121,13 +121,13 @@ def _link_tree(source: str, target: str) -> None:
 def settle(copy: Copy) -> Iterator[Finding]:
     """Compare the kept environment with its snapshot after a trial, and keep the bytecode that the trial compiled.
 
-    Hard links share their content: a process that rewrites an installed file in its copy rewrites the kept one and
-    uv's cached one too. Then both are dropped.
+    Hard links share their content: a process that rewrites an installed file in its copy also rewrites the kept one and
+    the one in uv's cache. Both are then removed.
     """
     kept = copy.kept
     with FileLock(kept.lock_file):
         if not kept.snapshot.is_file():
-            return  # another trial found it changed and dropped it
+            return  # another trial found it changed and removed it
         changed = changed_files(kept)
         if changed:
             discard(kept, changed)
@@ -147,7 +147,7 @@ def changed_files(kept: Kept) -> list[str]:
 
 
 def discard(kept: Kept, changed: list[str]) -> None:
-    """Remove a kept environment, and from uv's cache what its changed files share their content with."""
+    """Remove a kept environment, and from uv's cache the distributions of its changed files."""
     names = _distributions_of(changed, kept.path / "environment")
     remove(kept.path)
     if names:
@@ -155,7 +155,7 @@ def discard(kept: Kept, changed: list[str]) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a kept environment so that an interrupt leaves no half of it under its name."""
+    """Remove a kept environment; an interrupt leaves no part of it under its name."""
     if path.exists():
         doomed = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
         path.rename(doomed)
@@ -165,7 +165,7 @@ def remove(path: Path) -> None:
 def _adopt_bytecode(source: Path, target: Path) -> None:
     """Link the bytecode that a trial's imports compiled into the kept environment, for the next copy.
 
-    It saves the next trial the work (6.6 s become 2.5 s for torch and torchvision) and costs nothing where a lock is
+    It saves the next trial the work (2.5 s instead of 6.6 s for torch and torchvision) and costs nothing if a lock is
     used once. Only what Python's import system writes is taken: a file of its name whose header fits the source.
     """
     for cache in source.rglob("__pycache__"):
@@ -175,12 +175,12 @@ def _adopt_bytecode(source: Path, target: Path) -> None:
         for file in cache.glob("*.cpython-*.pyc"):
             if _fits_source(file, home.parent / f"{file.name.split('.')[0]}.py"):
                 home.mkdir(exist_ok=True)
-                with contextlib.suppress(OSError):  # there already, or the file system has no links
+                with contextlib.suppress(OSError):  # it exists, or the file system has no links
                     os.link(file, home / file.name)
 
 
 def _fits_source(bytecode: Path, source: Path) -> bool:
-    """Tell whether a .pyc is of this very source, by the time and size in its header (PEP 552)."""
+    """Return whether a .pyc was compiled from this source, by the time and size in its header (PEP 552)."""
     try:
         stat = source.stat()
         with bytecode.open("rb") as file:
@@ -191,7 +191,7 @@ def _fits_source(bytecode: Path, source: Path) -> bool:
 
 
 def snapshot_of(root: Path) -> dict[str, list[int]]:
-    """Give size in bytes and modification time in nanoseconds of every file but bytecode, by relative path."""
+    """Return size in bytes and modification time in nanoseconds of every file but bytecode, by relative path."""
     found: dict[str, list[int]] = {}
     folders = [str(root)]
     while folders:
@@ -207,7 +207,7 @@ def snapshot_of(root: Path) -> dict[str, list[int]]:
 
 
 def _distributions_of(paths: list[str], root: Path) -> list[str]:
-    """Name the distributions that installed the files, from the RECORD of each."""
+    """Return the names of the distributions that installed the files, from the RECORD of each."""
     names = set()
     for record in root.glob("lib/python*/site-packages/*.dist-info/RECORD"):
         site = record.parent.parent.relative_to(root)
@@ -218,7 +218,7 @@ def _distributions_of(paths: list[str], root: Path) -> list[str]:
 
 
 def drop_least_used(root: Path) -> None:
-    """Remove the environments that were used longest ago, down to `KEPT_AT_MOST`, but none that is in use."""
+    """Remove the environments that were used longest ago, down to `KEPT_AT_MOST`, but none in use."""
     kept = sorted((f.parent for f in root.glob("*/snapshot.json")), key=lambda p: p.stat().st_mtime, reverse=True)
     for path in kept[KEPT_AT_MOST:]:
         with contextlib.suppress(Timeout), FileLock(root / f"{path.name}.lock", timeout=0):

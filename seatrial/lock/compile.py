@@ -1,8 +1,8 @@
 """`seatrial lock`: requirements.in → requirements.txt by pip-compile, with hashes and nothing of this machine.
 
-pip-compile runs under the configured Python, in an environment of its own, and works in a temporary folder. Its
-answer takes the place of the former lock in one step and only after it was found good, so that an interrupted or
-failed run leaves everything as it was.
+pip-compile runs under the configured Python, in an environment of its own, and works in a temporary folder. Its result
+replaces the former lock in one step, and only after it was judged, so that an interrupted or failed run leaves
+everything as it was.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from seatrial.system import files, process
 
 COMPILE_TIMEOUT = 1800.0  # seconds; pip-compile downloads every wheel of an index that offers no metadata files
 
-# The default header stays: Dependabot and Renovate know a lock by it.
+# The default header stays: Dependabot and Renovate recognise a lock by it.
 _FLAGS = (
     "--generate-hashes", "--strip-extras", "--allow-unsafe",
     "--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host",
 )  # fmt: skip
 
-# pip's settings that say how to reach an index. They are used; they are never written. find-links and the rest of
-# pip's configuration stay out, because they would choose files that nobody else has.
+# pip's settings that say how to reach an index. They are used but never written. find-links and the rest of pip's
+# configuration are left out, because they would choose files that nobody else has.
 _PIP_SETTINGS = (
     "index-url", "extra-index-url", "trusted-host", "cert", "client-cert", "proxy", "timeout", "default-timeout",
     "retries", "keyring-provider",
@@ -47,7 +47,7 @@ _PIP_SETTINGS = (
 
 
 def check_lock(project: Project) -> Stage[None]:
-    """Decide whether the locks answer requirements.in, from the files alone."""
+    """Judge whether the locks satisfy requirements.in, from the files alone."""
     yield from judge(
         project,
         _read(project.requirements_in, project),
@@ -57,11 +57,11 @@ def check_lock(project: Project) -> Stage[None]:
 
 
 def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
-    """Write requirements.txt; tell whether it was written.
+    """Write requirements.txt; return whether it was written.
 
     Raises:
-        UsageError: there is no requirements.in, or no versions satisfy it.
-        EnvironmentFaultError: pip-compile could not reach the index or was stopped by its deadline.
+        UsageError: requirements.in does not exist, or no versions satisfy it.
+        EnvironmentFaultError: pip-compile could not reach the index, or exceeded its time limit.
     """
     asked, former = _asked(project), _read(project.lock_file, project)
     never = list(unlockable(asked, marker_environment(project.python)))
@@ -70,7 +70,7 @@ def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
         return False
     with _workplace() as folder:
         draft = folder / project.lock_file.name
-        if former and not upgrade and all(entry.version for entry in former.entries):  # no conflict of a merge
+        if former and not upgrade and all(entry.version for entry in former.entries):  # not a merge conflict
             shutil.copyfile(project.lock_file, draft)  # pip-compile keeps the pins that it finds
         yield from _pip_compile(project, draft, [])
         text = draft.read_text(encoding="utf-8").replace(str(draft), draft.name)  # the header names its output
@@ -80,13 +80,13 @@ def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
 
 
 def compile_cpu_lock(project: Project) -> Stage[bool]:
-    """Write requirements-cpu.txt: torch and torchvision as `+cpu` builds, every other pin as requirements.txt has it.
+    """Write requirements-cpu.txt: torch and torchvision as `+cpu` builds, every other pin as in requirements.txt.
 
-    pip-compile is constrained by the versions of requirements.txt and not by its hashes: hashes would silently
-    choose the CUDA builds again. Only the `+cpu` pins are taken from its answer; the rest is copied.
+    pip-compile is constrained by the versions of requirements.txt, not by its hashes, which would silently choose the
+    CUDA builds again. Only the `+cpu` pins are taken from its result; the rest is copied.
 
     Raises:
-        UsageError: there is no requirements.txt yet, or the CPU builds need what it does not pin.
+        UsageError: requirements.txt does not exist yet, or does not pin what the CPU builds need.
         EnvironmentFaultError: as for `compile_lock`.
     """
     asked = _asked(project)
@@ -114,7 +114,7 @@ def _asked(project: Project) -> RequirementFile:
         )
     if asked.missing:
         option = asked.missing[0]
-        raise UsageError(f"{option.location} includes {option.value}, which is no file of the project")
+        raise UsageError(f"{option.location} includes {option.value}, which is not a file of the project")
     return asked
 
 
@@ -124,18 +124,18 @@ def _read(file: Path, project: Project) -> RequirementFile | None:
 
 @contextlib.contextmanager
 def _workplace() -> Iterator[Path]:
-    """Give a folder for all that a run writes, its downloads too; a killed pip leaves them where they are."""
+    """Yield a folder for all that a run writes, including its downloads, which a killed pip leaves behind."""
     with tempfile.TemporaryDirectory(prefix="seatrial-lock-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 
 
 def _publish(draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[bool]:
-    """Put a lock in its place unless there are findings; tell whether it is there."""
+    """Replace the former lock unless there are findings; return whether it was replaced."""
     refused = False
     for finding in findings:
         refused = True
         where = finding.location
-        if where and where.path == final.name:  # its line is one of the draft, which nobody can look at
+        if where and where.path == final.name:  # the line is one of the draft, which is gone
             finding = replace(finding, location=Location(where.path))
         yield finding
     if refused:
@@ -145,7 +145,7 @@ def _publish(draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[boo
 
 
 def _pip_compile(project: Project, draft: Path, extra: list[str], command: str = "") -> Stage[None]:
-    """Run pip-compile into the draft; `command` is what the header then names instead of pip-compile's own line."""
+    """Run pip-compile into the draft; its header names `command` instead of pip-compile's own line."""
     kept = yield from _compiler(project)
     with store.copy(kept) as copy:
         yield from _run_pip_compile(project, draft, copy.python, extra, command)
@@ -177,7 +177,7 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
 
 
 def _compiler(project: Project) -> Stage[Kept]:
-    """Give an environment of the configured Python with pip-tools, from a hashed lock of the tool's own."""
+    """Return an environment of the configured Python with pip-tools, from the tool's own hashed lock."""
     found = yield from interpreter.find(project.python)
     text = resources.files("seatrial.lock").joinpath("pip-tools.txt").read_text(encoding="utf-8")
     names = frozenset(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
@@ -202,7 +202,7 @@ def _pip_settings(python: Path, project: Project) -> dict[str, str]:
 
 
 def _failure(printed: str) -> UsageError | EnvironmentFaultError:
-    """Tell a resolver's verdict on the requirements from a fault of the network."""
+    """Return the error of a failed run: the requirements' own, or a fault of the network."""
     end = "\n".join(_without_frames(printed)[-12:])
     if re.search(r"Retrying \(|Max retries|CERTIFICATE_VERIFY|HTTP error|\b(401|403|407|5\d\d) (\w+ )?Error", printed):
         return EnvironmentFaultError(f"pip-compile failed:\n{end}", fix="check the network and pip's index settings")
@@ -214,7 +214,7 @@ def _failure(printed: str) -> UsageError | EnvironmentFaultError:
 
 
 def _without_frames(printed: str) -> list[str]:
-    """Drop pip's tracebacks and its list of indexes, which say nothing to who wrote the requirements."""
+    """Drop pip's tracebacks and its list of indexes, which do not help the author of the requirements."""
     noise = re.compile(
         r"Traceback |The above exception was|During handling of|pip\._|\s+File \"|\s{4,}\S|\s*[\^~]+$"
         r"|Using indexes:|\s*(https?|file)://|\s*Looking in (indexes|links)"
@@ -227,7 +227,7 @@ def _own_index_lines(asked: RequirementFile) -> list[str]:
 
 
 def _with_lines(text: str, lines: list[str]) -> str:
-    """Put index lines right after the header, where pip-compile itself would."""
+    """Put index lines right after the header, as pip-compile itself does."""
     if not lines:
         return text
     header = re.match(r"(#.*\n)*", text)
@@ -236,7 +236,7 @@ def _with_lines(text: str, lines: list[str]) -> str:
 
 
 def _cpu_text(compiled: str, lock: str) -> str:
-    """Join the `+cpu` pins of a compiled text with the pins of requirements.txt for all else that it names."""
+    """Join the `+cpu` pins of a compiled text with requirements.txt's pins of all else that it names."""
     blocks, theirs = _blocks(compiled), _blocks(lock)
     if unknown := sorted(set(blocks) - set(theirs)):
         raise UsageError(
@@ -244,7 +244,7 @@ def _cpu_text(compiled: str, lock: str) -> str:
             fix="name it in requirements.in, run `seatrial lock`, then `seatrial lock --cpu`",
         )
     chosen = [blocks[name] if name in CPU_BUILDS or not name else theirs[name] for name in sorted(blocks)]
-    mention = re.compile(r"^ +#\s+(via )?-c .*\n", re.MULTILINE)  # of the constraints, a file that is gone
+    mention = re.compile(r"^ +#\s+(via )?-c .*\n", re.MULTILINE)  # of the constraints file, which is gone
     return mention.sub("", "".join(chosen))
 
 

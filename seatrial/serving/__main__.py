@@ -1,7 +1,7 @@
-"""The process: opens the port, loads the predictor in a thread, serves, drains on SIGTERM.
+"""The process: open the port, load the predictor in a thread, serve, drain on SIGTERM.
 
-Exit codes: 0 after SIGTERM or SIGINT, also during the load (being stopped is no fault of the predictor); 1
-when the predictor cannot be loaded or the server cannot start. It never restarts anything: the platform does.
+Exit codes: 0 after SIGTERM or SIGINT, also during the load (being stopped is not the predictor's fault); 1 when the
+predictor cannot be loaded or the server cannot start. It never restarts anything: the platform does.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def main() -> NoReturn:
     faulthandler.enable()  # a crash inside a C extension leaves at least the Python stack on stderr
     parser = argparse.ArgumentParser(prog="python -m seatrial.serving", description=__doc__)
     parser.add_argument("--bundle", type=Path, required=True, metavar="FILE", help="the bundle.json to serve")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="the working directory, made if it is not there")
+    parser.add_argument("--work", type=Path, metavar="DIR", help="the working directory, made if it does not exist")
     arguments = parser.parse_args()
     try:
         bundle = read_bundle(arguments.bundle)
         contract = read_contract(os.environ)
-        if arguments.work is not None:  # before the predictor is imported: its code may write where it stands
+        if arguments.work is not None:  # before the predictor is imported: its code may write to the working directory
             arguments.work.mkdir(parents=True, exist_ok=True)
             os.chdir(arguments.work)
         listener = _listen(contract.port)
@@ -63,7 +63,7 @@ def _listen(port: int) -> socket.socket:
 
 
 def _set_threads() -> None:
-    """Fix torch's threads before anything imports it; what the environment says already stays."""
+    """Fix the number of torch's threads before anything imports it; what the environment sets already stays."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(cores))
     # OpenMP threads that spin while they wait take the cores from others: on 2 cores, with 2 x 2 threads,
@@ -80,7 +80,7 @@ async def _serve(bundle: Bundle, contract: Contract, listener: socket.socket) ->
     loop = asyncio.get_running_loop()
 
     class Server(uvicorn.Server):
-        """uvicorn with two habits changed: when the predictor is loaded, and what a signal does."""
+        """uvicorn with two changes: when the predictor is loaded, and what a signal does."""
 
         draining: asyncio.Task[None] | None = None
 
@@ -89,7 +89,7 @@ async def _serve(bundle: Bundle, contract: Contract, listener: socket.socket) ->
             threading.Thread(target=_load, args=(app, bundle, contract, loop), name="load", daemon=True).start()
 
         def handle_exit(self, sig: int, frame: object) -> None:  # noqa: ARG002
-            # uvicorn would close the port at once; health has to say 503 first, while requests finish.
+            # uvicorn would close the port at once; health has to answer 503 first, while requests finish.
             loop.call_soon_threadsafe(self.start_draining)
 
         def start_draining(self) -> None:
@@ -101,7 +101,7 @@ async def _serve(bundle: Bundle, contract: Contract, listener: socket.socket) ->
                 log.write("WARNING", f"predictions were still running {DRAIN_SECONDS:.0f} s after the signal")
             self.should_exit = True
 
-    # Fixed, not "auto": what else is installed beside the predictor must not choose the server's parts.
+    # Fixed, not "auto": what is installed beside the predictor must not choose the server's parts.
     config = uvicorn.Config(
         app,
         http="h11",

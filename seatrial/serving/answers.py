@@ -1,7 +1,7 @@
 """JSON in and out: requests are parsed strictly, answers are always valid JSON, errors have one shape.
 
-Nothing here knows the predictor: values of NumPy and torch are recognised by what they can do (`tolist`),
-never by importing either.
+Nothing here knows the predictor. Values of NumPy and torch are recognised by their method `tolist`; neither is
+imported.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class AnswerError(Exception):
-    """Ends a request with an HTTP status and a message; `instance` is the index of the one at fault."""
+    """Ends a request with an HTTP status and a message; `instance` is the index of the instance at fault."""
 
     def __init__(self, status: int, message: str, instance: int | None = None) -> None:
         super().__init__(message)
@@ -35,7 +35,7 @@ class Request:
         body: the whole object that was sent.
         instances: its list "instances".
         parameters: its object "parameters", or None.
-        parameters_key: the parameters as text: equal for equal ones, where Python holds 1, 1.0 and True equal.
+        parameters_key: the parameters as text, which differs where Python takes 1, 1.0 and True for equal.
     """
 
     body: dict[str, Any]
@@ -45,7 +45,7 @@ class Request:
 
 
 def parse(body: bytes) -> Request:
-    """Parse a request: a JSON object that holds the list `instances` and may hold the object `parameters`.
+    """Parse a request: a JSON object with the list `instances` and perhaps the object `parameters`.
 
     Raises:
         AnswerError: status 400, with what is wrong.
@@ -78,7 +78,7 @@ def _parse_object(body: bytes) -> dict[str, Any]:
 
 
 def call(what: str, function: Callable[..., T], *args: object, instance: int | None = None, **kwargs: object) -> T:
-    """Call the predictor's code; whatever it raises, even SystemExit, fails this request and no other.
+    """Call the predictor's code; anything it raises, even SystemExit, fails this request and no other.
 
     Raises:
         AnswerError: status 500, caused by what was raised.
@@ -99,10 +99,10 @@ def _text(error: BaseException) -> str:
 
 
 def encode(predictions: object, instances: Sequence[object], others: dict[str, object] | None = None) -> bytes:
-    """Encode an answer: one prediction an instance, and what else a CPR predictor put beside them.
+    """Encode an answer: one prediction for each instance, and what else a CPR predictor put beside them.
 
     Raises:
-        AnswerError: status 500; not a list, not one an instance, or a value that JSON does not have.
+        AnswerError: status 500; not a list, not one for each instance, or a value that JSON does not have.
     """
     tolist = getattr(predictions, "tolist", None)
     rows = call("predictions.tolist()", tolist) if tolist else predictions

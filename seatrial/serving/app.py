@@ -1,6 +1,6 @@
-"""The HTTP face of the runtime, plain ASGI: health and predict, limits, and every error as JSON.
+"""The HTTP side of the runtime, plain ASGI: health and predict, limits, and every error as JSON.
 
-It answers health at any time, because nothing here blocks: bodies are read here, all else happens in the
+It answers health at any time, because nothing here blocks: only bodies are read here, everything else happens in the
 threads of `seatrial.serving.interfaces`. It knows neither the socket nor the signals.
 """
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
 
-BODY_SECONDS = 30.0  # for a whole body; Vertex AI gives a request to a shared public endpoint 60 s in all
+BODY_SECONDS = 30.0  # for a whole body; Vertex AI allows a request to a shared public endpoint 60 s in all
 
 
 class App:
@@ -38,9 +38,9 @@ class App:
         self._idle = asyncio.Event()
 
     async def drain(self, seconds: float) -> bool:
-        """Refuse new predictions, wait for those in flight; tell whether all of them ended in time.
+        """Refuse new predictions and wait for those in flight; return whether all of them ended in time.
 
-        In flight is what has sent its whole body: a client that stalls must not hold up the end.
+        A request is in flight once its whole body has come: a client that stalls must not delay the end.
         """
         self._draining.set()
         if self._in_flight:
@@ -56,7 +56,7 @@ class App:
                 await self._predict(scope, receive, send)
             else:
                 await self._refuse(scope, send)
-        except Exception as error:  # noqa: BLE001 - whatever was not foreseen is answered and logged like the rest
+        except Exception as error:  # noqa: BLE001 - what was not foreseen is answered and logged like the rest
             failure = error if isinstance(error, AnswerError) else AnswerError(500, log.text_of(error))
             if failure.status == 500:
                 at = {} if failure.instance is None else {"instance": failure.instance}
@@ -96,7 +96,7 @@ class App:
                 self._idle.set()
 
     async def _body_in_time(self, headers: dict[bytes, str], receive: Receive) -> bytes | None:
-        """Read the body, unless it takes too long or the server is told to stop meanwhile."""
+        """Read the body, unless it takes too long or the server is asked to stop meanwhile."""
         reading = asyncio.ensure_future(self._body(headers, receive))
         draining = asyncio.ensure_future(self._draining.wait())
         try:
@@ -139,7 +139,7 @@ _SHUTTING_DOWN = "the server is shutting down"
 
 
 class _BodyMissingError(AnswerError):
-    """Refuses a request whose body is still on its way; its connection is of no further use."""
+    """Refuses a request whose body is still on its way; its connection is closed."""
 
 
 def _is_image(headers: dict[bytes, str]) -> bool:

@@ -1,7 +1,7 @@
 """One inference thread that all requests share: what is pending goes through `predict` together.
 
-A batch holds instances of equal parameters, shape and dtype, so nobody's request changes another's answer. It
-waits for nothing: a lone request is a batch of its own. If a shared batch fails, each request is tried alone.
+A batch holds instances of equal parameters, shape and dtype, so no request changes another's answer. Nothing waits
+for a batch to fill: a lone request is a batch of its own. If a shared batch fails, each request is tried alone.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Batcher:
         threading.Thread(target=self._run, name="inference", daemon=True).start()
 
     def submit(self, inputs: list[Any], parameters: Any, key: str) -> Future[list[Any]]:  # the user's own types
-        """Queue the inputs of one request (at least one); the future gives one row for each.
+        """Queue the inputs of one request (at least one); the future returns one row for each.
 
-        `key` is equal for equal parameters only (see `seatrial.serving.answers.Request`).
-        It raises AnswerError where `predict` raised, gave another number of rows, or an input is no tensor.
+        `key` is equal for equal parameters only (see `seatrial.serving.answers.Request`). The future raises
+        AnswerError if `predict` raises or returns another number of rows, or an input is not a tensor.
         """
         job = _Job(inputs, parameters, key)
         with self._some:
@@ -90,7 +90,7 @@ class Batcher:
 
 
 class _Job:
-    """One request on its way: which rows it already has, by index."""
+    """One request in progress: the rows it already has, by index."""
 
     def __init__(self, inputs: list[Any], parameters: Any, key: str) -> None:
         self.inputs = inputs
@@ -98,7 +98,7 @@ class _Job:
         self.keys: list[Hashable] = [(key, *_form(one)) for one in inputs]
         self.rows: dict[int, Any] = {}
         self.future: Future[list[Any]] = Future()
-        self.future.set_running_or_notify_cancel()  # from here on nobody can cancel it under the thread
+        self.future.set_running_or_notify_cancel()  # from here on it cannot be cancelled while the thread uses it
 
 
 def _form(one: Any) -> tuple[str, ...]:

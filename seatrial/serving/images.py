@@ -1,6 +1,6 @@
 """From an instance to a Pillow image, opened as the settings say and exactly as training opened it.
 
-It refuses what is no image, is damaged or is too large, in words for the client. It never resizes: what
+What is not an image, is damaged or is too large is refused with a message for the client. Nothing is resized: what
 happens between the image and the tensor is the predictor's `preprocess`.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seatrial.serving.settings import ImageSettings
 
 # torchvision.datasets.folder.IMG_EXTENSIONS, and GIF and AVIF. Pillow opens more, but some of those start a
-# program (EPS starts Ghostscript) and none is a photo; a predictor that needs one defines decode().
+# program (EPS starts Ghostscript) and none is for photos; a predictor that needs one defines decode().
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF", "AVIF")
 
 
@@ -40,11 +40,11 @@ def image_bytes(instance: object) -> bytes:
     if not isinstance(text, str):
         raise AnswerError(400, 'an instance is {"b64": "<base64 of an image file>"} or that string itself')
     if text.startswith("data:"):
-        raise AnswerError(400, "the image is a data: URL; strip the prefix up to and with the comma")
+        raise AnswerError(400, "the image is a data: URL; strip the prefix up to and including the comma")
     if not text:
         raise AnswerError(400, "the image is an empty string")
     if re.search(r"\s", text):
-        raise AnswerError(400, "the base64 holds line breaks or blanks; encode it in one line (`base64 -w0`)")
+        raise AnswerError(400, "the base64 contains line breaks or spaces; encode it on one line (`base64 -w0`)")
     if "-" in text or "_" in text:
         raise AnswerError(400, "the base64 is in the URL-safe alphabet; use the standard one, with + and /")
     try:
@@ -57,12 +57,11 @@ def open_image(data: bytes, settings: ImageSettings) -> Image:
     """Decode an image file.
 
     `exif` "apply" turns the image upright. `alpha` "white" or "black" puts that colour behind transparent
-    pixels ("drop" shows whatever colour they carry, as torchvision's ImageFolder does). Then `mode` is what
-    convert() gets; "keep" converts nothing, so the image is of the file's own mode, or RGB where a background
-    was put behind it.
+    pixels; "drop" shows the colour they have, as torchvision's ImageFolder does. Then the image is converted to
+    `mode`; "keep" leaves it in the file's own mode, or in RGB where a background was put behind it.
 
     Raises:
-        AnswerError: status 400 for a file that is no image or is damaged, 413 for more than `max_pixels`.
+        AnswerError: status 400 for a file that is not an image or is damaged, 413 for more than `max_pixels`.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError  # the predictor's own, only where it is used
 
@@ -79,7 +78,7 @@ def open_image(data: bytes, settings: ImageSettings) -> Image:
     except AnswerError:
         raise
     except UnidentifiedImageError:
-        raise AnswerError(400, f"the file is no image of a known format ({', '.join(FORMATS)})") from None
+        raise AnswerError(400, f"the file is not an image of a known format ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError as error:
         raise AnswerError(413, f"the image is too large: {error}") from None
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise a dozen types on damaged files

@@ -1,7 +1,7 @@
 """One JSON object a line on stdout: the form in which Cloud Logging keeps severity and fields.
 
-Everything that logs by the standard library (uvicorn, warnings, the predictor) comes out in the same form.
-Python's own habit, text on stderr, would show there as ERROR line by line.
+Everything that logs through the standard library (uvicorn, warnings, the predictor) comes out in the same form.
+Python's default, text on stderr, would show there line by line as ERROR.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ def write(severity: str, message: str, **fields: object) -> None:
     """Write one line; `severity` is Cloud Logging's: INFO, WARNING, ERROR or CRITICAL."""
     now = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
     entry = {"severity": severity, "message": message, "time": now, **fields}
-    # Past sys.stdout, whose buffer may hold half a line of somebody's print().
+    # Not through sys.stdout, whose buffer may hold half a line of a print().
     rest = json.dumps(entry, default=str).encode() + b"\n"
     with _lock:
         try:
             while rest:
                 rest = rest[os.write(_STDOUT, rest) :]
         except OSError:
-            return  # nobody reads the log any more; that must not end the server
+            return  # the reader of the log is gone; that must not end the server
 
 
 def traceback_of(error: BaseException) -> str:
-    """Give the whole traceback, chained causes included."""
+    """Return the whole traceback, chained causes included."""
     return "".join(traceback.format_exception(type(error), error, error.__traceback__))
 
 
 def text_of(error: BaseException) -> str:
-    """Give an exception as `TypeName: text`."""
+    """Return an exception as `TypeName: text`."""
     return f"{type(error).__name__}: {error}"
 
 
@@ -50,13 +50,13 @@ def configure() -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
-        reconfigure(line_buffering=True)  # print() of the predictor comes out in whole lines too
+        reconfigure(line_buffering=True)  # the predictor's print() comes out in whole lines too
 
 
 def flush() -> None:
     """Write out what print() left in the buffers; call it before os._exit."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed, or nobody reads it
+        with suppress(OSError, ValueError):  # closed, or its reader is gone
             stream.flush()
 
 

@@ -1,6 +1,6 @@
-"""What the runtime is told: bundle.json says what to serve and how, the `AIP_*` variables say where.
+"""The runtime's settings: bundle.json says what to serve and how, the `AIP_*` variables say where.
 
-These are the only two sources of settings. Nothing here imports the predictor.
+There is no other source. Nothing here imports the predictor.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Contract:
 
 
 def read_bundle(file: Path) -> Bundle:
-    """Read bundle.json; keys that the runtime does not know are left to others.
+    """Read bundle.json; keys that the runtime does not know are ignored.
 
     Raises:
         SettingsError: the file is missing, not JSON, of another format or lacks a key.
@@ -96,7 +96,7 @@ def read_bundle(file: Path) -> Bundle:
 
 
 def read_contract(environ: Mapping[str, str]) -> Contract:
-    """Read the `AIP_*` variables; unset and empty mean the same.
+    """Read the `AIP_*` variables; an empty one counts as unset.
 
     Raises:
         SettingsError: AIP_HTTP_PORT is not a port.

@@ -1,4 +1,4 @@
-"""Where the tool keeps what it may make again: environments, and what an index said of a lock's wheels."""
+"""Where the tool keeps what it can make again: environments, and what an index said about a lock's wheels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from seatrial.errors import UsageError
 
 
 def cache_dir() -> Path:
-    """Give the cache folder: SEATRIAL_CACHE, else the one in the user's cache folder.
+    """Return the cache folder: SEATRIAL_CACHE, or one in the user's cache folder.
 
     Raises:
-        UsageError: there is neither, nor a home directory.
+        UsageError: no variable names one, and there is no home directory.
     """
     if own := os.environ.get("SEATRIAL_CACHE"):
         return Path(own).resolve()

@@ -1,6 +1,6 @@
-"""One process at a time where two would spoil each other's work: a lock file, waited for aloud.
+"""One process at a time where two would disturb each other: a lock on a file, with a step that says it is waited for.
 
-The lock belongs to the process: when that ends, however it ends, the next one gets it.
+The lock belongs to the process: however that ends, the next one gets it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from seatrial.findings import Stage, Step
 
 
 def acquire(file: Path, holder: str) -> Stage[FileLock]:
-    """Give the lock of a file, whose folder is made where it is missing; release it when the work is done.
+    """Acquire the lock of a file, whose folder is made if needed; the caller releases it when the work is done.
 
-    Where another process has it, a step says so, by `holder`: what that is doing, such as "another image build".
+    If another process has it, a step says so; `holder` names that one's work, such as "another image build".
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(file)

@@ -1,7 +1,7 @@
-"""The identity that the surroundings give for Google Cloud: a login on a laptop, a federated one in a workflow.
+"""The ambient identity for Google Cloud: a login on a laptop, a federated one in a workflow.
 
-It is found by Google's Application Default Credentials and asked for access tokens, which live in memory only. Google's
-library is imported where it is used.
+Google's Application Default Credentials find it. Its access tokens stay in memory. Google's library is imported where
+it is used.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ _LOGIN = "run `gcloud auth application-default login`, or google-github-actions/
 
 
 class RefusedError(EnvironmentFaultError):
-    """An identity, or what it wants, is refused; to ask again would get the same answer."""
+    """An identity or its request is refused; asking again would get the same answer."""
 
 
 class Identity:
     """An identity of Google Cloud, for as long as a command needs one."""
 
     def __init__(self, credentials: Any) -> None:
-        """`credentials` are those of google-auth."""
+        """`credentials` are google-auth's."""
         self._credentials = credentials
 
     def token(self) -> str:
-        """Get a fresh access token, which lives up to an hour.
+        """Return a fresh access token, which is valid for up to an hour.
 
         Raises:
-            RefusedError: the identity gets none.
-            EnvironmentFaultError: whoever gives tokens does not answer.
+            RefusedError: the identity gets no token.
+            EnvironmentFaultError: the service that issues tokens does not answer.
         """
         import google.auth.exceptions
         import google.auth.transport.requests
@@ -38,11 +38,9 @@ class Identity:
         try:
             self._credentials.refresh(google.auth.transport.requests.Request())
         except google.auth.exceptions.GoogleAuthError as error:
-            message = f"there is no access token to be had: {error}"
+            message = f"no access token could be obtained: {error}"
             if error.retryable or isinstance(error, google.auth.exceptions.TransportError):
-                raise EnvironmentFaultError(
-                    message, fix="check the network, and HTTPS_PROXY where it has one"
-                ) from None
+                raise EnvironmentFaultError(message, fix="check the network, and HTTPS_PROXY if it needs one") from None
             raise RefusedError(message, fix=_LOGIN) from None
         return str(self._credentials.token)
 
@@ -57,15 +55,15 @@ def ambient() -> Identity:
 
     Raises:
         UsageError: google-auth is not installed.
-        EnvironmentFaultError: there is no identity here.
+        EnvironmentFaultError: there is no identity.
     """
     try:
         import google.auth
         import google.auth.exceptions
-        import google.auth.transport.requests  # its requests are a package of its own
+        import google.auth.transport.requests  # its transport needs the package requests
     except ImportError:
         fix = "install the tool with its extra: seatrial[push]"
-        raise UsageError("google-auth, which knows the ambient identity, is not installed", fix=fix) from None
+        raise UsageError("google-auth, which finds the ambient identity, is not installed", fix=fix) from None
     try:
         credentials, _ = google.auth.default(scopes=[_SCOPE])
     except google.auth.exceptions.GoogleAuthError as error:

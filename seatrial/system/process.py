@@ -1,7 +1,7 @@
-"""Child processes: lists of arguments, a stated environment, a deadline, and nothing left behind.
+"""Child processes: lists of arguments, an explicit environment, a time limit, and nothing left behind.
 
-Every child leads a process group of its own; whatever ends the wait for it — its exit, a deadline, an interrupt —
-the whole group is gone afterwards.
+Every child leads a process group of its own. However the wait for it ends (its exit, the time limit, an interrupt),
+the whole group is killed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _NETWORK = (
 
 
 def install_environment(**extra: str) -> dict[str, str]:
-    """Give the environment of a process that installs: network settings and uv's own, nothing of Python's."""
-    of_uv = {name for name in os.environ if name.startswith("UV_")} - {"UV_LINK_MODE"}  # links are what we rely on
+    """Return the environment of a process that installs: network settings and uv's own, nothing of Python's."""
+    of_uv = {name for name in os.environ if name.startswith("UV_")} - {"UV_LINK_MODE"}  # copies are made of links
     names = {*_INHERITED, *_NETWORK, *of_uv}
     return {name: os.environ[name] for name in sorted(names) if name in os.environ} | extra
 
@@ -46,8 +46,8 @@ def lines(
 ) -> Generator[str, None, int]:
     """Run a program, yield what it prints line by line, return its exit code.
 
-    It reads `given` from its standard input; without, there is none. Its standard error goes to the file `errors`;
-    without one it is part of what it prints.
+    It reads `given` from its standard input, which is otherwise empty. Its standard error goes to the file `errors`;
+    without that it is part of what it prints.
 
     Raises:
         EnvironmentFaultError: it cannot be started, or still runs after `timeout` seconds.
@@ -70,7 +70,7 @@ def lines(
 
 
 def _end_group(process: subprocess.Popen[Any], timeout: float, expired: threading.Event) -> None:
-    """Kill the group when its leader ends or its time is up: whoever is left could hold the pipe open for ever."""
+    """Kill the group when its leader ends or its time is up: a process that is left could hold the pipe open."""
     try:
         process.wait(timeout)
     except subprocess.TimeoutExpired:
@@ -83,7 +83,7 @@ def _named(argv: Sequence[str]) -> str:
 
 
 def _give(process: subprocess.Popen[str], given: bytes) -> None:
-    """Write a program's standard input; it may end without having read it all."""
+    """Write a program's standard input; the program may end before it has read it all."""
     assert process.stdin is not None  # noqa: S101 - started with a pipe
     with contextlib.suppress(OSError, ValueError), open(process.stdin.fileno(), "wb", closefd=False) as pipe:
         pipe.write(given)
@@ -100,10 +100,10 @@ def output(
     given: bytes | None = None,
     both: bool = False,
 ) -> tuple[int, str]:
-    """Run a program to its end and give its exit code and what it printed.
+    """Run a program to its end; return its exit code and what it printed.
 
-    Of a program that succeeds that is its standard output, its answer; of one that fails, also its standard error.
-    With `both` it is always both streams, in order.
+    That is the standard output of a program that succeeds, and also the standard error of one that fails. With `both`
+    it is always both streams, in order.
     """
     with tempfile.TemporaryFile() as errors:
         run = lines(argv, env=env, timeout=timeout, cwd=cwd, given=given, errors=None if both else errors)
@@ -122,7 +122,7 @@ def output(
 
 @contextlib.contextmanager
 def streamed(argv: Sequence[str], *, env: Mapping[str, str], timeout: float) -> Iterator[IO[bytes]]:
-    """Run a program and give its standard output as it comes; it must have come to its end with the block.
+    """Run a program and yield its standard output as it comes; the program must succeed by the end of the block.
 
     Raises:
         EnvironmentFaultError: it cannot be started, fails, or still runs after `timeout` seconds.
@@ -141,11 +141,11 @@ def streamed(argv: Sequence[str], *, env: Mapping[str, str], timeout: float) -> 
         try:
             yield process.stdout
             while process.stdout.read(1 << 20):
-                pass  # padding that its reader had no use for
+                pass  # padding that its reader did not need
             code = process.wait()
         except EnvironmentFaultError:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                if process.wait(5) > 0:  # what came could not be read because the program had failed: say why it did
+                if process.wait(5) > 0:  # the output cannot be read because the program failed: report that
                     raise _failed(argv, errors) from None
             raise
         finally:
@@ -169,7 +169,7 @@ def start(
     piped: bool = False,
     errors: IO[bytes] | None = None,
 ) -> subprocess.Popen[str]:
-    """Start a program as the leader of a process group, both streams in one pipe unless `errors` gets the second.
+    """Start a program as the leader of a process group, with both streams in one pipe unless `errors` is given.
 
     Raises:
         EnvironmentFaultError: the program does not exist or cannot be run.
@@ -185,7 +185,7 @@ def start(
 
 
 def signal_group(process: subprocess.Popen[Any], number: signal.Signals) -> None:
-    """Signal a process that `start` began and everything that it started; nothing happens when all are gone."""
+    """Signal a process that `start` began and everything that it started; do nothing if all have ended."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 

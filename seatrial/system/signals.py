@@ -22,17 +22,17 @@ def heed() -> None:
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     for each in _SIGNALS:
-        signal.signal(each, signal.SIG_IGN)  # once is enough; a second one must not disturb the cleaning up
+        signal.signal(each, signal.SIG_IGN)  # a second one must not disturb the cleanup
     _received.append(number)
     raise Interruption(number)
 
 
 def handled() -> None:
-    """Forget the interruption: whoever caught it goes on, to clean up."""
+    """Forget the interruption: it was caught, and the program goes on to clean up."""
     _received.clear()
 
 
 def raise_if_swallowed() -> None:
-    """Raise the interruption again: Python drops what is raised inside a finalizer or a weakref callback."""
+    """Raise the interruption again: Python drops an exception raised in a finalizer or a weakref callback."""
     if _received:
         raise Interruption(_received[0])

@@ -1,7 +1,7 @@
-"""A server on trial that runs as a container: locked down, on a network with no way out, gone when the block ends.
+"""A server on trial that runs as a container: locked down, on a network with no way out, removed when the block ends.
 
-Whatever is started carries the label of its trial, so that even what a killed run left is found and removed by the
-next one. The image is run as it is: its own command, other user, nothing mounted but an empty /tmp.
+Everything that is started carries the label of its trial, so that the next run finds and removes what a killed one
+left. The image is run as it is: its own command, another user, nothing mounted but an empty /tmp.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server
 
 LABEL = "dev.seatrial.trial"
 USER = "12345:12345"  # neither root nor the image's own: nothing may depend on who it is
-# podman would else add writable folders of its own to a read-only container.
+# Otherwise podman adds writable folders of its own to a read-only container.
 _READ_ONLY = {"docker": ["--read-only"], "podman": ["--read-only", "--read-only-tmpfs=false"]}
 
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """A network with no way out, and the name under which everything of one trial is found again."""
+    """A network with no way out, and the name by which everything of one trial is found."""
 
     engine: Engine
     trial: str
@@ -58,7 +58,7 @@ class Isolation:
 
 @contextlib.contextmanager
 def isolated(engine: Engine) -> Iterator[Isolation]:
-    """Make an isolated network; it and every container of the trial are gone when the block ends, however it does."""
+    """Make an isolated network; it and every container of the trial are removed however the block ends."""
     root = cache_dir()
     root.mkdir(parents=True, exist_ok=True)
     sweep(engine, root)
@@ -74,7 +74,7 @@ def isolated(engine: Engine) -> Iterator[Isolation]:
 
 
 def _make_network(isolation: Isolation) -> None:
-    """Make the network; podman gives this machine an address in it only where it is told which."""
+    """Make the network; podman gives this machine an address in it only if it is named."""
     engine = isolation.engine
     quiet = ["--disable-dns"] if engine.name == "podman" else []  # its name server would ask the outside
     create = ["network", "create", "--internal", *quiet, "--label", f"{LABEL}={isolation.trial}"]
@@ -87,7 +87,7 @@ def _make_network(isolation: Isolation) -> None:
         _done(engine, ["network", "rm", isolation.network])
         try:
             _done(engine, [*create, "--subnet", str(subnet), "--gateway", str(subnet[1]), isolation.network])
-        except EnvironmentFaultError:  # another took the subnet meanwhile; containers are then asked from within
+        except EnvironmentFaultError:  # the subnet was taken meanwhile; containers are then asked from within
             _done(engine, [*create, isolation.network])
 
 
@@ -100,7 +100,7 @@ def sweep(engine: Engine, root: Path) -> None:
 
 
 def _remove(engine: Engine, trial: str) -> bool:
-    """Remove everything of a trial; tell whether nothing is left."""
+    """Remove everything of a trial; return whether nothing is left."""
     label = f"label={LABEL}={trial}"
     for listing, removing in (
         (["ps", "--all", "--quiet", "--filter", label], run.removal(engine)),
@@ -115,13 +115,13 @@ def _remove(engine: Engine, trial: str) -> bool:
 
 
 def _done(engine: Engine, arguments: list[str]) -> str:
-    """Run a command of the engine to its end even when interrupted, so that what it makes can be found and removed."""
+    """Run a command of the engine to its end even if interrupted, so that what it makes can be found and removed."""
     with ThreadPoolExecutor(1) as alone:
         return alone.submit(engine.ask, arguments, timeout=COMMAND_TIMEOUT).result()
 
 
 class ContainerServer(Server):
-    """A server in a container, asked at its own address, or from within where the host cannot reach that."""
+    """A server in a container, asked at its own address, or from within if the host cannot reach that."""
 
     def __init__(self, isolation: Isolation, name: str, image: Image, memory: str, began: float) -> None:
         self._engine = isolation.engine
@@ -141,10 +141,10 @@ class ContainerServer(Server):
         return self._ask_from_within(method, route, body, timeout)
 
     def _reachable_address(self) -> str:
-        """Give the container's address if it is on a network of this very machine and takes connections; else ""."""
+        """Return the container's address if it is on a network of this machine and takes connections; "" otherwise."""
         found = self._inspected()["NetworkSettings"]["Networks"].get(self._isolation.network, {})
         if not found.get("IPAddress"):
-            raise ConnectionError("the container has no address, or none any more")
+            raise ConnectionError("the container has no address, or has lost it")
         subnet = ipaddress.ip_network(f"{found['IPAddress']}/{found['IPPrefixLen']}", strict=False)
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -203,7 +203,7 @@ class ContainerServer(Server):
 
     @property
     def ending(self) -> str:
-        """How it ended, in words; 128 and a signal's number is how an engine says that a signal did it."""
+        """How it ended, in words; an engine reports a signal as 128 plus its number."""
         code = self.exit_code
         if code is None or code <= 128:
             return super().ending
@@ -246,7 +246,7 @@ def serve(isolation: Isolation, image: Image, device: str, memory: str, **variab
 
 
 def run_script(isolation: Isolation, image: Image, name: str, device: str, memory: str) -> tuple[int, str]:
-    """Run one of this folder's scripts with the image's own Python, as isolated as the server."""
+    """Run a script of `inside` with the image's own Python, as isolated as the server."""
     text = (inside.FOLDER / name).read_text(encoding="utf-8")
     arguments = ["--entrypoint", image.python, *_arguments(isolation, device, memory, {}), image.id]
     return isolation.engine.output(["run", *arguments, "-I", "-c", text], timeout=SCRIPT_TIMEOUT)
@@ -258,7 +258,7 @@ def _arguments(isolation: Isolation, device: str, memory: str, env: Mapping[str,
     return [
         *run.options(engine, f"{LABEL}={isolation.trial}", env, gpu=device == "cuda"),
         "--network", isolation.network,
-        # Names are looked up nowhere, and that fails at once: an old docker's name server would ask the outside.
+        # Looking up a name fails at once: an old docker's name server would ask the outside.
         "--dns", "127.0.0.1", "--dns-option", "timeout:1", "--dns-option", "attempts:1",
         *_READ_ONLY[engine.name],
         "--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777",  # noqa: S108 - a path of the container

@@ -1,7 +1,7 @@
 """`seatrial smoke --image`: the trial of a container image: identity, layers, load → answers → stop, a failed load.
 
-The image must be of the project as it is now; what was proven is then the image that ships. Nothing is built here,
-and the image is not changed.
+The image must be built from the project as it is now, so that the image that ships is the one that was proven.
+Nothing is built here, and the image is not changed.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from seatrial.trial.container import ContainerServer, Isolation
 from seatrial.trial.observe import CUDA_PROBE, LOG_TAIL, Trial, judge_cuda_probe, observe, versions_in
 
 # The contract's own limit, from the log line of the failure to the end that the engine dates. That takes 2 to 18 ms
-# with docker 20.10 and podman 4.3 on 2 cores, also with 4 busy processes beside (12 times each), so no slack is added.
+# with docker 20.10 and podman 4.3 on 2 cores, also beside 4 busy processes (12 times each), so no slack is added.
 END_SECONDS = 1.0
 _NOWHERE = "/tmp/no-such-artifacts"  # noqa: S108 - a path of the container, where /tmp is empty
 
 
 @dataclass(slots=True)
 class ImageTrial:
-    """What a trial of an image proved, as far as it came: that of the server, and what only an image shows.
+    """What a trial of an image has proved so far: what any server's trial shows, and what only an image shows.
 
     Attributes:
         trial: as of any server.
         image: as the engine knows it.
-        contents: what its layers hold.
+        contents: of its layers.
         version_digest: 64 hex digits, from the image's label.
         engine: `docker` or `podman`.
         failed_load_seconds: from the log line of a failed load to the container's end.
@@ -54,13 +54,13 @@ class ImageTrial:
     failed_load_seconds: float = 0.0
 
     def sizes(self) -> Iterator[str]:
-        """Give a line for each layer, from the base up: its size unpacked, its entries, and what made it."""
+        """Yield a line for each layer, from the base up: its size unpacked, its entries, and what made it."""
         for number, layer in enumerate(self.contents.layers if self.contents else (), start=1):
             made_by = " ".join(layer.made_by.replace("/bin/sh -c #(nop)", "").split())
             yield f"layer {number}: {layer.size / 1e6:10.3f} MB, {layer.files:6} entries  {made_by[:60]}".rstrip()
 
     def particulars(self) -> dict[str, Any]:
-        """Give what the report of an image names beside that of any trial."""
+        """Return what the report of an image has beyond that of any trial."""
         layers = self.contents.layers if self.contents else ()
         return {
             "version_digest": self.version_digest,
@@ -78,8 +78,8 @@ def smoke_image(project: Project, reference: str, engine: Engine, device: str) -
     """Run the whole trial of an image that the engine has, on `cpu` or `cuda`.
 
     Raises:
-        UsageError: there is no such image, or it is not of the project as it is now.
-        EnvironmentFaultError: the engine fails, or there is no such device.
+        UsageError: the image does not exist, or it was not built from the project as it is now.
+        EnvironmentFaultError: the engine fails, or the device does not exist.
     """
     yield Phase("image")
     tried = identify(project, reference, engine, device)
@@ -90,10 +90,10 @@ def smoke_image(project: Project, reference: str, engine: Engine, device: str) -
 
 
 def identify(project: Project, reference: str, engine: Engine, device: str) -> ImageTrial:
-    """Begin the trial of an image that is of the project as it is now.
+    """Begin the trial of an image that was built from the project as it is now.
 
     Raises:
-        UsageError: there is no such image, or it is of something else.
+        UsageError: the image does not exist, or it was built from something else.
     """
     image = inspect(engine, reference)
     trial = Trial(device, tolerance=project.smoke.tolerance_for(device))
@@ -136,15 +136,15 @@ def run(project: Project, tried: ImageTrial, engine: Engine) -> Stage[None]:
 
 
 def _same_bundle(project: Project, image: Image, reference: str, device: str) -> str:
-    """Give the bundle digest that image and project share.
+    """Return the bundle digest of image and project.
 
     Raises:
-        UsageError: they do not.
+        UsageError: the two differ.
     """
     missing = [label for label in (labels.BUNDLE, labels.VERSION) if label not in image.labels]
     if missing:
         raise UsageError(
-            f"{reference} has no label {missing[0]}, so it is not known what it is made of",
+            f"{reference} has no label {missing[0]}, so what it was built from is not known",
             fix="build it with `seatrial image build`",
         )
     labelled, now = image.labels[labels.BUNDLE], bundle.digest_of(project, device)
@@ -160,7 +160,7 @@ def _same_bundle(project: Project, image: Image, reference: str, device: str) ->
 
 
 def _secrets(image: Image, contents: Contents) -> Stage[None]:
-    """Yield what looks like a credential in layers, environment, labels or history; never its value."""
+    """Yield what looks like a credential in layers, environment, labels or history, without its value."""
     for suspect in contents.suspects:
         where = f"layer {suspect.layer + 1} of {len(contents.layers)}"
         made_by = " ".join(contents.layers[suspect.layer].made_by.split())[:200]
@@ -185,20 +185,20 @@ def _secrets(image: Image, contents: Contents) -> Stage[None]:
 
 
 def _fail_to_load(project: Project, isolation: Isolation, tried: ImageTrial) -> Stage[None]:
-    """Start the image with artifacts that are not there: it must say so once, and end."""
-    yield Step("starting it once more, with artifacts that are not there")
+    """Start the image with artifacts that do not exist: it must log that once, and end."""
+    yield Step("starting it once more, with artifacts that do not exist")
     limits = project.smoke
     with container.serve(isolation, tried.image, tried.trial.device, limits.memory, AIP_STORAGE_URI=_NOWHERE) as server:
         code, failures = _until_ended(server, limits.load_timeout)
         evidence = tuple(server.log[-LOG_TAIL:])
         if code is None or code == 0 or len(failures) != 1:
-            what = "goes on" if code is None else f"ended with {server.ending}"
+            what = "keeps running" if code is None else f"ended with {server.ending}"
             times = f"{len(failures)} failed load{'' if len(failures) == 1 else 's'}"
             yield NO_END.finding(f"a container whose load fails {what}, after {times}", evidence=evidence)
             return
         failed_at = _time_of(failures[0])
         if failed_at is None:
-            message = "a container whose load failed did not log when, so that it is not known how soon it ended"
+            message = "a container whose load failed did not log the time, so how soon it ended is not known"
             yield NO_END.finding(message, evidence=evidence)
             return
         tried.failed_load_seconds = max(0.0, (server.ended_at - failed_at).total_seconds())
@@ -212,7 +212,7 @@ def _fail_to_load(project: Project, isolation: Isolation, tried: ImageTrial) -> 
 
 
 def _time_of(record: dict[str, Any]) -> datetime | None:
-    """Give the time of a log record; None where it has none, or none with a time zone."""
+    """Return the time of a log record; None if it has none, or one without a time zone."""
     try:
         time_of = datetime.fromisoformat(str(record.get("time")))
     except ValueError:
@@ -221,7 +221,7 @@ def _time_of(record: dict[str, Any]) -> datetime | None:
 
 
 def _until_ended(server: ContainerServer, timeout: float) -> tuple[int | None, list[dict[str, Any]]]:
-    """Give the exit code and the failed loads; no code where a second load fails, or after `timeout` seconds."""
+    """Return the exit code and the failed loads; no code if a second load fails, or after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         code = server.wait_for_end(0.2)

@@ -1,6 +1,6 @@
 """What a server on trial did → findings: whether it got healthy, what it answered, how it stopped.
 
-The same for a process of this machine and for a container. It asks only through `Server`, and starts none itself.
+The same for a process of this machine and for a container. It asks only through `Server`, and does not start one.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from seatrial.trial.server import Answer, Server
 
 DEPTH = "default"
 CUDA_PROBE = "cuda_probe.py"
-REQUEST_BYTES = 1_500_000  # of a request to a shared public endpoint, by Vertex's custom-container requirements
+REQUEST_BYTES = 1_500_000  # of a request to a shared public endpoint; Vertex's custom-container requirements
 LOG_TAIL = 15  # lines
 _SHOWN = 3  # findings of one kind; a wrong transform makes every image differ
 
 
 @dataclass(slots=True)
 class Trial:
-    """What a trial proved, as far as it came.
+    """What a trial has proved so far.
 
     Attributes:
         device: what it ran on, `cpu` or `cuda`.
@@ -45,7 +45,7 @@ class Trial:
         golden: how many of them have recorded answers.
         compared: how many numbers of answers were compared with recorded ones.
         drift: the largest difference between a recorded and a served number.
-        finished: the trial came to its end; whether it passed, its findings tell.
+        finished: whether the trial came to its end; its findings say whether it passed.
         unproven: what a green trial still does not prove, in words.
         healthy_after: seconds from the start of the server to health 200.
         stopped_after: seconds from SIGTERM to the end of the server.
@@ -91,13 +91,13 @@ def observe(project: Project, server: Server, examples: tuple[GoldenExample, ...
 
 
 def versions_in(lock: RequirementFile, python: str) -> dict[str, str]:
-    """Give the pins of the distributions that decide what a prediction is."""
+    """Return the pins of the distributions that decide what a prediction is."""
     pins = lock.pins(marker_environment(python))
     return {name: str(pins[name].version) for name in ("torch", "torchvision", "pillow", "numpy") if name in pins}
 
 
 def judge_cuda_probe(code: int, printed: str, trial: Trial) -> Stage[None]:
-    """Judge how the script `CUDA_PROBE` ended, and note the card that it ran on."""
+    """Judge how the script `CUDA_PROBE` ended, and record the card that it ran on."""
     last = printed.strip().splitlines()[-1:] or ["no output"]
     if code != 0:
         evidence = tuple(printed.splitlines()[-LOG_TAIL:])
@@ -130,14 +130,14 @@ def _load(project: Project, server: Server, trial: Trial) -> Stage[None]:
 
 
 def _from_log(project: Project, server: Server, rule: Rule, message: str) -> Finding:
-    """Make a finding of a server that left no record of why: at the user's frame in a dumped stack, if there is one."""
+    """Return the finding for a server that logged no reason: at the user's frame in a dumped stack, if there is one."""
     location, frames = user_frames("\n".join(server.log), project)
     evidence = tuple(frames) if location else tuple(server.log[-LOG_TAIL:])
     return rule.finding(message, location=location, evidence=evidence)
 
 
 def _translated(project: Project, record: dict[str, Any], otherwise: Rule, server: Server) -> Iterator[Finding]:
-    """Give the finding behind an exception that the server logged; `otherwise` is the rule when none knows it."""
+    """Yield the finding behind an exception that the server logged; `otherwise` is the rule if none recognises it."""
     text = str(record.get("traceback", ""))
     known = diagnose(text, project)
     if not known:
@@ -170,7 +170,7 @@ def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], 
     if not examples:
         yield NO_GOLDEN.finding(f"there are no golden answers in {project.artifacts}/golden")
         if not interfaces.takes_samples(trial.interface):
-            what = f"what a {trial.interface} predictor accepts, only golden answers say"
+            what = f"only golden answers show what a {trial.interface} predictor accepts"
             trial.unproven.append(f"any prediction: {what}")
             return
         trial.unproven.append("that answers equal training's: there are no golden answers")

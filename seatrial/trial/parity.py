@@ -1,4 +1,4 @@
-"""Compares a prediction with its golden example: label, scores, whole response."""
+"""Compare a prediction with its golden example: label, scores, whole response."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from seatrial.rules.transforms import golden
 
 @dataclass(slots=True)
 class Drift:
-    """How far numbers of training and serving lie apart so far: the largest difference, of how many compared."""
+    """How far numbers of training and serving differ so far: the largest difference, and how many were compared."""
 
     largest: float = 0.0
     compared: int = 0
 
     def note(self, expected: float, actual: float) -> float:
-        """Take one more pair into account and give its difference; not-a-number counts as infinite."""
+        """Add one pair and return its difference; not-a-number counts as infinite."""
         try:
             difference = abs(float(expected) - float(actual))
         except OverflowError:  # an integer that no float can hold
@@ -75,7 +75,7 @@ def _differences(
 
 
 def _first_difference(expected: Any, actual: Any, tolerance: float, drift: Drift, path: str) -> str:
-    """Describe the first place where two JSON values differ, or give "" when they agree."""
+    """Describe the first place where two JSON values differ; "" if they agree."""
     if _is_number(expected) and _is_number(actual):
         difference = drift.note(expected, actual)
         return "" if difference <= tolerance else f"{path} is {_short(actual)}, training recorded {_short(expected)}"

@@ -1,7 +1,7 @@
-"""A server on trial: what every one is asked and how it logs, and the one that runs as a process of this machine.
+"""A server on trial: what every server is asked and how it logs, and the one that runs as a process of this machine.
 
 The process is started as Vertex starts a container. It sees an empty working directory, a HOME of its own and no
-variable of the caller: nothing leads back to the repository, and no certificate or proxy variable leads out.
+variable of the caller, so that nothing leads back to the repository and no proxy variable leads out.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ ACCELERATOR = {"AIP_ACCELERATOR_TYPE": "ACCELERATOR_TYPE_UNSPECIFIED"}  # Vertex
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: the status and the JSON body, or the text where it is no JSON."""
+    """An HTTP answer: the status and the JSON body, or its text if it is not JSON."""
 
     status: int
     body: Any
@@ -65,7 +65,7 @@ class Server(ABC):
     """A running server and what it has logged so far."""
 
     def __init__(self, printing: subprocess.Popen[str], began: float) -> None:
-        """`printing` prints the log and ends when the server does; `began` is the monotonic time of the start."""
+        """`printing` prints the log and ends with the server; `began` is the monotonic time of the start."""
         self._printing = printing
         self.began = began
         self._lines: list[str] = []
@@ -74,7 +74,7 @@ class Server(ABC):
 
     def _read(self) -> None:
         assert self._printing.stdout is not None  # noqa: S101 - process.start() gives a pipe
-        with contextlib.suppress(ValueError):  # closed under the reader when the group was killed
+        with contextlib.suppress(ValueError):  # closed while it was read, because the group was killed
             self._lines.extend(line.rstrip("\n") for line in self._printing.stdout)
 
     def wait_until_healthy(self, timeout: float) -> bool | None:
@@ -92,12 +92,12 @@ class Server(ABC):
         return False
 
     def predict(self, instances: list[Any]) -> Answer | None:
-        """Send one predict request; None where the connection broke or no answer came in time."""
+        """Send one predict request; None if the connection broke or no answer came in time."""
         body = json.dumps({"instances": instances}).encode()
         try:
             status, data = self._ask("POST", CONTRACT["AIP_PREDICT_ROUTE"], body, timeout=ANSWER_TIMEOUT)
         except (OSError, http.client.HTTPException):
-            self.wait_for_end(1)  # a connection breaks a moment before the server is seen to have ended
+            self.wait_for_end(1)  # the connection breaks a moment before the server is seen to have ended
             return None
         try:
             return Answer(status, json.loads(data) if data else None)
@@ -110,11 +110,11 @@ class Server(ABC):
         return list(self._lines)
 
     def records(self, severity: str) -> list[dict[str, Any]]:
-        """Give the structured log lines of a severity."""
+        """Return the structured log lines of a severity."""
         return [record for record in _parsed(self.log) if record.get("severity") == severity]
 
     def wait_for_record(self, severity: str, message: str, timeout: float = 5.0) -> dict[str, Any]:
-        """Give the log record of a message; what the server did may be seen a moment before its line is read."""
+        """Return the log record of a message; its line may be read a moment after the server has acted."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             for record in self.records(severity):
@@ -130,27 +130,27 @@ class Server(ABC):
         return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
 
     def outside_connections(self) -> list[dict[str, str]]:
-        """Give the attempts to reach the outside, where they are seen: `host`, and the `traceback` of the call."""
+        """Return the attempts to reach the outside, if they are watched: `host`, and the `traceback` of the call."""
         return []
 
     def children(self) -> list[str]:
-        """Give the programs that the predictor started, where what they reach is not watched."""
+        """Return the programs that the predictor started, if what they reach is not watched."""
         return []
 
     def dump_and_end(self) -> None:
-        """Let a server that hangs print where each of its threads is, and end it."""
-        self._signal(signal.SIGABRT)  # faulthandler answers it, even while C code holds the GIL
+        """Make a server that hangs print where each of its threads is, and end it."""
+        self._signal(signal.SIGABRT)  # faulthandler handles it, even while C code holds the GIL
         self.wait_for_end(3)
         self.end()
 
     def stop(self) -> int | None:
-        """Send SIGTERM to the server; give its exit code, or None where it did not end in time."""
+        """Send SIGTERM to the server; return its exit code, or None if it did not end in time."""
         self._signal(signal.SIGTERM)
         return self.wait_for_end(STOP_TIMEOUT)
 
     @abstractmethod
     def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-        """Send one request; raises OSError or HTTPException where no answer comes."""
+        """Send one request; raise OSError or HTTPException if no answer comes."""
 
     @abstractmethod
     def _signal(self, number: signal.Signals) -> None:
@@ -158,11 +158,11 @@ class Server(ABC):
 
     @abstractmethod
     def wait_for_end(self, timeout: float) -> int | None:
-        """Wait until the server has ended and give its exit code; None if it has not within `timeout` seconds."""
+        """Wait until the server has ended and return its exit code; None if it still runs after `timeout` seconds."""
 
     @abstractmethod
     def end(self) -> None:
-        """End whatever still runs, at once, and read its log to the end."""
+        """End everything that still runs, at once, and read its log to the end."""
 
     @property
     @abstractmethod
@@ -171,7 +171,7 @@ class Server(ABC):
 
     @abstractmethod
     def run_script(self, name: str) -> tuple[int, str]:
-        """Run one of this folder's scripts in the same environment; give its exit code and all that it printed."""
+        """Run a script of `inside` in the same environment; return its exit code and all that it printed."""
 
 
 class ProcessServer(Server):
@@ -208,11 +208,11 @@ class ProcessServer(Server):
         return self._process.poll()
 
     def outside_connections(self) -> list[dict[str, str]]:
-        """Give what the guard wrote down of connections."""
+        """Return the connections that the guard recorded."""
         return [noted for noted in self._noted() if "host" in noted]
 
     def children(self) -> list[str]:
-        """Give what the guard wrote down of other programs."""
+        """Return the other programs that the guard recorded."""
         return list(dict.fromkeys(str(noted["child"]) for noted in self._noted() if "child" in noted))
 
     def _noted(self) -> list[dict[str, str]]:
@@ -255,14 +255,14 @@ def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[ProcessServer]:
 
 
 def run_script(copy: Copy, name: str, device: str) -> tuple[int, str]:
-    """Run one of this folder's scripts in the predictor's environment, as isolated as the server."""
+    """Run a script of `inside` in the predictor's environment, as isolated as the server."""
     script = shutil.copy(inside.FOLDER / name, str(copy.folder("served")))
     env, folder = _on_trial(copy, device), copy.folder("work")
     return process.output([str(copy.python), "-I", script], env=env, cwd=folder, timeout=SCRIPT_TIMEOUT)
 
 
 def served_environment(copy: Copy, device: str) -> dict[str, str]:
-    """Give the variables that a process of the predictor sees beside Vertex's; `cpu` hides every GPU."""
+    """Return the variables that a process of the predictor sees besides Vertex's; `cpu` hides every GPU."""
     env = {
         "PATH": f"{copy.python.parent}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(copy.folder("home")),

@@ -1,8 +1,8 @@
 """`seatrial smoke`: check → build → environment → load → golden answers → stop, on one device.
 
-The stages' own work lies in their modules; this one only joins them, and `observe` judges what the server does.
-Errors of a stage end the trial, except that an inconsistent environment is still started: what really happens in it
-is the better evidence.
+Each stage works in its own module; this one only joins them, and `observe` judges what the server does. Errors of a
+stage end the trial, except that an inconsistent environment is still started: what really happens in it is better
+evidence.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def smoke(project: Project, device: str, *, skip_check: bool = False) -> Stage[T
 
     Raises:
         UsageError: the project cannot be read or built.
-        EnvironmentFaultError: there is no such device, no network, or no room.
+        EnvironmentFaultError: the device or the network is missing, or the disk is full.
     """
     trial = Trial(device, tolerance=project.smoke.tolerance_for(device))
     if device == "cuda":
@@ -62,10 +62,10 @@ def smoke(project: Project, device: str, *, skip_check: bool = False) -> Stage[T
 
 
 def _require_card() -> None:
-    """Fail at once where no NVIDIA driver can answer.
+    """Fail at once if no NVIDIA driver answers.
 
     Raises:
-        EnvironmentFaultError: always, where there is no card.
+        EnvironmentFaultError: there is no card.
     """
     command = shutil.which("nvidia-smi") or ""
     code, printed = (

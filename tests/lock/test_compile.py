@@ -296,7 +296,7 @@ class TestAFailedRun:
 
 
 def processes() -> list[str]:
-    """Give the command lines of all running processes."""
+    """Return the command lines of all running processes."""
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
         try:

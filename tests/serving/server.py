@@ -110,7 +110,7 @@ class Server:
         return (self.folder / "stdout").read_text() + (self.folder / "stderr").read_text()
 
     def log(self, **fields: object) -> list[dict[str, Any]]:
-        """Give the log entries that have all these fields; lines that are no JSON objects are not entries."""
+        """Return the log entries that have all these fields; lines that are no JSON objects are not entries."""
         lines = (self.folder / "stdout").read_text().splitlines()
         entries = [json.loads(line) for line in lines if line.startswith("{")]
         return [entry for entry in entries if fields.items() <= entry.items()]
@@ -194,14 +194,14 @@ def b64(data: bytes) -> dict[str, str]:
 
 
 def file_of(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    """Give the bytes of an image file."""
+    """Return the bytes of an image file."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 def gray(value: int, size: tuple[int, int] = (2, 2)) -> dict[str, str]:
-    """Give a PNG of one gray value as an instance."""
+    """Return a PNG of one gray value as an instance."""
     return b64(file_of(Image.new("L", size, value)))
 
 

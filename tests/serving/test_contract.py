@@ -169,8 +169,8 @@ def test_a_bad_instance_is_400_with_its_index(server: Server) -> None:
         ("_-8=", "URL-safe"),
         ("iVBORw0KGgo", "not base64"),
         ("!!!!", "not base64"),
-        (b64(b"hello"), "no image of a known format"),
-        (b64(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "no image of a known format"),
+        (b64(b"hello"), "not an image of a known format"),
+        (b64(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not an image of a known format"),
     ],
 )
 def test_what_is_wrong_with_an_instance_is_said(server: Server, instance: Any, words: str) -> None:

@@ -43,7 +43,7 @@ def test_an_identity_that_gets_no_token_is_refused_with_what_to_do(tmp_path: Pat
 def test_a_source_of_tokens_that_does_not_answer_is_no_refusal(tmp_path: Path) -> None:
     with issuer(tmp_path):
         someone = identity.ambient()
-    with pytest.raises(EnvironmentFaultError, match="no access token to be had") as failed:
+    with pytest.raises(EnvironmentFaultError, match="no access token could be obtained") as failed:
         someone.token()
     assert not isinstance(failed.value, RefusedError)
     assert "check the network" in failed.value.fix
@@ -59,4 +59,4 @@ def test_without_an_identity_it_is_said_how_to_get_one(tmp_path: Path, monkeypat
 def test_without_googles_library_it_is_said_what_to_install() -> None:
     hide = "import sys; sys.modules['google.auth'] = None; from seatrial.system.identity import ambient; ambient()"
     run = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, timeout=60, check=False)
-    assert "UsageError: google-auth, which knows the ambient identity, is not installed" in run.stderr
+    assert "UsageError: google-auth, which finds the ambient identity, is not installed" in run.stderr

@@ -37,7 +37,7 @@ def gone(file: Path) -> bool:
 
 
 def alive(file: Path) -> list[int]:
-    """Give which of the process ids in a file still belong to a process that is no zombie."""
+    """Return which of the process ids in a file still belong to a process that is no zombie."""
     found = []
     for pid in map(int, file.read_text().split()):
         try:

@@ -77,14 +77,14 @@ def searched(root: Path, image: str, engine: Engine) -> Ended[ImageTrial]:
 
 
 def left(engine: Engine) -> list[str]:
-    """Give what is there of trials: containers and networks."""
+    """Return what is there of trials: containers and networks."""
     label = f"label={container.LABEL}"
     containers = engine.ask(["ps", "--all", "--quiet", "--filter", label])
     return [*containers.split(), *engine.ask(["network", "ls", "--quiet", "--filter", label]).split()]
 
 
 def line_of(root: Path, end: Ended[ImageTrial]) -> str:
-    """Give the line of the project's source that the first error points at."""
+    """Return the line of the project's source that the first error points at."""
     location = end.errors[0].location
     assert location is not None
     assert location.path == PREDICTOR
@@ -239,10 +239,10 @@ def test_a_network_that_this_machine_has_no_address_in_is_asked_from_within(
             "code = subprocess.run(server).returncode\ntime.sleep(3)",
             r"ended [3-9]\.\d s later; the serving contract allows 1 s",
         ),
-        ('print(\'{"severity": "CRITICAL", "phase": "load"}\')\ncode = 1', "did not log when"),
+        ('print(\'{"severity": "CRITICAL", "phase": "load"}\')\ncode = 1', "did not log the time"),
         (
             'print(\'{"severity": "CRITICAL", "phase": "load", "time": "yesterday"}\')\ncode = 1',
-            "did not log when",
+            "did not log the time",
         ),
         ("code = subprocess.run(server).returncode * 0", "ended with exit code 0, after 1 failed load"),
     ],
@@ -285,7 +285,7 @@ def test_an_image_that_starts_its_server_again_and_again_is_reported(
     image = derived(docker, tmp_path / "loop", built(halves, docker), entry, name="loop")
     end = ran(halves, docker, image)
     assert end.codes == ["ST505", "ST511"]
-    assert "goes on, after" in end.errors[-1].message
+    assert "keeps running, after" in end.errors[-1].message
 
 
 def test_a_credential_in_a_layer_is_named_with_layer_and_path(halves: Path, docker: Engine, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def halves(copied: Callable[[str], Path]) -> Path:
 
 @pytest.fixture
 def own_cache(tmp_path: Path) -> Path:
-    """Give the test a cache folder of its own, whose path tells its processes from all others."""
+    """Return the test a cache folder of its own, whose path tells its processes from all others."""
     return tmp_path / "own-cache"
 
 
@@ -47,7 +47,7 @@ def running(root: Path, cache: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def processes_of(cache: Path) -> list[str]:
-    """Give the command lines of live processes that name the cache folder."""
+    """Return the command lines of live processes that name the cache folder."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
@@ -93,7 +93,7 @@ def test_interrupted_while_the_server_runs(halves: Path, own_cache: Path, stage:
 
 
 def handles_sigterm(process: subprocess.Popen[str]) -> bool:
-    """Tell whether main() has begun: before it has its handlers, an interrupt is Python's own affair."""
+    """Return whether main() has begun: before it has its handlers, an interrupt is Python's own affair."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1], 16)
     return bool(caught >> (signal.SIGTERM - 1) & 1)

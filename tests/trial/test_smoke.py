@@ -240,7 +240,7 @@ def test_a_spoiled_cache_is_not_blamed_on_the_next_trial(
         file.write("# spoiled by a stranger")
     trial = tried(halves)
     assert trial.findings == []
-    assert any("making the environment anew" in step for step in trial.steps)
+    assert any("making the environment again" in step for step in trial.steps)
 
 
 def test_bytecode_that_is_not_of_its_source_is_not_kept(

@@ -15,7 +15,7 @@ MOST_INK = 16  # sklearn.datasets.load_digits: "Features: integers 0-16"
 
 
 class CentroidPredictor:
-    """Tells which digit's mean image is nearest to an instance.
+    """Finds the digit whose mean image is nearest to an instance.
 
     An instance is `{"b64": "<image file>"}`, light ink on black paper, or 8 lists of 8 ink levels from 0 to 16.
     """
@@ -39,7 +39,7 @@ class CentroidPredictor:
 
 
 def _levels(instance: Any) -> np.ndarray:
-    """Give an instance as 64 ink levels, float64."""
+    """Return an instance as 64 ink levels, float64."""
     if isinstance(instance, dict):
         with Image.open(io.BytesIO(base64.b64decode(instance["b64"], validate=True))) as image:
             gray = image.convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)

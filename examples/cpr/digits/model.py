@@ -9,7 +9,7 @@ SIDE = 16  # pixels of the network's square input
 
 
 def build_model(classes: int) -> nn.Sequential:
-    """Give an untrained network: float32 [N, 1, 16, 16] to logits, float32 [N, classes]."""
+    """Return an untrained network from float32 [N, 1, 16, 16] to logits, float32 [N, classes]."""
     return nn.Sequential(
         nn.Conv2d(1, 16, kernel_size=3, padding=1),
         nn.ReLU(),
@@ -23,7 +23,7 @@ def build_model(classes: int) -> nn.Sequential:
 
 
 def build_transform() -> transforms.Compose:
-    """Give the transform of a PIL image to float32 [1, 16, 16] in [-1, 1]."""
+    """Return the transform from a PIL image to float32 [1, 16, 16] in [-1, 1]."""
     return transforms.Compose(
         [
             transforms.Grayscale(),

@@ -20,7 +20,7 @@ class DigitsPredictor(Predictor):
     """Answers `{"instances": [{"b64": "<image file>"}, ...]}` with a label and scores for each."""
 
     def load(self, artifacts_uri: str) -> None:
-        # Copies or downloads into the current directory, which therefore has to be writable.
+        # Copies or downloads into the current directory, which therefore must be writable.
         prediction_utils.download_model_artifacts(artifacts_uri)
         self._labels = json.loads(Path("labels.json").read_text(encoding="utf-8"))
         self._model = build_model(len(self._labels))

@@ -32,5 +32,5 @@ def _ask(loaded: Any, request: Request) -> bytes:  # the user's own class
     except TypeError as error:
         raise AnswerError(400, f'"parameters" does not fit the predictor: {error}') from None
     except ValueError:
-        log.write("INFO", "predict() does not tell its parameters; they are passed on unchecked")
+        log.write("INFO", "the parameters of predict() cannot be inspected; they are passed on unchecked")
     return encode(call("predict", loaded.predict, instances, **parameters), instances)

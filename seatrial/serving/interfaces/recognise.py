@@ -47,7 +47,7 @@ def _recognise(predictor: type) -> Interface:
             return interface
     first = first_parameter(predictor, "preprocess")
     if first is None:
-        what = "it has no from_path(), preprocess() or load() and predict() to tell by"
+        what = "it has neither from_path(), nor preprocess(), nor load() and predict()"
     else:
         what = f"preprocess({first.name}) may take an image or a request body"
     raise InterfaceError(f"cannot tell which interface {predictor.__name__} follows: {what}; {_SAY_IT}")

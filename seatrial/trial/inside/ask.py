@@ -1,7 +1,7 @@
-"""Asks a server one HTTP request: the only place of the trial that does.
+"""Send a server one HTTP request: the only place of the trial that does.
 
-Standard library only, since it also runs by its text with a container's own Python, where the host cannot reach the
-container: `python -c TEXT METHOD ROUTE PORT TIMEOUT` sends standard input and prints one JSON line, `[status, base64]`.
+Where the host cannot reach a container, this text runs with the container's own Python:
+`python -c TEXT METHOD ROUTE PORT TIMEOUT` sends standard input and prints one JSON line, `[status, base64]`.
 """
 
 import base64
@@ -11,11 +11,11 @@ import sys
 
 
 def ask(host: str, port: int, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-    """Send one request and give the status and the body of the answer.
+    """Send one request; return the status and the body of the answer.
 
     Raises:
         OSError: there is no connection, or no answer within `timeout` seconds.
-        http.client.HTTPException: what came back is no HTTP.
+        http.client.HTTPException: what came back is not HTTP.
     """
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
@@ -27,7 +27,7 @@ def ask(host: str, port: int, method: str, route: str, body: bytes, timeout: flo
 
 
 def main() -> None:
-    """Ask the server of this container; status 0 stands for no answer."""
+    """Ask the server of this container; status 0 means that no answer came."""
     method, route, port, timeout = sys.argv[1:]
     try:
         status, data = ask("127.0.0.1", int(port), method, route, sys.stdin.buffer.read(), float(timeout))

@@ -1,7 +1,7 @@
-"""Runs one convolution on the GPU and prints the card's name.
+"""Run one convolution on the GPU and print the card's name.
 
-`torch.cuda.is_available()` is also true for cards that no kernel of the build fits. Runs in the predictor's
-environment by its path; a failure is the traceback that it ends with.
+`torch.cuda.is_available()` is also true for cards that no kernel of the build fits. This runs in the predictor's
+environment by its path; a failure ends with a traceback.
 """
 
 import torch

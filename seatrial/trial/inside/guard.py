@@ -1,8 +1,8 @@
-"""Runs a module as `python -m` would, and catches every attempt to open a connection to the outside.
+"""Run a module as `python -m` would, and catch every attempt to open a connection to the outside.
 
 This file runs in the predictor's environment, by its path, with nothing of the tool beside it: standard library
-only. An attempt fails as it would on a machine without network, and is written down with the call that made it. What
-a C library or a child process opens is not seen; that a child was started is written down too.
+only. An attempt fails as it would on a machine without a network, and is recorded with the call that made it. What a
+C library or a child process opens is not seen; the start of a child is recorded too.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import sys
 import traceback
 from typing import Any
 
-# Asked by Google's client libraries wherever they run; present in the cloud, so no fault of the predictor.
+# Google's client libraries ask it everywhere; it exists in the cloud, so asking is not a fault.
 METADATA_SERVER = ("metadata.google.internal", "metadata.google.internal.", "169.254.169.254", "fd20:ce::254")
 CHILDREN = ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty")  # audit events
-LOOKUPS = ("ldconfig", "gcc", "cc", "ld", "objdump", "uname")  # what ctypes.util and platform ask, on torch's import
+LOOKUPS = ("ldconfig", "gcc", "cc", "ld", "objdump", "uname")  # started by ctypes.util and platform on torch's import
 
 
 def is_local(host: str | None) -> bool:
-    """Tell whether a host name or address is this machine."""
+    """Return whether a host name or address is this machine's."""
     if not host or host == "localhost":
         return True
     try:
@@ -41,7 +41,7 @@ def note(record: str, what: dict[str, str]) -> None:
 
 
 def watch(record: str) -> None:
-    """Refuse outside connections from now on; note each in `record`, with host and stack."""
+    """Refuse outside connections from now on; record each in `record`, with host and stack."""
 
     def refuse(event: str, arguments: tuple[Any, ...]) -> None:
         if event in CHILDREN:

@@ -1,6 +1,6 @@
-"""Prints why torchvision's compiled operators do not load: the reason that its own message hides.
+"""Print why torchvision's compiled operators do not load: the reason that its own message hides.
 
-Runs in the predictor's environment by its path. torchvision swallows the loader's error; `torch.ops.load_library`
+This runs in the predictor's environment by its path. torchvision drops the loader's error; `torch.ops.load_library`
 keeps it as `__cause__`, with the missing library or symbol in it.
 """
 
@@ -10,7 +10,7 @@ import pathlib
 
 
 def main() -> None:
-    """Print one line an extension that does not load, and the installed versions."""
+    """Print the installed versions, and a line for each extension that does not load."""
     import torch
 
     label = torch.__version__

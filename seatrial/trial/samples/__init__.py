@@ -1,6 +1,6 @@
-"""Small images for a project without golden answers: a colour JPEG, a grey PNG and a palette PNG of our own making.
+"""Small images for a project without golden answers: a colour JPEG, a grey PNG and a palette PNG.
 
-They show that the predictor answers at all, and nothing about whether it answers right.
+They show that the predictor answers, not that its answers are right.
 """
 
 from __future__ import annotations
