@@ -1,6 +1,6 @@
 """The committed demo: its artifacts are whole, small and real, and its files agree with their locks.
 
-Nothing here imports torch; that the predictor answers as training did is the trial's business.
+Nothing here imports torch; the trial proves that the predictor answers as training did.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class TestArtifacts:
     def test_hold_weights_below_two_megabytes(self) -> None:
         assert 1_000_000 < (ARTIFACTS / "weights.pt").stat().st_size < 2_000_000
 
-    def test_hold_weights_that_name_nothing_but_tensors(self) -> None:
+    def test_hold_weights_that_contain_only_tensors(self) -> None:
         with zipfile.ZipFile(ARTIFACTS / "weights.pt") as archive:
             (pickled,) = [name for name in archive.namelist() if name.endswith("/data.pkl")]
             named = re.findall(rb"c([\w.]+)\n(\w+)\n", archive.read(pickled))
@@ -100,7 +100,7 @@ class TestGoldenExamples:
         assert formats.keys() == {"PNG", "JPEG"}
         assert min(formats.values()) >= 4
 
-    def test_are_all_different_and_alone_in_their_folder(self, examples: tuple[GoldenExample, ...]) -> None:
+    def test_are_all_different_and_the_only_files_of_their_folder(self, examples: tuple[GoldenExample, ...]) -> None:
         files = {image_file(example) for example in examples}
         assert files | {ARTIFACTS / "golden" / "golden.json"} == set((ARTIFACTS / "golden").iterdir())
         assert len({file.read_bytes() for file in files}) == 12

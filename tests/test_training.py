@@ -1,4 +1,4 @@
-"""Training the demo again: the same bytes, and the accuracy that the README names."""
+"""Training the demo again gives the same bytes, and the accuracy that the README names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training the demo for real: in an environment made of the training lock alone, in a copy of what training needs."""
+"""Train the demo in an environment of the training lock alone, in a copy of what training needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 
 def environment(folder: Path) -> Path:
-    """Install the training lock into `folder`; give its Python."""
+    """Install the training lock into `folder`; return its Python."""
     env = process.install_environment()
     install = [uv(), "pip", "install", "--quiet", "--python", str(folder / "bin/python"), "--require-hashes"]
     install += ["-r", str(ROOT / "training/requirements.txt")]
@@ -23,7 +23,7 @@ def environment(folder: Path) -> Path:
 
 
 def train(python: Path, root: Path, *, seed: int = 0) -> str:
-    """Train in `root`, which then has `training/`, `seatrial/` and new artifacts; give what was printed."""
+    """Train in `root`, which then has `training/`, `seatrial/` and new artifacts; return what was printed."""
     for part in ("predictor", "training", "seatrial"):
         if not (root / part).exists():
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))

@@ -30,7 +30,7 @@ def test_an_environment_is_made_once_and_found_again(own_cache: Path, python: In
     assert kept(python, "another lock") != first.value
 
 
-def test_an_environment_without_its_snapshot_is_made_anew(own_cache: Path, python: Interpreter) -> None:
+def test_an_environment_without_its_snapshot_is_made_again(own_cache: Path, python: Interpreter) -> None:
     kept(python).snapshot.unlink()
     again = ended(install.keep(small_lock(), python))
     assert any("installing" in step for step in again.steps)

@@ -41,7 +41,7 @@ def test_a_shim_that_answers_127_is_passed_over(tmp_path: Path, monkeypatch: pyt
     interpreter._installed.cache_clear()
 
 
-def test_a_python_that_is_nowhere_is_the_environments_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_that_cannot_be_found_is_the_environments_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UV_OFFLINE", "1")
     with pytest.raises(EnvironmentFaultError, match=r"Python 3\.99 was not found") as raised:
         ended(interpreter.find("3.99"))

@@ -25,7 +25,7 @@ def test_a_copy_has_folders_of_its_own_and_shares_the_bytes(own_cache: Path, pyt
     assert not place.exists()
 
 
-def test_where_links_fail_the_copy_is_full_and_said_aloud(
+def test_where_links_fail_the_copy_is_full_and_announced(
     own_cache: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = kept(python)

@@ -1,4 +1,4 @@
-"""`seatrial lock` against a package index of the tests' own: what enters the lock, what never does, what is left."""
+"""`seatrial lock` against the tests' own package index: what enters the lock, what does not, what is left behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WANTED = "torch\ntorchvision\n"
 
 @pytest.fixture
 def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
-    """Serve torch, torchvision and pillow, and make that index the one that pip is configured to use."""
+    """Serve torch, torchvision and pillow from the index that pip is configured to use."""
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
     with serving(tmp_path / "public") as index:
@@ -43,7 +43,7 @@ def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Index]:
 
 @pytest.fixture
 def cpu(tmp_path: Path, public: Index) -> Iterator[Index]:
-    """Serve the `+cpu` builds, and other files of what the public index has too."""
+    """Serve the `+cpu` builds, and other files of what the public index has."""
     with serving(tmp_path / "cpu") as index:
         index.add("torch", "2.0.0+cpu", "numpy")
         index.add("torchvision", "0.15.0+cpu", "torch==2.0.0", "pillow")
@@ -54,7 +54,7 @@ def cpu(tmp_path: Path, public: Index) -> Iterator[Index]:
 
 @pytest.fixture
 def project(tmp_path: Path, public: Index) -> Callable[..., Project]:
-    """Make a project without a lock from the text of its requirements.in; pip's index is `public`."""
+    """Return a function that makes a project without a lock from a requirements.in; pip's index is `public`."""
 
     def make(asked: str = WANTED, **settings: str) -> Project:
         made = small_project(tmp_path / "project", {"requirements.in": asked}, **settings)
@@ -96,7 +96,7 @@ class TestTheLock:
             assert hashes(made.lock_file, wheel.name.split("-")[0]) == {sha256(wheel)}
         assert not ended(check_lock(made)).findings
 
-    def test_keeps_the_header_by_which_bots_know_it_and_names_nothing_of_the_machine(
+    def test_keeps_the_header_that_bots_recognise_and_names_nothing_of_the_machine(
         self, project: Callable[..., Project], tmp_path: Path
     ) -> None:
         made = project()
@@ -182,9 +182,7 @@ class TestTheLock:
         ended(compile_lock(made, upgrade=True))
         assert pins(made.lock_file) == {"pillow": "11.1.0"}
 
-    def test_is_made_anew_where_the_former_one_holds_the_conflict_of_a_merge(
-        self, project: Callable[..., Project]
-    ) -> None:
+    def test_is_made_again_if_the_former_one_has_a_merge_conflict(self, project: Callable[..., Project]) -> None:
         made = project("numpy\n")
         made.lock_file.write_text("<<<<<<< HEAD\nnumpy==1.0.0\n=======\nnumpy==1.1.0\n>>>>>>> theirs\n")
         assert ended(compile_lock(made)).value
@@ -217,7 +215,7 @@ class TestTheLock:
 
 
 class TestAFailedRun:
-    def test_tells_that_no_versions_fit_and_leaves_the_former_lock(self, project: Callable[..., Project]) -> None:
+    def test_says_that_no_versions_fit_and_leaves_the_former_lock(self, project: Callable[..., Project]) -> None:
         made = project("torchvision\ntorch==9\n")
         made.lock_file.write_text("numpy==2.0.0 --hash=sha256:0\n")
         before = files(made.root)
@@ -226,7 +224,7 @@ class TestAFailedRun:
         assert "torch==9" in raised.value.message
         assert files(made.root) == before
 
-    def test_tells_that_the_index_could_not_be_reached(
+    def test_says_that_the_index_could_not_be_reached(
         self, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -239,13 +237,13 @@ class TestAFailedRun:
         assert files(made.root) == before
 
     @pytest.mark.parametrize("line", ["numpy = 1.2", "-e .", "./local", "https://example.com/numpy.whl"])
-    def test_names_the_line_that_no_lock_can_answer(self, project: Callable[..., Project], line: str) -> None:
+    def test_names_the_line_that_no_lock_can_satisfy(self, project: Callable[..., Project], line: str) -> None:
         ran = ended(compile_lock(project(f"{line}\n")))
         assert ran.value is False
         assert [(f.code, f.location and f.location.line) for f in ran.errors] == [("ST102", 1)]
         assert f"`{line}`" in ran.errors[0].message
 
-    def test_shows_no_frame_of_pips_own(self, project: Callable[..., Project]) -> None:
+    def test_shows_no_frame_of_pip(self, project: Callable[..., Project]) -> None:
         with pytest.raises(UsageError, match="no set of versions") as raised:
             ended(compile_lock(project("numpy==99\n")))
         assert "numpy==99" in raised.value.message
@@ -257,13 +255,13 @@ class TestAFailedRun:
         with pytest.raises(UsageError, match=r"requirements\.in:2.* includes base\.in"):
             ended(compile_lock(project("numpy\n-r base.in\n")))
 
-    def test_asks_for_requirements_in_where_there_is_none(self, project: Callable[..., Project]) -> None:
+    def test_asks_for_a_missing_requirements_in(self, project: Callable[..., Project]) -> None:
         made = project()
         made.requirements_in.unlink()
         with pytest.raises(UsageError, match=r"no requirements\.in"):
             ended(compile_lock(made))
 
-    def test_says_so_where_pip_cannot_read_its_own_configuration(
+    def test_says_so_if_pip_cannot_read_its_own_configuration(
         self, project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         (tmp_path / "pip.conf").write_text("index-url = without a section\n")
@@ -307,7 +305,7 @@ def processes() -> list[str]:
 
 
 class TestTheCpuVariant:
-    def test_has_cpu_builds_and_every_other_pin_as_the_lock_has_it(
+    def test_has_cpu_builds_and_otherwise_the_pins_of_the_lock(
         self, cpu: Index, project: Callable[..., Project]
     ) -> None:
         made = with_cpu_index(project(), cpu.url)
@@ -330,9 +328,7 @@ class TestTheCpuVariant:
         assert "#    seatrial lock --cpu\n" in text
         assert not re.search(r"127\.0\.0\.1|/tmp|seatrial-lock|versions\.txt", text)
 
-    def test_is_refused_where_one_of_the_two_has_no_cpu_build(
-        self, cpu: Index, project: Callable[..., Project]
-    ) -> None:
+    def test_is_refused_if_one_of_the_two_has_no_cpu_build(self, cpu: Index, project: Callable[..., Project]) -> None:
         (cpu.folder / "torchvision-0.15.0+cpu-py3-none-any.whl").unlink()
         made = with_cpu_index(project(), cpu.url)
         ended(compile_lock(made))
@@ -343,7 +339,7 @@ class TestTheCpuVariant:
         assert "torchvision==0.15.0, which is no +cpu build" in ran.errors[0].message
         assert files(made.root) == before
 
-    def test_is_refused_where_its_builds_need_what_the_lock_does_not_pin(
+    def test_is_refused_if_its_builds_need_what_the_lock_does_not_pin(
         self, cpu: Index, project: Callable[..., Project]
     ) -> None:
         cpu.add("torch", "2.0.0+cpu", "numpy", "intel")
@@ -358,7 +354,9 @@ class TestTheCpuVariant:
         with pytest.raises(UsageError, match=r"no requirements\.txt to take versions from"):
             ended(compile_cpu_lock(project()))
 
-    def test_comes_from_pytorchs_own_index_unless_the_project_says_other(self, project: Callable[..., Project]) -> None:
+    def test_comes_from_pytorchs_own_index_unless_the_project_names_another(
+        self, project: Callable[..., Project]
+    ) -> None:
         assert project().lock.cpu_index == "https://download.pytorch.org/whl/cpu"
 
 

@@ -1,7 +1,6 @@
 """A real server process on a small predictor module, and what a client sees of it.
 
-The predictor is a module `served` written to the test's folder, which is on the server's path; its
-log is a file.
+The predictor is a module `served` in the test's folder, which is on the server's path; the log is a file.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 DIGEST = "0" * 64
-PATIENCE = 20.0  # seconds after which something that should have come is taken as lost
+PATIENCE = 20.0  # seconds after which a test stops waiting
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
-        """Parse the body as JSON proper: NaN and Infinity are no values of it."""
+        """Parse the body as strict JSON, without NaN and Infinity."""
 
         def refuse(constant: str) -> None:
             raise AssertionError(f"{constant} in {self.body!r}")
@@ -49,7 +48,7 @@ class Reply:
 
     @property
     def error(self) -> dict[str, Any]:
-        """The object under "error"; there must be one, of the answer's own code."""
+        """The object under "error", whose code must be the status."""
         error: dict[str, Any] = self.json()["error"]
         assert error["code"] == self.status
         return error
@@ -110,7 +109,7 @@ class Server:
         return (self.folder / "stdout").read_text() + (self.folder / "stderr").read_text()
 
     def log(self, **fields: object) -> list[dict[str, Any]]:
-        """Return the log entries that have all these fields; lines that are no JSON objects are not entries."""
+        """Return the log entries that have all these fields; other lines than JSON objects are ignored."""
         lines = (self.folder / "stdout").read_text().splitlines()
         entries = [json.loads(line) for line in lines if line.startswith("{")]
         return [entry for entry in entries if fields.items() <= entry.items()]

@@ -1,4 +1,4 @@
-"""Answers are valid JSON whatever the predictor returns, or an error that says what JSON does not have."""
+"""Answers are valid JSON, or an error that names what JSON does not have."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_integer_too_long_to_write_is_not_called_nan() -> None:
 
 
 class Broken:
-    """A value whose tolist() fails, as a tensor's does that is on a device that is gone."""
+    """A value whose tolist() fails, like that of a tensor on a lost device."""
 
     def tolist(self) -> list[float]:
         raise RuntimeError("device lost")
@@ -66,7 +66,7 @@ def test_a_value_whose_tolist_fails_names_its_instance_and_the_cause() -> None:
         encode(Broken(), [0])
 
 
-def test_a_list_that_holds_itself_is_an_error() -> None:
+def test_a_list_that_contains_itself_is_an_error() -> None:
     endless: list[Any] = []
     endless.append(endless)
     with pytest.raises(AnswerError, match="cannot be written"):
@@ -79,6 +79,6 @@ def test_a_wrong_number_of_predictions_names_both_numbers() -> None:
 
 
 @pytest.mark.parametrize("predictions", ["ab", {"a": 1, "b": 2}, None, np.float32(2)])
-def test_predictions_that_are_no_list_are_an_error(predictions: Any) -> None:
+def test_predictions_that_are_not_a_list_are_an_error(predictions: Any) -> None:
     with pytest.raises(AnswerError, match="not a list"):
         encode(predictions, [0, 0])

@@ -1,4 +1,4 @@
-"""The ASGI application in this process: what must never happen on the wire, and what would take too long there."""
+"""The ASGI application in this process: what must never happen over HTTP, or would take too long there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHOLE = {"type": "http.request", "body": b"{}", "more_body": False}
 
 
 class Served:
-    """A predictor that was loaded; `answer` fails in a way that nobody foresaw."""
+    """A loaded predictor whose `answer` fails unexpectedly."""
 
     interface = "batched"
 
@@ -33,7 +33,7 @@ class Served:
 
 
 def answered(*received: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any]]:
-    """Ask for a prediction of which these messages arrive and then nothing; give status, headers and body."""
+    """Ask for a prediction with these messages and then nothing; return status, headers and body."""
     sent: list[dict[str, Any]] = []
     messages = iter(received)
 
@@ -66,7 +66,7 @@ def test_a_body_that_never_ends_is_408_and_its_connection_is_closed(monkeypatch:
     assert headers["connection"] == "close"
 
 
-def test_an_exception_that_nobody_foresaw_is_500_as_json_and_its_traceback_is_logged(
+def test_an_unexpected_exception_is_500_as_json_and_its_traceback_is_logged(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     status, _, body = answered(WHOLE)

@@ -1,4 +1,4 @@
-"""Requests share batches without touching each other: in this process on the batcher, then over HTTP."""
+"""Requests share batches without affecting each other: in this process on the batcher, then over HTTP."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_what_cannot_be_stacked_names_its_type(value: Any) -> None:
         Batcher(lambda batch, _: batch, 4).submit([value], None, "null").result(PATIENCE)
 
 
-class Unspeakable(Exception):  # noqa: N818 - the user's own name for it
+class Unspeakable(Exception):  # noqa: N818 - a user's own class
     """An exception that cannot be printed."""
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Routes, limits and errors over HTTP, on a batched predictor that answers an image's mean gray value."""
+"""Routes, limits and errors over HTTP, on a batched predictor that returns an image's mean gray value."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_body_of_another_form_is_400(server: Server, body: bytes, words: str) 
     assert words in reply.error["message"]
 
 
-def test_parameters_nested_too_deeply_are_400_and_the_server_goes_on(server: Server) -> None:
+def test_parameters_nested_too_deeply_are_400_and_the_server_keeps_running(server: Server) -> None:
     for depth in (300, 900, 960, 980, 990):
         nested = b"[" * depth + b"]" * depth
         reply = server.post(b'{"instances": ["%s"], "parameters": {"a": %s}}' % (gray(1)["b64"].encode(), nested))
@@ -173,13 +173,13 @@ def test_a_bad_instance_is_400_with_its_index(server: Server) -> None:
         (b64(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not an image of a known format"),
     ],
 )
-def test_what_is_wrong_with_an_instance_is_said(server: Server, instance: Any, words: str) -> None:
+def test_the_message_says_what_is_wrong_with_an_instance(server: Server, instance: Any, words: str) -> None:
     reply = server.predict(instance)
     assert reply.status == 400
     assert words in reply.error["message"]
 
 
-def test_an_image_body_that_is_no_image_is_400(server: Server) -> None:
+def test_an_image_body_that_is_not_an_image_is_400(server: Server) -> None:
     assert server.post(b"hello", "image/jpeg").error["instance"] == 0
 
 

@@ -1,4 +1,4 @@
-"""How image files of every kind are opened: in this process against Pillow itself, and refused in words."""
+"""How image files of every kind are opened, compared with Pillow itself, or refused with a message."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_artifacts_are_the_bundles_own_unless_the_environment_names_a_folder(tmp
             assert server.predictions(gray(1)) == [str(expected)]
 
 
-def test_a_gs_uri_that_nobody_would_download_fails_the_load(tmp_path: Path) -> None:
+def test_a_gs_uri_that_would_not_be_downloaded_fails_the_load(tmp_path: Path) -> None:
     with launched(tmp_path, MEAN, environ={"AIP_STORAGE_URI": "gs://bucket/model"}) as server:
         assert server.process.wait(PATIENCE) == 1
         (entry,) = server.log(severity="CRITICAL", phase="load")
@@ -136,7 +136,7 @@ def test_a_gs_uri_that_nobody_would_download_fails_the_load(tmp_path: Path) -> N
         ({}, {"format": 2}, "this runtime reads format 1"),
     ],
 )
-def test_settings_that_cannot_be_used_end_the_process_in_words(
+def test_settings_that_cannot_be_used_end_the_process_with_a_message(
     tmp_path: Path, environ: dict[str, str], bundle: dict[str, Any], words: str
 ) -> None:
     with launched(tmp_path, MEAN, environ=environ, **bundle) as server:
@@ -145,7 +145,7 @@ def test_settings_that_cannot_be_used_end_the_process_in_words(
         assert words in entry["message"]
 
 
-def test_a_port_that_is_taken_ends_the_process_in_words(tmp_path: Path) -> None:
+def test_a_port_that_is_taken_ends_the_process_with_a_message(tmp_path: Path) -> None:
     with socket.create_server(("", 0)) as taken:
         environ = {"AIP_HTTP_PORT": str(taken.getsockname()[1])}
         with launched(tmp_path, MEAN, environ=environ) as server:
@@ -182,7 +182,7 @@ def test_a_bundle_is_found_from_where_the_process_started_not_from_its_working_d
         assert server.predictions(1)[0][2] == str(tmp_path / "artifacts")
 
 
-def test_a_working_directory_that_cannot_be_made_ends_the_process_in_words(tmp_path: Path) -> None:
+def test_a_working_directory_that_cannot_be_made_ends_the_process_with_a_message(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     command = [sys.executable, "-m", "seatrial.serving", "--work", str(tmp_path / "file" / "work")]
     with launched(tmp_path, MEAN, command=command) as server:
@@ -197,7 +197,7 @@ def test_a_signal_lets_predictions_finish_and_refuses_new_ones(tmp_path: Path, n
         server.wait_for_file("predicting")
         server.process.send_signal(number)
         wait_for(lambda: server.health().status == 503)
-        end = time.monotonic() + 1.5  # longer than uvicorn, left to itself, would wait
+        end = time.monotonic() + 1.5  # longer than uvicorn waits by itself
         while time.monotonic() < end:
             assert server.health().json() == {"status": "draining"}
             time.sleep(0.1)
@@ -292,7 +292,7 @@ def test_the_runtime_imports_nothing_but_its_own_parts(source: Path) -> None:
             assert name.split(".")[0] in allowed or name.startswith("seatrial.serving"), name
 
 
-# What the wheel looks like: a package `seatrial` that has no file of its own and one portion, `serving`.
+# Like the wheel: a package `seatrial` without files of its own and with one portion, `serving`.
 AS_SHIPPED = """
 import json, runpy, sys, types
 namespace = types.ModuleType("seatrial")
@@ -302,7 +302,7 @@ runpy.run_module("seatrial.serving", run_name="__main__", alter_sys=True)
 """
 
 
-def test_the_runtime_runs_where_nothing_else_of_seatrial_is(tmp_path: Path) -> None:
+def test_the_runtime_runs_without_the_rest_of_seatrial(tmp_path: Path) -> None:
     package = tmp_path / "site" / "seatrial"
     package.mkdir(parents=True)
     (package / "serving").symlink_to(REPOSITORY / "seatrial" / "serving")

@@ -1,4 +1,4 @@
-"""What counts as a credential in a layer of an image, and what everybody may read."""
+"""What counts as a credential in a layer of an image, and what is public."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ACCOUNT = b'{"type": "service_account", "project_id": "p", "private_key": "..."}
         ("bundle.pem", CERTIFICATE + KEY),
     ],
 )
-def test_a_credential_is_known_by_its_name_or_its_content(name: str, head: bytes) -> None:
+def test_a_credential_is_recognised_by_its_name_or_its_content(name: str, head: bytes) -> None:
     assert credentials.is_secret(name, head)
 
 
@@ -41,7 +41,7 @@ def test_a_credential_is_known_by_its_name_or_its_content(name: str, head: bytes
         ("environment", b"A=1"),
     ],
 )
-def test_certificates_and_programs_that_mention_keys_are_none(name: str, head: bytes) -> None:
+def test_certificates_and_programs_that_mention_keys_are_not_credentials(name: str, head: bytes) -> None:
     assert not credentials.is_secret(name, head)
 
 
@@ -64,11 +64,11 @@ def test_certificates_and_programs_that_mention_keys_are_none(name: str, head: b
         ("ANYTHING", "AKIA" + "ABCD1234" * 2, True),
     ],
 )
-def test_variables_that_hold_credentials_are_known(name: str, value: str, secret: bool) -> None:
+def test_variables_that_hold_credentials_are_recognised(name: str, value: str, secret: bool) -> None:
     assert credentials.is_secret_variable(name, value) is secret
 
 
-def test_commands_name_what_is_secret_in_them_and_never_its_value() -> None:
+def test_secrets_in_a_command_are_named_without_their_values() -> None:
     command = "/bin/sh -c HF_TOKEN=hf_abc pip install --index-url https://index.example/simple x"
     assert credentials.secrets_in_command(command) == ["HF_TOKEN"]
     assert credentials.secrets_in_command("/bin/sh -c pip install x") == []

@@ -1,4 +1,4 @@
-"""A lock of a file: got at once where it is free, waited for aloud where it is not."""
+"""A lock on a file: acquired at once if it is free, and with a step that says so if it is not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ with FileLock(sys.argv[1]):
 """
 
 
-def test_a_free_lock_is_got_without_a_word_and_its_folder_is_made(tmp_path: Path) -> None:
+def test_a_free_lock_is_acquired_without_a_step_and_its_folder_is_made(tmp_path: Path) -> None:
     got = ended(file_lock.acquire(tmp_path / "folder/lock", "nobody"))
     assert got.steps == []
     assert got.value.is_locked

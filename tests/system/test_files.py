@@ -17,7 +17,7 @@ def test_writes_text_as_utf_8_and_bytes_as_they_are(content: str | bytes, writte
     assert [file.name for file in tmp_path.iterdir()] == ["report"]
 
 
-def test_the_former_content_stands_until_the_block_ends(tmp_path: Path) -> None:
+def test_the_former_content_remains_until_the_block_ends(tmp_path: Path) -> None:
     file = tmp_path / "report"
     file.write_text("former")
     with files.replacing(file) as draft:

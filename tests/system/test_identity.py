@@ -40,7 +40,7 @@ def test_an_identity_that_gets_no_token_is_refused_with_what_to_do(tmp_path: Pat
     assert "gcloud auth application-default login" in refused.value.fix
 
 
-def test_a_source_of_tokens_that_does_not_answer_is_no_refusal(tmp_path: Path) -> None:
+def test_a_source_of_tokens_that_does_not_answer_is_not_a_refusal(tmp_path: Path) -> None:
     with issuer(tmp_path):
         someone = identity.ambient()
     with pytest.raises(EnvironmentFaultError, match="no access token could be obtained") as failed:
@@ -49,14 +49,14 @@ def test_a_source_of_tokens_that_does_not_answer_is_no_refusal(tmp_path: Path) -
     assert "check the network" in failed.value.fix
 
 
-def test_without_an_identity_it_is_said_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_identity_the_fix_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "gone.json"))
     with pytest.raises(EnvironmentFaultError, match="there is no identity for Google Cloud") as failed:
         identity.ambient()
     assert "gcloud auth application-default login" in failed.value.fix
 
 
-def test_without_googles_library_it_is_said_what_to_install() -> None:
+def test_without_googles_library_the_message_says_what_to_install() -> None:
     hide = "import sys; sys.modules['google.auth'] = None; from seatrial.system.identity import ambient; ambient()"
     run = subprocess.run([sys.executable, "-c", hide], capture_output=True, text=True, timeout=60, check=False)
     assert "UsageError: google-auth, which finds the ambient identity, is not installed" in run.stderr

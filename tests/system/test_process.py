@@ -13,7 +13,7 @@ import pytest
 from seatrial.errors import EnvironmentFaultError
 from seatrial.system import process
 
-# Starts a child of its own, writes both process ids down, says so, and waits for ever.
+# Starts a child, writes both process ids to a file, prints a line, and waits for ever.
 FAMILY = """
 import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -28,7 +28,7 @@ def family(file: Path, seconds: float) -> list[str]:
 
 
 def gone(file: Path) -> bool:
-    """Wait for the end of a family: a killed process needs a moment to be gone."""
+    """Wait for the end of a family: a killed process takes a moment to end."""
     for _ in range(1000):
         if not alive(file):
             return True
@@ -37,14 +37,14 @@ def gone(file: Path) -> bool:
 
 
 def alive(file: Path) -> list[int]:
-    """Return which of the process ids in a file still belong to a process that is no zombie."""
+    """Return the process ids in a file that still belong to a process, zombies excepted."""
     found = []
     for pid in map(int, file.read_text().split()):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
         except OSError:
             continue
-        if state != "Z":  # nobody may be there to collect an orphan in a container
+        if state != "Z":  # in a container an orphan may never be collected
             found.append(pid)
     return found
 
@@ -54,7 +54,7 @@ class TestLines:
         script = "import sys; print('a', flush=True); print('b', file=sys.stderr, flush=True); sys.exit(7)"
         assert process.output([sys.executable, "-c", script], env={}, timeout=60) == (7, "a\nb")
 
-    def test_survive_bytes_that_are_no_text(self) -> None:
+    def test_survive_bytes_that_are_not_text(self) -> None:
         script = r"import sys; sys.stdout.buffer.write(b'\xff\n')"
         assert process.output([sys.executable, "-c", script], env={}, timeout=60) == (0, "\N{REPLACEMENT CHARACTER}")
 
@@ -71,7 +71,7 @@ class TestLines:
         assert len((tmp_path / "pids").read_text().split()) == 2
         assert gone(tmp_path / "pids")
 
-    def test_end_with_the_program_though_its_child_holds_the_pipe_open(self, tmp_path: Path) -> None:
+    def test_end_with_the_program_even_if_its_child_holds_the_pipe_open(self, tmp_path: Path) -> None:
         assert process.output(family(tmp_path / "pids", 0), env={}, timeout=100) == (0, "started")
         assert gone(tmp_path / "pids")
 
@@ -88,7 +88,7 @@ class TestLines:
 
 
 class TestSignals:
-    def test_reach_nobody_after_the_family_is_gone(self) -> None:
+    def test_reach_no_process_after_the_family_has_ended(self) -> None:
         started = process.start([sys.executable, "-c", ""], env={})
         started.wait()
         process.signal_group(started, signal.SIGTERM)
@@ -120,7 +120,7 @@ class TestTheInstallEnvironment:
         monkeypatch.setenv("GITHUB_TOKEN", "secret")
         assert not {"GOOGLE_APPLICATION_CREDENTIALS", "GITHUB_TOKEN"} & process.install_environment().keys()
 
-    def test_adds_what_the_caller_states(self) -> None:
+    def test_adds_the_callers_variables(self) -> None:
         assert process.install_environment(TMPDIR="/t")["TMPDIR"] == "/t"
         assert os.environ.get("TMPDIR") != "/t"
 
@@ -131,5 +131,5 @@ class TestOutput:
     def test_of_a_program_that_succeeds_is_its_answer_without_its_warnings(self) -> None:
         assert process.output([*self.NOISY, "0"], env={"PATH": "/usr/bin:/bin"}, timeout=30) == (0, "answer")
 
-    def test_of_a_program_that_fails_is_all_that_it_said(self) -> None:
+    def test_of_a_program_that_fails_is_all_that_it_printed(self) -> None:
         assert process.output([*self.NOISY, "3"], env={"PATH": "/usr/bin:/bin"}, timeout=30) == (3, "answer\nwarning")

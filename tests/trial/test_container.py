@@ -1,4 +1,4 @@
-"""The trial of an image: the small project built for real, and the same with one fault put in."""
+"""The trial of an image: the small project, really built, and the same with one fault."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PRIVATE_KEY = f"-----BEGIN PRIVATE KEY-----\n{'MIIEvgIBADANBgkqhkiG9w0BAQEFAASC'
 
 @pytest.fixture
 def halves(copied: Callable[[str], Path], base: Base) -> Path:
-    """The packaged-transform project, on the base image's Python."""
+    """Return the packaged-transform project, on the base image's Python."""
     root = copied("tests/projects/packaged-transform")
     file = root / "pyproject.toml"
     text = re.sub(r'python = "[0-9.]+"', f'python = "{base.python}"', file.read_text())
@@ -42,7 +42,7 @@ def halves(copied: Callable[[str], Path], base: Base) -> Path:
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for a server that does not stop only as long as this needs to be seen."""
+    """Do not wait long for a server that does not stop."""
     monkeypatch.setattr(server, "STOP_TIMEOUT", 1.0)
 
 
@@ -53,7 +53,7 @@ def built(root: Path, engine: Engine) -> str:
 
 
 def derived(engine: Engine, folder: Path, image: str, *lines: str, name: str) -> str:
-    """Build another image from one, with further lines of a Dockerfile."""
+    """Build an image on top of another, with more lines of a Dockerfile."""
     folder.mkdir(exist_ok=True)
     (folder / "Dockerfile").write_text("\n".join([f"FROM {image}", *lines]) + "\n")
     engine.ask(["build", "--tag", f"localhost/{name}:1", str(folder)])
@@ -61,7 +61,7 @@ def derived(engine: Engine, folder: Path, image: str, *lines: str, name: str) ->
 
 
 def ran(root: Path, engine: Engine, image: str = "") -> Ended[ImageTrial]:
-    """Run the project's image, or another one of its bundle, without reading its layers first."""
+    """Run the project's image, or another with its bundle, without reading the layers first."""
     project = load(root)
     trial = identify(project, image or built(root, engine), engine, "cpu")
     end = ended(run(project, trial, engine))
@@ -77,7 +77,7 @@ def searched(root: Path, image: str, engine: Engine) -> Ended[ImageTrial]:
 
 
 def left(engine: Engine) -> list[str]:
-    """Return what is there of trials: containers and networks."""
+    """Return the containers and networks of trials."""
     label = f"label={container.LABEL}"
     containers = engine.ask(["ps", "--all", "--quiet", "--filter", label])
     return [*containers.split(), *engine.ask(["network", "ls", "--quiet", "--filter", label]).split()]
@@ -154,7 +154,7 @@ def test_an_image_without_labels_is_refused(halves: Path, docker: Engine, base: 
         identify(load(halves), base.reference, docker, "cpu")
 
 
-def test_an_image_that_is_not_there_is_refused(halves: Path, engine: Engine) -> None:
+def test_an_image_that_does_not_exist_is_refused(halves: Path, engine: Engine) -> None:
     with pytest.raises(UsageError, match=f"{engine.name} has no image localhost/nobody:1"):
         identify(load(halves), "localhost/nobody:1", engine, "cpu")
 
@@ -182,7 +182,7 @@ def test_a_failing_load_points_at_the_users_line(halves: Path, docker: Engine) -
     assert "gone.npy" in line_of(halves, end)
 
 
-def test_a_predictor_that_needs_more_memory_than_allowed_is_told_so(halves: Path, docker: Engine) -> None:
+def test_the_end_of_a_predictor_that_needs_more_memory_than_allowed_says_so(halves: Path, docker: Engine) -> None:
     at_load(halves, "self.much = bytearray(1 << 30)")
     with (halves / "pyproject.toml").open("a") as file:
         file.write('\n[tool.seatrial.smoke]\nmemory = "256m"\n')
@@ -202,7 +202,7 @@ def test_a_container_of_either_engine_is_asked_at_its_own_address_and_has_no_way
         "import errno, socket\n"
         "with socket.socket() as outside:\n"
         "    outside.settimeout(2)  # docker drops what podman has no route for\n"
-        "    error = outside.connect_ex(('198.51.100.1', 80))  # RFC 5737: nobody's address\n"
+        "    error = outside.connect_ex(('198.51.100.1', 80))  # RFC 5737: an unassigned address\n"
         "assert error in (errno.ENETUNREACH, errno.EAGAIN), error",
     )
     end = ran(halves, engine)
@@ -216,7 +216,7 @@ def test_a_network_that_this_machine_has_no_address_in_is_asked_from_within(
     done = container._done
 
     def taken(engine: Engine, arguments: list[str]) -> str:
-        """Let somebody else have the subnet by the time that it is asked for by name."""
+        """Take the subnet before it is asked for by name."""
         if "--subnet" in arguments:
             place = arguments.index("--subnet")
             done(engine, ["network", "create", *arguments[place : place + 2], "seatrial-test-taken"])
@@ -316,7 +316,7 @@ def test_credentials_and_aip_variables_in_the_configuration_are_named_without_th
 
 @contextlib.contextmanager
 def held(halves: Path, docker: Engine, cache: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run a trial whose container loads for ever, up to the moment when it does."""
+    """Run a trial whose container never ends its load, until that has begun."""
     at_load(halves, "import time\ntime.sleep(600)")
     image = built(halves, docker)
     command = [sys.executable, "-m", "seatrial", "smoke", "--image", image, "--project", str(halves)]
@@ -356,7 +356,7 @@ def test_what_a_killed_trial_left_is_removed_by_the_next(halves: Path, docker: E
     assert not left(docker)
 
 
-def test_no_image_is_tried_with_a_flag_that_means_nothing_for_it(halves: Path) -> None:
+def test_flags_that_mean_nothing_for_an_image_are_refused(halves: Path) -> None:
     command = [sys.executable, "-m", "seatrial", "smoke", "--image", "x", "--skip-check", "--project", str(halves)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 2

@@ -1,4 +1,4 @@
-"""This repository's own predictor: it passes, and without any one of its parts it fails with that part's name."""
+"""This repository's own predictor: it passes, and without one of its parts it fails and names that part."""
 
 from __future__ import annotations
 

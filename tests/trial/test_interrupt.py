@@ -1,4 +1,4 @@
-"""Whatever ends a trial, and whenever: no process of it goes on, and nothing half-written stays."""
+"""However and whenever a trial is ended, no process of it survives, and nothing half-written remains."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def halves(copied: Callable[[str], Path]) -> Path:
 
 @pytest.fixture
 def own_cache(tmp_path: Path) -> Path:
-    """Return the test a cache folder of its own, whose path tells its processes from all others."""
+    """Return a cache folder of the test's own, by whose path its processes are found."""
     return tmp_path / "own-cache"
 
 
@@ -83,7 +83,7 @@ def test_interrupted_while_the_server_runs(halves: Path, own_cache: Path, stage:
     file.write_text(file.read_text().replace(*HOLDS[stage]))
     with running(halves, own_cache) as process:
         wait_for(lambda: any("guard.py" in line for line in processes_of(own_cache)), "the server runs")
-        time.sleep(1.5 if stage == "answers" else 0.3)  # to be in the stage; earlier would only be an earlier stage
+        time.sleep(1.5 if stage == "answers" else 0.3)  # to be in the stage, not in an earlier one
         process.send_signal(number)
         _, printed = process.communicate(timeout=30)
     assert process.returncode == 128 + number
@@ -93,7 +93,7 @@ def test_interrupted_while_the_server_runs(halves: Path, own_cache: Path, stage:
 
 
 def handles_sigterm(process: subprocess.Popen[str]) -> bool:
-    """Return whether main() has begun: before it has its handlers, an interrupt is Python's own affair."""
+    """Return whether main() has set its handlers; before that, Python handles an interrupt."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     caught = int(next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1], 16)
     return bool(caught >> (signal.SIGTERM - 1) & 1)

@@ -1,4 +1,4 @@
-"""The listings of an article that went wrong, their mended twins, and the examples: all really installed and run."""
+"""The broken listings of an article, their mended twins, and the examples: all really installed and run."""
 
 from __future__ import annotations
 

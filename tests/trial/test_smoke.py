@@ -1,4 +1,4 @@
-"""What the trial says of a predictor: the packaged-transform project, and the same with one fault put in."""
+"""What the trial says about a predictor: the packaged-transform project, and the same with one fault."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Copied = Callable[[str], Path]
 
 @pytest.fixture
 def halves(copied: Copied) -> Path:
-    """A predictor that tells the bright half of an image: numpy and Pillow, no torch, so a trial takes a second."""
+    """Return a project that finds the bright half of an image: without torch, so a trial takes a second."""
     return copied("tests/projects/packaged-transform")
 
 
@@ -31,7 +31,7 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def at_load(root: Path, code: str) -> None:
-    """Put lines of code at the beginning of the predictor's load()."""
+    """Insert lines of code at the beginning of the predictor's load()."""
     first = "        artifacts = Path("
     lines = "".join(f"        {line}\n" for line in code.splitlines())
     edit(root / PREDICTOR, first, lines + first)
@@ -222,7 +222,7 @@ def test_a_program_that_the_predictor_starts_is_named_as_unwatched(halves: Path)
     assert any("/bin/true" in text for text in trial.value.unproven)
 
 
-def test_a_dead_server_is_noticed_though_a_child_of_it_lives(halves: Path) -> None:
+def test_a_dead_server_is_noticed_even_if_its_child_lives(halves: Path) -> None:
     at_load(halves, "import subprocess\nsubprocess.Popen(['/bin/sleep', '60'])\nraise ValueError('boom')")
     trial = tried(halves)
     assert trial.codes == ["ST501"]
@@ -237,13 +237,13 @@ def test_a_spoiled_cache_is_not_blamed_on_the_next_trial(
     tried(halves)
     (victim,) = (tmp_path / "own-cache").glob("*/environment/lib/*/site-packages/PIL/ImageDraw.py")
     with victim.open("a") as file:
-        file.write("# spoiled by a stranger")
+        file.write("# spoiled from outside")
     trial = tried(halves)
     assert trial.findings == []
     assert any("making the environment again" in step for step in trial.steps)
 
 
-def test_bytecode_that_is_not_of_its_source_is_not_kept(
+def test_bytecode_that_was_not_compiled_from_its_source_is_not_kept(
     halves: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "own-cache"))

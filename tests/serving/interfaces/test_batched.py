@@ -1,4 +1,4 @@
-"""How a predictor of the batched interface is asked that decodes its own instances."""
+"""How a predictor of the batched interface that decodes its own instances is asked."""
 
 from __future__ import annotations
 

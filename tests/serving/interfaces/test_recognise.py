@@ -16,7 +16,7 @@ def class_of(**methods: Any) -> type:
 
 
 def method(names: str) -> Any:
-    """Make a method with these parameters after self."""
+    """Return a method with these parameters after self."""
     return eval(f"lambda self, {names}: None")  # noqa: S307
 
 
@@ -47,7 +47,7 @@ def annotated(annotation: object) -> Any:
         ({**WHOLE, "preprocess": method("x"), "decode": method("instance")}, "batched"),
     ],
 )
-def test_the_shape_tells_the_interface(methods: dict[str, Any], interface: str) -> None:
+def test_the_interface_is_recognised_by_the_shape(methods: dict[str, Any], interface: str) -> None:
     assert interface_of(class_of(**methods), "auto").name == interface
 
 
@@ -62,7 +62,7 @@ def test_an_interface_that_is_named_wins() -> None:
 
 
 @pytest.mark.parametrize("methods", [{}, {**WHOLE, "preprocess": method("x")}])
-def test_a_shape_that_tells_nothing_names_the_key_to_set(methods: dict[str, Any]) -> None:
+def test_the_error_for_an_unclear_shape_names_the_key_to_set(methods: dict[str, Any]) -> None:
     with pytest.raises(InterfaceError, match=r"interface = .* in \[tool.seatrial\]"):
         interface_of(class_of(**methods), "auto")
 
