@@ -1,7 +1,7 @@
 """Pairs of projects that differ in one fault: a small base, what breaks it, and what mends it again.
 
-`tests/projects/twins/` holds the pairs, and the test of each rule module judges those of its rules: on the broken
-project exactly the rule's code is found, on its twin nothing.
+`tests/projects/twins/` has a module with the pairs of each rule module, under the same name, and the test of the rule
+module judges them: on the broken project exactly the rule's code is found, on its twin nothing.
 """
 
 from __future__ import annotations

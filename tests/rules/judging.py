@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 
 from seatrial.rules.page import page
 from seatrial.rules.rule import Rule
 from tests.diagnosis.test_symptoms import STORED
 from tests.projects.base import Twin
-from tests.projects.twins import TWINS
 
 Judge = Callable[[Twin], None]
 
@@ -20,13 +20,13 @@ def rules_of(module: ModuleType) -> dict[str, Rule]:
     return {rule.code: rule for rule in vars(module).values() if isinstance(rule, Rule)}
 
 
-def twins_of(module: ModuleType) -> list[Twin]:
-    """Return the pairs of the rules in a module; every rule that the check decides has some."""
-    codes = {code for code, rule in rules_of(module).items() if rule.check}
-    found = [twin for twin in TWINS if twin.code in rules_of(module)]
-    assert codes <= {twin.code for twin in found}
-    assert found
-    return found
+def twins_of(module: ModuleType) -> tuple[Twin, ...]:
+    """Return the pairs of the rules in a module, from the module of pairs with its name."""
+    twins: tuple[Twin, ...] = import_module(f"tests.projects.twins.{module.__name__.rpartition('.')[2]}").TWINS
+    codes, rules = {twin.code for twin in twins}, rules_of(module)
+    assert codes
+    assert {code for code, rule in rules.items() if rule.check} <= codes <= rules.keys()
+    return twins
 
 
 def texts_of(module: ModuleType) -> list[str]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.projects.base import PREDICTOR, TRANSFORMS, made
-from tests.projects.twins.transforms import NEWEST, OLD
+from tests.projects.code import OLD
+from tests.projects.twins.removed_names import NEWEST
 from tests.small_project import findings
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Family 7: the project's own scripts for deploying."""
+"""Family 7, the project's own deploy scripts: the pairs of projects."""
 
 from __future__ import annotations
 
@@ -35,11 +35,13 @@ RETIRED = [
         ),
     }.items()
 ]
+
 IMPORTS = {
     "by module": ("from google.cloud import aiplatform", "aiplatform.Model"),
     "under another name": ("import google.cloud.aiplatform as aip", "aip.Model"),
     "by name": ("from google.cloud.aiplatform import Model as M", "M"),
 }
+
 UNTESTED = [
     Twin(
         "ST731",
@@ -58,7 +60,9 @@ UNTESTED = [
         warns=True,
     )
 ]
+
 BEGIN = "from google.cloud import aiplatform\n\nendpoint = aiplatform.Endpoint('e')\n"
+
 REFUSED = [
     Twin("ST732", name, script(BEGIN + broken), script(BEGIN + mended))
     for name, (broken, mended) in {
@@ -80,4 +84,9 @@ REFUSED = [
         ),
     }.items()
 ]
-TWINS = (*RETIRED, *UNTESTED, *REFUSED)
+
+TWINS = (
+    *RETIRED,
+    *UNTESTED,
+    *REFUSED,
+)

@@ -1,4 +1,4 @@
-"""Family 7, settings: what [tool.seatrial.vertex] asks for that Vertex AI does not have."""
+"""Family 7, settings: the pairs of projects."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Family 2, waivers: accepted without a reason, and without anything to accept."""
+"""Family 2, waivers: the pairs of projects."""
 
 from __future__ import annotations
 
 from tests.projects.base import BASE, TRANSFORMS, Twin
 
 PATH = "predictor/transforms.py"
+
 CONFIGURATION = BASE["pyproject.toml"]
 
 
@@ -17,6 +18,7 @@ def table(line: str) -> dict[str, str]:
 
 
 CV2 = {PATH: f"import cv2\n{TRANSFORMS}"}
+
 TWINS = (
     Twin("ST290", "in the line", waived("[ST110]"), waived("[ST110] the base image has it")),
     Twin("ST290", "before another comment", waived("[ST110]  # noqa: F401"), waived("[ST110] the base has it  # noqa")),

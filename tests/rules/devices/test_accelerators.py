@@ -9,8 +9,8 @@ import pytest
 from seatrial.facts.tables import torch_builds
 from seatrial.rules.devices import accelerators
 from tests.projects.base import Twin, made
-from tests.projects.twins.locks import of
-from tests.projects.twins.wheels import accelerated
+from tests.projects.locks import of
+from tests.projects.twins.accelerators import accelerated
 from tests.rules.judging import Judge, seen_by_running, twins_of
 from tests.small_project import findings
 

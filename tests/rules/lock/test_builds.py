@@ -8,7 +8,7 @@ import pytest
 
 from seatrial.rules.lock import builds
 from tests.projects.base import Twin, made
-from tests.projects.twins.locks import of
+from tests.projects.locks import of
 from tests.rules.judging import Judge, twins_of
 from tests.small_project import findings
 

@@ -9,7 +9,8 @@ import pytest
 from seatrial.facts.packages.wheels import File, Wheel, Wheels
 from seatrial.rules.lock import wheels
 from tests.projects.base import Twin, made
-from tests.projects.twins.wheels import built, known
+from tests.projects.twins.builds import built
+from tests.projects.wheels import known
 from tests.rules.judging import Judge, twins_of
 from tests.small_project import findings
 

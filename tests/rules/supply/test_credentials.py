@@ -10,7 +10,7 @@ import pytest
 from seatrial.report.console import Console
 from seatrial.rules.supply import credentials
 from tests.projects.base import Files, Twin, made
-from tests.projects.twins.locks import ASKED, LOCK
+from tests.projects.locks import ASKED, LOCK
 from tests.rules.judging import Judge, seen_by_running, twins_of
 from tests.small_project import findings
 

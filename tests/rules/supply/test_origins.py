@@ -8,7 +8,7 @@ import pytest
 
 from seatrial.rules.supply import origins
 from tests.projects.base import Files, Twin, made
-from tests.projects.twins.locks import ASKED
+from tests.projects.locks import ASKED
 from tests.rules.judging import Judge, twins_of
 from tests.small_project import findings
 

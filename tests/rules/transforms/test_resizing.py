@@ -9,7 +9,7 @@ import pytest
 
 from seatrial.rules.transforms import resizing
 from tests.projects.base import PINS, Twin, made
-from tests.projects.twins.transforms import OLD
+from tests.projects.code import OLD
 from tests.rules.judging import Judge, twins_of
 from tests.small_project import findings, locked, small_project
 
