@@ -60,14 +60,14 @@ class Base:
 
 @pytest.fixture(scope="session")
 def registry() -> str:
-    """Give the host and port of a registry of the run's own."""
+    """Return the host and port of a registry of the run's own."""
     program = _program(*_REGISTRY)
     return _once("registry", lambda: _start_registry(program))
 
 
 @pytest.fixture(scope="session")
 def base(registry: str) -> Base:
-    """Give a base image made of this machine's own distribution, kept in the user's cache folder."""
+    """Return a base image made of this machine's own distribution, kept in the user's cache folder."""
     layer, python = _base_layer()
     digest = _once("base", lambda: _push_base(registry, layer))
     return Base(f"{registry}/base@{digest}", python)
@@ -75,7 +75,7 @@ def base(registry: str) -> Base:
 
 @pytest.fixture(scope="session")
 def docker() -> Iterator[Engine]:
-    """Give docker: a daemon of the run's own where this user may start one, else the machine's."""
+    """Return docker: a daemon of the run's own where this user may start one, else the machine's."""
     if os.geteuid() != 0:
         yield _found("docker")
         return
@@ -88,7 +88,7 @@ def docker() -> Iterator[Engine]:
 
 @pytest.fixture
 def containerd_docker() -> Iterator[Engine]:
-    """Give docker as new installations have it, for one test: built by buildx, the images in containerd's store."""
+    """Return docker as new installations have it, for one test: built by buildx, the images in containerd's store."""
     if os.geteuid() != 0:
         pytest.skip("only root can start a docker with containerd's store")
     dockerd = _program("dockerd")
@@ -108,7 +108,7 @@ def containerd_docker() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def podman(registry: str) -> Iterator[Engine]:
-    """Give podman with a storage and a configuration of the run's own."""
+    """Return podman with a storage and a configuration of the run's own."""
     _program("podman")
     folder = Path(_once("podman", lambda: _configure_podman(registry)))
     with _variables(
@@ -121,7 +121,7 @@ def podman(registry: str) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session", params=engines.NAMES)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Give each engine in turn."""
+    """Return each engine in turn."""
     found: Engine = request.getfixturevalue(request.param)
     return found
 
@@ -205,7 +205,7 @@ def _once(name: str, make: Any) -> str:
 
 
 def _start(name: str, *command: str) -> Path:
-    """Start a daemon under a watcher that outlives this process and ends with the run; give its log."""
+    """Start a daemon under a watcher that outlives this process and ends with the run; return its log."""
     log = ROOM / f"{name}.log"
     with log.open("wb") as file:
         subprocess.run(
@@ -285,7 +285,7 @@ def _subnets() -> str:
 
 
 def _base_layer() -> tuple[Path, str]:
-    """Give the layer of the base image, made once by mmdebstrap from the machine's own package sources."""
+    """Return the layer of the base image, made once by mmdebstrap from the machine's own package sources."""
     program = _program("mmdebstrap")
     release = dict(
         line.split("=", 1) for line in Path("/etc/os-release").read_text().replace('"', "").splitlines() if "=" in line
@@ -324,7 +324,7 @@ def _newest_python() -> str:
 
 
 def _sources(distribution: str) -> list[str]:
-    """Give the machine's own package sources of its distribution, without what other vendors added."""
+    """Return the machine's own package sources of its distribution, without what other vendors added."""
     named = Path(f"/etc/apt/sources.list.d/{distribution}.sources")
     found = [path for path in (named, Path("/etc/apt/sources.list")) if path.is_file()]
     return [str(path) for path in found]

@@ -1,6 +1,6 @@
-"""Container engines: docker or podman, found by asking the daemon, driven as child processes.
+"""Container engines: docker or podman, found by asking the daemon, run as child processes.
 
-It knows how to find and to run one, never what for. A client without a daemon that answers is not an engine.
+A client whose daemon does not answer is not an engine.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Engine:
     """A container engine whose daemon answered.
 
     Attributes:
-        name: which of the two it is; `program` called docker may well be podman's stand-in for it.
+        name: which of the two it is; a `program` called docker may be podman's replacement for it.
         program: the path of the client.
         builder: buildx's name of the builder that is docker's daemon itself; empty without the plugin.
     """
@@ -43,7 +43,7 @@ class Engine:
         return bool(self.builder)
 
     def output(self, arguments: Sequence[str], *, timeout: float, cwd: Path | None = None) -> tuple[int, str]:
-        """Run the client to its end; give its exit code and all that it printed.
+        """Run the client to its end; return its exit code and its output.
 
         Raises:
             EnvironmentFaultError: it does not end within `timeout` seconds.
@@ -53,46 +53,46 @@ class Engine:
     def lines(
         self, arguments: Sequence[str], *, timeout: float, cwd: Path, temporary: Path, errors: IO[bytes] | None = None
     ) -> Generator[str, None, int]:
-        """Run the client, yield what it prints line by line, return its exit code.
+        """Run the client, yield the lines of its output, return its exit code.
 
         Its temporary files are made in the folder `temporary`. Its standard error goes to the file `errors`; without
-        one it is part of what it prints.
+        one it is part of the output.
         """
         env = self._environment() | {"TMPDIR": str(temporary)}
         return process.lines([self.program, *arguments], env=env, timeout=timeout, cwd=cwd, errors=errors)
 
     def storage(self) -> Path:
-        """Give the folder where it keeps images, which may lie on another machine."""
+        """Return the folder where it keeps images, which may be on another machine."""
         question = "{{.Store.GraphRoot}}" if self.name == "podman" else "{{.DockerRootDir}}"
         return Path(self.ask(["info", "--format", question]).strip())
 
     def stores_manifests(self) -> bool:
-        """Tell whether an image has its manifest from the build on: podman, and docker with containerd's store."""
+        """Return whether a build makes the manifest already: podman does, and docker with containerd's store."""
         if self.name == "podman":
             return True
         return "io.containerd.snapshotter" in self.ask(["info", "--format", "{{json .DriverStatus}}"])
 
     def _environment(self) -> dict[str, str]:
-        # Without buildx a client that is told to use BuildKit fails instead of using the builder that it has.
+        # A client without buildx that is told to use BuildKit fails instead of using the builder that it has.
         return environment() | {"DOCKER_BUILDKIT": "1" if self.buildx else "0"}
 
     def ask(self, arguments: Sequence[str], *, timeout: float = 60.0) -> str:
-        """Run the client and give what it printed.
+        """Run the client and return its output.
 
         Raises:
-            EnvironmentFaultError: it fails, with its own words.
+            EnvironmentFaultError: it fails; the message has its output.
         """
         code, printed = self.output(arguments, timeout=timeout)
         if code != 0:
             raise EnvironmentFaultError(
                 f"`{self.name} {' '.join(arguments[:2])}` failed:\n{printed}",
-                fix=f"its words say why; `{self.name} info` shows whether the engine is well. Then run it again",
+                fix=f"if this output does not say why, check the engine with `{self.name} info`; then run it again",
             )
         return printed
 
 
 def environment() -> dict[str, str]:
-    """Give the variables that a client may see: where its daemon, storage and login are, and the network's."""
+    """Return the variables that a client may see: of its daemon, storage and login, and of the network."""
     names = [name for name in os.environ if name.startswith(_PREFIXES) or name in _ALSO]
     return process.install_environment(**{name: os.environ[name] for name in names})
 
@@ -101,7 +101,7 @@ def find(wanted: str = "auto") -> Engine:
     """Find an engine: `docker`, `podman`, or `auto` for the first of the two whose daemon answers.
 
     Raises:
-        UsageError: `wanted` is none of the three.
+        UsageError: `wanted` is not one of the three.
         EnvironmentFaultError: no daemon answers within 15 s each.
     """
     if wanted not in ("auto", *NAMES):
@@ -119,7 +119,7 @@ def find(wanted: str = "auto") -> Engine:
 
 
 def _asked(name: str) -> Engine | str:
-    """Ask the daemon of a client; give the engine, or why there is none."""
+    """Ask the daemon of a client; return the engine, or why there is none."""
     program = shutil.which(name)
     if program is None:
         return "it is not installed"
@@ -135,9 +135,9 @@ def _asked(name: str) -> Engine | str:
 
 
 def _daemons_builder(program: str) -> str:
-    """Give buildx's name of the builder that is the daemon itself; empty without a buildx that can use it.
+    """Return buildx's name of the builder that is the daemon itself; empty without a buildx that can use it.
 
-    It is called like the context that names the daemon. Others, in containers, see no local image to start from.
+    It has the name of the daemon's context. Other builders run in containers and do not see local base images.
     """
     code, printed = _output(program, ["context", "inspect", "--format", "{{.Name}}"])
     name = printed.strip()

@@ -1,6 +1,6 @@
-"""What an engine knows of an image, and what its layers hold: identity, labels, sizes, and files that look secret.
+"""What an engine says of an image, and what its layers contain: sizes, and files that look like credentials.
 
-The layers are read from the engine's `save` as a stream: nothing is unpacked, and no byte is written to disk.
+The layers are read from the engine's `save` as a stream: nothing is unpacked or written to disk.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from seatrial.system import credentials, process
 
 SAVE_TIMEOUT = 1800.0  # seconds; an image of 10 GB from a slow disk
 _UNKNOWN = re.compile(r"(?i)no such image|image not known|invalid reference format|must be lowercase")
-_OTHER_ENGINE = "use docker 20.10 or podman 4.3, or a later one; `--engine` chooses"
-_BUILD_AGAIN = "try it again; if it stays so, build the image again with `seatrial image build --no-cache`"
-# Test keys of the standard library, which some distributions of Python bring along and everybody has.
+_OTHER_ENGINE = "use docker 20.10 or podman 4.3, or later; `--engine` chooses"
+_BUILD_AGAIN = "try again; if it still fails, build the image again with `seatrial image build --no-cache`"
+# Public test keys of the standard library, which some distributions of Python include.
 _PUBLIC = re.compile(r"(?:^|/)lib/python3\.\d+/test/")
 _RECORD = re.compile(r"^(?P<site>.*/)?(?P<name>[^/]+)-[^/-]+\.dist-info/RECORD$")
 
@@ -32,11 +32,11 @@ class Image:
     """An image as its engine describes it.
 
     Attributes:
-        id: by which the engine runs it; docker and podman take the digest of its configuration.
+        id: by which the engine runs it; with docker and podman the digest of its configuration.
         labels: its labels.
         env: its environment variables.
         python: the interpreter that its command starts.
-        layers: the digests of its unpacked layers, from the base's up.
+        layers: the digests of its unpacked layers, the base's first.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer: its size unpacked, in bytes, and the command of the history that made it."""
+    """One layer: its unpacked size in bytes, its number of files, and the command of the history that made it."""
 
     size: int
     files: int
@@ -65,11 +65,11 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What the layers hold, from the base's up.
+    """What the layers contain, the base's first.
 
     Attributes:
         config_digest: `sha256:` and 64 hex digits, as a registry's manifest will name it.
-        history: every command of the history, those that made no layer too.
+        history: every command of the history, including those that made no layer.
     """
 
     layers: tuple[Layer, ...]
@@ -83,14 +83,15 @@ def inspect(engine: Engine, reference: str) -> Image:
 
     Raises:
         UsageError: it has no such image (exit 2).
-        EnvironmentFaultError: it does not answer, or in a form that is not known (exit 3).
+        EnvironmentFaultError: it does not answer, or its answer cannot be read (exit 3).
     """
     code, printed = engine.output(["image", "inspect", reference], timeout=60)
     if code != 0 and _UNKNOWN.search(printed):
         raise UsageError(f"{engine.name} has no image {reference}", fix="build it with `seatrial image build`")
     if code != 0:
         raise EnvironmentFaultError(
-            f"{engine.name} does not say what {reference} is:\n{printed}", fix=f"see what `{engine.name} info` says"
+            f"{engine.name} does not describe {reference}:\n{printed}",
+            fix=f"check the engine with `{engine.name} info`",
         )
     try:
         found = json.loads(printed)[0]
@@ -105,18 +106,17 @@ def inspect(engine: Engine, reference: str) -> Image:
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise EnvironmentFaultError(
-            f"{engine.name} describes {reference} in a form that is not known: {error!r}", fix=_OTHER_ENGINE
+            f"{engine.name} describes {reference} in an unknown form: {error!r}", fix=_OTHER_ENGINE
         ) from None
 
 
 def read_layers(engine: Engine, image: Image, own: str) -> Contents:
-    """Read every layer of an image; `own` is the name of the distribution whose files are the project's.
+    """Read every layer of an image; `own` is the name of the project's own distribution.
 
-    Files that another distribution's RECORD lists are not suspected: what a lock with hashes brings is as public as
-    the index that it came from.
+    Files that another distribution's RECORD lists are never suspects: what a lock installs is as public as its index.
 
     Raises:
-        EnvironmentFaultError: the engine cannot save the image, or in a form that cannot be read.
+        EnvironmentFaultError: the engine cannot save the image, or what it saves cannot be read.
     """
     layers: dict[str, tuple[Layer, list[str]]] = {}
     links: dict[str, str] = {}
@@ -134,7 +134,7 @@ def read_layers(engine: Engine, image: Image, own: str) -> Contents:
 
 
 def _members(stream: IO[bytes], engine: Engine) -> Iterator[tuple[tarfile.TarInfo, Any]]:
-    """Yield files and links of the saved archive, each file with a reader that has peek(), since none can seek()."""
+    """Yield files and links of the saved archive, each file with a reader; readers can peek() but not seek()."""
     try:
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
@@ -148,12 +148,12 @@ def _members(stream: IO[bytes], engine: Engine) -> Iterator[tuple[tarfile.TarInf
 
 
 def _is_layer(head: bytes) -> bool:
-    """Tell an archive, plain, empty or compressed, from the JSON files beside it."""
+    """Whether a file is an archive, plain, empty or compressed, and not one of the JSON files beside them."""
     return head[257:262] == b"ustar" or head.startswith((b"\0", b"\x1f\x8b", b"\x28\xb5\x2f\xfd"))
 
 
 def _resolved(name: str, target: str, *, symbolic: bool) -> str:
-    """Give the member that a link of the archive stands for."""
+    """Return the member that a link of the archive stands for."""
     parts: list[str] = list(PurePosixPath(name).parent.parts) if symbolic else []
     for part in PurePosixPath(target).parts:
         if part == "..":
@@ -200,7 +200,7 @@ def _contents(
     links: dict[str, str],
     texts: dict[str, bytes],
 ) -> Contents:
-    """Bring the layers into their order, by the archive's own manifest."""
+    """Put the layers in order, as the archive's own manifest lists them."""
     try:
         manifest = json.loads(texts["manifest.json"])[0]
         config = json.loads(texts[links.get(manifest["Config"], manifest["Config"])])
@@ -208,7 +208,7 @@ def _contents(
         steps = config.get("history") or []
         commands = [(step.get("created_by", ""), step.get("empty_layer", False)) for step in steps]
     except (LookupError, ValueError, TypeError, AttributeError) as error:
-        message = f"{engine.name} saved the image in a form that is not known: {error!r}"
+        message = f"{engine.name} saved the image in an unknown form: {error!r}"
         raise EnvironmentFaultError(message, fix=_OTHER_ENGINE) from None
     made = [text for text, empty in commands if not empty]
     made = [""] * (len(found) - len(made)) + made[max(0, len(made) - len(found)) :]

@@ -1,6 +1,6 @@
-"""The labels of an image: their names, and those that say what it serves with and which commit it is of.
+"""The labels of an image: their names, and the values for locked versions and the commit.
 
-The bundle and version digests tell a trial which project an image is of; the others only inform whoever looks at it.
+A trial recognises a project's image by the bundle and version digests; the other labels only inform.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _NONE = "none"
 
 
 def of_pins(pins: dict[str, Entry]) -> dict[str, str]:
-    """Give the locked versions of torch and of the CUDA runtime."""
+    """Return the labels of the locked versions of torch and of the CUDA runtime."""
     cuda = [str(pin.version) for name, pin in sorted(pins.items()) if name.startswith("nvidia-cuda-runtime")]
     torch = str(pins["torch"].version) if "torch" in pins else _NONE
     return {TORCH: torch, CUDA: cuda[0] if cuda else _NONE}
 
 
 def of_commit(root: Path) -> dict[str, str]:
-    """Give the commit of the project in `root`, marked where files differ from it; nothing outside a repository."""
+    """Return the label of the commit in `root`, marked if files differ from it; empty outside a repository."""
     git = shutil.which("git")
     if git is None:
         return {}

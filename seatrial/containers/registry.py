@@ -1,7 +1,6 @@
-"""Reads a registry over HTTP: the manifest of a tag and what it names. It never writes to it.
+"""Reading the manifest of a tag from a registry, over version 2 of Docker's registry protocol; nothing is written.
 
-Docker's registry protocol, version 2, of which one request is enough. An access token travels in a header only, and
-to that registry only: no redirect is followed.
+An access token is sent in a header only, and to that registry only: no redirect is followed.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from seatrial.errors import EnvironmentFaultError
 from seatrial.system.identity import RefusedError
 
 RIGHTS = "give the identity the role roles/artifactregistry.writer on the repository"
-_LATER = "check the network, and HTTPS_PROXY and NO_PROXY where it has a proxy; a later push sends what is missing"
+_LATER = "check the network, and HTTPS_PROXY and NO_PROXY if it has a proxy; another push sends only what is missing"
 _TIMEOUT = 30.0  # seconds for one answer
 _KINDS = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -34,7 +33,7 @@ class Manifest:
 
     Attributes:
         digest: `sha256:` and 64 hex digits of its own bytes.
-        config: the digest of the image's configuration; "" of an index, which has none.
+        config: the digest of the image's configuration; "" for an index, which has none.
         layers: digest and size in bytes of every layer as the registry keeps it, compressed.
     """
 
@@ -44,20 +43,20 @@ class Manifest:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect for the answer; a manifest is never elsewhere, and the token must not go there."""
+    """Follows no redirect: a manifest is never elsewhere, and the token must not be sent there."""
 
     def redirect_request(self, *_: object) -> None:
         return None
 
 
 def read_manifest(host: str, name: str, tag: str, token: str | None) -> Manifest | None:
-    """Read the manifest of `host/name:tag`; None where there is none. `token` is an OAuth access token.
+    """Read the manifest of `host/name:tag`; None if there is none. `token` is an OAuth access token.
 
-    Without a token the registry is one of this machine: asked without TLS, and past any proxy, as engines do it.
+    Without a token the registry is one of this machine and is asked without TLS and without a proxy, as engines do.
 
     Raises:
         RefusedError: the registry refuses this identity.
-        EnvironmentFaultError: the registry does not answer, or with something else.
+        EnvironmentFaultError: the registry does not answer, or not with a manifest.
     """
     path = f"{host}/v2/{name}/manifests/{tag}"
     headers = {"Accept": ", ".join(_KINDS)}
@@ -102,6 +101,6 @@ def _parsed(host: str, data: bytes) -> Manifest:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EnvironmentFaultError(
-            f"the registry {host} gave a manifest that cannot be read: {error!r}",
-            fix=f"see whether {host} is a registry at all, and not the page of a proxy",
+            f"the registry {host} sent a manifest that cannot be read: {error!r}",
+            fix=f"check that {host} is a registry and that no proxy answers in its place",
         ) from None

@@ -1,7 +1,7 @@
-"""Uploads an image that an engine has to a registry, in several attempts if need be, each with a fresh login.
+"""Uploading an engine's image to a registry, in several attempts if necessary, each with a fresh login.
 
-It reads from what the engine prints which layers the registry had, and whether it makes sense to try again. The
-user's own login stays as it is, and no name of the registry's stays with the engine.
+The engine's output says which layers the registry had, and whether another attempt makes sense. The user's own login
+is not changed, and the engine keeps no name that the upload needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from seatrial.findings import Stage, Step
 from seatrial.system import process
 from seatrial.system.identity import Identity, RefusedError
 
-PUSH_TIMEOUT = 3600.0  # seconds; how long Google's access tokens live by default
+PUSH_TIMEOUT = 3600.0  # seconds; the default lifetime of Google's access tokens
 ATTEMPTS = 4
 FIRST_PAUSE = 2.0  # seconds, doubled after each attempt, give or take a fifth
 # docker names a layer by the start of its unpacked digest; podman by either digest, and in its debug log only.
@@ -35,14 +35,14 @@ _KEPT = re.compile(
     r"Skipping blob sha256:(?P<long>[0-9a-f]{64}) \(already present\)"
 )
 _SENT = re.compile(r"^(?P<short>[0-9a-f]{12}): Pushed$|Upload of layer sha256:(?P<long>[0-9a-f]{64}) complete")
-_AGAIN = "push again; what the registry has by then is not sent again"
-_LOGIN = "log in as an identity that the registry knows; `gcloud auth application-default login` for Artifact Registry"
-# What docker 20.10 and 28, podman 4.3 and Artifact Registry say of a refusal that stays one, and the way out. Anything
-# else may pass: an upload that the registry lost is `blob upload invalid`, or `unknown`, and is begun anew.
+_AGAIN = "push again; layers that the registry has already are not sent again"
+_LOGIN = "log in as an identity that the registry knows; for Artifact Registry, `gcloud auth application-default login`"
+# What docker 20.10 and 28, podman 4.3 and Artifact Registry print for a refusal that is final, and the fix. Anything
+# else may pass: an upload that the registry lost is `blob upload invalid`, or `unknown`, and is started again.
 _REFUSALS = (
     (
         re.compile(r"(?m)(?:^|: )name unknown: "),
-        "make the repository first, with `gcloud artifacts repositories create`, or correct its name",
+        "create the repository with `gcloud artifacts repositories create`, or correct its name",
     ),
     (re.compile(r"(?m)(?:^|: )name invalid(?:: |$)"), "correct the name of the repository"),
     (
@@ -66,23 +66,23 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Upload:
-    """What all attempts together said of layers, each by the first 12 digits of one of its two digests.
+    """The layers that the attempts named, each by the first 12 digits of one of its two digests.
 
     Attributes:
-        kept: those that the registry had when an attempt came to them.
-        sent: those that an attempt sent, after which the next finds them kept.
+        kept: those that the registry had when an attempt reached them.
+        sent: those that an attempt sent; the next attempt then finds them kept.
     """
 
     kept: set[str] = field(default_factory=set)
     sent: set[str] = field(default_factory=set)
 
     def had(self, *digests: str) -> bool:
-        """Tell whether the registry had a layer, by its digests, before the first attempt."""
+        """Return whether the registry had the layer with these digests before the first attempt."""
         names = {digest.removeprefix("sha256:")[:12] for digest in digests}
         return not names.isdisjoint(self.kept) and names.isdisjoint(self.sent)
 
     def read(self, printed: str) -> None:
-        """Take in what an engine printed during an attempt."""
+        """Read the output of an attempt."""
         for line in printed.splitlines():
             for pattern, names in ((_KEPT, self.kept), (_SENT, self.sent)):
                 if match := pattern.search(line):
@@ -90,10 +90,10 @@ class Upload:
 
 
 def upload(engine: Engine, image: str, target: str, identity: Identity | None) -> Stage[Upload]:
-    """Upload an image, by its engine's id, as the tag `target`; without identity by the engine's own login.
+    """Upload an image, named by its engine's id, as the tag `target`; without an identity, with the engine's own login.
 
     Raises:
-        RefusedError: the registry refuses identity or repository.
+        RefusedError: the registry refuses the identity or the repository.
         EnvironmentFaultError: there is no token, or the last attempt failed too.
     """
     total = Upload()
@@ -103,10 +103,10 @@ def upload(engine: Engine, image: str, target: str, identity: Identity | None) -
 
 
 def persistently(action: Callable[[], T], name: str = "") -> Stage[T]:
-    """Do something until it works, but no more than 4 times, and only once where it is refused.
+    """Do something until it works, at most 4 times; a refusal is final.
 
     Raises:
-        EnvironmentFaultError: that of the last attempt.
+        EnvironmentFaultError: the error of the last attempt.
     """
     for attempt in range(1, ATTEMPTS + 1):
         if name:
@@ -118,20 +118,20 @@ def persistently(action: Callable[[], T], name: str = "") -> Stage[T]:
                 raise
             seconds = FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
             said = error.message.splitlines()[-1][:200]
-            yield Step(f"attempt {attempt} of {ATTEMPTS} failed, the next in {seconds:.0f} s: {said}")
+            yield Step(f"attempt {attempt} of {ATTEMPTS} failed, next one in {seconds:.0f} s: {said}")
             time.sleep(seconds)
     raise AssertionError  # the last attempt returns or raises
 
 
 def refusal(printed: str) -> str | None:
-    """Give the way out of a refusal that an engine printed; None where another attempt may succeed."""
+    """Return the fix for a refusal that an engine printed; None if another attempt may succeed."""
     return next((fix for pattern, fix in _REFUSALS if pattern.search(printed)), None)
 
 
 def _attempt(engine: Engine, image: str, target: str, identity: Identity | None, total: Upload) -> None:
     host = target.partition("/")[0]
     command = [engine.program, "push", target]
-    if engine.name == "podman":  # it takes the image by its id, so the name is not needed here
+    if engine.name == "podman":  # it pushes by the image's id and needs no name
         plain = ["--tls-verify=false"] if identity is None else []
         command = [engine.program, "--log-level", "debug", "push", *plain, image, target]
     with _logged_in(engine, host, identity.token() if identity else None) as env:
@@ -142,14 +142,14 @@ def _attempt(engine: Engine, image: str, target: str, identity: Identity | None,
     reason = "\n".join(line for line in printed.splitlines() if "level=debug" not in line)[-1000:]
     message = f"{engine.name} could not push {target}:\n{reason}"
     fix = refusal(reason)
-    if fix is None or (identity is not None and identity.expired):  # a long attempt outlives its token: another goes on
+    if fix is None or (identity is not None and identity.expired):  # a long attempt outlives its token
         raise EnvironmentFaultError(message, fix=_AGAIN)
     raise RefusedError(message, fix=fix)
 
 
 @contextlib.contextmanager
 def _tagged(engine: Engine, image: str, target: str) -> Iterator[None]:
-    """Give an image the name under which docker pushes it, for as long as the block runs."""
+    """Give an image the name under which docker pushes it, until the block ends."""
     if engine.name == "podman":
         yield
         return
@@ -157,7 +157,7 @@ def _tagged(engine: Engine, image: str, target: str) -> Iterator[None]:
         engine.ask(["tag", image, target])
         yield
     finally:
-        # docker has no untag: to remove the last name of an image removes the image, which must not happen here.
+        # docker has no untag: removing the last name would remove the image, which must not happen here.
         code, names = engine.output(["image", "inspect", "--format", "{{json .RepoTags}}", image], timeout=60)
         if code == 0 and len(json.loads(names) or ()) > 1:
             engine.output(["image", "rm", "--no-prune", target], timeout=60)
@@ -165,10 +165,9 @@ def _tagged(engine: Engine, image: str, target: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _logged_in(engine: Engine, host: str, token: str | None) -> Iterator[dict[str, str]]:
-    """Give the engine's environment with a login that is gone after the block; the user's own login stays as it is.
+    """Yield the engine's environment with a login that is removed when the block ends; the user's own is not changed.
 
-    The file is what `login --username oauth2accesstoken` would write, without the credential store of the desktop
-    that docker would choose for it.
+    The file is what `login --username oauth2accesstoken` would write, without the desktop's credential store.
     """
     env = engines.environment()
     if token is None:
@@ -180,6 +179,6 @@ def _logged_in(engine: Engine, host: str, token: str | None) -> Iterator[dict[st
         file.write_text(json.dumps({"auths": {host: {"auth": auth}}}), encoding="utf-8")
         if engine.name == "podman":
             yield env | {"REGISTRY_AUTH_FILE": str(file)}
-        else:  # another folder of configuration has no contexts, so the daemon's address is said
+        else:  # the other configuration folder has no contexts, so the daemon's address is stated
             daemon = engine.ask(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]).strip()
             yield env | {"DOCKER_CONFIG": folder, "DOCKER_HOST": env.get("DOCKER_HOST", daemon)}

@@ -1,5 +1,5 @@
-"""A local Vertex AI control plane that speaks the API's own wire and runs what is deployed to it.
+"""A local Vertex AI: a control plane that speaks the API's own protocols and really runs what is deployed to it.
 
-It answers with Google's published types, names and texts, so that the deployer that ships to the cloud is the one
-that is rehearsed. It never claims what only the cloud can know: permissions, quota and durations are scripted here.
+It answers with Google's published types, names and texts, so the deployer that is rehearsed is the one that ships. It
+does not claim to know what only the cloud knows: permissions, quota and durations are set by faults.
 """

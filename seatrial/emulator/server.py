@@ -1,7 +1,7 @@
-"""The emulator as a whole: control plane, both wires, bucket, logs and the deployed models, started and stopped as one.
+"""The whole emulator: control plane, gRPC and REST, bucket, logs and deployed models, started and stopped together.
 
-Its state is one folder, which one emulator has at a time. Whatever an emulator that was killed left running is ended
-by the next one in that folder.
+Its state is one folder, which only one emulator uses at a time. What a killed emulator left running is ended by the
+next one in that folder.
 """
 
 from __future__ import annotations
@@ -35,20 +35,21 @@ from seatrial.emulator.wire.transcoding import Rest
 from seatrial.errors import ExitCode, UsageError
 from seatrial.system.files import write
 
-_PATIENCE = 900.0  # seconds that a rehearsal waits for another one of the same project
+_PATIENCE = 900.0  # seconds that a rehearsal waits for another of the same project
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What an emulator can be told.
+    """The options of an emulator.
 
     Attributes:
-        state: the folder of its state, made where it is missing.
-        port: of the gRPC control plane; 0 for any. `rest_port` is the REST APIs'.
-        engine: `docker`, `podman` or `auto`: what runs versions that name an image.
-        probe_period: seconds between two probes of a deployed model; Vertex's are 10.
-        ready_timeout: seconds until a deployed model must be ready, where its version names none.
-        patience: seconds to wait for another emulator that has the folder.
+        state: the folder of its state, created if missing.
+        port: the gRPC port; 0 for any.
+        rest_port: the port of the REST APIs; 0 for any.
+        engine: `docker`, `podman` or `auto`; runs versions that name an image.
+        probe_period: seconds between two probes of a deployed model; 10 on Vertex AI.
+        ready_timeout: seconds until a deployed model must be ready, if its version names no time.
+        patience: seconds to wait for another emulator that uses the folder.
     """
 
     state: Path
@@ -61,10 +62,10 @@ class Options:
 
 
 class Emulator:
-    """An emulator; `faults` takes orders at any time, the addresses are there once it was started."""
+    """An emulator. Faults can be added at any time; the addresses are known once it has started."""
 
     def __init__(self, options: Options, hosting: Hosting | None = None) -> None:
-        """`hosting` takes the place of what really runs deployed models; whoever gives it closes it."""
+        """`hosting` replaces what really runs deployed models; the caller closes it."""
         self.options, self.faults, self.bucket = options, Faults(), BUCKET
         self.grpc_address = self.rest_url = self.storage_url = ""
         self._hosting = hosting
@@ -72,7 +73,7 @@ class Emulator:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Where it answers, as `GET /seatrial/emulator` says it."""
+        """Where it answers; `GET /seatrial/emulator` returns this."""
         return {
             "grpc": self.grpc_address,
             "rest": self.rest_url,
@@ -82,18 +83,18 @@ class Emulator:
         }
 
     def start(self) -> None:
-        """Start everything; when it fails, nothing is left running.
+        """Start everything; after a failure nothing is left running.
 
         Raises:
-            UsageError: another emulator has the state, or a port is taken.
-            EnvironmentFaultError: what a killed one left cannot be removed, or the bucket does not start.
+            UsageError: another emulator uses the state, or a port is taken.
+            EnvironmentFaultError: what a killed emulator left cannot be removed, or the bucket does not start.
         """
         with contextlib.ExitStack() as undo:
             self._start(undo)
             self._running = undo.pop_all()
 
     def stop(self) -> None:
-        """Stop everything; returns when no process of it is left."""
+        """Stop everything; return when no process of it is left."""
         self._running.close()
 
     def _start(self, undo: contextlib.ExitStack) -> None:
@@ -115,7 +116,7 @@ class Emulator:
         plane = ControlPlane(state / "state.db", self._hosting or replicas, self.faults)
         undo.callback(plane.close)
         undo.callback(replicas.close)
-        undo.callback(plane.operations.closing.set)  # first, so that what is under way is not taken for having failed
+        undo.callback(plane.operations.closing.set)  # first, so that running operations do not count as failed
         try:
             rpc_server = grpc_server.serve(plane, options.port)
             undo.callback(rpc_server.stop)
@@ -125,17 +126,17 @@ class Emulator:
             rest_server = RestServer(services, options.rest_port)
             undo.callback(rest_server.stop)
         except OSError as error:
-            raise UsageError(f"the emulator cannot listen: {error}", fix="name other ports, or none") from None
+            raise UsageError(f"the emulator cannot listen: {error}", fix="choose other ports, or none") from None
         self.grpc_address, self.rest_url, self.storage_url = rpc_server.address, rest_server.url, storage.url
 
 
 def serve_forever(arguments: argparse.Namespace) -> int:
-    """Run `seatrial emulator` until a signal comes, or with --stop-on-eof until standard input ends.
+    """Run `seatrial emulator` until a signal comes or, with --stop-on-eof, until standard input ends.
 
-    Its addresses are one JSON line on standard output, and in the --ready-file, which is gone when it ends.
+    Its addresses are printed as one JSON line, and written to the --ready-file, which is removed when it ends.
 
     Raises:
-        UsageError: --faults cannot be read, or as `Emulator.start`.
+        UsageError: --faults cannot be read; also as `Emulator.start`.
         EnvironmentFaultError: as `Emulator.start`.
     """
     emulator = Emulator(
@@ -152,16 +153,16 @@ def serve_forever(arguments: argparse.Namespace) -> int:
         try:
             emulator.faults.from_json(arguments.faults.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError) as error:
-            raise UsageError(f"{arguments.faults} is no list of faults: {error}") from None
+            raise UsageError(f"{arguments.faults} is not a list of faults: {error}") from None
     if arguments.stop_on_eof:
         threading.Thread(target=_signal_at_eof, daemon=True).start()
     files = [] if arguments.stop_on_eof else [arguments.state / ADDRESS_FILE]
     try:
         emulator.start()
         _announce(emulator, arguments.ready_file, files)
-        threading.Event().wait()  # a signal's exception comes out of here
+        threading.Event().wait()  # a signal raises its exception here
     except (OSError, OverflowError) as error:
-        raise UsageError(f"the emulator cannot run so: {error}", fix="see `seatrial emulator --help`") from None
+        raise UsageError(f"the emulator cannot run: {error}", fix="see `seatrial emulator --help`") from None
     finally:
         for file in filter(None, [arguments.ready_file, *files]):
             with contextlib.suppress(OSError):
@@ -171,7 +172,7 @@ def serve_forever(arguments: argparse.Namespace) -> int:
 
 
 def _announce(emulator: Emulator, ready_file: Path | None, files: Sequence[Path]) -> None:
-    """Say where it answers: to people on standard error, to programs on standard output and in a file."""
+    """Report the addresses: to people on standard error, to programs on standard output and in files."""
     line = json.dumps(emulator.addresses)
     sys.stderr.write(
         f"state in {emulator.options.state}; "
@@ -186,26 +187,26 @@ def _announce(emulator: Emulator, ready_file: Path | None, files: Sequence[Path]
 
 
 def _signal_at_eof() -> None:
-    """End the process as a signal would, whatever it is doing, when whoever started it is gone."""
+    """Send this process SIGTERM when its standard input ends, because the process that started it is gone."""
     with contextlib.suppress(OSError):
-        while os.read(0, 4096):  # not sys.stdin, whose lock this thread would hold while the interpreter ends
+        while os.read(0, 4096):  # not sys.stdin: this thread would hold its lock while the interpreter ends
             pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def _alone(state: Path, patience: float) -> Iterator[None]:
-    """Have the folder for this emulator alone.
+    """Lock the folder for this emulator.
 
     Raises:
-        UsageError: another one has it, and still had it after `patience` seconds.
+        UsageError: another emulator still uses it after `patience` seconds.
     """
     lock = FileLock(state / "lock", thread_local=False)
     try:
         lock.acquire(timeout=patience)
     except Timeout:
         raise UsageError(
-            f"another emulator has its state in {state}", fix="stop it, or name another folder with --state"
+            f"another emulator uses the state in {state}", fix="stop it, or choose another folder with --state"
         ) from None
     try:
         yield

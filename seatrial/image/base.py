@@ -1,6 +1,6 @@
-"""The base image: what Python it has and what wheels run on it, by asking the image itself.
+"""The base image: its Python and the wheels that run on it, found by running the image.
 
-It is named by digest, so that what was asked is what serves. Nothing of it is changed or guessed.
+It is named by digest, so that the image that was examined is the one that serves.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from seatrial.project import Project
 PULL_TIMEOUT = 1800.0  # seconds
 _BY_DIGEST = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _PLATFORM = ("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}")
-_NOT_FOUND = (126, 127)  # exit codes of `run` for a program that is not in the image or does not run
+_NOT_FOUND = (126, 127)  # exit codes of `run` for a program that is not in the image or cannot be run
 # Versions of glibc that uv has a platform for: `uv pip install --help`, --python-platform.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
 _ASK = """
@@ -33,14 +33,14 @@ print("%s\\n%s" % (getattr(sys, "_base_executable", None) or sys.executable, lib
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
-    """A base image that is here and fits.
+    """A base image that is on this machine and fits.
 
     Attributes:
         reference: NAME@sha256:DIGEST, as configured.
         executable: the path of its Python, inside.
         version: of that Python, in full.
-        platform: uv's name of what wheels may ask of its C library.
-        layers: its layers' digests, as uncompressed tars.
+        platform: uv's name of the wheels that its C library supports.
+        layers: the digests of its layers as uncompressed tars.
     """
 
     reference: str
@@ -56,10 +56,10 @@ class BaseImage:
 
 
 def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
-    """Give the configured base, pulled where it is not here yet.
+    """Return the configured base; pull it if it is not on this machine yet.
 
     Raises:
-        UsageError: none is configured, it is not named by digest, or its Python, platform or C library do not fit.
+        UsageError: none is configured, it is not named by digest, or its Python, platform or C library does not fit.
         EnvironmentFaultError: it cannot be pulled or run.
     """
     reference = project.image.base
@@ -71,14 +71,14 @@ def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
         if code != 0:
             raise EnvironmentFaultError(
                 f"{engine.name} could not pull the base image:\n{printed[-2000:]}",
-                fix="check name and digest in [tool.seatrial.image], the network, and where the registry is private "
+                fix="check name and digest in [tool.seatrial.image] and the network; for a private registry, run "
                 f"`{engine.name} login {reference.partition('/')[0]}`",
             )
         printed = engine.ask([*_PLATFORM, reference])
     if printed.strip() != "linux/amd64":
         raise UsageError(
             f"[tool.seatrial.image] base is an image for {printed.strip()}; Vertex AI serves linux/amd64",
-            fix=f"`{engine.name} pull --platform linux/amd64 NAME:TAG` pulls the one for it; name that one's digest",
+            fix=f"pull the right one with `{engine.name} pull --platform linux/amd64 NAME:TAG` and name its digest",
         )
     _, layers = identity(engine, reference)
     executable, version, libc = _python(project, engine, reference)
@@ -86,10 +86,10 @@ def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
 
 
 def identity(engine: Engine, reference: str) -> tuple[str, tuple[str, ...]]:
-    """Give an image's id, `sha256:…`, and the digests of its layers from the lowest up.
+    """Return an image's id, `sha256:…`, and the digests of its layers, the lowest first.
 
     Raises:
-        EnvironmentFaultError: the engine has no such image, or an answer that is not known.
+        EnvironmentFaultError: the engine has no such image, or its answer cannot be read.
     """
     printed = engine.ask(["image", "inspect", "--format", "{{.Id}} {{json .RootFS.Layers}}", reference])
     own_id, _, listed = printed.partition(" ")
@@ -97,9 +97,8 @@ def identity(engine: Engine, reference: str) -> tuple[str, tuple[str, ...]]:
         return f"sha256:{own_id.removeprefix('sha256:')}", tuple(map(str, json.loads(listed)))
     except (ValueError, TypeError):
         raise EnvironmentFaultError(
-            f"{engine.name} describes {reference} in a form that is not known:\n{printed[-2000:]}",
-            fix=f"see what `{engine.name} image inspect {reference}` says; "
-            "an image without layers or of another kind cannot be used",
+            f"{engine.name} describes {reference} in an unknown form:\n{printed[-2000:]}",
+            fix=f"look at `{engine.name} image inspect {reference}`; an image without layers cannot be used",
         ) from None
 
 
@@ -107,19 +106,19 @@ def _require_digest(reference: str, engine: Engine) -> None:
     if _BY_DIGEST.fullmatch(reference):
         return
     if not reference:
-        what = "[tool.seatrial.image] needs `base`, the image with the Python that serves"
+        what = "[tool.seatrial.image] has no `base`, the image with the Python that serves"
     else:
-        what = f'[tool.seatrial.image] base: "{reference}" names no digest; what a tag names can change any day'
+        what = f'[tool.seatrial.image] base: "{reference}" has no digest; the image behind a tag can change'
     name = reference.partition("@")[0] or "NAME:TAG"
     program = engine.name
     question = f"{program} image inspect --format '{{{{index .RepoDigests 0}}}}' {name}"
     raise UsageError(
-        what, fix=f"`{program} pull {name}`, then `{question}` prints the name with its digest: that is `base`"
+        what, fix=f"run `{program} pull {name}`, then set `base` to what `{question}` prints, the name with its digest"
     )
 
 
 def _python(project: Project, engine: Engine, reference: str) -> tuple[str, str, str]:
-    """Ask the Pythons that the image may have; the first of the configured version wins."""
+    """Run the Pythons that the image may have; the first of the configured version wins."""
     seen = []
     for program in (f"python{project.python}", "python3", "/usr/local/bin/python3", "/usr/bin/python3"):
         code, printed = engine.output(
@@ -135,14 +134,14 @@ def _python(project: Project, engine: Engine, reference: str) -> tuple[str, str,
         if code != 0 or len(answer) != 4:
             raise EnvironmentFaultError(
                 f"{engine.name} could not run {program} of the base image:\n{printed[-2000:]}",
-                fix=f"`{engine.name} run --rm --entrypoint={program} {reference} --version` must work; "
-                "where it does not, the engine or the image is not well",
+                fix=f"try `{engine.name} run --rm --entrypoint={program} {reference} --version`; "
+                "if that fails too, repair the engine or choose another image",
             )
         implementation, version, executable, libc = answer
         if implementation == "cpython" and version.startswith(f"{project.python}."):
             return executable, version, libc
         seen.append(f"{implementation} {version}")
-    has = f"has {', '.join(dict.fromkeys(seen))}" if seen else "has no Python that runs"
+    has = f"has {', '.join(dict.fromkeys(seen))}" if seen else "has no Python that can be run"
     raise UsageError(
         f"[tool.seatrial.image] base {has}, but `python` is {project.python}",
         fix=f"name a base image with CPython {project.python}, or change `python` and lock again",

@@ -1,6 +1,6 @@
-"""Free disk: what building a layer takes where, and what to remove where that is not there.
+"""Free disk: how much building a layer needs in each place, and what to remove if that is missing.
 
-Nothing is removed here: which image another project still needs, only its user knows. All sizes are in gigabytes.
+Nothing is removed here: only the user knows which images other projects need. All sizes are in gigabytes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError
 
 # Copies of a layer's tar at the peak of a build, measured with `du` on overlay storage. podman 4.3 holds two more in
-# its temporary folder; docker's daemon takes a copy of the context, BuildKit another, containerd's store packs it.
+# its temporary folder; docker's daemon copies the context, BuildKit copies it again, containerd's store packs it.
 _PODMAN, _DOCKER, _BUILDX, _CONTAINERD = 3, 2, 3, 5
 _PODMAN_TEMPORARY = 2
 
@@ -21,21 +21,21 @@ _PODMAN_TEMPORARY = 2
 def refuse_full(
     engine: Engine, workplace: Path, unpacked: float, layer: float, removals: Sequence[str] | None = None
 ) -> None:
-    """Compare free disk with what a layer takes: its content unpacked, its tar, its copies in the engine's storage.
+    """Compare free disk with what a layer needs: its unpacked content, its tar, its copies in the engine's storage.
 
     Args:
         engine: the engine that builds it.
-        workplace: where its content and its tar are made, and the builder's temporary files.
+        workplace: where its content, its tar and the builder's temporary files are made.
         unpacked: the size of its content.
         layer: the size of its tar.
-        removals: what frees much, as commands with their gain.
+        removals: commands that free much, each with how much.
 
     Raises:
         EnvironmentFaultError: there is too little.
     """
     needs = {workplace: unpacked + layer * (1 + (_PODMAN_TEMPORARY if engine.name == "podman" else 0))}
     storage = engine.storage()
-    if storage.is_dir():  # else it lies on another machine
+    if storage.is_dir():  # else it is on another machine
         _add(needs, storage, layer * _copies(engine))
     for place, needed in needs.items():
         free = shutil.disk_usage(place).free / 1e9
@@ -58,6 +58,6 @@ def _copies(engine: Engine) -> int:
 
 
 def _add(needs: dict[Path, float], place: Path, gigabytes: float) -> None:
-    """Count what a place needs to one that was already counted on the same file system."""
+    """Add what a place needs to an earlier place on the same file system, if there is one."""
     same = next((known for known in needs if known.stat().st_dev == place.stat().st_dev), place)
     needs[same] = needs.get(same, 0.0) + gigabytes

@@ -1,8 +1,7 @@
 """Layers: folders as tar files whose bytes depend on nothing but their content.
 
-Sorted names, one fixed time, no owner, modes 0644 and 0755. Also the two things that make a folder of installed
-distributions such content: no trace of the installer, and bytecode that two machines compile alike. Nothing of an
-engine is known here.
+Names are sorted, times fixed, owners dropped, modes 0644 or 0755. To make installed distributions repeatable too,
+the installer's traces are removed and bytecode is compiled so that every machine gets the same.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from seatrial.system.files import write
 
 COMPILE_TIMEOUT = 600.0  # seconds for one chunk
 _CHUNK = 400  # files; a fixed number, so that the cores of a machine change nothing
-# What a module raises that is no valid Python, in Python's versions from 3.10 on.
+# What an invalid module raises, in Python 3.10 and later.
 _INVALID = frozenset(
     {"SyntaxError", "IndentationError", "TabError", "UnicodeDecodeError", "ValueError", "RecursionError"}
 )
-_TRACES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")  # written by whoever installs
+_TRACES = ("INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")  # written by the installer
 
 
 def write_tar(root: Path, target: Path) -> int:
-    """Write everything below `root` as a tar; give its size in bytes.
+    """Write everything below `root` as a tar; return its size in bytes.
 
     Raises:
-        EnvironmentFaultError: there is something that is neither file, folder nor symbolic link.
+        EnvironmentFaultError: something is neither a file, a folder nor a symbolic link.
     """
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as tar:
         for path in _walk(root):
@@ -50,7 +49,7 @@ def write_tar(root: Path, target: Path) -> int:
 
 
 def _walk(root: Path) -> Iterator[str]:
-    """Yield what lies below a folder, each folder before its content, sorted as text."""
+    """Yield everything below a folder, each folder before its content, sorted as text."""
     folders = [str(root)]
     while folders:
         here = folders.pop()
@@ -76,16 +75,16 @@ def _entry(path: str, name: str) -> tarfile.TarInfo:
         info.size, info.mode = status.st_size, 0o755 if status.st_mode & 0o100 else 0o644
     else:
         raise EnvironmentFaultError(
-            f"{path} is no file and cannot become part of an image",
-            fix="leave pipes, sockets and devices out of the artifacts and of the distributions",
+            f"{path} is not a regular file and cannot be part of an image",
+            fix="remove pipes, sockets and devices from the artifacts and the distributions",
         )
     return info
 
 
 def strip(prefix: Path) -> None:
-    """Remove what an installer leaves: its traces and lock, console scripts that name this machine's Python.
+    """Remove the installer's traces and lock, and the console scripts.
 
-    Nothing starts a console script in the image, and their first line could not be the same everywhere.
+    The scripts' first line names this machine's Python, and nothing starts them in the image.
     """
     (prefix / ".lock").unlink(missing_ok=True)
     scripts = prefix / "bin"
@@ -109,11 +108,12 @@ def strip(prefix: Path) -> None:
 def compile_bytecode(site: Path, inside: str, python: Interpreter, workplace: Path) -> None:
     """Compile every module below `site` to bytecode that names its place `inside` the image and is never rechecked.
 
-    The bytes depend on the order in which one process compiles and on its hash seed; so both are fixed, and each
-    process gets a fixed share of the sorted files. A module that is no valid Python stays without bytecode.
+    The bytes depend on the order in which a process compiles and on its hash seed, so both are fixed, and each process
+    gets a fixed share of the sorted files. A module that is not valid Python gets no bytecode.
 
     Raises:
-        EnvironmentFaultError: the interpreter fails, or a module is not compiled for another reason, as a full disk.
+        EnvironmentFaultError: the interpreter fails, or a module cannot be compiled for another reason, such as a full
+            disk.
     """
     files = [path for path in _walk(site) if path.endswith(".py")]
     shares = [files[at : at + _CHUNK] for at in range(0, len(files), _CHUNK)]
@@ -135,14 +135,14 @@ def _compile(files: list[str], site: Path, inside: str, python: Interpreter, wor
     if code != 0 and not (code == 1 and _only_invalid_modules(printed)):
         raise EnvironmentFaultError(
             f"{python.executable} could not compile the distributions:\n{printed[-2000:]}",
-            fix=f"its last words say why; `df {site}` shows whether the disk is full",
+            fix=f"if this output does not say why, check with `df {site}` whether the disk is full",
         )
 
 
 def _only_invalid_modules(printed: str) -> bool:
-    """Tell whether all that compileall complains of are modules that are no valid Python, such as templates.
+    """Return whether compileall complains only of modules that are not valid Python, such as templates.
 
-    `-q` prints a line that begins with three stars for each module that failed, then the error.
+    For each module that failed, `-q` prints a line that begins with three stars, then the error.
     """
     before, *failures = re.split(r"^\*\*\* Error compiling .*\.\.\.$", printed, flags=re.MULTILINE)
     if before.strip() or not failures:

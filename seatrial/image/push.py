@@ -1,7 +1,7 @@
-"""`seatrial image push`: the image that a trial proved, to the registry that its model is made from, by digest.
+"""`seatrial image push`: the image that a trial proved, to the registry that its model takes it from.
 
-Only what `seatrial smoke --image` passed is pushed, and what the registry then holds is read back: its manifest must
-name the proven configuration. Nothing is built here, and the proven image stays as it is.
+Only an image that passed `seatrial smoke --image` is pushed. The manifest is then read back from the registry and must
+name the proven configuration. Nothing is built here, and the proven image is not changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LOCAL = re.compile(r"(?:localhost|127\.0\.0\.1)(?::\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """Where images go: the registry's host, the image's name there, and the region (none for a local registry)."""
+    """Where images go: the registry's host, the image's name there, and its region (None for a local registry)."""
 
     host: str
     name: str
@@ -47,7 +47,7 @@ class Proven:
 
     Attributes:
         image_id: the digest of its configuration, which a registry's manifest names.
-        engine_id: by which its engine knows it; docker with containerd's storage has ids of its own.
+        engine_id: its id in its engine; docker with containerd's store has ids of its own.
         engine: `docker` or `podman`.
     """
 
@@ -61,13 +61,13 @@ class Proven:
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An image in a registry, as its manifest there says.
+    """An image in a registry, as its manifest there describes it.
 
     Attributes:
         reference: REPOSITORY@DIGEST, which never means another image.
-        layers: how many it has; `layers_pushed` of them were not there before.
-        bytes: of all layers as the registry keeps them, compressed; `bytes_pushed` of them were sent.
-        took: seconds from the first question to the manifest read back.
+        layers: how many it has; the registry did not have `layers_pushed` of them before.
+        bytes: the compressed size of all layers; `bytes_pushed` of them were sent.
+        took: seconds from the first request until the manifest was read back.
     """
 
     reference: str
@@ -84,7 +84,7 @@ class Pushed:
 
 
 def report_file(project: Project) -> Path:
-    """Give where `smoke --image` writes what it proved."""
+    """Return the path of the report that `smoke --image` writes."""
     return project.build_dir / "image/smoke.json"
 
 
@@ -100,85 +100,87 @@ def proven_image(project: Project) -> Proven:
         verdict = report["verdict"]
         proven = Proven(**{name: str(report[name]) for name in Proven.__slots__})
     except FileNotFoundError:
-        raise UsageError("no image was proven yet", fix="run `seatrial smoke --image REF` first") from None
+        raise UsageError("no image has been proven yet", fix="run `seatrial smoke --image REF` first") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{file} is no report of a trial: {error!r}", fix="run `seatrial smoke --image REF`") from None
+        raise UsageError(
+            f"{file} is not a report of a trial: {error!r}", fix="run `seatrial smoke --image REF`"
+        ) from None
     if verdict != "passed":
         raise UsageError("the last trial of an image did not pass", fix="run `seatrial smoke --image REF` again")
     return proven
 
 
 def repository_of(text: str, region: str | None) -> Repository:
-    """Read REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE, or a registry of this machine.
+    """Read REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE, or an image of a registry on this machine.
 
     Raises:
-        UsageError: it is something else, multi-regional, or not in the `region` of the model.
+        UsageError: it has another form, is multi-regional, or is not in the `region` of the model.
     """
     if not text:
         raise UsageError(
-            "it is not said where the image goes",
-            fix='set image.repository = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE", or give --repository',
+            "no repository is set for the image",
+            fix='set image.repository = "REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE", or use --repository',
         )
     host, _, name = text.partition("/")
     parts = name.split("/")
     if not all(_PART.fullmatch(part) for part in parts):
         raise UsageError(
-            f"{text} is no name of an image without tag and digest",
-            fix="use small letters, digits, and - _ . / as in REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE",
+            f"{text} is not the name of an image without tag and digest",
+            fix="use lower-case letters, digits and - _ . / as in REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE",
         )
     if _LOCAL.fullmatch(host):
         return Repository(host, name, None)
     registry = _ARTIFACT_REGISTRY.fullmatch(host)
     if registry is None:
         raise UsageError(
-            f"{host} is no Artifact Registry, and Vertex AI takes images from nowhere else",
+            f"{host} is not an Artifact Registry, the only kind that Vertex AI takes images from",
             fix="use REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE",
         )
     if not _REGION.fullmatch(registry["location"]):
         raise UsageError(
-            f"{host} is multi-regional; a model's image must lie in a repository of the model's own region",
-            fix=f"make a repository in one region{f', {region}' if region else ''} and push there",
+            f"{host} is multi-regional; a model's image must be in a repository of the model's own region",
+            fix=f"create a repository in one region{f', {region}' if region else ''} and push there",
         )
     if region is not None and registry["location"] != region:
         raise UsageError(
-            f"the repository is in {registry['location']}, but the model in {region}",
+            f"the repository is in {registry['location']}, but the model is in {region}",
             fix="use a repository in the model's region, or set vertex.region to the model's",
         )
     if len(parts) < 3:
-        raise UsageError(f"{text} lacks a part", fix=f"use {host}/PROJECT/REPOSITORY/IMAGE")
+        raise UsageError(f"{text} has too few parts", fix=f"use {host}/PROJECT/REPOSITORY/IMAGE")
     return Repository(host, name, registry["location"])
 
 
 def changes_since(project: Project, proven: Proven) -> Stage[None]:
-    """Say so where the project is not what was proven any more; the proven image is pushed all the same."""
+    """Report whether the project has changed since it was proven; the proven image is pushed all the same."""
     try:
         digest = bundle.digest_of(project, proven.device)
     except (SeatrialError, OSError) as error:
-        now = f"makes no bundle now: {error}"
+        now = f"now makes no bundle: {error}"
     else:
         if digest == proven.bundle_digest:
             return
-        now = f"is bundle {digest[:12]} now"
-    kept = f"what is pushed is the proven image, of bundle {proven.bundle_digest[:12]}"
+        now = f"is now bundle {digest[:12]}"
+    kept = f"the proven image, of bundle {proven.bundle_digest[:12]}, is pushed"
     yield Step(f"{kept}; the project has changed since: it {now}")
 
 
 def push(proven: Proven, repository: Repository, engine: Engine) -> Stage[Pushed]:
-    """Push the proven image unless the registry has it, and give what the registry then says.
+    """Push the proven image unless the registry has it; return what the registry then describes.
 
     Raises:
         UsageError: the engine no longer has the image.
-        EnvironmentFaultError: no credentials, the registry refuses, or it holds another image afterwards.
+        EnvironmentFaultError: no credentials, the registry refuses, or it has another image afterwards.
     """
     began = time.monotonic()
     yield Phase("push")
     if repository.region:
-        yield Step(f"{repository} is in {repository.region}; only a model of that region can be made from it")
+        yield Step(f"{repository} is in {repository.region}; only models of that region can use it")
     identity = None if repository.region is None else ambient()
     tag = f"b-{proven.version_digest[:16]}-{proven.image_id.removeprefix('sha256:')[:12]}"
     there = yield from _read(repository, tag, identity)
     if there is not None and there.config == proven.image_id:
-        yield Step("the registry has it already: nothing is sent")
+        yield Step("the registry has it already; nothing is sent")
         return _pushed(repository, proven, there, {digest for digest, _ in there.layers}, began)
     image = inspect(engine, proven.engine_id)
     uploaded = yield from upload(engine, image.id, f"{repository}:{tag}", identity)
@@ -187,7 +189,7 @@ def push(proven: Proven, repository: Repository, engine: Engine) -> Stage[Pushed
         raise EnvironmentFaultError(
             f"{repository}:{tag} names configuration {there.config if there else 'nothing'} after the push, "
             f"not the proven {proven.image_id}",
-            fix="push again; if it stays so, another client writes the same tag",
+            fix="push again; if it happens again, stop the other client that writes this tag",
         )
     found = zip(there.layers, image.layers, strict=True)
     present = {layer for (layer, _), unpacked in found if uploaded.had(layer, unpacked)}
@@ -195,7 +197,7 @@ def push(proven: Proven, repository: Repository, engine: Engine) -> Stage[Pushed
 
 
 def _read(repository: Repository, tag: str, identity: Identity | None) -> Stage[Manifest | None]:
-    """Read the manifest of a tag, each time with a fresh token: a long push before it outlives the last one."""
+    """Read the manifest of a tag with a fresh token: a long push outlives the last one."""
 
     def read() -> Manifest | None:
         return read_manifest(repository.host, repository.name, tag, identity.token() if identity else None)

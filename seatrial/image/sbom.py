@@ -1,7 +1,7 @@
 """The software bill of materials of an image, as CycloneDX 1.6 JSON, made from the lock alone.
 
-It names what the lock pins for the image's Python, and the two wheels that `build` made. The same lock gives the same
-bytes: no time and no random serial number enters. Nothing is asked of an index.
+It names the pins of the image's Python and the two wheels that `build` made. The same lock gives the same bytes: there
+is no time and no random serial number in it. No index is asked.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _ALGORITHMS = {"sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}  #
 
 
 def document(name: str, version: str, base: str, pins: dict[str, Entry], bundle: Bundle) -> dict[str, Any]:
-    """Give the bill of an image: `version` is its version digest, `base` the base image by digest."""
+    """Return the bill of materials of an image with the version digest `version` on the `base` with its digest."""
     wheels = [_wheel(path) for path in (bundle.predictor_wheel, bundle.runtime_wheel)]
     components = [_base(base), *(_pinned(pins[pin]) for pin in sorted(pins)), *wheels]
     return {

@@ -16,7 +16,7 @@ IMAGE = Image("sha256:0", {}, (), "/app/bin/python", ())
 
 
 def client(folder: Path, script: str) -> Engine:
-    """Give an engine whose client prints what a later or a broken one might."""
+    """Return an engine whose client prints what a later or a broken one might."""
     program = folder / "docker"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -34,7 +34,7 @@ def test_a_daemon_that_does_not_answer_is_the_surroundings_fault(
     docker: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
-    with pytest.raises(EnvironmentFaultError, match="docker does not say what localhost/x:1 is") as failed:
+    with pytest.raises(EnvironmentFaultError, match="docker does not describe localhost/x:1") as failed:
         inspect(docker, "localhost/x:1")
     assert "docker info" in failed.value.fix
 
@@ -42,13 +42,13 @@ def test_a_daemon_that_does_not_answer_is_the_surroundings_fault(
 @pytest.mark.parametrize("printed", ["", "warning: this is not JSON", "[]", "[3]", "{}", '[{"Id": "sha256:0"}]'])
 def test_a_description_that_cannot_be_read_is_named_so(tmp_path: Path, printed: str) -> None:
     engine = client(tmp_path, f"echo '{printed}'")
-    with pytest.raises(EnvironmentFaultError, match="docker describes x in a form that is not known") as failed:
+    with pytest.raises(EnvironmentFaultError, match="docker describes x in an unknown form") as failed:
         inspect(engine, "x")
     assert failed.value.fix
 
 
 def archive(folder: Path, **members: bytes) -> Engine:
-    """Give an engine that saves an archive of these members."""
+    """Return an engine that saves an archive of these members."""
     with tarfile.open(folder / "saved.tar", "w") as saved:
         for name, content in members.items():
             entry = tarfile.TarInfo(name.replace("__", "."))
@@ -59,7 +59,7 @@ def archive(folder: Path, **members: bytes) -> Engine:
 
 @pytest.mark.parametrize("manifest", [b"", b"no JSON", b"[]", b"[3]", b'[{"Config": "gone", "Layers": []}]'])
 def test_a_saved_image_in_another_form_is_named_so(tmp_path: Path, manifest: bytes) -> None:
-    with pytest.raises(EnvironmentFaultError, match="docker saved the image in a form that is not known") as failed:
+    with pytest.raises(EnvironmentFaultError, match="docker saved the image in an unknown form") as failed:
         read_layers(archive(tmp_path, manifest__json=manifest), IMAGE, "halves_predictor")
     assert failed.value.fix
 

@@ -212,7 +212,7 @@ def test_the_token_reaches_the_registry_and_no_command_line_and_no_file_that_sta
 
 
 def names(engine: Engine, image: str) -> list[str]:
-    """Give the names that the engine has for an image."""
+    """Return the names that the engine has for an image."""
     found: list[str] = json.loads(engine.ask(["image", "inspect", "--format", "{{json .RepoTags}}", image])) or []
     return found
 

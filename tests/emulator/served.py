@@ -56,7 +56,7 @@ def placed(model: v1.Model, deployed: str = "1") -> Placement:
 
 
 def image_of(file: Path) -> bytes:
-    """Give the body of a prediction of one image."""
+    """Return the body of a prediction of one image."""
     return json.dumps({"instances": [{"b64": base64.b64encode(file.read_bytes()).decode()}]}).encode()
 
 
@@ -75,13 +75,13 @@ class Room:
         self.replicas.start(placement)
 
     def printed(self, placement: Placement, severity: str = "DEFAULT") -> list[dict[str, Any]]:
-        """Give the log of a deployed model."""
+        """Return the log of a deployed model."""
         query = f'labels.deployed_model_id="{placement.deployed_model_id}" severity>={severity}'
         found = self.logs.answer({"resourceNames": ["projects/demo"], "filter": query, "pageSize": 1000})
         return list(found.get("entries", []))
 
     def running(self) -> list[int]:
-        """Give the numbers of the server processes that are written down."""
+        """Return the numbers of the server processes that are written down."""
         return [int(file.name) for file in (self.state / "running").iterdir()]
 
 

@@ -102,14 +102,14 @@ class Small:
         return channel
 
     def done(self, operation: Any) -> Any:
-        """Wait for an operation; gives it as it ended."""
+        """Wait for an operation; return it as it ended."""
         request = operations_pb2.WaitOperationRequest(name=operation.operation.name)
         request.timeout.seconds = 30
         # Google's client gives the bytes of WaitOperation's answer unread
         return operations_pb2.Operation.FromString(self.models.wait_operation(request, timeout=40))
 
     def upload(self, **model: Any) -> Any:
-        """Upload a version and wait for it; gives UploadModelResponse."""
+        """Upload a version and wait for it; return UploadModelResponse."""
         parent = model.pop("parent_model", "")
         chosen = "" if parent else model.pop("model_id", "digits")
         image = model.pop("image", "seatrial.local/bundle:0123456789abcdef")
@@ -119,13 +119,13 @@ class Small:
         return self.models.upload_model(request, timeout=10).result(timeout=20)
 
     def endpoint(self, endpoint_id: str = "digits", **fields: Any) -> Any:
-        """Make an endpoint; gives it as it is on the server."""
+        """Make an endpoint; return it as it is on the server."""
         message = v1.Endpoint(display_name=endpoint_id, **fields)
         request = v1.CreateEndpointRequest(parent=PARENT, endpoint=message, endpoint_id=endpoint_id)
         return self.endpoints.create_endpoint(request, timeout=10).result(timeout=20)
 
     def deploy(self, endpoint: str, model: str, deployed_id: str, split: dict[str, int] | None = None) -> Any:
-        """Begin to deploy; gives the SDK's future."""
+        """Begin to deploy; return the SDK's future."""
         return self.endpoints.deploy_model(deploy_request(endpoint, model, deployed_id, split), timeout=10)
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class Small:
 
 
 def deploy_request(endpoint: str, model: str, deployed_id: str, split: dict[str, int] | None = None) -> Any:
-    """Give a DeployModelRequest of one n1-standard-4."""
+    """Return a DeployModelRequest of one n1-standard-4."""
     resources = {"machine_spec": {"machine_type": "n1-standard-4"}, "min_replica_count": 1, "max_replica_count": 1}
     deployed = v1.DeployedModel(id=deployed_id, model=model, dedicated_resources=resources)
     return v1.DeployModelRequest(endpoint=endpoint, deployed_model=deployed, traffic_split=split or {})

@@ -89,7 +89,7 @@ def clients(address: str) -> Iterator[Clients]:
 
 
 def asked(url: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-    """Ask over REST; give the status and the JSON of the answer."""
+    """Ask over REST; return the status and the JSON of the answer."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -131,7 +131,7 @@ def test_a_bundle_is_deployed_predicted_logged_and_still_answers_after_a_restart
 
 
 def storage_of(tmp_path: Path) -> int:
-    """Give the one process that is written down."""
+    """Return the one process that is written down."""
     (file,) = (tmp_path / "state/running").iterdir()
     return int(file.name)
 

@@ -58,7 +58,7 @@ def config(engine: Engine, image: Image) -> dict[str, Any]:
 
 
 def server_version(engine: Engine) -> int:
-    """Give the major version of docker's daemon."""
+    """Return the major version of docker's daemon."""
     return int(engine.ask(["version", "--format", "{{.Server.Version}}"]).split(".")[0])
 
 
@@ -71,7 +71,7 @@ def forget(engine: Engine, image: Image) -> None:
 
 
 def content_of(engine: Engine, image: Image, target: Path) -> Iterator[tuple[str, bytes]]:
-    """Save the image; give every file of every layer, and every text that describes it."""
+    """Save the image; return every file of every layer, and every text that describes it."""
     engine.ask(["save", "--output", str(target), image.reference], timeout=120)
     with tarfile.open(target) as saved:
         for member in saved:
@@ -120,7 +120,7 @@ def test_an_image_is_built_and_described(project: Project, engine: Engine, base:
 
 @pytest.fixture
 def own(project: Project, tmp_path: Path) -> Project:
-    """Give a project whose image no other worker builds or runs."""
+    """Return a project whose image no other worker builds or runs."""
     shutil.copytree(project.root, tmp_path / "own")
     with (tmp_path / "own/predictor/half_predictor.py").open("a") as file:
         file.write(f"# {secrets.token_hex(8)}\n")

@@ -38,7 +38,7 @@ class Demo:
         return seconds
 
     def delivered(self) -> dict[str, dict[str, Any]]:
-        """Build the image, try it and push it; give the records of the build and of the push."""
+        """Build the image, try it and push it; return the records of the build and of the push."""
         built = self.seatrial("image", "build")
         image = self.record("image")
         self.seatrial("smoke", "--image", image["reference"])

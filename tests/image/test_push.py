@@ -107,7 +107,7 @@ def test_what_the_registry_has_is_not_sent_again(halves: Path, docker: Engine, t
     first = pushed(halves, proven, docker)
     second = pushed(halves, proven, docker)
     assert not any("pushing" in step for step in second.steps)
-    assert "the registry has it already: nothing is sent" in second.steps
+    assert "the registry has it already; nothing is sent" in second.steps
     assert second.value.reference == first.value.reference
 
 
@@ -173,8 +173,8 @@ def test_a_transient_failure_is_tried_again(
     with unreliable(registry, {0, *range(2, 8)}) as address:
         end = pushed(halves, tiny(docker, "transient"), docker, f"{address}/transient/halves")
     tries = [step.split(":")[0] for step in end.steps]
-    assert "attempt 1 of 4 failed, the next in 0 s" in tries[: tries.index(f"pushing {address.split(':')[0]}")]
-    assert "attempt 1 of 4 failed, the next in 0 s" in tries[tries.index(f"pushing {address.split(':')[0]}") :]
+    assert "attempt 1 of 4 failed, next one in 0 s" in tries[: tries.index(f"pushing {address.split(':')[0]}")]
+    assert "attempt 1 of 4 failed, next one in 0 s" in tries[tries.index(f"pushing {address.split(':')[0]}") :]
     assert end.value.reference.startswith(f"{address}/transient/halves@sha256:")
 
 
@@ -203,11 +203,11 @@ def test_a_project_that_changed_since_its_proof_is_told_what_is_pushed(halves: P
     with (halves / PREDICTOR).open("a") as file:
         file.write("# changed\n")
     (said,) = ended(push.changes_since(project, proven)).steps
-    assert f"the proven image, of bundle {proven.bundle_digest[:12]}; the project has changed since" in said
+    assert f"the proven image, of bundle {proven.bundle_digest[:12]}, is pushed; the project has changed since" in said
     assert bundle.digest_of(project, "cpu")[:12] in said
     (halves / "requirements.txt").unlink()
     (said,) = ended(push.changes_since(project, proven)).steps
-    assert "the project has changed since: it makes no bundle now" in said
+    assert "the project has changed since: it now makes no bundle" in said
 
 
 GOOD = "us-central1-docker.pkg.dev/my-project/models/digits"
@@ -223,15 +223,15 @@ def test_a_regional_repository_of_the_models_region_is_taken() -> None:
 @pytest.mark.parametrize(
     ("name", "region", "words"),
     [
-        ("", None, "not said where"),
+        ("", None, "no repository is set"),
         ("us-docker.pkg.dev/my-project/models/digits", "us-central1", "multi-regional"),
         ("europe-docker.pkg.dev/my-project/models/digits", None, "multi-regional"),
-        (GOOD, "europe-west4", "in us-central1, but the model in europe-west4"),
-        ("gcr.io/my-project/digits", None, "no Artifact Registry"),
-        ("us-central1-docker.pkg.dev.evil.example/a/b/c", None, "no Artifact Registry"),
-        ("127.0.0.1.evil.example/a", None, "no Artifact Registry"),
-        ("docker.io/library/digits", None, "no Artifact Registry"),
-        ("us-central1-docker.pkg.dev/my-project/digits", None, "lacks a part"),
+        (GOOD, "europe-west4", "in us-central1, but the model is in europe-west4"),
+        ("gcr.io/my-project/digits", None, "not an Artifact Registry"),
+        ("us-central1-docker.pkg.dev.evil.example/a/b/c", None, "not an Artifact Registry"),
+        ("127.0.0.1.evil.example/a", None, "not an Artifact Registry"),
+        ("docker.io/library/digits", None, "not an Artifact Registry"),
+        ("us-central1-docker.pkg.dev/my-project/digits", None, "has too few parts"),
         (f"{GOOD}:latest@sha256:{'0' * 64}", None, "without tag and digest"),
         ("us-central1-docker.pkg.dev/My-Project/models/digits", None, "without tag and digest"),
     ],
@@ -249,8 +249,8 @@ def report(project: Project, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (None, "no image was proven yet"),
-        ("{}", "is no report of a trial"),
+        (None, "no image has been proven yet"),
+        ("{}", "is not a report of a trial"),
         (
             json.dumps({"verdict": "failed", **dict.fromkeys(Proven.__slots__, "x")}),
             "the last trial of an image did not pass",

@@ -1,7 +1,7 @@
-"""The control plane: every call that it answers, whichever wire the call came over.
+"""The control plane: every call that it answers, whether the call came over gRPC or REST.
 
-It asks the faults before and after each call, and looks whether the caller may make it at all. It knows neither
-gRPC nor HTTP.
+Before and after each call it applies the faults that are due, and it checks that the caller may make the call. It
+knows neither gRPC nor HTTP.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from seatrial.emulator.api.predictions import Predictions, Served
 from seatrial.emulator.api.resource_names import Names
 from seatrial.emulator.api.state import Message, State
 
-PROJECT_NUMBER = "123456789012"  # of the one project that the emulator has, whatever id a request gives it
+PROJECT_NUMBER = "123456789012"  # of the emulator's only project, whatever id a request names
 API = "aiplatform.googleapis.com"
-_WAIT = 60.0  # seconds that WaitOperation waits where the request says nothing
+_WAIT = 60.0  # seconds that WaitOperation waits if the request does not say
 
 # The permission each call needs: https://cloud.google.com/vertex-ai/docs/general/iam-permissions
 _PERMISSIONS = {
@@ -50,16 +50,16 @@ _PERMISSIONS = {
     "Predict": "aiplatform.endpoints.predict",
     "RawPredict": "aiplatform.endpoints.predict",
 }
-_NAMED_BY = ("name", "parent", "endpoint")  # the fields that say what a call is about
+_NAMED_BY = ("name", "parent", "endpoint")  # the fields that name the resource of a call
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, as far as the wire knows.
+    """The caller, as far as the transport knows it.
 
     Attributes:
         door: the port of a dedicated endpoint that the call came to; None for the shared address.
-        waiting: tells whether the caller still waits for an answer.
+        waiting: returns whether the caller still waits for an answer.
         drop: cuts the caller's connection.
     """
 
@@ -70,7 +70,7 @@ class Caller:
 
 @dataclass(slots=True)
 class Answer:
-    """What a call is answered with; `served` only where a prediction was passed on unread."""
+    """The answer to a call; `served` only for a prediction that was passed on unread."""
 
     message: Message
     served: Served | None = field(default=None)
@@ -82,7 +82,7 @@ class ControlPlane:
     def __init__(
         self, state: Path, hosting: Hosting, faults: Faults | None = None, *, project_number: str = PROJECT_NUMBER
     ) -> None:
-        """`state` is the SQLite file that all is kept in; it is made where there is none."""
+        """`state` is the SQLite file with all records, created if missing."""
         self.faults = faults or Faults()
         self.project_number = project_number
         self._state = State(state)
@@ -124,20 +124,20 @@ class ControlPlane:
         return tuple(self._methods)
 
     def request_type(self, method: str) -> type[Message]:
-        """Give the protobuf class of a method's request."""
+        """Return the protobuf class of a method's request."""
         kind: Any = self._methods[method][0]
         found: type[Message] = kind.pb() if hasattr(kind, "pb") else kind
         return found
 
     def attach(self, doors: Doors) -> None:
-        """Let dedicated endpoints answer at doors of their own."""
+        """Let dedicated endpoints answer at ports of their own."""
         self.endpoints.attach(doors)
 
     def call(self, method: str, request: Message, caller: Caller) -> Answer:
         """Answer a call.
 
         Raises:
-            RefusedError: the call is answered with this error.
+            RefusedError: the error to answer with.
         """
         spoil(self.faults, self.faults.of_call(method, "before"), caller.waiting, caller.drop)
         self._allow(method, request)
@@ -146,7 +146,7 @@ class ControlPlane:
         return answer
 
     def close(self) -> None:
-        """Stop working; what runs ends as failed on the next start. The hosting is closed by whoever made it."""
+        """Stop; running operations end as failed on the next start. The caller closes the hosting."""
         self.faults.clear()
         self.operations.close()
         self._state.close()

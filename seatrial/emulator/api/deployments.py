@@ -1,7 +1,7 @@
-"""EndpointService, the half that is about deployed models: deploy, undeploy, mutate.
+"""The calls of EndpointService about deployed models: deploy, undeploy, mutate.
 
-A deployment goes through Vertex's stages while the hosting really gets and starts the server; the endpoint changes
-only at its very end, so that one that fails, or is cut off, leaves nothing deployed.
+A deployment goes through Vertex's stages while the hosting really gets and starts the server. The endpoint changes
+only at the very end, so a deployment that fails or is interrupted leaves nothing deployed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from seatrial.emulator.api.operations import Operations, Stage, Work, now
 from seatrial.emulator.api.resource_names import EndpointName, ModelName, Names, new_id
 from seatrial.emulator.api.state import Message, State, Transaction
 
-_SELF = "0"  # stands for the model being deployed, in a split: endpoint_service.proto
+_SELF = "0"  # in a split, the model being deployed: endpoint_service.proto
 
 
 class Deployments:
@@ -60,7 +60,7 @@ class Deployments:
         return self._operations.run(operation, "DeployModel", worker)
 
     def undeploy(self, request: Message) -> Message:
-        """Begin to undeploy a deployed model that gets no traffic, or none by the split of this request."""
+        """Begin to undeploy a deployed model that gets no traffic, or gets none by this request's split."""
         endpoint = self._names.endpoint(request.endpoint, "endpoint")
         validation.undeploy_model(request)
         gone = request.deployed_model_id
@@ -112,10 +112,10 @@ class Deployments:
         return self._operations.run(operation, "MutateDeployedModel", worker)
 
     def placement(self, tx: Transaction, endpoint: EndpointName, deployed: Message) -> Placement:
-        """Say what the hosting must know of a deployed model.
+        """Return what the hosting must know of a deployed model.
 
         Raises:
-            RefusedError: NOT_FOUND, its version is no more.
+            RefusedError: NOT_FOUND, its version no longer exists.
         """
         model = self._names.model(deployed.model, "model")
         version = find(tx, ModelName(model.name, model.id, model.region, deployed.model_version_id))

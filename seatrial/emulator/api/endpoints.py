@@ -1,6 +1,6 @@
-"""EndpointService, the half that is about endpoints themselves: made, read, changed, deleted.
+"""The calls of EndpointService about endpoints themselves: create, get, list, update, delete.
 
-A dedicated endpoint gets a port of its own when it is made and keeps it. Nothing is deployed here.
+A dedicated endpoint gets a port of its own when it is created and keeps it.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Doors(Protocol):
     """Opens and closes the ports that dedicated endpoints answer on."""
 
     def open(self, port: int) -> int:
-        """Listen on a port, 0 for any; gives the port.
+        """Listen on a port, 0 for any; return the port.
 
         Raises:
             OSError: it is taken.
         """
 
     def shut(self, port: int) -> None:
-        """Listen there no more."""
+        """Stop listening there."""
 
 
 class Endpoints:
@@ -56,7 +56,7 @@ class Endpoints:
         self._doors: Doors | None = None
 
     def attach(self, doors: Doors) -> None:
-        """Use these doors, and open those of the endpoints that there are, where possible at their old ports."""
+        """Use these doors, and open those of existing endpoints, if possible at their old ports."""
         self._doors = doors
         with self._state.transaction() as tx:
             for name, endpoint in tx.below(Endpoint, ""):
@@ -69,7 +69,7 @@ class Endpoints:
                 tx.put(name, endpoint)
 
     def create(self, request: Message) -> Message:
-        """Begin to make an endpoint."""
+        """Begin to create an endpoint."""
         parent = self._names.location(request.parent, "parent")
         validation.create_endpoint(request)
         name = f"{parent}/endpoints/{request.endpoint_id or new_id()}"
@@ -113,7 +113,7 @@ class Endpoints:
         return v1.ListEndpointsResponse.pb()(endpoints=endpoints, next_page_token=token)
 
     def update(self, request: Message) -> Message:
-        """Answer UpdateEndpoint: what the mask names becomes what the request says, at once."""
+        """Answer UpdateEndpoint: change the fields that the mask names, at once."""
         name = self._names.endpoint(request.endpoint.name, "endpoint.name")
         validation.update_endpoint(request)
         with self._state.transaction() as tx:
@@ -128,7 +128,7 @@ class Endpoints:
             return endpoint
 
     def delete(self, request: Message) -> Message:
-        """Begin to delete an endpoint that nothing is deployed to."""
+        """Begin to delete an endpoint without deployed models."""
         name = self._names.endpoint(request.name, "name")
         with self._state.transaction() as tx:
             _empty(tx, name.name)
@@ -153,7 +153,7 @@ class Endpoints:
 
 
 def known(tx: Transaction, name: str) -> Message:
-    """Give an endpoint's record.
+    """Return an endpoint's record.
 
     Raises:
         RefusedError: NOT_FOUND.
@@ -165,17 +165,17 @@ def known(tx: Transaction, name: str) -> Message:
 
 
 def put(tx: Transaction, endpoint: Message) -> None:
-    """Write a changed endpoint, with a new etag and time of change."""
+    """Write a changed endpoint, with a new etag and update time."""
     endpoint.etag = new_etag()
     endpoint.update_time.CopyFrom(now())
     tx.put(endpoint.name, endpoint)
 
 
 def check_split(tx: Transaction, endpoint: Message, split: dict[str, int]) -> None:
-    """Hold a split against what is deployed.
+    """Check a split against what is deployed.
 
     Raises:
-        RefusedError: it names what is not there, or gives traffic to what is about to go.
+        RefusedError: it names what is not deployed, or gives traffic to what is being undeployed.
     """
     ids = {deployed.id for deployed in endpoint.deployed_models}
     if missing := [i for i in split if i not in ids]:
@@ -186,12 +186,12 @@ def check_split(tx: Transaction, endpoint: Message, split: dict[str, int]) -> No
 
 
 def leaving_name(endpoint: str, deployed_id: str) -> str:
-    """Name what an undeployment reserves."""
+    """Return the name that an undeployment reserves."""
     return f"{endpoint}/leaving/{deployed_id}"
 
 
 def coming_name(endpoint: str, deployed_id: str) -> str:
-    """Name what a deployment reserves."""
+    """Return the name that a deployment reserves."""
     return f"{endpoint}/coming/{deployed_id}"
 
 

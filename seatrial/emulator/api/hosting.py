@@ -1,7 +1,6 @@
-"""What the control plane asks of whoever runs deployed models: get them, start them, ask them, end them.
+"""The interface to what runs deployed models: prepare, fetch, start, ask and stop them.
 
-Only the shape and its words are here; a bundle's process and a container are started elsewhere. Nothing here knows
-of the API's operations or of their records.
+`seatrial.emulator.hosting` implements it with processes and containers, tests with simpler means.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from google.cloud import aiplatform_v1 as v1
 
 
 class HostingError(Exception):
-    """A deployed model that cannot be run or asked, in the words and with the status code that Vertex gives it."""
+    """A deployed model cannot be run or asked; with Vertex's own text and status code."""
 
     def __init__(self, code: int, message: str) -> None:
         """`code` is a google.rpc status code, such as 9 for FAILED_PRECONDITION."""
@@ -24,7 +23,7 @@ class HostingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A model version at its place: which endpoint it is deployed to, as which deployed model, on which machine.
+    """Where a model version is deployed: to which endpoint, as which deployed model, on which machine.
 
     Attributes:
         project_number: the number of the project, as decimal digits.
@@ -56,35 +55,35 @@ class Hosting(Protocol):
     """Runs deployed models; every method may be called from several threads at once."""
 
     def prepare(self, placement: Placement) -> None:
-        """Get the artifacts; the stage PREPARING_MODEL.
+        """Download the artifacts; the stage PREPARING_MODEL.
 
         Raises:
             HostingError: they cannot be read.
         """
 
     def fetch(self, placement: Placement) -> None:
-        """Get the image, or the locked environment that stands in for it; the stage GETTING_CONTAINER_IMAGE.
+        """Get the image, or the locked environment in its place; the stage GETTING_CONTAINER_IMAGE.
 
         Raises:
             HostingError: it cannot be pulled or installed.
         """
 
     def start(self, placement: Placement) -> None:
-        """Start the server and return when its health said 200; the stage STARTING_MODEL_SERVER.
+        """Start the server and return when its health answers 200; the stage STARTING_MODEL_SERVER.
 
         Raises:
-            HostingError: it ended, or did not become healthy in time. Nothing of it runs then.
+            HostingError: it ended, or was not healthy in time. Nothing of it runs then.
         """
 
     def ask(self, placement: Placement, body: bytes, content_type: str, timeout: float) -> Reply:
-        """Send one prediction, starting the server first where it does not run.
+        """Send one prediction, after starting the server if it does not run.
 
         Raises:
-            HostingError: it takes no traffic, or no answer came within `timeout` seconds.
+            HostingError: it gets no traffic, or no answer came within `timeout` seconds.
         """
 
     def stop(self, endpoint_id: str, deployed_model_id: str) -> None:
-        """End a server and everything of it; nothing happens where none runs."""
+        """End a server and everything of it; do nothing if none runs."""
 
     def close(self) -> None:
         """End every server."""

@@ -1,7 +1,7 @@
-"""Listing: the filters, the order, the pages and the read mask that the API's List calls share.
+"""Listing: the filter, order, pages and read mask that the API's List calls share.
 
-Only what the API documents for models, versions and endpoints is understood; anything else is refused as the API
-refuses it. No record is read here.
+Only what the API documents for models, versions and endpoints is supported; anything else is refused as the API
+refuses it.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _SNAKE = {"displayName": "display_name"}
 def page(
     request: Message, found: list[Message], *, fields: dict[str, Callable[[Message], str]], order: tuple[str, ...]
 ) -> tuple[list[Message], str]:
-    """Give the page that a List request asks for, and the token of the next one.
+    """Return the requested page and the token of the next one.
 
     Args:
         request: has `filter`, `order_by`, `page_size`, `page_token` and `read_mask`.
-        found: all there is, in the order that holds where none is asked for.
-        fields: what else than labels the filter may name, and how it is read from a message.
-        order: what may be ordered by.
+        found: all messages, in the default order.
+        fields: what the filter may name besides labels, and how it is read from a message.
+        order: the fields that can be ordered by.
 
     Raises:
-        RefusedError: INVALID_ARGUMENT, a filter, an order or a token that is not understood.
+        RefusedError: INVALID_ARGUMENT, the filter, the order or the token is not valid.
     """
     conditions = _conditions(request.filter, fields)
     found = [message for message in found if all(holds(message) for holds in conditions)]

@@ -1,7 +1,8 @@
-"""What deployed models print, kept and answered as Cloud Logging answers `entries.list`.
+"""What deployed models print, stored and answered as Cloud Logging answers `entries.list`.
 
-A file a deployed model holds one entry a line. A line of JSON becomes `jsonPayload`, its `severity` the entry's own,
-as Google's logging agent does it; any other line is `textPayload`, an ERROR where it came from standard error.
+Each deployed model has a file with one entry on each line. As with Google's logging agent, a printed line of JSON
+becomes `jsonPayload` and its `severity` the entry's; any other line becomes `textPayload`, an ERROR if it came from
+standard error.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from seatrial.emulator.api.hosting import Placement
 # LogSeverity of logging.v2, in its order.
 SEVERITIES = ("DEFAULT", "DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 RESOURCE = "aiplatform.googleapis.com/Endpoint"
-PAGE = 50  # entries, where a request names no pageSize; reference of entries.list
+PAGE = 50  # entries, if a request has no pageSize; reference of entries.list
 
 # One comparison of Google's logging query language; several are joined by AND, a space or a new line.
 _COMPARISON = re.compile(
@@ -34,7 +35,7 @@ Entry = dict[str, Any]
 
 
 class QueryError(ValueError):
-    """A request that this log does not understand; its text says what of it."""
+    """A request that this log does not support; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Comparison:
     value: str
 
     def holds(self, entry: Entry) -> bool:
-        """Tell whether an entry meets it; one without the field meets only `!=`."""
+        """Return whether an entry matches; one without the field matches only `!=`."""
         found = _value(entry, self.field)
         if found is None:
             return self.operator == "!="
@@ -68,7 +69,7 @@ class Logs:
     """The folder with the entries of every deployed model."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is made where it is missing."""
+        """`folder` is created if missing."""
         self._folder = folder
         self._lock = threading.Lock()
         self._run = format(int(datetime.now(UTC).timestamp() * 1e6), "x")
@@ -76,7 +77,7 @@ class Logs:
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, placement: Placement, line: str, *, error: bool = False) -> None:
-        """Keep a line that a deployed model printed, on its standard error if `error`."""
+        """Store a line that a deployed model printed, on standard error if `error`."""
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         project = f"projects/{placement.project_number}"
         entry = {
@@ -100,7 +101,7 @@ class Logs:
             out.write(json.dumps(entry) + "\n")
 
     def follow(self, placement: Placement, stream: IO[str], *, error: bool) -> Callable[[], None]:
-        """Keep each line of a stream from now on; what is given waits until the stream has ended."""
+        """Store each line of a stream from now on; the returned function waits for the end of the stream."""
 
         def read() -> None:
             with stream:
@@ -112,10 +113,10 @@ class Logs:
         return functools.partial(reader.join, 5)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer `entries.list`: `filter` in the subset of comparisons that all hold, `orderBy`, pages.
+        """Answer `entries.list` with `filter`, a conjunction of comparisons, `orderBy` and pages.
 
         Raises:
-            QueryError: the filter or the order is beyond that subset, or the page is none that was given.
+            QueryError: the filter or the order is not supported, or the page token is not valid.
         """
         size, order = request.get("pageSize", PAGE), request.get("orderBy", "timestamp asc")
         if not request.get("resourceNames") or not isinstance(size, int) or size < 0:
@@ -135,7 +136,7 @@ class Logs:
     def _entries(self) -> Iterator[Entry]:
         for file in self._folder.glob("*.jsonl"):
             for line in file.read_text(encoding="utf-8").splitlines():
-                if line.endswith("}"):  # the last line of a killed emulator may be half a one
+                if line.endswith("}"):  # the last line of a killed emulator may be incomplete
                     yield json.loads(line)
 
 
@@ -174,7 +175,7 @@ def _payload(line: str, *, error: bool) -> dict[str, Any]:
 
 
 def _value(entry: Entry, field: str) -> str | None:
-    """Give the text of a field by its path, such as `resource.labels.endpoint_id`."""
+    """Return the text of a field by its path, such as `resource.labels.endpoint_id`."""
     found: Any = entry
     for part in re.findall(r'"([^"]+)"|([^."]+)', field):
         found = found.get(part[0] or part[1]) if isinstance(found, dict) else None
@@ -182,7 +183,7 @@ def _value(entry: Entry, field: str) -> str | None:
 
 
 def _comparable(field: str, text: str) -> Any:
-    """Give a value in the form in which its field is ordered: times as times, severities by their rank."""
+    """Return a value in the form by which its field is ordered: times as times, severities by rank."""
     if field == "severity":
         return SEVERITIES.index(text.upper())
     if field in ("timestamp", "receiveTimestamp"):

@@ -1,7 +1,7 @@
 """Which machines serve predictions, and which accelerators, in which numbers, go with each.
 
-This is the emulator's own reading of Google's page, on purpose apart from the deployer's: what one of them has
-wrong the other finds. Prices, regions and quota are not known here.
+This is the emulator's own reading of Google's page, deliberately separate from the deployer's, so that each finds the
+other's mistakes. Prices, regions and quota limits are not known here.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ DEFAULT = "n1-standard-2"  # google/cloud/aiplatform/v1/machine_resources.proto
 
 
 def problem(machine: str, accelerator: str, count: int) -> str:
-    """Say what is wrong with a machine and its accelerators, or nothing.
+    """Return what is wrong with a machine and its accelerators; "" if nothing is.
 
     Args:
         machine: such as "n1-standard-4".
         accelerator: the enum's name, or "" for none.
-        count: how many a replica has.
+        count: how many each replica has.
     """
     if bool(accelerator) != (count > 0):
         return "accelerator_type and accelerator_count must be set together"
@@ -75,7 +75,7 @@ def problem(machine: str, accelerator: str, count: int) -> str:
 
 
 def quota_metric(machine: str, accelerator: str) -> str:
-    """Name the quota that replicas of this kind count against, without the service's name."""
+    """Return the quota metric that such replicas count against, without the service's name."""
     # The names of the serving metrics are not published; custom_model_serving_* is what the console shows.
     if accelerator:
         return f"custom_model_serving_{accelerator.lower()}_gpus"
@@ -84,6 +84,6 @@ def quota_metric(machine: str, accelerator: str) -> str:
 
 
 def cores(machine: str) -> int:
-    """Give how many processors a machine has, 0 where its name does not say so."""
+    """Return how many processors a machine has; 0 if its name does not say."""
     last = machine.rpartition("-")[2]
     return int(last) if last.isdecimal() else 0

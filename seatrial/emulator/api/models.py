@@ -1,7 +1,6 @@
-"""ModelService: models, their versions and the aliases of these.
+"""ModelService: models, their versions and the versions' aliases.
 
-A model's own record has what all versions share, a version's record the rest; an answer merges them as the API
-does. Nothing is started or downloaded here.
+A model's own record has what all versions share, a version's record the rest; an answer merges them as the API does.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Models:
         self._operations = operations
 
     def upload(self, request: Message) -> Message:
-        """Begin to make a model with its first version, or a further version of `parent_model`."""
+        """Begin to create a model with its first version, or another version of `parent_model`."""
         parent = self._names.location(request.parent, "parent")
         region = parent.rpartition("/")[2]
         validation.upload_model(request, region)
@@ -77,7 +76,7 @@ class Models:
         return self._operations.run(name, "UploadModel", worker)
 
     def get(self, request: Message) -> Message:
-        """Answer GetModel of a model, which is its default version, or of a version by its id or an alias."""
+        """Answer GetModel for a model, which is its default version, or for a version by id or alias."""
         name = self._names.model(request.name, "name")
         with self._state.transaction() as tx:
             return _named(tx, name)
@@ -96,7 +95,7 @@ class Models:
         return v1.ListModelsResponse.pb()(models=models, next_page_token=token)
 
     def list_versions(self, request: Message) -> Message:
-        """Answer ListModelVersions, newest first, each named with its version's id."""
+        """Answer ListModelVersions, newest first, each with its version's id in its name."""
         name = self._names.model(request.name, "name")
         with self._state.transaction() as tx:
             _known(tx, name.name)
@@ -107,7 +106,7 @@ class Models:
         return v1.ListModelVersionsResponse.pb()(models=models, next_page_token=token)
 
     def update(self, request: Message) -> Message:
-        """Answer UpdateModel of a model's fields, or of a version's where the name has one."""
+        """Answer UpdateModel: change a model's fields, or a version's if the name has a version."""
         name = self._names.model(request.model.name, "model.name")
         versioned = name.version not in ("", "-")
         validation.update_model(request, versioned)
@@ -125,7 +124,7 @@ class Models:
             return _named(tx, name)
 
     def merge_aliases(self, request: Message) -> Message:
-        """Answer MergeVersionAliases: an alias that is given to one version leaves the other."""
+        """Answer MergeVersionAliases; an alias that one version gets is taken from the other."""
         name = self._names.model(request.name, "name")
         validation.merge_version_aliases(request.version_aliases, name.version)
         given = {alias for alias in request.version_aliases if not alias.startswith("-")}
@@ -156,7 +155,7 @@ class Models:
         return self._operations.run(operation, "DeleteModel", staged(commit))
 
     def delete_version(self, request: Message) -> Message:
-        """Begin to delete a version: not the only one, not the default, not one that is deployed."""
+        """Begin to delete a version, unless it is the only one, the default or deployed."""
         name = self._names.model(request.name, "name")
         if not name.version.isdecimal():
             raise refusals.found_errors([("name", "a version ID must be explicitly included")])
@@ -209,7 +208,7 @@ class Models:
 
 
 def find(tx: Transaction, name: ModelName) -> Message:
-    """Give the record of the version that a name is about.
+    """Return the record of the named version.
 
     Raises:
         RefusedError: NOT_FOUND.
@@ -226,13 +225,13 @@ def find(tx: Transaction, name: ModelName) -> Message:
 
 
 def versions(tx: Transaction, name: str) -> Iterator[Message]:
-    """Give the records of a model's versions, oldest first."""
+    """Return the records of a model's versions, oldest first."""
     found = [version for _, version in tx.below(Model, f"{name}@")]
     return iter(sorted(found, key=lambda version: int(version.version_id)))
 
 
 def answer(tx: Transaction, name: str, version: Message) -> Message:
-    """Give a version as the API answers it: merged with its model, with where it is deployed."""
+    """Return a version as the API answers it: merged with its model, and with its deployments."""
     record = _known(tx, name)
     model = Model()
     model.CopyFrom(version)
@@ -253,7 +252,7 @@ def answer(tx: Transaction, name: str, version: Message) -> Message:
 
 
 def copy_field(source: Message, target: Message, field: str) -> None:
-    """Make a field of the target what it is in the source, also where it is not set there."""
+    """Copy a field, also if it is not set in the source."""
     target.ClearField(field)
     part = type(source)()
     part.CopyFrom(source)
@@ -263,7 +262,7 @@ def copy_field(source: Message, target: Message, field: str) -> None:
 
 
 def staged(commit: Callable[[Transaction], Message]) -> Callable[[Work], Callable[[Transaction], Message]]:
-    """Make a worker of one stage that only changes records."""
+    """Return a worker with one stage that only changes records."""
 
     def worker(work: Work) -> Callable[[Transaction], Message]:
         work.stage()
@@ -273,8 +272,7 @@ def staged(commit: Callable[[Transaction], Message]) -> Callable[[Work], Callabl
 
 
 def _named(tx: Transaction, name: ModelName) -> Message:
-    # Asked for by a version, it is named with the version's id: ModelRegistry.update_version of Google's SDK sends
-    # the name back as it came, and it must be a version's.
+    # A version's name has the version's id: ModelRegistry.update_version of Google's SDK sends the name back unchanged.
     versioned = name.version not in ("", "-")
     model = answer(tx, name.name, find(tx, name if versioned else ModelName(name.name, name.id, name.region, "")))
     if versioned:

@@ -1,7 +1,7 @@
 """Long-running operations: begun in a transaction, worked on in a thread, kept after their end.
 
-An operation moves through stages, which faults may slow down, break or never let end. What an operation changes is
-its owner's matter; one that ran when the emulator was killed ends as failed on the next start.
+An operation goes through stages, which faults may slow down, break or hold up for ever. The caller defines what it
+changes. An operation that ran when the emulator was killed ends as failed on the next start.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Work:
 
     @property
     def stopped(self) -> bool:
-        """Whether it should not go on: it was cancelled, or the emulator closes."""
+        """Whether it must not go on: it was cancelled, or the emulator is closing."""
         return self.cancelled.is_set() or self._operations.closing.is_set()
 
     def stage(self, stage: Any = None) -> None:
-        """Enter a stage, and meet the faults that are due there; without a name, the only stage of the method.
+        """Enter a stage and apply the faults that are due; None for the only stage of the method.
 
         Raises:
             RefusedError: it was cancelled, or a fault ends it here.
@@ -75,8 +75,8 @@ class Work:
 class Operations:
     """All operations of a control plane.
 
-    A worker is a function that takes its `Work` and returns the function that, in the transaction which ends the
-    operation, makes the change and gives the response.
+    A worker is a function that takes its `Work` and returns another function, which makes the change and returns the
+    response in the transaction that ends the operation.
     """
 
     def __init__(self, state: State, names: Names, faults: Faults) -> None:
@@ -89,7 +89,7 @@ class Operations:
         self._recover()
 
     def begin(self, tx: Transaction, resource: str, metadata: Message) -> str:
-        """Record a new operation on a resource within the caller's transaction; gives its name."""
+        """Record a new operation on a resource in the caller's transaction; return its name."""
         name = f"{resource}/operations/{new_id()}"
         metadata.generic_metadata.create_time.CopyFrom(now())
         metadata.generic_metadata.update_time.CopyFrom(metadata.generic_metadata.create_time)
@@ -99,7 +99,7 @@ class Operations:
         return name
 
     def run(self, name: str, method: str, worker: Callable[[Work], Callable[[Transaction], Message]]) -> Message:
-        """Let a worker do what a begun operation is about; gives the operation as the call answers it."""
+        """Start the worker of an operation; return the operation as the call answers it."""
         work = Work(self, name, method)
         thread = threading.Thread(target=self._work, args=(work, worker), name=f"operation {name}", daemon=True)
         with self._ended:
@@ -123,7 +123,7 @@ class Operations:
         return operation
 
     def list(self, request: Message) -> Message:
-        """Answer ListOperations of a location, or of a resource; `filter` may be `done=true` or `done=false`."""
+        """Answer ListOperations for a location or a resource; `filter` may be `done=true` or `done=false`."""
         prefix = self._names.any(request.name, "name")
         wanted = _done(request.filter)
         with self._state.transaction() as tx:
@@ -135,7 +135,7 @@ class Operations:
         return operations_pb2.ListOperationsResponse(operations=found[start:end], next_page_token=more)
 
     def cancel(self, name: str) -> Message:
-        """Answer CancelOperation: the operation ends soon, with code 1; one that has ended stays as it is."""
+        """Answer CancelOperation: a running operation ends soon with code 1."""
         operation = self.get(name)
         with self._ended:
             work, _ = self._running.get(operation.name, (None, None))
@@ -146,7 +146,7 @@ class Operations:
         return empty_pb2.Empty()
 
     def delete(self, name: str) -> Message:
-        """Answer DeleteOperation: forget one that has ended.
+        """Answer DeleteOperation: delete an operation that has ended.
 
         Raises:
             RefusedError: NOT_FOUND, or FAILED_PRECONDITION while it runs.
@@ -159,7 +159,7 @@ class Operations:
         return empty_pb2.Empty()
 
     def wait(self, name: str, seconds: float) -> Message:
-        """Answer WaitOperation: the operation as it is when it has ended, or after `seconds` at most."""
+        """Answer WaitOperation: return the operation when it has ended, or after `seconds`."""
         operation = self.get(name)
         with self._ended:
             self._ended.wait_for(lambda: operation.name not in self._running or self.closing.is_set(), timeout=seconds)
@@ -239,7 +239,7 @@ class Operations:
 
 
 def now() -> Message:
-    """Give the present time as the API writes it."""
+    """Return the current time as the API writes it."""
     stamp = timestamp_pb2.Timestamp()
     stamp.GetCurrentTime()
     stamp.nanos -= stamp.nanos % 1000  # the API answers microseconds

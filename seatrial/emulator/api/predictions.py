@@ -1,7 +1,6 @@
-"""PredictionService: a request goes to one of the deployed models, drawn by the traffic split, and its answer back.
+"""PredictionService: each request goes to one deployed model, drawn by the traffic split.
 
-The door that a request came through decides: a dedicated endpoint answers at its own only. What the server behind
-says is passed on, never mended.
+A dedicated endpoint answers at its own port only. The server's answer is passed on unchanged.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from seatrial.emulator.api.state import Message, State
 SHARED_LIMIT = 1_500_000  # bytes of a request, and of an answer
 DEDICATED_LIMIT = 10_000_000
 SHARED_TIMEOUT = 60.0  # seconds
-DEDICATED_TIMEOUT = 600.0  # where client_connection_config says nothing else
+DEDICATED_TIMEOUT = 600.0  # if client_connection_config does not set another
 _PREDICT = v1.PredictResponse.pb()
 
 
@@ -44,7 +43,7 @@ class Served:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What an answer to RawPredict says beside its body."""
+        """The headers of an answer to RawPredict."""
         # "The response includes the following HTTP headers": prediction_service.proto
         return {
             "X-Vertex-AI-Endpoint-Id": self.endpoint_id,
@@ -81,7 +80,7 @@ class Predictions:
         return response
 
     def raw_predict(self, request: Message, door: int | None) -> tuple[Message, Served]:
-        """Answer RawPredict: body and content type as the server gave them."""
+        """Answer RawPredict: body and content type as the server sent them."""
         name = self._names.endpoint(request.endpoint, "endpoint")
         body = request.http_body
         served = self._ask(name, body.data, body.content_type or "application/json", len(body.data), door)
@@ -124,14 +123,14 @@ class Predictions:
 
 
 def code_of(status: int) -> int:
-    """Give the status code that a server's HTTP status becomes; 0 for a good one."""
+    """Return the status code for a server's HTTP status; 0 for success."""
     if 200 <= status < 300:
         return refusals.OK
     return refusals.CODE_OF_HTTP.get(status, refusals.INVALID_ARGUMENT if status < 500 else refusals.INTERNAL)
 
 
 def refusal(reply: Reply) -> refusals.RefusedError | None:
-    """Give the error that a server's bad answer becomes: its body is the message."""
+    """Return the error for a server's failed answer, with its body as the message; None for success."""
     code = code_of(reply.status)
     return refusals.RefusedError(code, reply.body.decode("utf-8", "replace")) if code else None
 

@@ -1,7 +1,6 @@
-"""The refusals of Vertex AI: status codes and the sentences that go with them.
+"""The refusals of Vertex AI: status codes and their texts.
 
-A text that was read in a public thread says so; the others are of our own making and are marked as such, because
-nobody should learn to match on them. Nothing here decides when a text is due.
+A comment says which texts were seen in public. The others are ours and marked so, because nobody should match on them.
 """
 
 from __future__ import annotations
@@ -47,13 +46,13 @@ HTTP_STATUS = {
     UNAVAILABLE: 503,
 }
 
-# The code that a container's HTTP status becomes; ours, no table of Google's is public.
+# The code for a container's HTTP status; ours, as Google publishes no table.
 CODE_OF_HTTP = {400: INVALID_ARGUMENT, 403: PERMISSION_DENIED, 404: NOT_FOUND, 429: RESOURCE_EXHAUSTED}
 CODE_OF_HTTP |= {500: INTERNAL, 501: UNIMPLEMENTED, 503: UNAVAILABLE, 504: DEADLINE_EXCEEDED}
 
 
 class RefusedError(Exception):
-    """A call that is answered with an error: `code` of google.rpc.Code and the message that the client reads."""
+    """A call is answered with an error: a `code` of google.rpc.Code and a message for the client."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -70,7 +69,7 @@ NO_CAPACITY = "Machine type temporarily unavailable, please deploy with a differ
 
 
 def logs_link(project_number: str, region: str, endpoint_id: str) -> str:
-    """Give the console link that Vertex puts into the message of a failed deployment."""
+    """Return the console link in Vertex's message of a failed deployment."""
     condition = (
         'resource.type="aiplatform.googleapis.com/Endpoint"\n'
         f'resource.labels.endpoint_id="{endpoint_id}"\n'
@@ -83,13 +82,13 @@ def logs_link(project_number: str, region: str, endpoint_id: str) -> str:
 
 
 def server_exited(link: str) -> str:
-    """Say that the container ended (code 9)."""
+    """The container ended (code 9)."""
     # Seen in public threads
     return f"Model server exited unexpectedly. Model server logs can be found at {link}."
 
 
 def never_ready(link: str) -> str:
-    """Say that health was not 200 in time (code 9)."""
+    """Health was not 200 in time (code 9)."""
     # https://github.com/GoogleCloudPlatform/vertex-ai-samples/issues/3485
     return (
         "Model server never became ready. Please validate that your model file or container configuration are valid. "
@@ -98,20 +97,20 @@ def never_ready(link: str) -> str:
 
 
 def server_terminated(reason: str, link: str) -> str:
-    """Say that the container was ended (code 9), such as by the kernel for want of memory."""
+    """The container was ended (code 9), for example by the kernel because memory ran out."""
     # https://github.com/GoogleCloudPlatform/vertex-ai-samples/issues/2254
     what = f"Model server terminated: model server container terminated: {reason}."
     return f"{what} Model server logs can be found at {link}."
 
 
 def deployment_timed_out(link: str) -> str:
-    """Say that the deployment took too long (code 4)."""
+    """The deployment took too long (code 4)."""
     # Seen in public threads
     return f"Timeout. Model server logs can be found at {link}."
 
 
 def image_unreadable(image_uri: str, agent: str) -> str:
-    """Say that the image cannot be pulled (code 9 or 7); the wording is ours."""
+    """The image cannot be pulled (code 9 or 7); the wording is ours."""
     return (
         f"Service account `{agent}` does not have permission to access Artifact Registry image {image_uri}, "
         "or the image does not exist."
@@ -119,7 +118,7 @@ def image_unreadable(image_uri: str, agent: str) -> str:
 
 
 def artifacts_unreadable(artifact_uri: str, agent: str) -> str:
-    """Say that the service agent cannot read the artifacts (code 9)."""
+    """The service agent cannot read the artifacts (code 9)."""
     # Seen in public threads
     return (
         f"Service account `{agent}` does not have `[storage.objects.get]` IAM permission(s) to the directory "
@@ -129,7 +128,7 @@ def artifacts_unreadable(artifact_uri: str, agent: str) -> str:
 
 
 def service_agent(project_number: str) -> str:
-    """Name the account that Vertex itself acts as."""
+    """Return the account that Vertex itself acts as."""
     return f"service-{project_number}@gcp-sa-aiplatform.iam.gserviceaccount.com"
 
 
@@ -137,13 +136,13 @@ def service_agent(project_number: str) -> str:
 
 
 def quota_exceeded(metrics: list[str]) -> RefusedError:
-    """Refuse for quota."""
+    """A quota is exceeded."""
     # Seen in public threads, with metrics of training
     return RefusedError(RESOURCE_EXHAUSTED, f"The following quota metrics exceed quota limits: {','.join(metrics)}")
 
 
 def denied(permission: str, resource: str) -> RefusedError:
-    """Refuse for want of a permission."""
+    """The caller lacks a permission."""
     # The form that Google's APIs share; seen in public threads
     return RefusedError(
         PERMISSION_DENIED,
@@ -152,7 +151,7 @@ def denied(permission: str, resource: str) -> RefusedError:
 
 
 def disabled(api: str, title: str, project_number: str) -> RefusedError:
-    """Refuse because an API is not enabled in the project."""
+    """An API is not enabled in the project."""
     # The form that Google's APIs share; seen in public threads
     return RefusedError(
         PERMISSION_DENIED,
@@ -163,52 +162,52 @@ def disabled(api: str, title: str, project_number: str) -> RefusedError:
 
 
 def found_errors(problems: list[tuple[str, str]]) -> RefusedError:
-    """Refuse a request whose fields are not as documented: field and what is wrong with it."""
+    """Fields of a request are not as documented; each problem is a field and what is wrong with it."""
     # Seen in public threads
     listed = "".join(f"\t{n}.Field: {field}; Message: {text}" for n, (field, text) in enumerate(problems, start=1))
     return RefusedError(INVALID_ARGUMENT, f"List of found errors:{listed}\t")
 
 
 def not_found(kind: str, name: str) -> RefusedError:
-    """Refuse what is about something that is not there; the wording is ours."""
+    """A resource does not exist; the wording is ours."""
     return RefusedError(NOT_FOUND, f"The {kind} does not exist: {name}")
 
 
 def already_exists(kind: str, name: str) -> RefusedError:
-    """Refuse to make a thing twice; the wording is ours."""
+    """A resource exists already; the wording is ours."""
     return RefusedError(ALREADY_EXISTS, f"The {kind} already exists: {name}")
 
 
 def stale_etag(name: str) -> RefusedError:
-    """Refuse an update that was made from an older state; the wording is ours."""
+    """An update was made from an older state; the wording is ours."""
     return RefusedError(ABORTED, f"Etag mismatch: {name} was changed since it was read. Read it again and retry.")
 
 
 def precondition(text: str) -> RefusedError:
-    """Refuse because of the state that a thing is in."""
+    """The state of a resource forbids the call."""
     return RefusedError(FAILED_PRECONDITION, text)
 
 
 def unknown_deployed_models(ids: list[str]) -> RefusedError:
-    """Refuse a split that names deployed models which are not there."""
+    """A split names deployed models that do not exist."""
     # https://github.com/GoogleCloudPlatform/java-docs-samples/pull/8475
     return RefusedError(FAILED_PRECONDITION, f"The following DeployedModel ID(s) [{', '.join(ids)}] do not exist.")
 
 
 def no_traffic_split(endpoint: str) -> RefusedError:
-    """Refuse a prediction on an endpoint that sends its traffic nowhere."""
+    """An endpoint that is asked for a prediction sends its traffic nowhere."""
     # https://github.com/GoogleCloudPlatform/explainable_ai_sdk/issues/3
     return RefusedError(FAILED_PRECONDITION, f"Endpoint {endpoint} doesn't have traffic_split.")
 
 
 def too_large(size: int, limit: int, what: str = "request") -> RefusedError:
-    """Refuse a prediction that is larger than the endpoint allows; sizes in bytes."""
+    """A prediction is larger than the endpoint allows; sizes in bytes."""
     # Seen in public threads: FAILED_PRECONDITION, "exceeds 1.500MB limit"
     return RefusedError(FAILED_PRECONDITION, f"The {what} size ({size} bytes) exceeds {limit / 1e6:.3f}MB limit.")
 
 
 def wrong_door(dns: str) -> RefusedError:
-    """Refuse a prediction for a dedicated endpoint that came to the shared address."""
+    """A prediction for a dedicated endpoint came to the shared address."""
     # Seen in several public repositories, FAILED_PRECONDITION
     return RefusedError(
         FAILED_PRECONDITION,

@@ -1,6 +1,6 @@
-"""Names of resources: how they are written, what is read out of them, and the id that a new one gets.
+"""Resource names: their form, their parts, and new ids.
 
-Requests may name a project by its id or its number, answers always carry the number. No record is read here.
+Requests may name a project by id or number; answers always have the number.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ _ENDPOINT = re.compile(r"endpoints/(?P<id>[^/@]+)")
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """A model, or a version of it: `version` is its id, one of its aliases, or empty.
-
-    `name` has no version.
-    """
+    """A model or a version of it; `version` is an id, an alias or empty, and `name` never has it."""
 
     name: str
     id: str
@@ -39,13 +36,13 @@ class EndpointName:
 
 
 class Names:
-    """Reads names as requests of one project have them; the names that it gives carry the project's number."""
+    """Reads the names in requests of one project; the names that it returns have the project's number."""
 
     def __init__(self, project_number: str) -> None:
         self.project_number = project_number
 
     def location(self, parent: str, field: str) -> str:
-        """Read `projects/P/locations/L`; answers it with the number.
+        """Read `projects/P/locations/L`; return it with the project's number.
 
         Raises:
             RefusedError: INVALID_ARGUMENT, it is not of this form.
@@ -81,7 +78,7 @@ class Names:
         """Read any name below a location, such as an operation's.
 
         Raises:
-            RefusedError: INVALID_ARGUMENT, it lies below no location.
+            RefusedError: INVALID_ARGUMENT, it is not below a location.
         """
         region, rest = self._read(name, field)
         return f"{self._parent(region)}/{rest}" if rest else self._parent(region)
@@ -96,12 +93,12 @@ class Names:
 
 
 def new_id() -> str:
-    """Make an id as Vertex does where the client chooses none: 19 decimal digits."""
+    """Return an id as Vertex makes it if the client chooses none: 19 decimal digits."""
     return str(10**18 + secrets.randbelow(8 * 10**18))
 
 
 def new_etag() -> str:
-    """Make an etag that no state had before."""
+    """Return an etag that no state had before."""
     return f"AMEw9y{secrets.token_urlsafe(24)}"
 
 

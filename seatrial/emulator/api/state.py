@@ -1,7 +1,7 @@
-"""What the control plane remembers: protobuf messages by kind and name, in one SQLite file.
+"""The control plane's records: protobuf messages by kind and name, in one SQLite file.
 
-One lock, and a change is one transaction: it happens whole or not at all, also when the process is killed in its
-midst. What the messages mean is not known here.
+Each change is one transaction: it happens completely or not at all, even if the process is killed. What the messages
+mean is not known here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from seatrial.errors import EnvironmentFaultError
 
-Message = Any  # a protobuf message; google's packages carry no types
+Message = Any  # a protobuf message; google's packages have no types
 
 
 class Transaction:
@@ -25,22 +25,22 @@ class Transaction:
         self._connection = connection
 
     def get(self, kind: type[Message], name: str) -> Message | None:
-        """Give a copy of the record, or None."""
+        """Return a copy of the record, or None."""
         sought = (kind.DESCRIPTOR.full_name, name)
         row = self._connection.execute("SELECT value FROM record WHERE kind = ? AND name = ?", sought).fetchone()
         return kind.FromString(row[0]) if row else None
 
     def put(self, name: str, message: Message) -> None:
-        """Write the record, over what was there."""
+        """Write the record, replacing an older one."""
         row = (message.DESCRIPTOR.full_name, name, message.SerializeToString())
         self._connection.execute("INSERT OR REPLACE INTO record (kind, name, value) VALUES (?, ?, ?)", row)
 
     def remove(self, kind: type[Message], name: str) -> None:
-        """Forget the record, if it is there."""
+        """Delete the record, if it exists."""
         self._connection.execute("DELETE FROM record WHERE kind = ? AND name = ?", (kind.DESCRIPTOR.full_name, name))
 
     def below(self, kind: type[Message], prefix: str) -> list[tuple[str, Message]]:
-        """Give all records of a kind whose name begins with `prefix`, by name."""
+        """Return all records of a kind whose names begin with `prefix`, sorted by name."""
         rows = self._connection.execute(
             "SELECT name, value FROM record WHERE kind = ? AND substr(name, 1, ?) = ? ORDER BY name",
             (kind.DESCRIPTOR.full_name, len(prefix), prefix),
@@ -48,32 +48,32 @@ class Transaction:
         return [(name, kind.FromString(value)) for name, value in rows.fetchall()]
 
     def reserve(self, name: str, holder: str) -> bool:
-        """Keep a name for a running operation; False when another one has it."""
+        """Reserve a name for a running operation; return False if another one has it."""
         row = (name, holder)
         return self._connection.execute("INSERT OR IGNORE INTO reserved VALUES (?, ?)", row).rowcount == 1
 
     def reserved(self, name: str) -> bool:
-        """Tell whether a running operation has the name."""
+        """Return whether a running operation has the name."""
         return self._connection.execute("SELECT 1 FROM reserved WHERE name = ?", (name,)).fetchone() is not None
 
     def any_reserved(self, prefix: str) -> bool:
-        """Tell whether a running operation has a name that begins with `prefix`."""
+        """Return whether a running operation has a name that begins with `prefix`."""
         sought = (len(prefix), prefix)
         row = self._connection.execute("SELECT 1 FROM reserved WHERE substr(name, 1, ?) = ?", sought).fetchone()
         return row is not None
 
     def release(self, holder: str) -> None:
-        """Give back every name that an operation has."""
+        """Release every name that an operation has."""
         self._connection.execute("DELETE FROM reserved WHERE holder = ?", (holder,))
 
     def count(self, name: str) -> int:
-        """Give the next number of a series, from 1 on."""
+        """Return the next number of a series, from 1 on."""
         self._connection.execute("INSERT OR IGNORE INTO series VALUES (?, 0)", (name,))
         self._connection.execute("UPDATE series SET last = last + 1 WHERE name = ?", (name,))
         return int(self._connection.execute("SELECT last FROM series WHERE name = ?", (name,)).fetchone()[0])
 
     def end_series(self, name: str) -> None:
-        """Let a series begin anew."""
+        """Reset a series."""
         self._connection.execute("DELETE FROM series WHERE name = ?", (name,))
 
 
@@ -94,12 +94,12 @@ class State:
             try:
                 self._connection.execute(statement)
             except sqlite3.DatabaseError as error:
-                fix = f"remove {path.parent}; the versions of a rehearsal go with it"
+                fix = f"remove {path.parent}; the versions of earlier rehearsals are lost with it"
                 raise EnvironmentFaultError(f"{path} cannot be used: {error}", fix=fix) from None
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """Do all or nothing; one at a time."""
+        """Begin a transaction, one at a time; it is committed at the end of the block or rolled back on an error."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:

@@ -1,7 +1,7 @@
-"""Holds every request against what the API's protos document: required fields, forms, ranges, what excludes what.
+"""Checking requests against what the API's protos document: required fields, forms, ranges, exclusions.
 
-A request of ours that passes here is one that Vertex would not refuse for its form. Whether what it names exists is
-checked where the records are.
+Vertex would not refuse a request for its form if it passes here. Whether the named resources exist is checked where
+the records are.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def upload_model(request: Message, region: str) -> None:
     """Check an UploadModelRequest.
 
     Raises:
-        RefusedError: INVALID_ARGUMENT with every problem found; so do the functions below.
+        RefusedError: INVALID_ARGUMENT with every problem found; the functions below raise it too.
     """
     problems: Problems = []
     model = request.model
@@ -95,7 +95,7 @@ def upload_model(request: Message, region: str) -> None:
 
 
 def update_model(request: Message, versioned: bool) -> None:
-    """Check an UpdateModelRequest; `versioned`: its name is a version's."""
+    """Check an UpdateModelRequest; `versioned` says that its name is a version's."""
     _mask(request.update_mask.paths, MODEL_FIELDS | VERSION_FIELDS, "update_mask")
     wrong = set(request.update_mask.paths) - (VERSION_FIELDS if versioned else MODEL_FIELDS)
     if wrong:
@@ -194,7 +194,7 @@ def undeploy_model(request: Message) -> None:
 
 
 def mutate_deployed_model(request: Message, current: Message) -> None:
-    """Check a MutateDeployedModelRequest; `current` is the deployed model as it would become."""
+    """Check a MutateDeployedModelRequest; `current` is the deployed model after the change."""
     _mask(request.update_mask.paths, DEPLOYED_FIELDS, "update_mask")
     _refuse(_resources("deployed_model.dedicated_resources", current.dedicated_resources))
 
@@ -256,7 +256,7 @@ def _container(field: str, spec: Message, region: str) -> Problems:
         problems.append((f"{field}.image_uri", "required"))
     elif not _IMAGE.fullmatch(spec.image_uri):
         problems.append((f"{field}.image_uri", f"not the name of an image: {spec.image_uri}"))
-    # A repository must lie in the model's region; Google's own prebuilt images are in multi-regions.
+    # A repository must be in the model's region; Google's own prebuilt images are in multi-regions.
     # https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements#image-publishing
     registry = _REGISTRY.match(spec.image_uri)
     if registry and registry["project"] != "vertex-ai" and registry["place"] != region:
@@ -289,7 +289,7 @@ def _probe(field: str, probe: Message) -> Problems:
     kind = probe.WhichOneof("probe_type")
     if kind is None:
         problems.append((field, "needs exec, http_get, grpc or tcp_socket"))
-    elif kind == "exec_" and not probe.exec_.command:  # so the SDK calls the field, because of the builtin
+    elif kind == "exec_" and not probe.exec_.command:  # the SDK renames the field because of the builtin
         problems.append((f"{field}.exec.command", "required"))
     elif kind != "exec_" and not 0 <= getattr(probe, kind).port <= 65535:
         problems.append((f"{field}.{kind}.port", "between 1 and 65535"))

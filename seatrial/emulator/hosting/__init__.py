@@ -1,1 +1,1 @@
-"""What really runs a deployed model: a process or a container."""
+"""What really runs deployed models: processes, containers, and the bucket that they load from."""

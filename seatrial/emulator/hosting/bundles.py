@@ -1,7 +1,7 @@
-"""Runs a version that names no image but a bundle in the bucket: in its locked environment, as a process.
+"""Running a version that names a bundle in the bucket instead of an image: as a process in its locked environment.
 
-The bundle is downloaded once a digest; the environment of its locks is kept as for a trial. Every deployed model has
-a copy of both and sees nothing else of this machine.
+Each bundle is downloaded once; the environment of its locks is kept, as for a trial. Every deployed model gets a copy
+of both and no other environment variables of this machine.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from seatrial.trial.server import STOP_TIMEOUT, served_environment
 IMAGE_PREFIX = "seatrial.local/bundle:"  # of an image URI that stands for a bundle
 _ARTIFACTS = re.compile(r"gs://(?P<bucket>[^/]+)/(?P<folder>bundles/(?P<digest>[0-9a-f]{64}))/?")
 _DOWNLOAD_TIMEOUT = 60.0  # seconds for one answer of the storage
-# Below what Linux and macOS give to connections that go out, which would else take a port just before its server.
+# Below the ports that Linux and macOS give to outgoing connections: one could take a port just before its server.
 _PORTS = range(20000, 32000)
-# Ours: Vertex gets an image instead, in which the environment is already.
+# Ours: on Vertex AI the environment is in the image.
 _NO_ENVIRONMENT = "The locked environment of the bundle cannot be installed. The log of the deployed model says why."
 
 
@@ -51,7 +51,7 @@ class Bundles:
     """The downloaded bundles, the environments they need, and the processes that run from them."""
 
     def __init__(self, folder: Path, storage_url: Callable[[], str], logs: Logs, leftovers: Leftovers) -> None:
-        """`folder` is made where it is missing; `storage_url` gives the base URL of the storage emulator."""
+        """`folder` is created if missing; `storage_url` returns the base URL of the storage emulator."""
         self._folder, self._storage_url, self._logs, self._leftovers = folder, storage_url, logs, leftovers
         self._kept: dict[str, Kept] = {}
         self._alone: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -60,10 +60,10 @@ class Bundles:
         folder.mkdir(parents=True, exist_ok=True)
 
     def prepare(self, placement: Placement) -> None:
-        """Download the bundle unless it is here.
+        """Download the bundle unless it is on this machine.
 
         Raises:
-            HostingError: the bucket has no whole bundle there.
+            HostingError: the bucket has no complete bundle there.
         """
         uri = placement.model.artifact_uri
         found = _ARTIFACTS.fullmatch(uri)
@@ -96,12 +96,12 @@ class Bundles:
         folder = self._bundle(placement)
         with self._alone[f"{folder.name} environment"]:
             found = self._kept.get(folder.name)
-            if found is None or not found.snapshot.is_file():  # dropped as the one that was used longest ago
+            if found is None or not found.snapshot.is_file():  # removed as the least recently used
                 self._kept[folder.name] = self._keep(placement, folder)
 
     @contextlib.contextmanager
     def room(self, placement: Placement) -> Iterator[Launch]:
-        """Give a copy of the environment with the bundle's wheels in it, in which the server can be started.
+        """Yield what starts the server in a copy of the environment with the bundle's wheels.
 
         Raises:
             EnvironmentFaultError: it cannot be made.
@@ -135,7 +135,7 @@ class Bundles:
         return found
 
     def _drained(self, placement: Placement, stage: Any) -> Any:
-        """Run a stage to its end and give what it returns; its errors are kept as the deployed model's log."""
+        """Run a stage to its end and return its value; its errors go to the deployed model's log."""
         while True:
             try:
                 event = next(stage)
@@ -149,7 +149,7 @@ class Bundles:
         env = served_environment(copy, device)
         env |= variables.own(placement, contract) | contract
         reading, writing = os.pipe()
-        with open(writing, "wb") as errors:  # noqa: PTH123 - it is no path
+        with open(writing, "wb") as errors:  # noqa: PTH123 - a descriptor, not a path
             running = process.start(
                 [str(copy.python), "-I", "-m", "seatrial.serving", "--bundle", str(served / "bundle.json")],
                 env=env, cwd=copy.folder("work"), errors=errors,
@@ -164,13 +164,13 @@ class Bundles:
 
     @contextlib.contextmanager
     def _port(self) -> Iterator[int]:
-        """Choose a port on which nobody listens and that no other server of this emulator was given."""
+        """Choose a port on which nothing listens and that no other server of this emulator has."""
         with self._choosing:
             for port in random.sample(_PORTS, len(_PORTS)):
                 if port not in self._ports and _free(port):
                     break
             else:
-                raise EnvironmentFaultError("there is no free port", fix="end other programs that listen")
+                raise EnvironmentFaultError("there is no free port", fix="end other programs that listen on ports")
             self._ports.add(port)
         try:
             yield port
@@ -207,13 +207,13 @@ class _Process:
 
 
 def _download(base: str, bucket: str, prefix: str, folder: Path) -> None:
-    """Download every object below a prefix; each is checked against its size and checksum.
+    """Download every object below a prefix and check its size and checksum.
 
     Raises:
-        ValueError: there is none, a name leads out of the folder, or a size is not what was announced.
+        ValueError: there is none, a name leads out of the folder, or a size differs from the announced one.
     """
     from google.auth.credentials import AnonymousCredentials
-    from google.cloud import storage  # 0.2 s, which an emulator that runs only images need not wait for
+    from google.cloud import storage  # 0.2 s, which an emulator that runs only images saves
 
     client = storage.Client(
         project="emulated", credentials=AnonymousCredentials(), client_options={"api_endpoint": base}
@@ -221,7 +221,7 @@ def _download(base: str, bucket: str, prefix: str, folder: Path) -> None:
     with contextlib.closing(client):
         blobs = list(client.list_blobs(bucket, prefix=prefix, timeout=_DOWNLOAD_TIMEOUT))
         if not blobs:
-            raise ValueError("there is nothing")
+            raise ValueError("the folder is empty")
         for blob in blobs:
             name = PurePosixPath(blob.name.removeprefix(prefix))
             if name.is_absolute() or not name.parts or ".." in name.parts:
@@ -242,7 +242,7 @@ def _unreadable(placement: Placement) -> HostingError:
 
 def _require_digest(bundle: Path, digest: str) -> None:
     if _settings(bundle)["digest"] != digest:
-        raise ValueError("bundle.json is of another digest")
+        raise ValueError("bundle.json has another digest")
 
 
 def _settings(bundle: Path) -> dict[str, Any]:

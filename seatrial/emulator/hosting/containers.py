@@ -1,7 +1,7 @@
-"""Runs a version that names an image: as a container of docker or podman, asked at a port of this machine.
+"""Running a version that names an image: as a container of docker or podman with a port on this machine.
 
-The image is run as Vertex runs it, with its own command and user, but without capabilities. Every container carries
-the label of its emulator, so that even what a killed one left is found and removed by the next.
+The image runs as on Vertex AI, with its own command and user, but without capabilities. Every container has the label
+of its emulator, so that the next emulator finds and removes what a killed one left.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from seatrial.trial.server import STOP_TIMEOUT
 
 LABEL = "dev.seatrial.emulator"
 _PULL_TIMEOUT = 1800.0  # seconds; 3 GB of a CUDA image at 2 MB/s
-_LOG_TIMEOUT = 5.0  # seconds in which the log of a container that has ended comes to its end
+_LOG_TIMEOUT = 5.0  # seconds for the log of an ended container to end
 
 
 class Containers:
-    """The containers of one emulator, and the engine that runs them, which is looked for when the first is wanted."""
+    """The containers of one emulator, and their engine, which is looked for when the first one is needed."""
 
     def __init__(self, state: Path, wanted: str, logs: Logs) -> None:
-        """`wanted` is `docker`, `podman` or `auto`; `state` names the emulator and keeps that it made containers."""
+        """`wanted` is `docker`, `podman` or `auto`; `state` identifies the emulator and its containers."""
         self._label = f"{LABEL}={hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:16]}"
         self._mark, self._wanted, self._logs = state / "engine", wanted, logs
         self._finding = threading.Lock()
 
     def sweep(self) -> None:
-        """Remove the containers that a killed emulator left; nothing is asked where none ever ran.
+        """Remove the containers that a killed emulator left; no engine is asked if none ever ran.
 
         Raises:
             EnvironmentFaultError: they cannot be removed.
@@ -60,7 +60,7 @@ class Containers:
         self._mark.unlink()
 
     def fetch(self, placement: Placement) -> None:
-        """See that the image is here; one of a registry that is not is pulled.
+        """Pull the image unless it is on this machine.
 
         Raises:
             HostingError: there is no such image.
@@ -79,7 +79,7 @@ class Containers:
 
     @contextlib.contextmanager
     def room(self, placement: Placement) -> Iterator[Launch]:
-        """Give what starts a container of the image, each time a new one."""
+        """Yield what starts a container of the image, a new one each time."""
         yield functools.partial(self._launch, placement, self._engine())
 
     def _engine(self) -> Engine:
@@ -120,9 +120,9 @@ class _Container:
     def __init__(self, engine: Engine, name: str, port: int, follow: Callable[..., Callable[[], None]]) -> None:
         self._engine, self._name = engine, name
         reading, writing = os.pipe()
-        with open(writing, "wb") as errors:  # noqa: PTH123 - it is no path
+        with open(writing, "wb") as errors:  # noqa: PTH123 - a descriptor, not a path
             self._printing = run.follow_log(engine, name, errors)
-        # The log may go on for seconds after the end, podman's for one: it looks for news now and then.
+        # The log may go on for seconds after the end: podman's polls.
         self._waiting = process.start([engine.program, "wait", name], env=engines.environment())
         assert self._printing.stdout is not None  # noqa: S101 - process.start() gives a pipe
         self._printed = (
@@ -150,7 +150,7 @@ class _Container:
         return bool(run.describe(self._engine, self._name)["State"]["Running"])
 
     def _published(self, port: int) -> int:
-        """Give the port of this machine; a container that has ended already has none, and is asked at none."""
+        """Return the port on this machine; 0 for a container that has ended already."""
         code, printed = self._engine.output(["port", self._name, str(port)], timeout=COMMAND_TIMEOUT)
         lines = printed.split() if code == 0 else []
         if not lines:

@@ -1,6 +1,6 @@
-"""Writes down every process that the emulator starts, so that the next start ends what a killed one left behind.
+"""A record of every process that the emulator starts, so that the next emulator ends what a killed one left behind.
 
-A process is known by its number and the time of its start: a number alone may by now be another's.
+A process is identified by its number and start time: the number alone may be reused.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ _GONE_TIMEOUT = 5.0  # seconds for the kernel to remove a killed group
 
 
 class Leftovers:
-    """The folder in which each running process group has a file: its number is the name, its start the content."""
+    """The folder in which each running process group has a file with its number as name and its start as content."""
 
     def __init__(self, folder: Path) -> None:
-        """`folder` is made where it is missing."""
+        """`folder` is created if missing."""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def note(self, pid: int) -> None:
-        """Write down a process that leads a group; one that has ended already is left out."""
+        """Record a process that leads a group; one that has ended already is left out."""
         if started := _started(pid):
             (self._folder / str(pid)).write_text(started, encoding="ascii")
 
     def forget(self, pid: int) -> None:
-        """Strike out a process whose whole group is gone."""
+        """Delete the record of a process whose whole group is gone."""
         (self._folder / str(pid)).unlink(missing_ok=True)
 
     def end(self) -> None:
-        """End every group that is still written down, and wait until it is gone."""
+        """End every group that is still recorded, and wait until it is gone."""
         for file in self._folder.iterdir():
             pid = int(file.name)
             if file.read_text(encoding="ascii") == _started(pid):
@@ -52,7 +52,7 @@ def _kill(leader: int) -> None:
 
 
 def _started(pid: int) -> str:
-    """Give the start of a process in the system's own form; "" where none of that number runs."""
+    """Return the start of a process in the system's own form; "" if no process has that number."""
     if Path("/proc/self/stat").exists():
         try:
             # The name, in parentheses, may hold anything; state and start are fields 3 and 22 of proc(5).

@@ -1,7 +1,7 @@
-"""Keeps one deployed model running by Vertex's rules: when it is ready, when it gets no traffic, when it is restarted.
+"""Keeping one deployed model running by Vertex's rules: when it is ready, when it gets no traffic, when it restarts.
 
-What is started, a process or a container, is somebody else's; here it is only probed, and started and ended anew.
-The rules are those of "Custom container requirements for inference"; only the period between probes can be changed.
+Here a server is only probed, started and ended; what starts, a process or a container, comes from the caller. The
+rules are those of "Custom container requirements for inference"; only the period between probes can be changed.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from seatrial.emulator.api.hosting import HostingError, Reply
 from seatrial.emulator.api.refusals import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE
 
 PERIOD = 10.0  # seconds between two probes; Vertex's custom container requirements, liveness and health checks
-TRIES = 4  # failures in a row until it acts; the same
-_HEALTH_TIMEOUT = 10.0  # seconds; the same: a slower answer counts as none
+TRIES = 4  # failures in a row until Vertex acts; the same source
+_HEALTH_TIMEOUT = 10.0  # seconds; the same source: a slower answer counts as none
 _CONNECT_TIMEOUT = 1.0  # seconds
 _BACKOFF_AT_MOST = 30  # periods between two restarts: Kubernetes' five minutes, at its ten seconds
-_LOOK = 0.1  # seconds: how soon the end of a server, and its first healthy answer, are seen
+_LOOK = 0.1  # seconds within which a server's end, and its first healthy answer, are noticed
 
 
 class Running(Protocol):
@@ -35,10 +35,10 @@ class Running(Protocol):
         """Host and port at which it is asked."""
 
     def ended(self, *, certain: bool = False) -> bool:
-        """Tell whether it has ended by itself; quickly, and perhaps a moment late unless it must be `certain`."""
+        """Return whether it has ended by itself; the quick answer may be a moment late unless it must be `certain`."""
 
     def end(self) -> None:
-        """End it: the signal to drain, and when the grace period is over, at once."""
+        """End it: by the signal to drain, then by force when the grace period is over."""
 
 
 Launch = Callable[[], Running]
@@ -49,10 +49,10 @@ class Rules:
     """How a server is watched.
 
     Attributes:
-        health_route, predict_route: where it is asked.
+        health_route, predict_route: the routes of health and prediction.
         ready_timeout: seconds from its start until it must have been healthy once.
         period: seconds between two probes.
-        exited, never_ready: what the service says when the first start comes to nothing.
+        exited, never_ready: the errors of a first start that fails.
     """
 
     health_route: str
@@ -64,7 +64,7 @@ class Rules:
 
 
 class Replica:
-    """One deployed model and the thread that keeps it: a room for it, in which it is started, perhaps several times."""
+    """One deployed model and the thread that keeps it running; in its `room` it may be started several times."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Replica:
         starting: threading.Semaphore,
         note: Callable[[str], None],
     ) -> None:
-        """`starting` bounds how many start at once; `note` gets a line about each restart."""
+        """`starting` limits how many start at once; `note` gets a line about each restart."""
         self._room, self._rules, self._starting, self._note = room, rules, starting, note
         self._stopping, self._settled = threading.Event(), threading.Event()
         self._healthy = False
@@ -82,7 +82,7 @@ class Replica:
         self._thread = threading.Thread(target=self._live, daemon=True)
 
     def begin(self) -> None:
-        """Let it start; `wait_until_ready` tells when it has."""
+        """Begin to start it; `wait_until_ready` waits for that."""
         self._thread.start()
 
     def wait_until_ready(self) -> None:
@@ -99,14 +99,14 @@ class Replica:
 
     @property
     def over(self) -> bool:
-        """Whether nothing keeps it any more, such as when its container engine failed."""
+        """Whether nothing keeps it running any more, for example because its container engine failed."""
         return self._thread.ident is not None and not self._thread.is_alive()
 
     def ask(self, body: bytes, content_type: str, timeout: float) -> Reply:
         """Send a prediction.
 
         Raises:
-            HostingError: it takes no traffic now, the connection broke, or no answer came in `timeout` seconds.
+            HostingError: it gets no traffic now, the connection broke, or no answer came in `timeout` seconds.
         """
         if not self._healthy:
             raise HostingError(UNAVAILABLE, "No healthy replica of the deployed model takes traffic.")
@@ -118,11 +118,11 @@ class Replica:
             raise HostingError(UNAVAILABLE, f"The connection to the deployed model broke: {error!r}.") from None
 
     def tell_to_stop(self) -> None:
-        """Let it end; nothing waits for that."""
+        """Tell it to end, without waiting for that."""
         self._stopping.set()
 
     def stop(self) -> None:
-        """End it, and return when nothing of it is left."""
+        """End it; return when nothing of it is left."""
         self.tell_to_stop()
         self._thread.join()
 
@@ -135,26 +135,26 @@ class Replica:
                 self._keep(launch)
         except HostingError as error:
             self._failure = error
-        except Exception as error:  # noqa: BLE001 - whatever it was, the start has failed and must not look good
+        except Exception as error:  # noqa: BLE001 - whatever it was, the start has failed
             self._failure = HostingError(INTERNAL, str(error) or repr(error))
         finally:
             self._settle()
 
     def _has_its_turn(self) -> bool:
-        """Wait until not too many others are starting; tell whether it was not stopped meanwhile."""
+        """Wait until not too many others are starting; return False if it was stopped meanwhile."""
         while not self._stopping.is_set():
             if self._starting.acquire(timeout=_LOOK):
                 return True
         return False
 
     def _settle(self) -> None:
-        """Say that the start has come to an end, good or bad, and let the next one have its turn."""
+        """Mark the start as over, successful or not, and let the next one have its turn."""
         if not self._settled.is_set():
             self._settled.set()
             self._starting.release()
 
     def _keep(self, launch: Launch) -> None:
-        """Start it, and start it again as often as it ends, until it is stopped or its first start fails."""
+        """Start it, and restart it whenever it ends, until it is stopped or its first start fails."""
         deadline = time.monotonic() + self._rules.ready_timeout
         pause = self._rules.period
         while not self._stopping.is_set():
@@ -171,10 +171,10 @@ class Replica:
                 pause = min(2 * pause, _BACKOFF_AT_MOST * self._rules.period)
 
     def _watch(self, running: Running, deadline: float) -> str:
-        """Probe a started server until it has to be started anew, and say why; or until it is stopped."""
+        """Probe a started server until it must be restarted, and return why, or until it is stopped."""
         due_at = time.monotonic() + self._rules.period
         refused = failed = 0
-        began = False  # whether this very start was healthy once; until then it is asked all the time
+        began = False  # whether this start was healthy once; until then it is asked all the time
         while not self._stopping.is_set():
             if running.ended(certain=refused == TRIES):
                 if not self._settled.is_set():
@@ -213,11 +213,11 @@ def _connects(address: tuple[str, int]) -> bool:
 
 
 def _ask(address: tuple[str, int], method: str, route: str, body: bytes, kind: str, timeout: float) -> Reply:
-    """Send one request, and give the answer as it came.
+    """Send one request and return the answer unchanged.
 
     Raises:
         OSError: there is no connection, or no answer within `timeout` seconds.
-        http.client.HTTPException: what came back is no HTTP.
+        http.client.HTTPException: the answer is not HTTP.
     """
     connection = http.client.HTTPConnection(*address, timeout=timeout)
     try:

@@ -1,7 +1,7 @@
-"""The deployed models that run on this machine, each as a process or a container: what the emulator deploys to.
+"""The deployed models that run on this machine, each as a process or a container.
 
-The version says which of the two it is; `probes` keeps each one running. Those that do not run, because the emulator
-was started anew, start when they are asked.
+The version decides which of the two; `probes` keeps each one running. After a restart of the emulator a deployed
+model starts with its first request.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from seatrial.emulator.hosting.containers import Containers
 from seatrial.emulator.hosting.leftovers import Leftovers
 from seatrial.emulator.hosting.probes import PERIOD, Replica, Rules
 
-READY_TIMEOUT = 1800.0  # seconds, for a version that names no deployment_timeout; ours, Vertex documents no default
+READY_TIMEOUT = 1800.0  # seconds, for a version without deployment_timeout; ours, as Vertex documents no default
 
 _Key = tuple[str, str]
 
 
 class Replicas:
-    """The emulator's `Hosting`: one replica a deployed model, whatever its machine and its range of replicas."""
+    """The emulator's `Hosting`: one replica for each deployed model, whatever its machine and number of replicas."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class Replicas:
         probe_period: float = PERIOD,
         ready_timeout: float = READY_TIMEOUT,
     ) -> None:
-        """`state` holds what is kept between runs; the period and the time-out are in seconds."""
+        """`state` is the folder of what is kept between runs; period and time-out are in seconds."""
         self._bundles = Bundles(state / "bundles", storage_url, logs, leftovers)
         self._containers = Containers(state, engine, logs)
         self._logs, self._period, self._ready_timeout = logs, probe_period, ready_timeout
-        # More at once would only make each of them slower, and the last ones late.
+        # More at once would only make each of them slower.
         self._starting = threading.BoundedSemaphore(max(4, 2 * (os.cpu_count() or 1)))
         self._lock = threading.Lock()
         self._replicas: dict[_Key, Replica] = {}
@@ -61,16 +61,16 @@ class Replicas:
         self._containers.sweep()
 
     def prepare(self, placement: Placement) -> None:
-        """Get the bundle, if it is one; a container gets its artifacts by itself."""
+        """Download the bundle, if it is one; a container downloads its artifacts itself."""
         if _is_bundle(placement):
             self._bundles.prepare(placement)
 
     def fetch(self, placement: Placement) -> None:
-        """Get the bundle's environment, or the image."""
+        """Install the bundle's environment, or pull the image."""
         (self._bundles if _is_bundle(placement) else self._containers).fetch(placement)
 
     def start(self, placement: Placement) -> None:
-        """Start the server and wait until it is healthy, by the version's own deadline where it has one."""
+        """Start the server and wait until it is healthy, at most until the version's deadline if it has one."""
         with self._lock:
             self._stopped.discard(_key(placement))
             replica = self._begun(placement)
@@ -85,14 +85,14 @@ class Replicas:
                 self.prepare(placement)
                 self.fetch(placement)
                 with self._lock:
-                    if key in self._stopped:  # a request that was on its way when it was undeployed
+                    if key in self._stopped:  # the request was on its way while it was undeployed
                         raise HostingError(refusals.UNAVAILABLE, "The deployed model is not there any more.")
                     replica = self._begun(placement)
             self._wait_for(replica, placement)
         return replica.ask(body, content_type, timeout)
 
     def stop(self, endpoint_id: str, deployed_model_id: str) -> None:
-        """End a server; nothing happens where none runs."""
+        """End a server; do nothing if none runs."""
         key = (endpoint_id, deployed_model_id)
         with self._lock:
             self._stopped.add(key)
@@ -112,7 +112,7 @@ class Replicas:
             replica.stop()
 
     def _begun(self, placement: Placement) -> Replica:
-        """Give the replica of a placement, begun if there is none yet; the lock is held."""
+        """Return the replica of a placement, started if there is none yet; the caller holds the lock."""
         if self._closed:
             raise HostingError(refusals.UNAVAILABLE, "The emulator is being stopped.")
         key = _key(placement)

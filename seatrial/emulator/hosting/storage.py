@@ -1,6 +1,6 @@
 """The bucket of a rehearsal: gcp-storage-emulator as a child process, on disk, on a port that the system chose.
 
-The child ends when its standard input closes, so that none outlives an emulator that was killed.
+The child ends when its standard input closes, so it does not outlive a killed emulator.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from seatrial.errors import EnvironmentFaultError
 from seatrial.system import process
 
 BUCKET = "seatrial-local"
-_END_TIMEOUT = 5.0  # seconds from the end of its input to its own
+_END_TIMEOUT = 5.0  # seconds from the end of its input to its own end
 
 
 class Storage:
     """The running child."""
 
     def __init__(self, folder: Path) -> None:
-        """Start it on what `folder` holds; `url` waits until it answers."""
+        """Start it with the content of `folder`; `url` waits until it answers."""
         command = [sys.executable, "-m", __name__, str(folder.resolve())]
-        # Its imports must be found as they are here, wherever the tool lies.
+        # The child must find the same modules as this process, wherever the tool is installed.
         env = process.install_environment(PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
         self._process = process.start(command, env=env, piped=True)
         self._url = ""
@@ -59,7 +59,7 @@ class Storage:
         return self._url
 
     def stop(self) -> None:
-        """End it, and wait for that."""
+        """End it and wait for that."""
         assert self._process.stdin is not None  # noqa: S101 - process.start() gives a pipe
         self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -67,14 +67,14 @@ class Storage:
         process.kill(self._process)
 
     def _drain(self) -> None:
-        """Read what it prints: a full pipe would stop it."""
+        """Read its output: a full pipe would stop it."""
         assert self._process.stdout is not None  # noqa: S101 - process.start() gives a pipe
         for _ in self._process.stdout:
             pass
 
 
 class _Server(HTTPServer):
-    """The emulator's server, which takes one request at a time, with room for those that wait."""
+    """The storage emulator's server; it takes one request at a time, and others wait in its queue."""
 
     request_queue_size = 128
 
@@ -87,7 +87,7 @@ def _serve(folder: Path) -> None:
 
     try:
         store = Store(data_dir=str(folder))
-    except ValueError:  # its index was being written when it was killed: without it nothing is found again
+    except ValueError:  # it was killed while it wrote its index, without which nothing is found again
         shutil.rmtree(folder)
         store = Store(data_dir=str(folder))
     if store.get_bucket(BUCKET) is None:

@@ -1,6 +1,6 @@
-"""The variables and routes that Vertex gives a container of a deployed model, made from its placement.
+"""The variables and routes that Vertex gives the container of a deployed model, made from its placement.
 
-See "Custom container requirements for inference" in Vertex's documentation; nothing is started here.
+See "Custom container requirements for inference" in Vertex's documentation.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_]*)\)")  # of Kubernetes
 
 
 def routes(placement: Placement) -> tuple[str, str]:
-    """Give the routes of health and prediction: the version's own, or those that Vertex makes up."""
+    """Return the routes of health and prediction: the version's own, or Vertex's defaults."""
     spec = placement.model.container_spec
     made_up = f"/v1/endpoints/{placement.endpoint_id}/deployedModels/{placement.deployed_model_id}"
     return spec.health_route or made_up, spec.predict_route or f"{made_up}:predict"
 
 
 def contract(placement: Placement, port: int, storage_uri: str) -> dict[str, str]:
-    """Give the `AIP_*` variables of a server that is to listen on `port`."""
+    """Return the `AIP_*` variables of a server that will listen on `port`."""
     health, predict = routes(placement)
     endpoint, deployed = placement.endpoint_id, placement.deployed_model_id
     accelerator = v1.AcceleratorType(int(placement.machine_spec.accelerator_type))
@@ -36,7 +36,7 @@ def contract(placement: Placement, port: int, storage_uri: str) -> dict[str, str
         "AIP_STORAGE_URI": storage_uri,
         "AIP_PROJECT_NUMBER": placement.project_number,
         "AIP_ENDPOINT_ID": endpoint,
-        "AIP_MODEL_NAME": endpoint,  # so it is documented: both ids are also given under the old service's names
+        "AIP_MODEL_NAME": endpoint,  # as documented: both ids also have the old service's names
         "AIP_DEPLOYED_MODEL_ID": deployed,
         "AIP_VERSION_NAME": deployed,
         "AIP_MACHINE_TYPE": placement.machine_spec.machine_type,
@@ -44,14 +44,14 @@ def contract(placement: Placement, port: int, storage_uri: str) -> dict[str, str
 
 
 def deployment_timeout(placement: Placement) -> float:
-    """Give how many seconds the version allows its first start; 0 where it says nothing."""
+    """Return how many seconds the version allows its first start; 0 if it does not say."""
     model = placement.model
-    message = type(model).pb(model) if hasattr(type(model), "pb") else model  # the one without proto-plus around it
+    message = type(model).pb(model) if hasattr(type(model), "pb") else model  # without proto-plus around it
     return float(message.container_spec.deployment_timeout.ToTimedelta().total_seconds())
 
 
 def own(placement: Placement, given: Mapping[str, str]) -> dict[str, str]:
-    """Give the version's own variables, each with the ones before it and the `given` ones filled in."""
+    """Return the version's own variables, with the earlier ones and the `given` ones filled in."""
     found: dict[str, str] = {}
     for variable in placement.model.container_spec.env:
         found[variable.name] = filled(variable.value, {**given, **found})
@@ -59,5 +59,5 @@ def own(placement: Placement, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def filled(text: str, known: Mapping[str, str]) -> str:
-    """Put values in the place of `$(NAME)`; `$$` is a dollar, and a name that is not known stays as it is."""
+    """Replace `$(NAME)` by its value; `$$` is a dollar, and an unknown name stays as it is."""
     return _REFERENCE.sub(lambda found: known.get(found[1], found[0]) if found[1] else "$", text)

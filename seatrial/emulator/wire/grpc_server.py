@@ -1,7 +1,6 @@
 """The control plane over gRPC: the same service and method names, messages and status codes as Google's.
 
-Google ships no servicer classes and none are needed: a method's name finds its messages. What a call does is not
-known here.
+Google ships no servicer classes, and none are needed: a method's name finds its messages.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from seatrial.emulator.api.state import Message
 from seatrial.emulator.wire.relay import Relay
 
 _PACKAGES = ("google.cloud.aiplatform.v1.", "google.longrunning.")
-_THREADS = 256  # calls at once; one that is never answered keeps its thread
-_LARGEST = 32 << 20  # bytes of a message: above every limit of Vertex, whose own refusal is to be read
+_THREADS = 256  # simultaneous calls; one that is never answered keeps its thread
+_LARGEST = 32 << 20  # bytes of a message: above every limit of Vertex, so that clients get Vertex's refusal
 
 
 class Server:
@@ -45,13 +44,13 @@ class Server:
         return f"127.0.0.1:{self.port}"
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Stop answering."""
         self._relay.close()
         self._server.stop(grace=0).wait()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def caller(self, context: Any) -> Caller:
-        """Say who calls."""
+        """Return the caller."""
         peer = context.peer()
         port = self._relay.port_of(peer)
         return Caller(

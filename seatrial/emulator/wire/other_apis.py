@@ -1,7 +1,7 @@
-"""Google's other APIs, as far as a deployer reads them first: project, permissions, services, quota, registry.
+"""Google's other APIs, as far as a deployer reads them: projects, permissions, services, quota, repositories.
 
-Everything is there and allowed, and nothing is limited, but for what a fault takes away. It is the smallest subset of
-cloudresourcemanager, serviceusage and artifactregistry that says that; no project is kept here, any id is one.
+Everything exists, is allowed and is unlimited, except for what a fault takes away. This is a small subset of
+cloudresourcemanager, serviceusage and artifactregistry. No projects are stored: any id is a project.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.refusals import denied, disabled
 
-UNLIMITED = -1  # what serviceusage gives as the limit of a metric that has none
+UNLIMITED = -1  # serviceusage's limit of a metric without one
 METRICS = ("custom_model_serving_cpus",)
 _SERVICE = "aiplatform.googleapis.com"
-_ID = r"(?P<project>[^/:]+)"  # of a project; of a service account where the path is about one
+_ID = r"(?P<project>[^/:]+)"  # of a project, or of a service account if the path names one
 _METRICS_PATH = rf"/v1beta1/projects/{_ID}/services/{re.escape(_SERVICE)}/consumerQuotaMetrics"
 _REPOSITORY_PATH = rf"/v1/projects/{_ID}/locations/(?P<region>[^/]+)/repositories/(?P<repository>[^/]+)"
 
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 class OtherApis:
-    """The projects as the APIs around Vertex AI describe them; all share one number."""
+    """Answers the APIs around Vertex AI; all projects share one number."""
 
     def __init__(self, number: str, faults: Faults) -> None:
         self._number, self._faults = number, faults
@@ -32,10 +32,10 @@ class OtherApis:
     def answer(
         self, method: str, path: str, query: Mapping[str, Sequence[str]], body: Callable[[], Json]
     ) -> Json | None:
-        """Answer a request, whose body is read only if it is needed; None where it is none of these APIs'.
+        """Answer a request, or return None if it is not for these APIs; the body is read only if needed.
 
         Raises:
-            RefusedError: the caller may not, or the service is not enabled.
+            RefusedError: the caller lacks a permission, or the service is not enabled.
         """
         for verb, pattern, service, permission, call in (
             ("POST", f"/v[13]/projects/{_ID}:testIamPermissions", "cloudresourcemanager", "", self._permissions),
@@ -58,10 +58,10 @@ class OtherApis:
         return None
 
     def require(self, service: str, permission: str, resource: str) -> None:
-        """Refuse a call of a service that is not enabled, or that needs a permission which the caller lacks.
+        """Check that a service is enabled and that the caller has the permission for a call.
 
         Raises:
-            RefusedError: so it is; code 7.
+            RefusedError: one of them is missing; code 7.
         """
         host = f"{service}.googleapis.com"
         if host in self._faults.disabled:
@@ -72,7 +72,7 @@ class OtherApis:
             raise denied(permission, resource)
 
     def _permissions(self, _: object, __: object, body: Callable[[], Json]) -> Json:
-        """Give those of the permissions asked for that the caller has."""
+        """Return the requested permissions that the caller has."""
         asked = [str(permission) for permission in body().get("permissions", [])]
         for permission in asked:
             self._faults.mark("denied", permission)

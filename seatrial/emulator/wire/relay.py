@@ -1,7 +1,7 @@
-"""Ports in front of the gRPC server: it passes bytes on, knows which port a call came to, and can cut a connection.
+"""Ports in front of the gRPC server: the relay forwards bytes, knows each call's port and can cut a connection.
 
-gRPC's own server can neither drop a connection nor tell its ports apart; a real reset and a dedicated endpoint's
-own door need both. It never looks into the bytes.
+gRPC's own server can neither drop a connection nor distinguish its ports. Real resets and the dedicated endpoints'
+own ports need both. The relay never looks into the bytes.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ RESET = struct.pack("ii", 1, 0)  # SO_LINGER with no time: close() sends RST
 
 @dataclass(eq=False, slots=True)
 class _Connection:
-    port: int  # that it came to
+    port: int  # to which the client connected
     client: socket.socket
     server: socket.socket
     reset: bool = False
-    ways: int = 2  # client to server and back; the last to end closes both
+    ways: int = 2  # client to server and back; the last to end closes both sockets
 
     def end(self) -> None:
-        """Wake both ways up; what ends with a reset must not say goodbye first."""
+        """Wake up both ways; a connection that is reset must not send FIN first."""
         with suppress(OSError):
             self.client.shutdown(socket.SHUT_RD if self.reset else socket.SHUT_RDWR)
         with suppress(OSError):
@@ -33,7 +33,7 @@ class _Connection:
 
 
 class Relay:
-    """Listens on ports of this machine's loopback and passes every connection on to one upstream port."""
+    """Listens on loopback ports and forwards every connection to one upstream port."""
 
     def __init__(self, upstream: int) -> None:
         self._upstream = upstream
@@ -42,7 +42,7 @@ class Relay:
         self._connections: dict[int, _Connection] = {}  # by our port towards the upstream
 
     def open(self, port: int) -> int:
-        """Listen on a port, 0 for any; gives the port.
+        """Listen on a port, 0 for any; return the port.
 
         Raises:
             OSError: it is taken.
@@ -55,7 +55,7 @@ class Relay:
         return opened
 
     def shut(self, port: int) -> None:
-        """Listen there no more, and end the connections that came to it."""
+        """Stop listening there and end the connections to that port."""
         with self._lock:
             listener = self._listeners.pop(port, None)
             ended = [connection for connection in self._connections.values() if connection.port == port]
@@ -67,7 +67,7 @@ class Relay:
             connection.end()
 
     def port_of(self, peer: str) -> int | None:
-        """Give the port that a connection came to; `peer` is what gRPC calls its other end."""
+        """Return the port of a connection; `peer` is gRPC's name for its other end."""
         with self._lock:
             found = self._connections.get(_port(peer))
         return found.port if found else None
@@ -83,7 +83,7 @@ class Relay:
             found.end()
 
     def close(self) -> None:
-        """Shut every port."""
+        """Close every port."""
         with self._lock:
             ports = list(self._listeners)
         for port in ports:

@@ -1,7 +1,6 @@
-"""One HTTP port for every REST API of the emulator: Vertex AI's own, Cloud Logging, and those around a project.
+"""One HTTP port for every REST API of the emulator: Vertex AI, Cloud Logging and `other_apis`.
 
-It reads requests and writes answers; what they are is decided by whoever they are for. `/seatrial/` is no API of
-Google's: there the emulator says its addresses and takes faults.
+`/seatrial/` is not an API of Google's: there the emulator reports its addresses and accepts faults.
 """
 
 from __future__ import annotations
@@ -25,21 +24,21 @@ from seatrial.emulator.wire.other_apis import OtherApis
 from seatrial.emulator.wire.relay import RESET
 from seatrial.emulator.wire.transcoding import Rest, Result, refused
 
-_LARGEST = 32 << 20  # bytes of a body: above every limit of Vertex, whose own refusal is to be read
+_LARGEST = 32 << 20  # bytes of a body: above every limit of Vertex, so that clients get Vertex's refusal
 
 
 class Services:
-    """Everything that answers at the port, and to whom a request goes."""
+    """Everything that answers at the port; sends each request to the right API."""
 
     def __init__(
         self, rest: Rest, logs: Logs, other_apis: OtherApis, faults: Faults, addresses: Callable[[], dict[str, str]]
     ) -> None:
-        """`addresses` gives what `GET /seatrial/emulator` answers."""
+        """`addresses` returns the answer to `GET /seatrial/emulator`."""
         self._rest, self._logs, self._other_apis, self._faults = rest, logs, other_apis, faults
         self._addresses = addresses
 
     def answer(self, method: str, target: str, headers: dict[str, str], body: bytes, caller: Caller) -> Result:
-        """Answer a request; gives status, headers and body."""
+        """Answer a request; return status, headers and body."""
         parts = urlsplit(target)
         try:
             found = self._own(method, unquote(parts.path), parts.query, body)
@@ -50,7 +49,7 @@ class Services:
         return self._rest.answer(method, parts.path, parts.query, headers, body, caller)
 
     def _own(self, method: str, path: str, query: str, body: bytes) -> dict[str, Any] | None:
-        """Give the answer of all but Vertex AI; None where the request is for that.
+        """Return the answer to a request that is not for Vertex AI; None if it is.
 
         Raises:
             RefusedError: the request is refused.
@@ -64,7 +63,7 @@ class Services:
         return self._other_apis.answer(method, path, parse_qs(query), lambda: _object(body))
 
     def _order(self, method: str, body: bytes) -> dict[str, Any]:
-        """Add faults, or with DELETE forget them all."""
+        """Add faults, or with DELETE remove them all."""
         if method == "DELETE":
             self._faults.clear()
             return {}
@@ -105,7 +104,7 @@ class RestServer:
         return f"http://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
-        """Answer no more; requests that are being answered are not waited for."""
+        """Stop answering, without waiting for requests in progress."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -121,7 +120,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that went away; whatever else went wrong is a fault of the emulator and is said."""
+        """Ignore clients that went away; report everything else, which is a bug of the emulator."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -129,7 +128,7 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
-    # Without these two a request over a kept connection takes 44 ms instead of 1: Nagle and delayed ACK.
+    # Without these two a request over a persistent connection takes 44 ms instead of 1: Nagle and delayed ACK.
     disable_nagle_algorithm = True
     wbufsize = -1
 
@@ -143,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         length = self.headers.get("Content-Length", "0")
-        # A browser's page may send requests to any port of this machine, and a deployment starts programs on it.
+        # A page in a browser can send requests to any port of this machine, and a deployment starts programs here.
         if "Origin" in self.headers or not _is_here(self.headers.get("Host", "")):
             self._write(*_json({"error": {"code": 403, "message": "Requests of web pages are refused."}}, 403))
         elif "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > _LARGEST:
@@ -168,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _is_waiting(self) -> bool:
-        """Tell whether the client is still there: one that went away has closed its side."""
+        """Return whether the client is still connected."""
         readable = select.select([self.connection], [], [], 0)[0]
         try:
             return not readable or self.connection.recv(1, socket.MSG_PEEK) != b""
@@ -176,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
             return False
 
     def _reset(self) -> None:
-        """Cut the connection without an answer."""
+        """Reset the connection instead of answering."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.connection.close()

@@ -1,7 +1,7 @@
-"""The control plane over REST: Google's own URL templates, JSON and error bodies, also as the SDK's transport asks.
+"""The control plane over REST: Google's own URL templates, JSON and error bodies.
 
-The routes come out of the installed SDK, so they are Google's. This listens on no port: whoever does hands each
-request in and writes the answer out.
+The routes come from the installed SDK. This module does no input or output: `rest_server` passes each request in and
+sends the answer.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class Route:
 
 
 class Rest:
-    """Answers a control plane's calls as HTTP requests."""
+    """Answers HTTP requests with a control plane's calls."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._routes = tuple(_routes(plane.methods))
 
     def answers(self, path: str) -> bool:
-        """Tell whether a path is one of this API's."""
+        """Return whether a path belongs to this API."""
         return any(route.pattern.fullmatch(path) for route in self._routes)
 
     def answer(
@@ -65,9 +65,9 @@ class Rest:
             http: the HTTP method.
             path: without the query, still percent-encoded.
             query: what follows the question mark.
-            headers: only Content-Type matters.
+            headers: only Content-Type is used.
             body: the whole body.
-            caller: lets faults see whether the client still waits, and cut its connection.
+            caller: for faults, which check whether the client still waits or cut its connection.
 
         Returns:
             status, headers (without Content-Length) and body.
@@ -129,7 +129,7 @@ def _pattern(template: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     for match in _VARIABLE.finditer(template):
         parts.append(re.escape(template[end : match.start()]))
         glob = match["pattern"] or "*"
-        # A last part never swallows the verb that follows a colon.
+        # The last part never includes the verb that follows a colon.
         parts.append("(" + re.escape(glob).replace(r"\*\*", "[^:]+").replace(r"\*", "[^/:]+") + ")")
         variables.append(match["name"])
         end = match.end()
@@ -170,7 +170,7 @@ def _set(content: dict[str, Any], descriptor: Any, name: str, value: str) -> Non
     if field is None:
         raise _bad_json(f'Unknown name "{name}": Cannot bind query parameter.')
     if field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
-        value = re.sub(r"_([a-z])", lambda match: match[1].upper(), value)  # both ways of writing are taken
+        value = re.sub(r"_([a-z])", lambda match: match[1].upper(), value)  # both spellings are accepted
     content[last] = value
 
 

@@ -30,7 +30,7 @@ def placed(deployed: str, endpoint: str = "digits") -> Placement:
 
 
 def found(logs: Logs, query: str, **request: Any) -> list[str]:
-    """Give the text of what a filter finds."""
+    """Return the text of what a filter finds."""
     answer = logs.answer({"resourceNames": ["projects/demo"], "filter": query, **request})
     return [e.get("textPayload") or e["jsonPayload"]["message"] for e in answer.get("entries", [])]
 

@@ -72,7 +72,7 @@ def version(image: str, *arguments: str) -> v1.Model:
 
 
 def here(engine: Engine) -> list[str]:
-    """Give the containers of emulators that there are."""
+    """Return the containers of emulators that there are."""
     return engine.ask(["ps", "--all", "--quiet", "--filter", f"label={LABEL}"]).split()
 
 
@@ -81,7 +81,7 @@ def made(engine: Engine, tmp_path: Path) -> Room:
 
 
 def answers(running: Room, where: Placement) -> bool:
-    """Tell whether it takes traffic."""
+    """Return whether it takes traffic."""
     try:
         return running.replicas.ask(where, b"", "text/plain", 20).status == 200
     except HostingError:

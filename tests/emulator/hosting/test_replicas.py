@@ -62,7 +62,7 @@ def sound(copied: Copied, storage: Storage) -> Placement:
 
 
 def asked(halves: Room, placement: Placement, body: bytes) -> int:
-    """Ask for a prediction; give the HTTP status, or the negative code of why there was none."""
+    """Ask for a prediction; return the HTTP status, or the negative code of why there was none."""
     try:
         return halves.replicas.ask(placement, body, "application/json", 20).status
     except HostingError as error:

@@ -38,7 +38,7 @@ class Published:
         return operation
 
     def send(self, http: str, path: str, body: Any = None, query: str = "") -> tuple[int, Any]:
-        """Send a request as it is; gives status and answer."""
+        """Send a request as it is; return status and answer."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self._url}/v1/{path}?{query}", data=data, method=http)  # noqa: S310
         try:
