@@ -60,14 +60,14 @@ class Base:
 
 @pytest.fixture(scope="session")
 def registry() -> str:
-    """Return the host and port of a registry of the run's own."""
+    """The host and port of the run's own registry."""
     program = _program(*_REGISTRY)
     return _once("registry", lambda: _start_registry(program))
 
 
 @pytest.fixture(scope="session")
 def base(registry: str) -> Base:
-    """Return a base image made of this machine's own distribution, kept in the user's cache folder."""
+    """A base image made of this machine's own distribution, kept in the user's cache folder."""
     layer, python = _base_layer()
     digest = _once("base", lambda: _push_base(registry, layer))
     return Base(f"{registry}/base@{digest}", python)
@@ -75,7 +75,7 @@ def base(registry: str) -> Base:
 
 @pytest.fixture(scope="session")
 def docker() -> Iterator[Engine]:
-    """Return docker: a daemon of the run's own where this user may start one, else the machine's."""
+    """Docker: the run's own daemon if this user may start one, else the machine's."""
     if os.geteuid() != 0:
         yield _found("docker")
         return
@@ -88,7 +88,7 @@ def docker() -> Iterator[Engine]:
 
 @pytest.fixture
 def containerd_docker() -> Iterator[Engine]:
-    """Return docker as new installations have it, for one test: built by buildx, the images in containerd's store."""
+    """Docker as new installations have it, for one test: it builds with buildx and keeps images in containerd's store."""
     if os.geteuid() != 0:
         pytest.skip("only root can start a docker with containerd's store")
     dockerd = _program("dockerd")
@@ -108,7 +108,7 @@ def containerd_docker() -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def podman(registry: str) -> Iterator[Engine]:
-    """Return podman with a storage and a configuration of the run's own."""
+    """Podman with the run's own storage and configuration."""
     _program("podman")
     folder = Path(_once("podman", lambda: _configure_podman(registry)))
     with _variables(
@@ -121,14 +121,14 @@ def podman(registry: str) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session", params=engines.NAMES)
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Return each engine in turn."""
+    """Each engine in turn."""
     found: Engine = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.fixture
 def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide every engine: a docker client whose daemon is not there, and no podman."""
+    """Hide every engine: a docker client without a daemon, and no podman."""
     client = shutil.which("docker")
     if client:
         (tmp_path / "bin").mkdir()
@@ -178,7 +178,7 @@ def _found(name: str) -> Engine:
 
 
 class _variables:  # noqa: N801 - reads as a statement
-    """Environment variables for a while."""
+    """Set environment variables until the block ends."""
 
     def __init__(self, **values: str) -> None:
         self._values, self._before = values, {name: os.environ.get(name) for name in values}
@@ -195,7 +195,7 @@ class _variables:  # noqa: N801 - reads as a statement
 
 
 def _once(name: str, make: Any) -> str:
-    """Let the first worker that comes make a thing of the run, and give every worker what it answered."""
+    """Let the first worker make something for the whole run, and return its result to every worker."""
     ROOM.mkdir(mode=0o700, exist_ok=True)
     with FileLock(f"{ROOM}.lock", timeout=600):
         answer = ROOM / f"{name}.answer"
@@ -280,7 +280,7 @@ def _configure_podman(registry: str) -> str:
 
 
 def _subnets() -> str:
-    """Choose addresses by the run: podman does not see the networks of another run, which may go on beside this one."""
+    """Choose addresses that depend on the run: podman does not see the networks of other runs on this machine."""
     return f"10.{100 + _CONTROLLER // 16 % 100}.{_CONTROLLER % 16 * 16}.0/20"
 
 
@@ -315,7 +315,7 @@ def _base_layer() -> tuple[Path, str]:
 
 
 def _newest_python() -> str:
-    """Name the Python that this distribution packages: the one that `python3` is."""
+    """Return the name of the distribution's own Python, which `python3` is."""
     said = subprocess.run(
         ["/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
         capture_output=True, text=True, check=True, timeout=30,
@@ -324,14 +324,14 @@ def _newest_python() -> str:
 
 
 def _sources(distribution: str) -> list[str]:
-    """Return the machine's own package sources of its distribution, without what other vendors added."""
+    """Return the machine's package sources of its distribution, without those of other vendors."""
     named = Path(f"/etc/apt/sources.list.d/{distribution}.sources")
     found = [path for path in (named, Path("/etc/apt/sources.list")) if path.is_file()]
     return [str(path) for path in found]
 
 
 def _push_base(registry: str, layer: Path) -> str:
-    """Push the one-layer image by the registry's own protocol and give its digest."""
+    """Push the one-layer image with the registry's own protocol and return its digest."""
     packed = layer.read_bytes()
     config = {
         "architecture": "amd64",
@@ -389,9 +389,9 @@ def _free_port() -> int:
 
 
 def _watch(controller: int, room: Path, command: list[str]) -> None:
-    """Run a daemon until the run says stop or is gone; the last watcher removes the folder."""
+    """Run a daemon until the run stops it or is gone; the last watcher removes the folder."""
     if os.fork():
-        os._exit(0)  # whoever started it does not wait for it
+        os._exit(0)  # the process that started it does not wait
     mine = room / f"{os.getpid()}.watching"
     mine.touch()
     daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL)

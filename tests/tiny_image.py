@@ -1,4 +1,4 @@
-"""Images of one or two small files, for tests to which it does not matter what an image holds."""
+"""Images of one or two small files, for tests that do not depend on the content of an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from seatrial.image.push import Proven
 
 
 def make(engine: Engine, folder: Path, *contents: str) -> Proven:
-    """Make an image with a layer for each content, under a name of its own, and take it as proven."""
+    """Make an image with one layer for each content and a unique name, and treat it as proven."""
     folder.mkdir(exist_ok=True)
     for number, content in enumerate(contents):
         (folder / f"content{number}").write_text(content)
@@ -23,7 +23,7 @@ def make(engine: Engine, folder: Path, *contents: str) -> Proven:
 
 
 def believed(reference: str, engine: Engine) -> Proven:
-    """Take an image as proven, for a test of what comes after the proof."""
+    """Treat an image as proven, for tests of what follows the proof."""
     image = inspect(engine, reference)
     version, bundle = (image.labels.get(f"dev.seatrial.{of}-digest", "0" * 64) for of in ("version", "bundle"))
     return Proven(image.id, image.id, engine.name, version, bundle, "cpu")

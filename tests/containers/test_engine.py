@@ -1,4 +1,4 @@
-"""Engines: found by asking, chosen by name, and a clear word where none answers."""
+"""Engines: found by asking, chosen by name, and a clear message if none answers."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def test_docker_comes_before_podman(docker: Engine, podman: Engine) -> None:
     assert engines.find() == docker
 
 
-def test_without_an_engine_the_reasons_and_the_way_out_are_named(no_engine: None) -> None:
+def test_without_an_engine_the_error_has_the_reasons_and_a_fix(no_engine: None) -> None:
     with pytest.raises(EnvironmentFaultError, match=r"(?s)docker: .*\npodman: it is not installed") as raised:
         engines.find()
     assert "start docker" in raised.value.fix
     assert raised.value.exit_code == 3
 
 
-def test_a_client_without_its_daemon_is_no_engine(docker: Engine, no_engine: None) -> None:
+def test_a_client_without_a_daemon_is_not_an_engine(docker: Engine, no_engine: None) -> None:
     with pytest.raises(EnvironmentFaultError, match=r"docker: .*nobody\.sock"):
         engines.find("docker")
 
 
-def test_a_failing_client_is_quoted_and_a_way_on_is_named(engine: Engine) -> None:
+def test_a_failing_client_is_quoted_with_a_fix(engine: Engine) -> None:
     with pytest.raises(
         EnvironmentFaultError, match=f"(?s)`{engine.name} image inspect` failed:.*no-such-image"
     ) as raised:
@@ -59,7 +59,7 @@ def test_buildx_builds_with_the_daemon_that_the_context_names(
     assert engines.find("docker").builder == "elsewhere"
 
 
-def test_an_engine_that_nobody_knows_is_wrong_usage() -> None:
+def test_an_unknown_engine_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="'lxc'"):
         engines.find("lxc")
 

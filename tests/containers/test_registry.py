@@ -1,4 +1,4 @@
-"""Reading a manifest: past and through proxies, from a real registry; refusals; nothing goes to another host."""
+"""Reading a manifest: with and without proxies, from a real registry; refusals; no token goes to another host."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 @dataclass
 class Proxy:
-    """A proxy that tunnels every host to one address of this machine, and what it was asked for."""
+    """A proxy that tunnels every host to one address of this machine, and the requests that it got."""
 
     address: str
     asked: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy(behind: str) -> Iterator[Proxy]:
-    """Run a proxy for tunnels, which is what clients use for TLS."""
+    """Run a tunnelling proxy, which clients use for TLS."""
     host, _, port = behind.partition(":")
     listener = socket.create_server(("127.0.0.1", 0))
     running = Proxy(f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -105,7 +105,7 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def secure_registry(base: Base, certificate: Path, tmp_path: Path) -> Iterator[str]:
-    """Serve what the run's registry holds over TLS."""
+    """Serve the run's registry over TLS."""
     program = shutil.which("docker-registry") or shutil.which("registry")
     assert program is not None
     with socket.socket() as probe:
@@ -145,7 +145,9 @@ def test_a_registry_behind_a_proxy_is_read_through_it(
     assert between.asked == [f"CONNECT {HOST}:443 HTTP/1.0"]
 
 
-def test_a_registry_that_needs_no_proxy_is_read_past_it(secure_registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_in_no_proxy_is_read_without_the_proxy(
+    secure_registry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with proxy(secure_registry) as between:
         monkeypatch.setenv("HTTPS_PROXY", between.address)
         monkeypatch.setenv("NO_PROXY", ".example")
@@ -155,7 +157,7 @@ def test_a_registry_that_needs_no_proxy_is_read_past_it(secure_registry: str, mo
     assert "HTTPS_PROXY" in failed.value.fix
 
 
-def test_a_registry_of_this_machine_is_read_past_every_proxy(
+def test_a_registry_of_this_machine_is_read_without_any_proxy(
     registry: str, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with proxy(registry) as between:
@@ -211,7 +213,7 @@ def test_a_redirect_does_not_carry_the_token_to_another_host(
         (200, '{"layers": [3]}', False),
     ],
 )
-def test_an_answer_that_is_no_manifest_is_an_error_with_a_way_out(
+def test_an_answer_that_is_not_a_manifest_is_an_error_with_a_fix(
     registry: str, status: int, body: str, refused: bool
 ) -> None:
     with gate(registry) as opened:
@@ -223,5 +225,5 @@ def test_an_answer_that_is_no_manifest_is_an_error_with_a_way_out(
     assert len(opened.seen) == 1
 
 
-def test_a_tag_that_is_not_there_has_no_manifest(registry: str) -> None:
+def test_a_missing_tag_has_no_manifest(registry: str) -> None:
     assert read_manifest(registry, "nobody/nothing", "1", None) is None

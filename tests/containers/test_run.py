@@ -16,7 +16,7 @@ from tests.engines import Base
 @pytest.mark.parametrize(
     ("name", "gpu"), [("docker", ["--gpus", "all"]), ("podman", ["--device", "nvidia.com/gpu=all"])]
 )
-def test_a_gpu_is_given_only_where_it_is_wanted_and_in_the_engines_own_words(name: str, gpu: list[str]) -> None:
+def test_a_gpu_is_requested_only_if_wanted_with_each_engines_own_option(name: str, gpu: list[str]) -> None:
     engine = Engine(name, name)  # type: ignore[arg-type]
     without = run.options(engine, "of=test", {}, gpu=False)
     with_gpu = run.options(engine, "of=test", {}, gpu=True)
@@ -26,7 +26,7 @@ def test_a_gpu_is_given_only_where_it_is_wanted_and_in_the_engines_own_words(nam
 def test_a_running_container_is_locked_down_described_and_removed_at_once(engine: Engine, base: Base) -> None:
     name = f"seatrial-run-{secrets.token_hex(4)}"
     options = run.options(engine, "of=test", {"GREETING": "hello"}, gpu=False)
-    # As the first process of its container it ignores SIGTERM, for which a removal must not wait.
+    # The first process of a container ignores SIGTERM by default, and a removal must not wait for it.
     program = "import os, time; print(os.environ['GREETING'], flush=True); time.sleep(600)"
     engine.ask(["pull", "--quiet", base.reference], timeout=120)
     command = [f"python{base.python}", "-c", program]
@@ -40,7 +40,7 @@ def test_a_running_container_is_locked_down_described_and_removed_at_once(engine
     assert host["PidsLimit"] == run.PIDS
     assert host["RestartPolicy"]["Name"] == "no"
     assert "no-new-privileges" in json.dumps(host["SecurityOpt"])
-    engine.ask([*run.removal(engine), name], timeout=9)  # both engines wait for 10 s where they are not told otherwise
+    engine.ask([*run.removal(engine), name], timeout=9)  # by default both engines wait for 10 s
     log.communicate(timeout=30)
     with pytest.raises(EnvironmentFaultError):
         run.describe(engine, name)

@@ -1,4 +1,4 @@
-"""Uploading: what is tried again and what is not, whose login, which layers were sent, and what stays behind."""
+"""Uploading: what is retried, which login is used, which layers were sent, and what is left behind."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ Rule = Callable[[str, str], Answer | None]
 
 
 def last_step(method: str, path: str) -> bool:
-    """Tell the request that ends a push: the manifest's."""
+    """Return whether a request is the one that ends a push: the manifest's."""
     return method == "PUT" and "/manifests/" in path
 
 
 def once(answer: Answer) -> Rule:
-    """Answer the first manifest that is sent in the place of the registry."""
+    """Answer the first manifest in place of the registry."""
     first = itertools.count()
     return lambda method, path: answer if last_step(method, path) and next(first) == 0 else None
 
@@ -79,7 +79,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         (f"{IN_UPLOAD}name invalid", "correct the name"),
     ],
 )
-def test_a_refusal_is_known_by_the_words_of_engines_and_registries(printed: str, way_out: str) -> None:
+def test_a_refusal_is_recognised_by_the_messages_of_engines_and_registries(printed: str, way_out: str) -> None:
     assert way_out in (refusal(f"The push refers to repository [127.0.0.1:5000/a/b]\n{printed}") or "")
 
 
@@ -101,7 +101,7 @@ def test_a_refusal_is_known_by_the_words_of_engines_and_registries(printed: str,
         "write tcp 127.0.0.1:401->127.0.0.1:403: write: connection reset by peer",
     ],
 )
-def test_what_may_pass_is_no_refusal(printed: str) -> None:
+def test_a_failure_that_may_pass_is_not_a_refusal(printed: str) -> None:
     assert refusal(f"The push refers to repository [127.0.0.1:5000/a/b]\n{printed}") is None
 
 
@@ -154,7 +154,7 @@ def test_each_attempt_logs_in_with_a_token_of_its_own(
     assert used == source.issued == ["ya29.local-1", "ya29.local-2"]
 
 
-def test_an_upload_that_outlives_its_token_goes_on_with_the_next(
+def test_an_upload_that_outlives_its_token_goes_on_with_a_new_one(
     docker: Engine, registry: str, tmp_path: Path, quick: None
 ) -> None:
     image = make(docker, tmp_path / "tiny", str(tmp_path)).image_id
@@ -176,7 +176,7 @@ def test_a_token_that_the_registry_refuses_ends_the_upload(docker: Engine, regis
     assert source.issued == ["ya29.local-1"]
 
 
-def test_the_token_reaches_the_registry_and_no_command_line_and_no_file_that_stays(
+def test_the_token_reaches_the_registry_but_no_command_line_and_no_lasting_file(
     docker: Engine, registry: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = make(docker, tmp_path / "tiny", str(tmp_path)).image_id
@@ -218,7 +218,7 @@ def names(engine: Engine, image: str) -> list[str]:
 
 
 @pytest.mark.parametrize("answers", [None, (403, errors("DENIED", DENIED))])
-def test_no_name_of_the_registrys_stays_with_the_engine(
+def test_the_engine_keeps_no_name_of_the_registry(
     engine: Engine, registry: str, tmp_path: Path, answers: Answer | None
 ) -> None:
     image = make(engine, tmp_path / "tiny", str(tmp_path)).image_id

@@ -1,4 +1,4 @@
-"""A control plane of each test's own."""
+"""A control plane for each test."""
 
 from __future__ import annotations
 

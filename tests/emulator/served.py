@@ -1,4 +1,4 @@
-"""A small real predictor for the tests of what runs deployed models: numpy and Pillow, no torch, up in a second."""
+"""A small real predictor for tests of hosting: numpy and Pillow, no torch, ready in a second."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def built(root: Path, edit: Edit = lambda text: text) -> Bundle:
 
 
 def at_load(code: str) -> Edit:
-    """Put lines of code at the beginning of load()."""
+    """Return an edit that puts lines of code at the beginning of load()."""
     first = "        artifacts = Path("
     lines = "".join(f"        {line}\n" for line in code.splitlines())
     return lambda text: text.replace(first, lines + first)
 
 
 def stored(bundle: Bundle, url: str) -> v1.Model:
-    """Put a bundle into the bucket and give the version that names it."""
+    """Put a bundle into the bucket and return the version that names it."""
     uri = ended(store(Target("local", "demo", "us-central1", "", None, url, BUCKET), bundle.path, bundle.digest)).value
     spec = v1.ModelContainerSpec(image_uri=f"seatrial.local/bundle:{bundle.digest[:16]}")
     return v1.Model(artifact_uri=uri, container_spec=spec)
@@ -56,13 +56,13 @@ def placed(model: v1.Model, deployed: str = "1") -> Placement:
 
 
 def image_of(file: Path) -> bytes:
-    """Return the body of a prediction of one image."""
+    """Return the body of a prediction request for one image."""
     return json.dumps({"instances": [{"b64": base64.b64encode(file.read_bytes()).decode()}]}).encode()
 
 
 @dataclass
 class Room:
-    """What runs deployed models, with the state it works on."""
+    """What runs deployed models, with its state."""
 
     state: Path
     storage: Storage
@@ -81,7 +81,7 @@ class Room:
         return list(found.get("entries", []))
 
     def running(self) -> list[int]:
-        """Return the numbers of the server processes that are written down."""
+        """Return the numbers of the recorded server processes."""
         return [int(file.name) for file in (self.state / "running").iterdir()]
 
 
@@ -92,7 +92,7 @@ def room(state: Path, storage: Storage, **options: Any) -> Room:
 
 
 def until(true: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for something that must become true."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -1,4 +1,4 @@
-"""A control plane with both wires and a hosting that answers by itself, for tests that are about neither process."""
+"""A control plane with gRPC, REST and a hosting that answers in this process, for tests that need no real server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ENDPOINT = f"{PARENT}/endpoints/digits"
 
 
 class Answering:
-    """A hosting whose deployed models answer each instance with the version that got it.
+    """A hosting whose deployed models answer each instance with the version that received it.
 
     A version whose image is named `…/broken` never becomes ready; the start of one named `…/slow` lasts until it is
     stopped.
@@ -73,7 +73,7 @@ class Answering:
 
 
 class Small:
-    """A running control plane: `models`, `endpoints` and `predictions` are Google's own clients."""
+    """A running control plane; `models`, `endpoints` and `predictions` are Google's own clients."""
 
     def __init__(self, state: Path) -> None:
         self.hosting = Answering()
@@ -94,18 +94,18 @@ class Small:
         return f"http://127.0.0.1:{self.http.server_address[1]}"
 
     def channel(self, address: str) -> Any:
-        """Open a channel of its own, which `close` closes."""
-        # A channel takes answers of 4 MB where nothing else is said
+        """Open a separate channel, which `close` closes."""
+        # By default a channel accepts answers up to 4 MB
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", 16 << 20)]
         channel = grpc.insecure_channel(address, options=options)
         self._channels.append(channel)
         return channel
 
     def done(self, operation: Any) -> Any:
-        """Wait for an operation; return it as it ended."""
+        """Wait for an operation to end; return it."""
         request = operations_pb2.WaitOperationRequest(name=operation.operation.name)
         request.timeout.seconds = 30
-        # Google's client gives the bytes of WaitOperation's answer unread
+        # Google's client returns the unparsed bytes of WaitOperation's answer
         return operations_pb2.Operation.FromString(self.models.wait_operation(request, timeout=40))
 
     def upload(self, **model: Any) -> Any:
@@ -119,7 +119,7 @@ class Small:
         return self.models.upload_model(request, timeout=10).result(timeout=20)
 
     def endpoint(self, endpoint_id: str = "digits", **fields: Any) -> Any:
-        """Make an endpoint; return it as it is on the server."""
+        """Create an endpoint; return it as it is on the server."""
         message = v1.Endpoint(display_name=endpoint_id, **fields)
         request = v1.CreateEndpointRequest(parent=PARENT, endpoint=message, endpoint_id=endpoint_id)
         return self.endpoints.create_endpoint(request, timeout=10).result(timeout=20)
@@ -166,7 +166,7 @@ def client(kind: Any, channel: Any) -> Any:
 
 @contextmanager
 def running(state: Path) -> Iterator[Small]:
-    """A control plane for the length of a `with`."""
+    """Run a control plane until the block ends."""
     small = Small(state)
     try:
         yield small

@@ -1,4 +1,4 @@
-"""The emulator as one program: started, asked over both wires, killed, and started again on the same state."""
+"""The emulator as one program: started, asked over gRPC and REST, killed, and restarted on the same state."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 
 
 class Clients:
-    """Vertex's clients at an emulator."""
+    """Vertex's clients, connected to an emulator."""
 
     def __init__(self, address: str) -> None:
         self.channel = grpc.insecure_channel(address)
@@ -56,7 +56,7 @@ class Clients:
         self.models, self.endpoints, self.predictions = made
 
     def deploy(self, model: v1.Model) -> None:
-        """Upload a version, make a shared endpoint and deploy to it with all traffic."""
+        """Upload a version, create a shared endpoint and deploy to it with all traffic."""
         model.display_name = "digits"
         upload = v1.UploadModelRequest(parent=PARENT, model=model, model_id="digits")
         self.models.upload_model(upload, timeout=10).result(20)
@@ -131,7 +131,7 @@ def test_a_bundle_is_deployed_predicted_logged_and_still_answers_after_a_restart
 
 
 def storage_of(tmp_path: Path) -> int:
-    """Return the one process that is written down."""
+    """Return the only recorded process."""
     (file,) = (tmp_path / "state/running").iterdir()
     return int(file.name)
 
@@ -172,7 +172,7 @@ def is_running(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    # One that nobody waited for is no longer running, though its number is still taken.
+    # A process that nobody waited for no longer runs, though its number is still taken.
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
@@ -187,11 +187,11 @@ def test_a_port_that_is_taken_is_refused_and_nothing_is_left_running(tmp_path: P
         Emulator(Options(tmp_path / "state", rest_port=taken.getsockname()[1])).start()
     assert list((tmp_path / "state/running").iterdir()) == []
     again = Emulator(Options(tmp_path / "state"))
-    again.start()  # also the folder is free again
+    again.start()  # the folder is free again too
     again.stop()
 
 
-def test_faults_that_are_ordered_over_http_take_away_what_the_project_has(emulator: Emulator) -> None:
+def test_faults_added_over_http_take_away_what_the_project_has(emulator: Emulator) -> None:
     order = [
         {"denied": ["aiplatform.models.upload"]},
         {"disabled": ["aiplatform.googleapis.com"]},
@@ -229,11 +229,11 @@ def limit(emulator: Emulator) -> str:
 
 
 @pytest.mark.parametrize("wrong", [{"unknown": 1}, "text", {"error": 5}])
-def test_an_order_that_is_no_fault_is_refused(emulator: Emulator, wrong: Any) -> None:
+def test_an_unknown_fault_is_refused(emulator: Emulator, wrong: Any) -> None:
     assert asked(emulator.rest_url, "POST", "/seatrial/faults", wrong)[0] == 400
 
 
-def test_a_permission_or_an_api_that_is_missing_refuses_the_other_apis_calls(emulator: Emulator) -> None:
+def test_a_missing_permission_or_api_refuses_calls_of_the_other_apis(emulator: Emulator) -> None:
     asked(emulator.rest_url, "POST", "/seatrial/faults", {"denied": ["logging.logEntries.list"]})
     status, answer = asked(emulator.rest_url, "POST", "/v2/entries:list", {"resourceNames": ["projects/demo"]})
     assert (status, answer["error"]["status"]) == (403, "PERMISSION_DENIED")
@@ -261,7 +261,7 @@ def test_a_permission_or_an_api_that_is_missing_refuses_the_other_apis_calls(emu
         ("artifactregistry.v1", "GET", "/v1/projects/demo/locations/us-central1/repositories/r", "Repository"),
     ],
 )  # fmt: skip
-def test_answers_are_what_google_s_discovery_documents_publish(
+def test_answers_follow_googles_discovery_documents(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch, api: str, method: str, path: str, schema: str
 ) -> None:
     published(monkeypatch, api)
@@ -277,7 +277,7 @@ def test_requests_of_a_web_page_are_refused(emulator: Emulator) -> None:
         assert asked(emulator.rest_url, "POST", "/seatrial/faults", [], **headers)[0] == 403
 
 
-def test_a_reset_that_was_ordered_cuts_the_connection_over_rest(emulator: Emulator) -> None:
+def test_a_reset_fault_cuts_the_connection_over_rest(emulator: Emulator) -> None:
     asked(emulator.rest_url, "POST", "/seatrial/faults", {"method": "ListModels", "reset": True})
     with pytest.raises(ConnectionError):
         asked(emulator.rest_url, "GET", f"/v1/{PARENT}/models")

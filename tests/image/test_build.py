@@ -1,4 +1,4 @@
-"""The image: what it holds, that it is made twice alike, what a change of code costs, and what is refused."""
+"""Building the image: its content, repeatable builds, what a change of code rebuilds, and refusals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SMALL = ROOT / "tests/projects/packaged-transform"
 
 
 def small(folder: Path, base: Base) -> Project:
-    """Copy the small project and configure the base image, whose Python it then takes."""
+    """Copy the small project and configure the base image and its Python."""
     shutil.copytree(SMALL, folder, ignore=shutil.ignore_patterns("__pycache__", "build"))
     file = folder / "pyproject.toml"
     text = re.sub(r'python = "[0-9.]+"', f'python = "{base.python}"', file.read_text())
@@ -63,7 +63,7 @@ def server_version(engine: Engine) -> int:
 
 
 def forget(engine: Engine, image: Image) -> None:
-    """Remove an image with the one below it, so that nothing of them is left to be used again."""
+    """Remove an image and the one below it, so that no later build uses them."""
     with FileLock(cache_dir() / "image.lock"):  # the build of another worker may be about to start from it
         engine.ask(["image", "rm", "--force", image.reference, image.dependencies])
         if engine.name == "docker":
@@ -120,7 +120,7 @@ def test_an_image_is_built_and_described(project: Project, engine: Engine, base:
 
 @pytest.fixture
 def own(project: Project, tmp_path: Path) -> Project:
-    """Return a project whose image no other worker builds or runs."""
+    """A project whose image no other worker builds or runs."""
     shutil.copytree(project.root, tmp_path / "own")
     with (tmp_path / "own/predictor/half_predictor.py").open("a") as file:
         file.write(f"# {secrets.token_hex(8)}\n")
@@ -138,7 +138,7 @@ def test_two_clean_builds_have_the_same_layers(own: Project, engine: Engine) -> 
         assert second.id == first.id
 
 
-def test_with_containerds_store_two_clean_builds_are_one_image_and_it_names_the_manifest_that_is_pushed(
+def test_with_containerds_store_two_clean_builds_are_one_image_named_by_the_manifest_that_is_pushed(
     own: Project, containerd_docker: Engine, registry: str
 ) -> None:
     first, _ = built(own, containerd_docker)
@@ -168,7 +168,9 @@ def test_a_change_of_code_makes_one_small_layer(project: Project, engine: Engine
     assert after.version_digest != before.version_digest
 
 
-def test_it_starts_read_only_without_rights_and_imports_what_was_locked(project: Project, engine: Engine) -> None:
+def test_it_starts_read_only_without_privileges_and_imports_the_locked_distributions(
+    project: Project, engine: Engine
+) -> None:
     image, _ = built(project, engine)
     code = (
         "import os, sys, numpy, PIL.Image, predictor, seatrial.serving\n"
@@ -231,7 +233,7 @@ def test_a_secret_listed_as_package_data_is_refused(name: str, base: Base, tmp_p
     assert run.codes == ["ST801"]
 
 
-def test_a_base_without_digest_is_wrong_usage_and_says_how_to_get_one(
+def test_a_base_without_a_digest_is_a_usage_error_that_says_how_to_get_one(
     base: Base, docker: Engine, tmp_path: Path
 ) -> None:
     project = small(tmp_path / "halves", base)
@@ -244,7 +246,7 @@ def test_a_base_without_digest_is_wrong_usage_and_says_how_to_get_one(
         assert raised.value.exit_code == 2
 
 
-def test_a_base_with_another_python_is_wrong_usage(base: Base, engine: Engine, tmp_path: Path) -> None:
+def test_a_base_with_another_python_is_a_usage_error(base: Base, engine: Engine, tmp_path: Path) -> None:
     project = small(tmp_path / "halves", base)
     other = "3.12" if base.python != "3.12" else "3.13"
     file = project.root / "pyproject.toml"
@@ -253,7 +255,7 @@ def test_a_base_with_another_python_is_wrong_usage(base: Base, engine: Engine, t
         ended(build_image(load(project.root), "cpu", engine))
 
 
-def test_a_disk_that_cannot_hold_it_is_refused_with_numbers(
+def test_a_disk_that_is_too_small_is_refused_with_numbers(
     project: Project, docker: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(project.root)
@@ -283,7 +285,7 @@ def test_a_cuda_lock_for_a_target_without_accelerator_is_a_warning(
     assert "seatrial lock --cpu" in warning.fix
 
 
-def test_the_command_builds_and_says_bytes_and_seconds(
+def test_the_command_builds_and_reports_bytes_and_seconds(
     project: Project, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = main(["image", "build", "--project", str(project.root), "--engine", engine.name, "--format", "json"])
@@ -293,7 +295,7 @@ def test_the_command_builds_and_says_bytes_and_seconds(
     assert re.search(r"\d+ of 4 layers are new, [\d,.]+ kB · [\d.]+ s", said.err)
 
 
-def test_the_commit_is_a_label_and_a_changed_file_marks_it(project: Project, tmp_path: Path) -> None:
+def test_the_commit_is_a_label_that_marks_a_changed_file(project: Project, tmp_path: Path) -> None:
     assert labels.of_commit(tmp_path) == {}
     shutil.copytree(project.root, tmp_path / "project", ignore=shutil.ignore_patterns("build"))
     for command in ("init --quiet", "add --all", "-c user.name=a -c user.email=a@b.c commit --quiet --message=one"):

@@ -36,7 +36,7 @@ def tar(folder: Path, name: str) -> Path:
     return folder
 
 
-def test_the_advised_command_removes_one_lock_and_what_was_built_on_it_and_nothing_else(
+def test_the_suggested_command_removes_one_image_and_what_was_built_on_it_and_nothing_else(
     wanted: Wanted, engine: Engine, tmp_path: Path
 ) -> None:
     other = replace(wanted, lock_digest=secrets.token_hex(32))

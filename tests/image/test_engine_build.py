@@ -20,7 +20,7 @@ from tests.conftest import ROOT
 from tests.engines import Base
 from tests.stages import ended
 
-LARGE = 400_000_000  # bytes, which an engine takes longer to unpack than a signal takes to come
+LARGE = 400_000_000  # bytes, which an engine takes longer to unpack than a signal takes to arrive
 BUILD = """
 import sys
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_an_interrupted_podman_leaves_no_container_and_no_file(
     podman.ask(["rmi", ground])
 
 
-def test_a_failing_build_is_told_in_the_builders_words_and_leaves_nothing(engine: Engine, tmp_path: Path) -> None:
+def test_a_failing_build_reports_the_builders_output_and_leaves_nothing(engine: Engine, tmp_path: Path) -> None:
     missing = f"localhost/missing-{secrets.token_hex(4)}:1"
     context = large_context(tmp_path / "context")
     with pytest.raises(EnvironmentFaultError, match=re.escape(missing.removesuffix(":1"))) as raised:

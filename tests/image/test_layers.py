@@ -1,4 +1,4 @@
-"""Layers: the same bytes from whatever disk, no trace of the installer, bytecode that is the image's own."""
+"""Layers: the same bytes from every disk, no trace of the installer, and the image's own bytecode."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def python() -> Interpreter:
     return ended(interpreter.find(VERSION)).value
 
 
-def test_a_tar_is_the_same_whatever_the_disk_says(tmp_path: Path) -> None:
+def test_a_tar_does_not_depend_on_times_owners_or_order_on_disk(tmp_path: Path) -> None:
     names = ["b/two.py", "a.txt", "b/c/three", "b-d/four"]
     for at, order in enumerate((names, names[::-1])):
         root = tmp_path / f"tree{at}"
@@ -55,14 +55,14 @@ def test_a_tar_is_the_same_whatever_the_disk_says(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_something_that_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_something_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tree").mkdir()
     os.mkfifo(tmp_path / "tree/pipe")
     with pytest.raises(EnvironmentFaultError, match="pipe is not a regular file"):
         layers.write_tar(tmp_path / "tree", tmp_path / "tree.tar")
 
 
-def test_what_the_installer_leaves_is_removed_with_its_lines(tmp_path: Path) -> None:
+def test_the_installers_traces_are_removed_with_their_lines_in_record(tmp_path: Path) -> None:
     site = tmp_path / "app/lib/python3.11/site-packages"
     info = site / "thing-1.dist-info"
     info.mkdir(parents=True)

@@ -22,12 +22,12 @@ LIMIT = 1_000_000  # bytes that a one-line change may send
 
 @dataclass(frozen=True)
 class Demo:
-    """The demo project beside a base image and a registry, driven by the command line."""
+    """The demo project with a base image and a registry, run by the command line."""
 
     root: Path
 
     def seatrial(self, *arguments: str) -> float:
-        """Run a command that must pass, print its verdict, give the seconds that it took."""
+        """Run a command that must pass, print its verdict, return the seconds that it took."""
         command = [sys.executable, "-m", "seatrial", *arguments, "--engine=docker", "--project", str(self.root)]
         began = time.monotonic()
         run = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, check=False)
@@ -54,7 +54,7 @@ class Demo:
 
 
 def show(text: str) -> None:
-    """Print what was measured, for who reads the run; it decides nothing."""
+    """Print what was measured, for the reader of the run."""
     print(text)  # noqa: T201 - pytest keeps it, and shows it with -rP
 
 
@@ -72,12 +72,12 @@ def project(demo: Path, base: Base, registry: str) -> Demo:
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
 @pytest.mark.usefixtures("no_other_trial")
-def test_the_demo_with_its_full_lock_sends_little_after_a_change_and_is_proven_as_the_registry_gives_it(
+def test_the_demo_with_its_full_lock_sends_little_after_a_change_and_is_proven_as_pulled(
     project: Demo, docker: Engine
 ) -> None:
     first = project.delivered()
     assert re.match(r"\d+\.\d+", first["image"]["labels"]["dev.seatrial.cuda"])
-    assert first["pushed"]["bytes_pushed"] > 1_000_000_000  # else it is not the full lock that was pushed
+    assert first["pushed"]["bytes_pushed"] > 1_000_000_000  # otherwise it was not the full lock
 
     with (project.root / "predictor/digit_predictor.py").open("a", encoding="utf-8") as file:
         file.write("# one more line\n")

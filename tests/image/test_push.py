@@ -1,4 +1,4 @@
-"""Pushing a proven image: to a real registry, once, by digest; and what is refused before anything is sent."""
+"""Pushing a proven image to a real registry, once, by digest; and refusals before anything is sent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def halves(copied: Callable[[str], Path], base: Base, registry: str, tmp_path: P
 
 
 def seatrial(*arguments: str, root: Path) -> str:
-    """Run a command that must pass, and give the line of its verdict."""
+    """Run a command that must pass, and return its verdict line."""
     command = [sys.executable, "-m", "seatrial", *arguments, "--project", str(root)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert run.returncode == 0, run.stderr
@@ -117,7 +117,7 @@ def test_an_interrupted_push_is_resumed_with_the_layers_that_are_missing(
     proven = tiny(docker, str(halves))
     target = f"{load(halves).image.repository}:other"
     docker.ask(["tag", proven.image_id, target])
-    docker.ask(["push", target])  # all layers are there, but not the tag that makes it a finished push
+    docker.ask(["push", target])  # all layers arrive, but not the tag that completes a push
     end = pushed(halves, proven, docker)
     assert any("pushing" in step for step in end.steps)
     assert (end.value.layers_pushed, end.value.bytes_pushed) == (0, 0)
@@ -125,7 +125,7 @@ def test_an_interrupted_push_is_resumed_with_the_layers_that_are_missing(
 
 @contextlib.contextmanager
 def unreliable(registry: str, broken: Container[int]) -> Iterator[str]:
-    """Forward connections to the registry, but break those with these numbers, counted from 0."""
+    """Forward connections to the registry, except those with these numbers, counted from 0, which break."""
     host, _, port = registry.partition(":")
     listener = socket.create_server(("127.0.0.1", 0))
     numbers = itertools.count()
@@ -187,7 +187,7 @@ def test_a_registry_that_never_answers_ends_the_push_after_a_bounded_time(
         pushed(halves, proven, docker, f"{address}/never/halves")
 
 
-def test_a_registry_with_another_image_under_the_tag_is_found_out(halves: Path, docker: Engine, tiny: Tiny) -> None:
+def test_another_image_under_the_tag_is_an_error(halves: Path, docker: Engine, tiny: Tiny) -> None:
     proven = tiny(docker, str(halves))
     other = tiny(docker, "another")
     mixed = Proven(proven.image_id, other.engine_id, "docker", proven.version_digest, proven.bundle_digest, "cpu")
@@ -196,7 +196,7 @@ def test_a_registry_with_another_image_under_the_tag_is_found_out(halves: Path, 
     assert not (halves / "build/image/pushed.json").exists()
 
 
-def test_a_project_that_changed_since_its_proof_is_told_what_is_pushed(halves: Path) -> None:
+def test_a_project_that_changed_since_its_proof_is_reported(halves: Path) -> None:
     project = load(halves)
     proven = Proven("sha256:0", "sha256:0", "docker", "0" * 64, bundle.digest_of(project, "cpu"), "cpu")
     assert ended(push.changes_since(project, proven)).steps == []
@@ -213,7 +213,7 @@ def test_a_project_that_changed_since_its_proof_is_told_what_is_pushed(halves: P
 GOOD = "us-central1-docker.pkg.dev/my-project/models/digits"
 
 
-def test_a_regional_repository_of_the_models_region_is_taken() -> None:
+def test_a_repository_in_the_models_region_is_accepted() -> None:
     for region in ("us-central1", None):
         repository = repository_of(GOOD, region)
         assert (repository.region, repository.name) == ("us-central1", "my-project/models/digits")
@@ -236,7 +236,7 @@ def test_a_regional_repository_of_the_models_region_is_taken() -> None:
         ("us-central1-docker.pkg.dev/My-Project/models/digits", None, "without tag and digest"),
     ],
 )
-def test_a_repository_that_no_model_could_be_made_from_is_refused(name: str, region: str | None, words: str) -> None:
+def test_a_repository_that_vertex_ai_does_not_accept_is_refused(name: str, region: str | None, words: str) -> None:
     with pytest.raises(UsageError, match=re.escape(words)):
         repository_of(name, region)
 

@@ -1,4 +1,4 @@
-"""The bill of materials: what the lock pins for the image's Python, the same bytes each time."""
+"""The bill of materials: what the lock pins for the image's Python, with the same bytes each time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_it_names_what_is_installed_and_nothing_else(pins: dict[str, Entry], bun
     assert wheel["hashes"][0]["content"] == hashlib.sha256(bundle.predictor_wheel.read_bytes()).hexdigest()
 
 
-def test_it_has_the_form_that_cyclonedx_asks_for(pins: dict[str, Entry], bundle: Bundle) -> None:
+def test_it_follows_the_schema_of_cyclonedx(pins: dict[str, Entry], bundle: Bundle) -> None:
     bill = sbom.document("digits", VERSION, BASE, pins, bundle)
     assert (bill["bomFormat"], bill["specVersion"], bill["version"]) == ("CycloneDX", "1.6", 1)
     assert uuid.UUID(bill["serialNumber"].removeprefix("urn:uuid:")).variant == uuid.RFC_4122

@@ -9,7 +9,7 @@ from tests.emulator.small_plane import Small
 
 @pytest.fixture
 def ready(small: Small) -> Small:
-    """A control plane with a model and an endpoint that nothing is deployed to."""
+    """A control plane with a model and an endpoint without deployed models."""
     small.upload()
     small.endpoint()
     return small

@@ -39,13 +39,13 @@ def test_a_deployment_without_a_split_gets_no_traffic(ready: Small) -> None:
     assert ready.hosting.running == {("digits", "1234567890")}
 
 
-def test_zero_stands_for_the_model_being_deployed(ready: Small) -> None:
+def test_zero_means_the_model_being_deployed(ready: Small) -> None:
     ready.deploy(ENDPOINT, MODEL, "1", {"0": 100}).result(timeout=20)
     ready.deploy(ENDPOINT, MODEL, "2", {"0": 10, "1": 90}).result(timeout=20)
     assert split_of(ready) == {"2": 10, "1": 90}
 
 
-def test_a_deployed_model_id_cannot_be_taken_twice_not_even_while_deploying(ready: Small) -> None:
+def test_a_deployed_model_id_cannot_be_used_twice_even_while_deploying(ready: Small) -> None:
     fault = ready.faults.add(Fault(stage="PREPARING_MODEL", never=True))
     first = ready.deploy(ENDPOINT, MODEL, "1")
     assert fault.hit.wait(10)
@@ -58,7 +58,7 @@ def test_a_deployed_model_id_cannot_be_taken_twice_not_even_while_deploying(read
     assert deployed_ids(ready) == ["1"]
 
 
-def test_a_model_with_traffic_is_undeployed_only_when_its_traffic_goes_elsewhere(ready: Small) -> None:
+def test_a_model_with_traffic_is_undeployed_only_if_its_traffic_goes_elsewhere(ready: Small) -> None:
     ready.deploy(ENDPOINT, MODEL, "1", {"0": 100}).result(timeout=20)
     ready.deploy(ENDPOINT, MODEL, "2").result(timeout=20)
     with pytest.raises(exceptions.FailedPrecondition, match="traffic"):
@@ -75,7 +75,7 @@ def test_undeploying_the_last_model_leaves_an_empty_split(ready: Small) -> None:
     assert (deployed_ids(ready), split_of(ready), ready.hosting.running) == ([], {}, set())
 
 
-def test_what_is_being_undeployed_gets_no_traffic_back(ready: Small) -> None:
+def test_a_model_being_undeployed_gets_no_traffic_back(ready: Small) -> None:
     ready.deploy(ENDPOINT, MODEL, "1", {"0": 100}).result(timeout=20)
     ready.deploy(ENDPOINT, MODEL, "2").result(timeout=20)
     fault = ready.faults.add(Fault(stage="UndeployModel", never=True))
@@ -88,7 +88,7 @@ def test_what_is_being_undeployed_gets_no_traffic_back(ready: Small) -> None:
     assert split_of(ready) == {"1": 100}
 
 
-def test_replicas_of_a_deployed_model_are_changed_and_nothing_else(ready: Small) -> None:
+def test_only_the_replicas_of_a_deployed_model_are_changed(ready: Small) -> None:
     ready.deploy(ENDPOINT, MODEL, "1").result(timeout=20)
     changed = v1.DeployedModel(id="1", dedicated_resources={"max_replica_count": 3}, display_name="ignored")
     mask = {"paths": ["dedicated_resources.max_replica_count"]}
@@ -147,7 +147,7 @@ def test_many_deployments_to_one_endpoint_lose_no_update(ready: Small) -> None:
     assert sorted(map(int, deployed_ids(ready))) == list(range(1, 21))
 
 
-def test_what_a_deployment_names_must_be_there(ready: Small) -> None:
+def test_a_deployment_of_a_missing_version_or_endpoint_is_refused(ready: Small) -> None:
     with pytest.raises(exceptions.NotFound):
         ready.deploy(ENDPOINT, f"{MODEL}@9", "1")
     with pytest.raises(exceptions.NotFound):

@@ -1,4 +1,4 @@
-"""Endpoints: made, read, changed, deleted, and there again after a restart."""
+"""Endpoints: created, read, changed, deleted, and restored after a restart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.emulator.small_plane import (
 )
 
 
-def test_an_endpoint_id_that_is_there_is_refused(ready: Small) -> None:
+def test_an_existing_endpoint_id_is_refused(ready: Small) -> None:
     with pytest.raises(exceptions.AlreadyExists):
         ready.endpoint()
     assert [e.name for e in ready.endpoints.list_endpoints(parent=PARENT)] == [f"{NUMBERED}/endpoints/digits"]
@@ -35,7 +35,7 @@ def test_an_endpoint_without_a_chosen_id_gets_one_of_digits(small: Small) -> Non
     assert made.name.rpartition("/")[2].isdecimal()
 
 
-def test_an_update_needs_the_etag_of_the_present_state(ready: Small) -> None:
+def test_an_update_needs_the_etag_of_the_current_state(ready: Small) -> None:
     read = ready.endpoints.get_endpoint(name=ENDPOINT)
     mask = {"paths": ["labels"]}
     ready.endpoints.update_endpoint(endpoint=v1.Endpoint(read, labels={"a": "1"}), update_mask=mask)
@@ -44,7 +44,7 @@ def test_an_update_needs_the_etag_of_the_present_state(ready: Small) -> None:
     assert dict(ready.endpoints.get_endpoint(name=ENDPOINT).labels) == {"a": "1"}
 
 
-def test_of_many_updates_by_one_etag_exactly_one_is_made(ready: Small) -> None:
+def test_of_many_updates_with_one_etag_exactly_one_succeeds(ready: Small) -> None:
     read = ready.endpoints.get_endpoint(name=ENDPOINT)
     outcomes: list[str] = []
 
@@ -64,7 +64,7 @@ def test_of_many_updates_by_one_etag_exactly_one_is_made(ready: Small) -> None:
     assert sorted(outcomes) == ["aborted"] * 9 + ["made"]
 
 
-def test_labels_and_split_are_changed_by_one_update(ready: Small) -> None:
+def test_one_update_changes_labels_and_split(ready: Small) -> None:
     ready.deploy(ENDPOINT, MODEL, "1").result(timeout=20)
     endpoint = v1.Endpoint(name=ENDPOINT, traffic_split={"1": 100}, labels={"seatrial-rollout": "0123"})
     mask = {"paths": ["traffic_split", "labels"]}
@@ -102,7 +102,7 @@ def test_an_endpoint_with_a_deployed_model_cannot_be_deleted(ready: Small) -> No
         ready.endpoints.get_endpoint(name=ENDPOINT)
 
 
-def test_all_is_there_again_after_a_restart_at_the_old_port(tmp_path: Path) -> None:
+def test_everything_is_restored_after_a_restart_at_the_old_port(tmp_path: Path) -> None:
     state = tmp_path / "state.sqlite"
     with running(state) as first:
         first.upload(version_aliases=["b-1"])
@@ -116,7 +116,7 @@ def test_all_is_there_again_after_a_restart_at_the_old_port(tmp_path: Path) -> N
         assert own.predict(endpoint=ENDPOINT, instances=[1]).deployed_model_id == "1"
 
 
-def test_a_dedicated_endpoint_moves_when_its_port_was_taken_meanwhile(tmp_path: Path) -> None:
+def test_a_dedicated_endpoint_moves_if_its_port_was_taken_meanwhile(tmp_path: Path) -> None:
     state = tmp_path / "state.sqlite"
     with running(state) as first:
         dns = first.endpoint(dedicated_endpoint_enabled=True).dedicated_endpoint_dns

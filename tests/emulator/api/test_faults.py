@@ -1,4 +1,4 @@
-"""Faults on order: what each one does to the calls and operations that it is about."""
+"""Faults on order: what each one does to calls and operations."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_faults_of_one_method_leave_the_others_alone_and_a_star_means_all(small:
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_dropped_connection_is_a_real_one(small: Small, when: Literal["before", "after"]) -> None:
+def test_a_dropped_connection_is_really_cut(small: Small, when: Literal["before", "after"]) -> None:
     fault = small.faults.add(Fault(method="CreateEndpoint", when=when, reset=True))
     cut = client(v1.EndpointServiceClient, small.channel(small.wire.address))
     endpoint = v1.Endpoint(display_name="digits")
@@ -97,7 +97,7 @@ def test_clearing_the_faults_ends_silence_and_endless_stages(small: Small) -> No
     assert future.result(timeout=20).deployed_model.id == "1"
 
 
-def test_a_stage_ends_the_operation_with_the_text_on_order(small: Small) -> None:
+def test_a_stage_ends_the_operation_with_the_ordered_text(small: Small) -> None:
     small.upload()
     small.endpoint()
     small.faults.add(Fault(stage="ADDING_NODES_TO_CLUSTER", error=(14, refusals.NO_CAPACITY)))
@@ -107,7 +107,7 @@ def test_a_stage_ends_the_operation_with_the_text_on_order(small: Small) -> None
     assert small.hosting.running == set()
 
 
-def test_an_operation_without_stages_is_met_by_the_name_of_its_method(small: Small) -> None:
+def test_an_operation_without_stages_is_addressed_by_the_name_of_its_method(small: Small) -> None:
     text = refusals.artifacts_unreadable("gs://bucket/bundle", refusals.service_agent("123456789012"))
     small.faults.add(Fault(stage="UploadModel", error=(9, text)))
     with pytest.raises(exceptions.FailedPrecondition, match=r"storage\.objects\.get"):
@@ -117,7 +117,7 @@ def test_an_operation_without_stages_is_met_by_the_name_of_its_method(small: Sma
     assert small.upload().model_version_id == "1"
 
 
-def test_a_permission_that_is_missing_is_named(small: Small) -> None:
+def test_a_missing_permission_is_named(small: Small) -> None:
     fault = small.faults.add(Fault(denied=frozenset({"aiplatform.endpoints.list"})))
     assert not fault.hit.is_set()
     with pytest.raises(
@@ -127,13 +127,13 @@ def test_a_permission_that_is_missing_is_named(small: Small) -> None:
     assert fault.hit.is_set()
 
 
-def test_an_api_that_is_disabled_says_where_to_enable_it(small: Small) -> None:
+def test_a_disabled_api_says_where_to_enable_it(small: Small) -> None:
     small.faults.add(Fault(disabled=frozenset({"aiplatform.googleapis.com"})))
     with pytest.raises(exceptions.PermissionDenied, match="has not been used in project"):
         names(small)
 
 
-def test_a_quota_counts_the_replicas_that_are_asked_for(small: Small) -> None:
+def test_a_quota_counts_the_requested_replicas(small: Small) -> None:
     small.upload()
     small.endpoint()
     small.faults.add(Fault(quota={"custom_model_serving_cpus": 7}))

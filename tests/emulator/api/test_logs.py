@@ -1,4 +1,4 @@
-"""What deployed models print, asked for as Cloud Logging is asked."""
+"""What deployed models print, queried like Cloud Logging."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def placed(deployed: str, endpoint: str = "digits") -> Placement:
 
 
 def found(logs: Logs, query: str, **request: Any) -> list[str]:
-    """Return the text of what a filter finds."""
+    """Return the texts of the entries that a filter finds."""
     answer = logs.answer({"resourceNames": ["projects/demo"], "filter": query, **request})
     return [e.get("textPayload") or e["jsonPayload"]["message"] for e in answer.get("entries", [])]
 
 
-def test_the_filter_that_the_deployer_sends_finds_one_deployed_model_s_entries_in_order(logs: Logs) -> None:
+def test_the_deployers_filter_finds_the_entries_of_one_deployed_model_in_order(logs: Logs) -> None:
     query = (
         'resource.type="aiplatform.googleapis.com/Endpoint" AND resource.labels.endpoint_id="digits" AND '
         'resource.labels.location="us-central1" AND labels.deployed_model_id="1" AND timestamp>="2020-01-01T00:00:00Z"'
@@ -43,7 +43,7 @@ def test_the_filter_that_the_deployer_sends_finds_one_deployed_model_s_entries_i
     assert found(logs, query) == ["ready", "Traceback (most recent call last):"]
 
 
-def test_comparisons_may_stand_on_lines_of_their_own_and_quotes_may_be_left_out(logs: Logs) -> None:
+def test_comparisons_may_be_on_separate_lines_and_quotes_may_be_omitted(logs: Logs) -> None:
     assert found(logs, "labels.deployed_model_id=2\nresource.labels.endpoint_id=other") == ["no such weights"]
 
 
@@ -57,7 +57,7 @@ def test_times_are_compared_as_times(logs: Logs) -> None:
     assert len(found(logs, 'timestamp<"2999-01-01T00:00:00+02:00"')) == 4
 
 
-def test_text_is_searched_and_differences_are_found(logs: Logs) -> None:
+def test_text_is_searched_and_inequality_is_supported(logs: Logs) -> None:
     assert found(logs, 'textPayload:"PLAIN"') == ["a plain line"]
     assert found(logs, 'labels.deployed_model_id!="2" jsonPayload.load_seconds=0.5') == ["ready"]
 
@@ -72,9 +72,7 @@ def test_pages_come_to_an_end_and_newest_may_come_first(logs: Logs) -> None:
     assert times == sorted(times, reverse=True)
 
 
-def test_entries_outlive_the_emulator_and_half_a_line_of_a_killed_one_is_passed_over(
-    logs: Logs, tmp_path: Path
-) -> None:
+def test_entries_outlive_the_emulator_and_an_incomplete_line_is_skipped(logs: Logs, tmp_path: Path) -> None:
     with (tmp_path / "logs/digits-1.jsonl").open("a") as file:
         file.write('{"insertId": "half')
     assert len(found(Logs(tmp_path / "logs"), "")) == 4
@@ -83,7 +81,7 @@ def test_entries_outlive_the_emulator_and_half_a_line_of_a_killed_one_is_passed_
 @pytest.mark.parametrize(
     "query", ['a="1" OR b="2"', "NOT a=1", "(a=1)", "just words", 'timestamp>="noon"', "severity=BAD"]
 )
-def test_a_filter_that_is_not_understood_is_refused_and_not_ignored(query: str) -> None:
+def test_an_unsupported_filter_is_refused_and_not_ignored(query: str) -> None:
     with pytest.raises(QueryError):
         parsed(query)
 
@@ -96,9 +94,7 @@ def test_a_request_that_logging_would_refuse_is_refused(logs: Logs, wrong: dict[
         logs.answer({"resourceNames": ["projects/demo"], **wrong})
 
 
-def test_answers_are_what_google_s_discovery_document_of_logging_publishes(
-    logs: Logs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_follow_googles_discovery_document_of_logging(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     published(monkeypatch, "logging.v2")
     request = {"resourceNames": ["projects/demo"], "pageSize": 2, "filter": "severity>=INFO"}
     assert discovery.problems(request, "ListLogEntriesRequest") == []
@@ -106,6 +102,6 @@ def test_answers_are_what_google_s_discovery_document_of_logging_publishes(
 
 
 def published(monkeypatch: pytest.MonkeyPatch, api: str) -> None:
-    """Hold answers against the discovery document of another API."""
+    """Check answers against the discovery document of another API."""
     text = (files("googleapiclient") / f"discovery_cache/documents/{api}.json").read_text("utf-8")
     monkeypatch.setattr(discovery, "document", lambda: json.loads(text))

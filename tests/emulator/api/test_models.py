@@ -1,4 +1,4 @@
-"""Models, their versions and the aliases of these."""
+"""Models, their versions and the versions' aliases."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ def test_the_first_version_gets_the_default_alias_and_a_later_one_only_when_aske
     assert small.models.get_model(name=f"{MODEL}@2").version_id == "2"
 
 
-def test_a_version_that_is_asked_for_is_named_with_its_id(small: Small) -> None:
+def test_a_requested_version_has_its_id_in_its_name(small: Small) -> None:
     small.upload(version_aliases=["b-1"])
     assert small.models.get_model(name=f"{MODEL}@b-1").name == f"{NUMBERED}/models/digits@1"
 
 
-def test_listed_versions_are_named_with_their_ids_newest_first(small: Small) -> None:
+def test_listed_versions_have_their_ids_in_their_names_newest_first(small: Small) -> None:
     small.upload()
     second(small)
     names = [m.name.rpartition("/")[2] for m in small.models.list_model_versions(name=MODEL)]
     assert names == ["digits@2", "digits@1"]
 
 
-def test_an_alias_uploaded_with_a_version_leaves_the_one_that_had_it(small: Small) -> None:
+def test_an_alias_uploaded_with_a_version_is_taken_from_the_version_that_had_it(small: Small) -> None:
     small.upload(version_aliases=["live"])
     second(small, version_aliases=["live", "default"])
     assert list(small.models.get_model(name=f"{MODEL}@1").version_aliases) == []
@@ -90,19 +90,19 @@ def test_the_description_of_a_version_is_its_own(small: Small) -> None:
     assert described == {"1": f"seatrial {DIGEST}", "2": ""}
 
 
-def test_a_model_id_that_is_there_is_refused_and_nothing_is_made(small: Small) -> None:
+def test_an_existing_model_id_is_refused_and_nothing_is_created(small: Small) -> None:
     small.upload()
     with pytest.raises(exceptions.AlreadyExists):
         small.upload()
     assert len(list(small.models.list_model_versions(name=MODEL))) == 1
 
 
-def test_a_version_of_a_model_that_is_not_there_is_refused(small: Small) -> None:
+def test_a_version_of_a_missing_model_is_refused(small: Small) -> None:
     with pytest.raises(exceptions.NotFound):
         second(small)
 
 
-def test_a_version_id_is_never_given_twice(small: Small) -> None:
+def test_a_version_id_is_never_reused(small: Small) -> None:
     small.upload()
     second(small)
     small.models.delete_model_version(name=f"{MODEL}@2").result(timeout=20)
@@ -178,13 +178,13 @@ def test_a_read_mask_leaves_out_the_rest(small: Small) -> None:
     assert (model.name, model.display_name) == (f"{NUMBERED}/models/digits", "")
 
 
-def test_what_is_output_only_is_ignored_in_a_request(small: Small) -> None:
+def test_output_only_fields_are_ignored_in_requests(small: Small) -> None:
     small.upload(version_id="77", etag="mine")
     model = small.models.get_model(name=MODEL)
     assert (model.version_id, model.etag != "mine") == ("1", True)
 
 
-def test_a_restart_forgets_no_chosen_id(tmp_path: Path) -> None:
+def test_a_chosen_id_is_still_taken_after_a_restart(tmp_path: Path) -> None:
     with running(tmp_path / "state.sqlite") as first:
         first.upload()
     with running(tmp_path / "state.sqlite") as second, pytest.raises(exceptions.AlreadyExists):

@@ -1,4 +1,4 @@
-"""Long-running operations: listed, deleted, and their end when the emulator ended."""
+"""Long-running operations: listed, deleted, and failed if the emulator ended first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.emulator.small_plane import (
 )
 
 
-def test_partial_failures_are_in_the_metadata_and_end_nothing(ready: Small) -> None:
+def test_partial_failures_are_in_the_metadata_and_do_not_end_the_operation(ready: Small) -> None:
     ready.faults.add(Fault(stage="PREPARING_MODEL", partial=(5, "one file could not be read")))
     future = ready.deploy(ENDPOINT, MODEL, "1")
     future.result(timeout=20)
@@ -46,7 +46,7 @@ def test_operations_are_listed_by_resource_and_by_whether_they_run(ready: Small)
     assert listed(ENDPOINT, "done=false") == []
 
 
-def test_an_operation_that_runs_cannot_be_deleted_and_one_that_ended_can(ready: Small) -> None:
+def test_an_operation_can_be_deleted_only_after_its_end(ready: Small) -> None:
     fault = ready.faults.add(Fault(stage="FINISHING_UP", never=True))
     future = ready.deploy(ENDPOINT, MODEL, "1")
     assert fault.hit.wait(10)
@@ -60,7 +60,7 @@ def test_an_operation_that_runs_cannot_be_deleted_and_one_that_ended_can(ready: 
         ready.endpoints.get_operation(name)
 
 
-def test_an_operation_that_ran_when_the_emulator_ended_has_failed_and_deployed_nothing(tmp_path: Path) -> None:
+def test_an_operation_that_ran_when_the_emulator_ended_fails_and_deploys_nothing(tmp_path: Path) -> None:
     state = tmp_path / "state.sqlite"
     with running(state) as first:
         first.upload()

@@ -35,7 +35,7 @@ def dedicated(small: Small) -> Any:
     return client(v1.PredictionServiceClient, small.channel(dns))
 
 
-def test_an_answer_says_which_deployed_model_and_version_gave_it(shared: Small) -> None:
+def test_an_answer_names_its_deployed_model_and_version(shared: Small) -> None:
     answer = shared.predictions.predict(endpoint=ENDPOINT, instances=[{"b64": "AA=="}, 2])
     assert answer.model == f"{NUMBERED}/models/digits"
     assert answer.model_display_name == "digits"
@@ -47,7 +47,7 @@ def test_requests_are_drawn_by_the_split(shared: Small) -> None:
     answers = Counter(
         shared.predictions.predict(endpoint=ENDPOINT, instances=[1]).deployed_model_id for _ in range(200)
     )
-    # 25 % of 200, six standard deviations wide: wrong once in some hundred million runs
+    # 25 % of 200, six standard deviations wide: fails by chance once in some hundred million runs
     assert 50 - 37 < answers["2"] < 50 + 37
     assert answers["1"] + answers["2"] == 200
 
@@ -75,7 +75,7 @@ def test_whole_numbers_arrive_as_whole_numbers(shared: Small) -> None:
     )
 
 
-def test_the_error_of_a_server_is_passed_on_with_its_words(shared: Small) -> None:
+def test_the_error_of_a_server_is_passed_on_with_its_text(shared: Small) -> None:
     with pytest.raises(exceptions.InvalidArgument, match="instance 0 is bad"):
         shared.predictions.predict(endpoint=ENDPOINT, instances=["bad"])
 

@@ -1,4 +1,4 @@
-"""Requests that break one documented rule each, beside the request that breaks none."""
+"""Requests that break one documented rule each, and the request that breaks none."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def refused(check: Any, *arguments: Any) -> str:
     return raised.value.message
 
 
-def test_requests_that_keep_every_rule_pass() -> None:
+def test_requests_that_follow_every_rule_pass() -> None:
     full = {"version_aliases": ["b-0123"], "labels": {"team": "vision"}, "artifact_uri": "gs://models/bundles/0123"}
     probe = {"exec_": {"command": ["true"]}, "period_seconds": 5}
     spec = {"env": [{"name": "A_1", "value": ""}], "ports": [{"container_port": 8080}], "startup_probe": probe}
@@ -107,7 +107,7 @@ def test_requests_that_keep_every_rule_pass() -> None:
         ),
     ],
 )
-def test_an_upload_that_breaks_a_rule_is_refused_by_its_field(field: str, change: dict[str, Any]) -> None:
+def test_an_upload_that_breaks_a_rule_is_refused_with_its_field(field: str, change: dict[str, Any]) -> None:
     assert f"Field: {field};" in refused(validation.upload_model, upload(**change), "us-central1")
 
 
@@ -117,7 +117,7 @@ def test_a_model_without_a_container_is_refused() -> None:
     assert "Field: model.container_spec;" in refused(validation.upload_model, request, "us-central1")
 
 
-def test_googles_own_images_may_lie_in_a_multi_region() -> None:
+def test_googles_own_images_may_be_in_a_multi_region() -> None:
     image = {"image_uri": "us-docker.pkg.dev/vertex-ai/prediction/pytorch-cpu.2-4:latest"}
     validation.upload_model(upload(spec=image), "us-central1")
 
@@ -140,7 +140,7 @@ def test_googles_own_images_may_lie_in_a_multi_region() -> None:
         ("endpoint.client_connection_config.inference_timeout", endpoint(client_connection_config=TOO_LONG)),
     ],
 )
-def test_an_endpoint_that_breaks_a_rule_is_refused_by_its_field(field: str, request_: Any) -> None:
+def test_an_endpoint_that_breaks_a_rule_is_refused_with_its_field(field: str, request_: Any) -> None:
     assert f"Field: {field};" in refused(validation.create_endpoint, request_)
 
 
@@ -168,7 +168,7 @@ def test_an_endpoint_that_breaks_a_rule_is_refused_by_its_field(field: str, requ
         (f"{RESOURCES}.autoscaling_metric_specs", autoscaled({"metric_name": DUTY})),
     ],
 )
-def test_a_deployment_that_breaks_a_rule_is_refused_by_its_field(field: str, request_: Any) -> None:
+def test_a_deployment_that_breaks_a_rule_is_refused_with_its_field(field: str, request_: Any) -> None:
     assert f"Field: {field};" in refused(validation.deploy_model, request_)
 
 
@@ -178,7 +178,7 @@ def test_a_deployment_without_dedicated_resources_is_refused() -> None:
     assert "Field: deployed_model.dedicated_resources;" in refused(validation.deploy_model, request)
 
 
-def test_every_problem_of_a_request_is_told_at_once() -> None:
+def test_all_problems_of_a_request_are_reported_at_once() -> None:
     text = refused(validation.upload_model, upload(model_id="9", model={"display_name": ""}), "us-central1")
     assert text.startswith("List of found errors:\t1.Field: model_id; Message: ")
     assert "\t2.Field: model.display_name; Message: required\t" in text
@@ -192,6 +192,6 @@ def test_aliases_that_break_a_rule_are_refused(aliases: list[str], version: str)
 
 
 @pytest.mark.parametrize("paths", [[], ["etag"], ["deployed_models"], ["traffic_split.1"]])
-def test_a_mask_must_name_what_can_be_updated(paths: list[str]) -> None:
+def test_a_mask_must_name_fields_that_can_be_updated(paths: list[str]) -> None:
     message = v1.UpdateEndpointRequest(endpoint={"display_name": "x"}, update_mask={"paths": paths})
     refused(validation.update_endpoint, v1.UpdateEndpointRequest.pb(message))

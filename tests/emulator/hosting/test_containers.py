@@ -1,4 +1,4 @@
-"""Deployed models as real containers of docker and podman, where this machine has them."""
+"""Deployed models as real containers of docker and podman, if this machine has them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class NoStorage(Storage):
 
 @pytest.fixture
 def image(engine: Engine, base: Base, tmp_path: Path) -> str:
-    """Build an image whose server says what it was given."""
+    """An image whose server reports what it was started with."""
     folder = tmp_path / "image"
     folder.mkdir()
     (folder / "server.py").write_text(SERVER)
@@ -72,7 +72,7 @@ def version(image: str, *arguments: str) -> v1.Model:
 
 
 def here(engine: Engine) -> list[str]:
-    """Return the containers of emulators that there are."""
+    """Return the existing containers of emulators."""
     return engine.ask(["ps", "--all", "--quiet", "--filter", f"label={LABEL}"]).split()
 
 
@@ -81,14 +81,14 @@ def made(engine: Engine, tmp_path: Path) -> Room:
 
 
 def answers(running: Room, where: Placement) -> bool:
-    """Return whether it takes traffic."""
+    """Return whether it gets traffic."""
     try:
         return running.replicas.ask(where, b"", "text/plain", 20).status == 200
     except HostingError:
         return False
 
 
-def test_an_image_runs_with_vertex_s_variables_answers_unchanged_and_is_gone_when_stopped(
+def test_an_image_runs_with_vertexs_variables_answers_unchanged_and_is_gone_when_stopped(
     engine: Engine, image: str, tmp_path: Path
 ) -> None:
     running = made(engine, tmp_path)
@@ -103,7 +103,7 @@ def test_an_image_runs_with_vertex_s_variables_answers_unchanged_and_is_gone_whe
         assert seen["env"]["AIP_HTTP_PORT"] == "8090"
         assert seen["env"]["AIP_STORAGE_URI"] == "gs://bucket/weights"
         assert seen["env"]["OWN"] == "at 8090"
-        until(lambda: running.printed(where))  # podman follows a log by looking for news now and then
+        until(lambda: running.printed(where))  # podman follows a log by polling
         (up,) = running.printed(where)
         assert (up["severity"], up["jsonPayload"]["given"]) == ("NOTICE", ["digits"])
         assert len(here(engine)) == 1
@@ -138,7 +138,7 @@ def test_a_container_that_dies_is_replaced_by_a_new_one(engine: Engine, image: s
     assert here(engine) == []
 
 
-def test_an_image_that_is_nowhere_fails_the_stage_that_gets_it(engine: Engine, registry: str, tmp_path: Path) -> None:
+def test_a_missing_image_fails_the_stage_that_pulls_it(engine: Engine, registry: str, tmp_path: Path) -> None:
     running = made(engine, tmp_path)
     where = placed(version(f"{registry}/no/such:1"))
     with pytest.raises(HostingError, match="no/such:1") as no:

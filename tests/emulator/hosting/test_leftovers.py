@@ -10,7 +10,7 @@ from pathlib import Path
 from seatrial.emulator.hosting.leftovers import Leftovers
 
 
-def test_what_a_killed_emulator_left_is_ended_but_no_stranger_of_the_same_number(tmp_path: Path) -> None:
+def test_what_a_killed_emulator_left_is_ended_but_not_another_process_with_a_reused_number(tmp_path: Path) -> None:
     left = subprocess.Popen(["sleep", "600"], start_new_session=True)
     stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
     try:

@@ -1,4 +1,4 @@
-"""A server that is there but takes no connections: Vertex's liveness rule, on a real process."""
+"""A server that runs but accepts no connections: Vertex's liveness rule, on a real process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Program:
         process.kill(self._process)
 
 
-def test_a_server_that_refuses_four_connections_is_started_anew_also_before_it_was_ever_ready() -> None:
+def test_a_server_that_refuses_four_connections_is_restarted_even_before_it_was_ever_ready() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

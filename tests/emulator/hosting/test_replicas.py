@@ -1,4 +1,4 @@
-"""Deployed models as real processes: what they are started with, how they fail, and Vertex's rules for keeping them."""
+"""Deployed models as real processes: their variables, their failures, and Vertex's rules for keeping them running."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def sound(copied: Copied, storage: Storage) -> Placement:
 
 
 def asked(halves: Room, placement: Placement, body: bytes) -> int:
-    """Ask for a prediction; return the HTTP status, or the negative code of why there was none."""
+    """Ask for a prediction; return the HTTP status, or the negative code of the error."""
     try:
         return halves.replicas.ask(placement, body, "application/json", 20).status
     except HostingError as error:
@@ -80,7 +80,7 @@ def test_a_bundle_is_served_from_its_locked_environment_and_answers(
     assert halves.running() == []
 
 
-def test_it_sees_vertex_s_variables_of_its_own_placement_and_nothing_of_the_caller(
+def test_it_sees_vertexs_variables_for_its_placement_and_none_of_the_callers(
     halves: Room, copied: Copied, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET", "of the caller")
@@ -110,7 +110,7 @@ def test_it_sees_vertex_s_variables_of_its_own_placement_and_nothing_of_the_call
     }
 
 
-def test_a_server_that_exits_fails_its_start_with_vertex_s_text_and_its_log_says_why(
+def test_a_server_that_exits_fails_its_start_with_vertexs_text_and_its_log_says_why(
     halves: Room, copied: Copied, storage: Storage
 ) -> None:
     where = placed(stored(built(copied(PROJECT), at_load("raise RuntimeError('no such weights')")), storage.url))
@@ -125,7 +125,7 @@ def test_a_server_that_exits_fails_its_start_with_vertex_s_text_and_its_log_says
     assert halves.running() == []
 
 
-def test_a_server_that_is_not_ready_by_the_version_s_deadline_fails_and_is_ended(
+def test_a_server_that_is_not_ready_by_the_versions_deadline_fails_and_is_ended(
     halves: Room, copied: Copied, storage: Storage
 ) -> None:
     model = stored(built(copied(PROJECT), at_load("import time\ntime.sleep(600)")), storage.url)
@@ -136,7 +136,7 @@ def test_a_server_that_is_not_ready_by_the_version_s_deadline_fails_and_is_ended
     assert halves.running() == []
 
 
-def test_a_bundle_that_is_not_in_the_bucket_fails_with_vertex_s_text(halves: Room) -> None:
+def test_a_bundle_that_is_not_in_the_bucket_fails_with_vertexs_text(halves: Room) -> None:
     spec = v1.ModelContainerSpec(image_uri="seatrial.local/bundle:0")
     for uri in (f"gs://{BUCKET}/bundles/{'0' * 64}", "gs://elsewhere/model", ""):
         with pytest.raises(HostingError, match=r"storage\.objects\.get") as no:
@@ -159,7 +159,7 @@ def test_a_lock_that_cannot_be_installed_fails_the_stage_and_its_log_says_why(
     assert any("numpy" in str(entry) for entry in halves.printed(where, "ERROR"))
 
 
-def test_a_server_that_dies_is_started_again_and_gets_no_traffic_meanwhile(
+def test_a_server_that_dies_is_restarted_and_gets_no_traffic_meanwhile(
     halves: Room, copied: Copied, storage: Storage, tmp_path: Path, image: bytes
 ) -> None:
     orders = tmp_path / "orders"
@@ -175,7 +175,7 @@ def test_a_server_that_dies_is_started_again_and_gets_no_traffic_meanwhile(
     assert any("started again" in entry.get("textPayload", "") for entry in halves.printed(where, "ERROR"))
 
 
-def test_a_server_that_hangs_gets_no_traffic_after_four_failures_and_gets_it_back_by_one_success(
+def test_a_server_that_hangs_loses_its_traffic_after_four_failures_and_gets_it_back_after_one_success(
     halves: Room, sound: Placement, image: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("seatrial.emulator.hosting.probes._HEALTH_TIMEOUT", 0.2)
@@ -195,7 +195,7 @@ def asked_briefly(halves: Room, placement: Placement) -> int:
         return -error.code
 
 
-def test_after_a_restart_of_the_emulator_a_deployed_model_starts_when_it_is_asked(
+def test_after_a_restart_of_the_emulator_a_deployed_model_starts_with_its_first_request(
     halves: Room, sound: Placement, image: bytes
 ) -> None:
     halves.deploy(sound)

@@ -1,4 +1,4 @@
-"""Google's published description of the REST API: which method a request is, and whether an answer is one of its."""
+"""Google's published description of the REST API: the method of a request, and whether an answer fits its schema."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def document() -> dict[str, Any]:
 
 
 def method(http: str, path: str) -> dict[str, Any]:
-    """Find the published method that a request is.
+    """Find the published method of a request.
 
     Raises:
         LookupError: the API has no such method.
@@ -34,7 +34,7 @@ def method(http: str, path: str) -> dict[str, Any]:
 
 
 def problems(answer: Any, schema: str) -> Problems:
-    """Say what in an answer is not as the schema of that name has it."""
+    """Return what in an answer does not fit the schema of that name."""
     return list(_object(answer, document()["schemas"][schema], schema))
 
 
@@ -85,7 +85,7 @@ def _object(value: Any, schema: dict[str, Any], where: str) -> Iterator[str]:
             yield from _value(item, schema["additionalProperties"], f"{where}.{name}")
         else:
             yield f"{where}: has no {name}"
-    if "@type" in value:  # what an Any carries is a published type too
+    if "@type" in value:  # the content of an Any has a published type too
         package, _, name = value["@type"].rpartition(".")
         carried = document()["schemas"].get(f"GoogleCloudAiplatformV1{name}")
         if package != "type.googleapis.com/google.protobuf" and carried is not None:

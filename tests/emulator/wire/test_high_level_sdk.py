@@ -1,4 +1,4 @@
-"""The unmodified high-level SDK against the emulator: the proof that it speaks Vertex and no dialect."""
+"""The unmodified high-level SDK against the emulator."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.emulator.small_plane import NUMBERED, Small
 
 @pytest.fixture
 def sdk(small: Small) -> Iterator[Any]:
-    """The SDK, told nothing but where the API is."""
-    from google.cloud import aiplatform  # over a second: only where it is needed
+    """The SDK, configured only with the address of the API."""
+    from google.cloud import aiplatform  # takes over a second: import only if needed
 
     aiplatform.init(
         project="demo",
@@ -91,7 +91,7 @@ def test_endpoints_and_predictions_through_the_sdk(sdk: Any) -> None:
     assert sdk.Endpoint.list() == []
 
 
-def test_a_deployment_that_fails_says_so_through_the_sdk(sdk: Any) -> None:
+def test_a_failed_deployment_raises_through_the_sdk(sdk: Any) -> None:
     model = sdk.Model.upload(display_name="b", serving_container_image_uri="seatrial.local/broken")
     endpoint = sdk.Endpoint.create(display_name="digits")
     with pytest.raises(Exception, match="Model server never became ready"):

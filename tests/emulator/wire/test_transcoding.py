@@ -1,4 +1,4 @@
-"""Every answer on the published paths, held against Google's published description of the API."""
+"""Every answer on the published paths, checked against Google's published description of the API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.emulator.wire import discovery
 
 
 class Published:
-    """Calls the API by its published paths and holds every answer against the published schema."""
+    """Calls the API by its published paths and checks every answer against the published schema."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -38,7 +38,7 @@ class Published:
         return operation
 
     def send(self, http: str, path: str, body: Any = None, query: str = "") -> tuple[int, Any]:
-        """Send a request as it is; return status and answer."""
+        """Send a request unchanged; return status and answer."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self._url}/v1/{path}?{query}", data=data, method=http)  # noqa: S310
         try:
@@ -146,7 +146,7 @@ def test_an_error_has_googles_form(call: Published) -> None:
         (f"{PARENT}/endpoints", ["x"], ""),
     ],
 )
-def test_what_the_api_does_not_know_is_refused(call: Published, path: str, body: Any, query: str) -> None:
+def test_unknown_fields_and_parameters_are_refused(call: Published, path: str, body: Any, query: str) -> None:
     status, answer = call.send("POST", path, body, query)
     assert status == 400
     assert "Invalid JSON payload received" in answer["error"]["message"]
@@ -156,7 +156,7 @@ def test_a_path_that_the_api_does_not_have_is_not_found(call: Published) -> None
     assert call.send("GET", "projects/demo/nothing")[0] == 404
 
 
-def test_the_reading_of_the_schemas_finds_what_is_wrong() -> None:
+def test_checking_an_answer_against_its_schema_finds_problems() -> None:
     wrong = {"name": 3, "colour": "red", "createTime": "today", "deployedModels": [{"dedicatedResources": []}]}
     found = discovery.problems(wrong, "GoogleCloudAiplatformV1Endpoint")
     assert [problem.partition(":")[0].removeprefix("GoogleCloudAiplatformV1Endpoint") for problem in found] == [
