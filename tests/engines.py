@@ -88,7 +88,7 @@ def docker() -> Iterator[Engine]:
 
 @pytest.fixture
 def containerd_docker() -> Iterator[Engine]:
-    """Docker as new installations have it, for one test: it builds with buildx and keeps images in containerd's store."""
+    """Docker as new installations have it, for one test: it builds with buildx and has containerd's store."""
     if os.geteuid() != 0:
         pytest.skip("only root can start a docker with containerd's store")
     dockerd = _program("dockerd")
