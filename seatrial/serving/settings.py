@@ -38,7 +38,7 @@ class ImageSettings:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What bundle.json says. `folder` is where it lies; `predictor` is `module:Class`."""
+    """What bundle.json says. `folder` is its folder; `predictor` is `module:Class`."""
 
     folder: Path
     name: str

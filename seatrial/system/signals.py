@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP as one exception, raised where the program is, so that every `finally` runs."""
+"""SIGINT, SIGTERM and SIGHUP as one exception, raised wherever the program is, so that every `finally` runs."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], 
             yield from _compare(project, server, chunk, trial, drift)
     trial.drift, trial.compared = drift.largest, drift.compared
     if examples and not drift.compared:
-        trial.unproven.append("that scores equal training's: the golden answers record none")
+        trial.unproven.append("that scores equal training's: the golden answers record no scores")
 
 
 def _batches(inputs: list[tuple[GoldenExample, Any]]) -> Iterator[list[tuple[GoldenExample, Any]]]:

@@ -73,7 +73,7 @@ def _require_card() -> None:
     )
     if code != 0 or "GPU " not in printed:
         raise EnvironmentFaultError(
-            "--device cuda needs an NVIDIA GPU, and this machine has none that its driver shows",
+            "--device cuda needs an NVIDIA GPU, and the driver of this machine shows none",
             fix="run it on a GPU runner, or use --device cpu",
         )
 

@@ -1,4 +1,4 @@
-"""What the module of an interface holds, and what it makes of a predictor class."""
+"""What the module of an interface provides, and what it makes of a predictor class."""
 
 from __future__ import annotations
 

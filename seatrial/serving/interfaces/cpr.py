@@ -48,6 +48,6 @@ def _ask(loaded: Any, request: Request) -> bytes:  # the user's own class
         what = type(given).__name__
         if isinstance(given, dict):
             what = f"a dict with the keys {sorted(map(str, given))}"
-        raise AnswerError(500, f'the predictor answered {what}; it must be a dict that holds "predictions"')
+        raise AnswerError(500, f'the predictor returned {what}; it must return a dict with "predictions"')
     others = {key: value for key, value in given.items() if key != "predictions"}
     return encode(given["predictions"], instances, others)

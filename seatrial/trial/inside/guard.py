@@ -72,7 +72,7 @@ def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no server outlives a killed trial
         if os.getppid() != int(parent):
-            sys.exit("the process that started this one is gone")
+            sys.exit("the process that started this one has ended")
     watch(record)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)

@@ -30,6 +30,6 @@ def test_a_cpr_predictor_gets_the_body_and_answers_it_whole(tmp_path: Path) -> N
     with served(tmp_path, CPR, environ=environ) as server:
         assert server.log(message="ready", interface="cpr")
         assert server.predict("uri").json() == {"predictions": ["gs://bucket/model"], "deployed": 1}
-        assert 'answered list; it must be a dict that holds "predictions"' in server.predict("list").error["message"]
+        assert 'returned list; it must return a dict with "predictions"' in server.predict("list").error["message"]
         assert "a dict with the keys []" in server.predict("empty").error["message"]
         assert "2 predictions for 1 instances" in server.predict("many").error["message"]
