@@ -11,6 +11,7 @@ import pytest
 from seatrial.deploy.evidence import Latency, blame, percentile, too_slow
 from seatrial.deploy.rollout import gate, split_for
 from seatrial.deploy.vertex.asking import Limits
+from tests.deploy.faulted import shorten
 from tests.deploy.golden_project import failing, golden_project, right, slow, wrong
 from tests.deploy.live_endpoint import FORMER, NEW, THIRD, live
 from tests.stages import ended
@@ -172,7 +173,10 @@ def test_a_lone_version_answers_for_every_error(tmp_path: Path) -> None:
     assert (end.codes, end.value.passed, end.value.blame) == (["ST711"], False, "new")
 
 
-def test_a_lone_version_that_answers_nothing_is_found_long_before_the_limits(tmp_path: Path) -> None:
+def test_a_lone_version_that_answers_nothing_is_found_long_before_the_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten(monkeypatch, answer=20.0)
     project = golden_project(tmp_path)
     with live(tmp_path, {NEW: 100}, {NEW: failing(INTERNAL, "out of memory")}) as (vertex, endpoint):
         end = ended(gate(vertex, endpoint, NEW, [], project, limits=LIMITS))

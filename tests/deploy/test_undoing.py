@@ -17,12 +17,17 @@ from seatrial.deploy.vertex import endpoints, versions
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.emulator.api.hosting import Placement, Reply
 from seatrial.project import Project
-from tests.deploy.faulted import SMALL
+from tests.deploy.faulted import SMALL, shorten
 from tests.deploy.golden_project import golden_project
 from tests.deploy.in_process import NAME, World, candidate, world
 from tests.stages import ended
 
 QUICK = {"rollout": {"steps": [50, 100]}}
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch, answer=20.0)
 
 
 @pytest.fixture
