@@ -177,7 +177,7 @@ def is_running(pid: int) -> bool:
 
 
 def test_a_second_emulator_on_the_same_state_is_refused(emulator: Emulator) -> None:
-    with pytest.raises(UsageError, match="another emulator has its state"):
+    with pytest.raises(UsageError, match="another emulator uses the state"):
         Emulator(emulator.options).start()
     assert asked(emulator.rest_url, "GET", "/seatrial/emulator")[1] == emulator.addresses
 
