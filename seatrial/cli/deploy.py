@@ -1,7 +1,7 @@
-"""What `seatrial deploy` does around the stages of `deploy`: where to, what, on which proof, and how it ended.
+"""`seatrial deploy`: decide where to deploy what, on which proof, and report how it ended.
 
-However a deploy ends, deploy.json says so; interrupted, it says what still runs. The client of Vertex AI takes a second
-to import: that is done where it is used, while a rehearsal's emulator starts.
+Every deploy ends in deploy.json; if it was interrupted, it names what still runs. The client of Vertex AI takes a
+second to import, which happens while a rehearsal's emulator starts.
 """
 
 from __future__ import annotations
@@ -16,29 +16,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from seatrial.bundle import build
 from seatrial.cli import extra, options
 from seatrial.cli.run import Ended, Run, alone, running
 from seatrial.cli.smoke import try_out
-from seatrial.containers import engine as engines
-from seatrial.containers.inspection import inspect
-from seatrial.deploy import candidate as candidates
 from seatrial.deploy import outcome as outcomes
-from seatrial.deploy.candidate import Candidate
 from seatrial.deploy.outcome import Outcome
 from seatrial.deploy.progress import Progress, shown
 from seatrial.deploy.target import Target, vertex
 from seatrial.deploy.vertex import storage
 from seatrial.errors import ExitCode, StillRunningError, UsageError
 from seatrial.findings import Phase, Stage, failed
-from seatrial.project import Project
-from seatrial.rules.deployment.surroundings import SURROUNDINGS
-from seatrial.system.file_lock import acquire
 from seatrial.system.signals import Interruption, handled
 
 if TYPE_CHECKING:
+    from seatrial.deploy.candidate import Candidate
     from seatrial.deploy.deployment import Artifact, Deployment
     from seatrial.deploy.site import Site
+    from seatrial.project import Project
 
 Kind = Literal["local", "vertex"]
 
@@ -97,7 +91,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
     with running("deploy", arguments, _pairs(arguments.set)) as run:
         if arguments.what not in _OF_A_CANDIDATE and (arguments.image or arguments.pushed or arguments.report):
             raise UsageError(
-                f"--{arguments.what} looks at the server alone: --image, --pushed and --report mean nothing"
+                f"--{arguments.what} looks only at the server: --image, --pushed and --report have no meaning with it"
             )
         kind = _kind(run.project, arguments.target)
         progress = Progress()
@@ -119,7 +113,7 @@ _OF_A_CANDIDATE = ("deploy", "dry-run")
 
 
 def _do(run: Run, what: str, site: Site, chosen: Candidate | None) -> list[str]:
-    """Do what was asked for; give lines that say what there is or would be."""
+    """Do what was asked for; return lines that say what is there or would be."""
     from seatrial.deploy import standing
 
     if chosen is None:
@@ -143,6 +137,8 @@ _PROOFS = {
 
 
 def _finish(run: Run, progress: Progress, kind: Kind) -> int:
+    from seatrial.rules.deployment.surroundings import SURROUNDINGS
+
     version, endpoint = progress.version.rpartition("/")[2], progress.endpoint.rpartition("/")[2]
     proof = _PROOFS.get(progress.status, progress.status)
     if progress.status == "rolled-back" and not version:
@@ -174,14 +170,14 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 
 
 def _kind(project: Project, wanted: Kind | None) -> Kind:
-    """Say where it goes: as written, and where nothing is written, never by accident to a green rehearsal in CI.
+    """Return the target. Under CI it must be given, so that a rehearsal cannot pass for a deploy.
 
     Raises:
-        UsageError: CI without a target, or vertex without a project.
+        UsageError: there is no target under CI, or no project for vertex.
     """
     if wanted is None and os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        fix = "write --target vertex, or --target local for a rehearsal; SEATRIAL_TARGET says the same"
-        raise UsageError("under CI the target must be written", fix=fix)
+        fix = "pass --target vertex, or --target local for a rehearsal, or set SEATRIAL_TARGET"
+        raise UsageError("under CI the target must be given", fix=fix)
     kind: Kind = wanted or ("vertex" if project.vertex.project else "local")
     if kind not in ("local", "vertex"):  # from the environment
         raise UsageError(f"SEATRIAL_TARGET is {kind!r}", fix="it can be local or vertex")
@@ -193,7 +189,7 @@ def _kind(project: Project, wanted: Kind | None) -> Kind:
 
 @contextlib.contextmanager
 def _site(run: Run, kind: Kind, progress: Progress) -> Iterator[Site]:
-    """Give the project's place at the target; a rehearsal's emulator runs for as long as the block."""
+    """Yield the project's place at the target; a rehearsal's emulator runs for as long as the block."""
     from seatrial.emulator import local
 
     project = run.project
@@ -218,7 +214,11 @@ def _on_vertex(project: Project) -> Target:
 
 
 def _chosen(run: Run, arguments: argparse.Namespace, kind: Kind) -> Candidate | None:
-    """Give what is to be deployed and was proven; a bundle without a report is tried out first."""
+    """Return what to deploy, which was proven; a bundle without a report is tried out first."""
+    from seatrial.containers import engine as engines
+    from seatrial.containers.inspection import inspect
+    from seatrial.deploy import candidate as candidates
+
     project = run.project
     device = project.vertex.device
     files = arguments.report or candidates.report_files(project)
@@ -241,7 +241,9 @@ def _chosen(run: Run, arguments: argparse.Namespace, kind: Kind) -> Candidate | 
 
 
 def _deployment(project: Project, site: Site, chosen: Candidate) -> Deployment:
+    from seatrial.bundle import build
     from seatrial.deploy.deployment import Deployment
+    from seatrial.system.file_lock import acquire
 
     def provide() -> Stage[Artifact]:
         if chosen.image:
@@ -270,7 +272,7 @@ def _digest_in(folder: Any) -> str:
 
 @contextlib.contextmanager
 def _stoppable(run: Run, arguments: argparse.Namespace, site: Site) -> Iterator[None]:
-    """Interrupted, say what still runs, or with --cancel-on-stop end it."""
+    """If interrupted, say what still runs, or with --cancel-on-stop end it."""
     try:
         yield
     except Interruption as interruption:
@@ -283,21 +285,21 @@ def _stoppable(run: Run, arguments: argparse.Namespace, site: Site) -> Iterator[
 
             run.of(standing.cancel(site))
         elif site.progress.changed:
-            run.renderer.measured("the same command goes on where this one was stopped")
+            run.renderer.measured("the same command continues where this one stopped")
         run.renderer.error("interrupted")
         raise Ended(128 + int(interruption.args[0])) from None
 
 
 @contextlib.contextmanager
 def _recorded(run: Run, what: str, kind: Kind, progress: Progress) -> Iterator[dict[str, Any]]:
-    """Write deploy.json at the end, whatever the end is."""
+    """Write deploy.json however the block ends."""
     told: dict[str, Any] = {}
     message = ""
     try:
         yield told
     except StillRunningError as error:
         flag = "" if what == "deploy" else f" --{what}"
-        error.fix = f"run `seatrial deploy{flag}` again, as this time: it finds what runs and goes on"
+        error.fix = f"run `seatrial deploy{flag}` again, as this time: it finds what runs and continues"
         progress.status, message = "still-running", error.message
         raise
     except Interruption:
@@ -312,7 +314,7 @@ def _recorded(run: Run, what: str, kind: Kind, progress: Progress) -> Iterator[d
             outcome = Outcome(progress.status, kind, **told, **reached, seconds=run.seconds, message=message)
             try:
                 outcomes.write(run.project, outcome, run.findings)
-            except OSError as error:  # it must not hide how the deploy itself ended
+            except OSError as error:  # it must not hide how the deploy ended
                 run.renderer.error(f"the outcome could not be written to {error.filename}: {error.strerror}")
 
 

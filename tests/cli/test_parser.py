@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 import subprocess
@@ -61,13 +62,32 @@ class TestHelp:
         )
         assert ran.stdout == f"seatrial {__version__}\n"
 
+    def test_of_all_commands_loads_none_of_them(self) -> None:
+        assert loaded_by("--help", r"seatrial\.cli\.(?!main$|parser$|run$)") == []
+
     def test_loads_nothing_heavy(self) -> None:
-        heavy = "{'torch', 'numpy', 'google.api_core', 'grpc', 'pydantic', 'rich', 'uv', 'hatchling', 'packaging'}"
-        script = (
-            f"import sys, seatrial.cli.main; print(sorted({heavy} & sys.modules.keys()))\n"
-            f"try: seatrial.cli.main(['--help'])\n"
-            f"finally: print(sorted({heavy} & sys.modules.keys()))"
-        )
-        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
-        assert (ran.stdout.splitlines()[0], ran.stdout.splitlines()[-1]) == ("[]", "[]")
-        assert ran.returncode == 0
+        assert loaded_by("--help", HEAVY) == []
+
+    @pytest.mark.parametrize("command", [*COMMANDS, "image build"])
+    def test_of_a_command_loads_nothing_heavy(self, command: str) -> None:
+        assert loaded_by(f"{command} --help", HEAVY) == []
+
+
+HEAVY = r"(torch|numpy|google\.api_core|google\.auth|grpc|requests|pydantic|rich|uv|hatchling|packaging)$"
+
+
+def loaded_by(arguments: str, pattern: str) -> list[str]:
+    """Return the modules whose names begin with a match of the pattern, after `seatrial` with these arguments."""
+    script = (
+        "import re, sys, seatrial.cli\n"
+        f"loaded = lambda: print(sorted(name for name in sys.modules if re.match({pattern!r}, name)))\n"
+        "loaded()\n"
+        f"try: seatrial.cli.main({arguments.split()})\n"
+        "finally: loaded()"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert lines[0] == "[]"
+    names: list[str] = ast.literal_eval(lines[-1])
+    return names

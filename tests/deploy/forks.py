@@ -21,8 +21,11 @@ from tests.deploy.rehearsal import Ended
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["__main__", "tests.deploy.forks", "seatrial.cli.deploy", "seatrial.emulator.local", "google.cloud.storage"]
-)
+    [
+        "__main__", "tests.deploy.forks", "seatrial.cli.deploy", "seatrial.deploy.candidate",
+        "seatrial.deploy.deployment", "seatrial.emulator.local", "google.cloud.storage",
+    ]
+)  # fmt: skip
 
 
 class Forked:
