@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from seatrial.cli import extra, options
+from seatrial.cli import extra, options, platforms
+from seatrial.cli.platforms import PLATFORMS, Row
 from seatrial.cli.run import Ended, Run, alone, running
 from seatrial.cli.smoke import try_out
 from seatrial.deploy import outcome as outcomes
 from seatrial.deploy.outcome import Outcome
-from seatrial.deploy.progress import Progress, shown
-from seatrial.deploy.target import Target, vertex
-from seatrial.deploy.vertex import storage
+from seatrial.deploy.progress import Progress
+from seatrial.deploy.split import shown
 from seatrial.errors import ExitCode, StillRunningError, UsageError
 from seatrial.findings import Phase, Stage, failed
 from seatrial.system.signals import Interruption, handled
@@ -31,10 +30,8 @@ from seatrial.system.signals import Interruption, handled
 if TYPE_CHECKING:
     from seatrial.deploy.candidate import Candidate
     from seatrial.deploy.deployment import Artifact, Deployment
-    from seatrial.deploy.site import Site
+    from seatrial.deploy.resources import Resources
     from seatrial.project import Project
-
-Kind = Literal["local", "vertex"]
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     options.formats(parser)
     parser.add_argument(
         "--target",
-        choices=("local", "vertex"),
+        choices=tuple(PLATFORMS),
         default=os.environ.get("SEATRIAL_TARGET") or None,
         help="Google Cloud, or a rehearsal on this machine (default: SEATRIAL_TARGET; without it vertex if "
         "vertex.project is set, otherwise local; required if CI is set)",
@@ -93,33 +90,35 @@ def _deploy(arguments: argparse.Namespace) -> int:
             raise UsageError(
                 f"--{arguments.what} looks only at the server: --image, --pushed and --report have no meaning with it"
             )
-        kind = _kind(run.project, arguments.target)
+        row = platforms.chosen(run.project, arguments.target)
         progress = Progress()
-        with _recorded(run, arguments.what, kind, progress) as told:
+        with _recorded(run, arguments.what, row, progress) as told:
             chosen = None
             if arguments.what in _OF_A_CANDIDATE:
-                chosen = _chosen(run, arguments, kind)
+                chosen = _chosen(run, arguments, row)
                 if chosen is None:
                     progress.status = "refused"
-                    return _finish(run, progress, kind)
+                    return _finish(run, progress, row)
                 told.update(_of_candidate(chosen))
-            with _site(run, kind, progress) as site, _stoppable(run, arguments, site):
-                for line in _do(run, arguments.what, site, chosen):
+            with _resources(run, row, progress) as resources, _stoppable(run, arguments, resources):
+                for line in _do(run, arguments.what, resources, chosen):
                     run.renderer.measured(line)
-        return _finish(run, progress, kind)
+        return _finish(run, progress, row)
 
 
 _OF_A_CANDIDATE = ("deploy", "dry-run")
 
 
-def _do(run: Run, what: str, site: Site, chosen: Candidate | None) -> list[str]:
+def _do(run: Run, what: str, resources: Resources, chosen: Candidate | None) -> list[str]:
     """Do what was asked for; return lines that say what is there or would be."""
-    from seatrial.deploy import standing
+    from seatrial.deploy.rollback import rollback
+    from seatrial.deploy.status import describe
+    from seatrial.deploy.undeploy import undeploy
 
     if chosen is None:
-        ways = {"status": standing.describe, "undeploy": standing.undeploy, "rollback": standing.rollback}
-        return run.of(ways[what](site))
-    deployment = _deployment(run.project, site, chosen)
+        ways = {"status": describe, "undeploy": undeploy, "rollback": rollback}
+        return run.of(ways[what](resources))
+    deployment = _deployment(run.project, resources, chosen)
     if what == "dry-run":
         return run.of(deployment.plan())
     run.of(deployment.run())
@@ -136,7 +135,7 @@ _PROOFS = {
 }
 
 
-def _finish(run: Run, progress: Progress, kind: Kind) -> int:
+def _finish(run: Run, progress: Progress, row: Row) -> int:
     from seatrial.rules.deployment.surroundings import SURROUNDINGS
 
     version, endpoint = progress.version.rpartition("/")[2], progress.endpoint.rpartition("/")[2]
@@ -145,7 +144,7 @@ def _finish(run: Run, progress: Progress, kind: Kind) -> int:
         proof = "the rollout is undone; endpoint {endpoint}: {traffic}"
     parts = [proof.format(version=version, endpoint=endpoint, traffic=shown(progress.traffic))]
     parts += [f"NOT proven: {text}" for text in progress.unproven]
-    if kind == "local":
+    if row.traits.rehearsal:
         parts.append(outcomes.REHEARSAL)
     code = run.finish(" · ".join(parts), status=progress.status, **_particulars(progress))
     if code == ExitCode.FINDINGS and run.errors <= SURROUNDINGS:
@@ -169,51 +168,18 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _kind(project: Project, wanted: Kind | None) -> Kind:
-    """Return the target. Under CI it must be given, so that a rehearsal cannot pass for a deploy.
-
-    Raises:
-        UsageError: there is no target under CI, or no project for vertex.
-    """
-    if wanted is None and os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        fix = "pass --target vertex, or --target local for a rehearsal, or set SEATRIAL_TARGET"
-        raise UsageError("under CI the target must be given", fix=fix)
-    kind: Kind = wanted or ("vertex" if project.vertex.project else "local")
-    if kind not in ("local", "vertex"):  # from the environment
-        raise UsageError(f"SEATRIAL_TARGET is {kind!r}", fix="it can be local or vertex")
-    if kind == "vertex" and not project.vertex.project:
-        fix = "set vertex.project in [tool.seatrial], or SEATRIAL_VERTEX_PROJECT, or --set project=ID"
-        raise UsageError("--target vertex needs the id of a cloud project", fix=fix)
-    return kind
-
-
 @contextlib.contextmanager
-def _site(run: Run, kind: Kind, progress: Progress) -> Iterator[Site]:
-    """Yield the project's place at the target; a rehearsal's emulator runs for as long as the block."""
-    from seatrial.emulator import local
-
-    project = run.project
+def _resources(run: Run, row: Row, progress: Progress) -> Iterator[Resources]:
+    """Yield the project's resources at the target, to which there is a connection for as long as the block runs."""
     run.begin("connect")
-    there = local.running(project, _import_client) if kind == "local" else contextlib.nullcontext(_on_vertex(project))
-    with there as target:
-        from seatrial.deploy.site import Site
-        from seatrial.deploy.vertex.client import Vertex
+    with row.connect(run.project) as platform:
+        from seatrial.deploy.resources import Resources
 
-        with Vertex(target) as client:
-            run.begin("")
-            yield Site(project, client, progress)
+        run.begin("")
+        yield Resources(run.project, platform, progress)
 
 
-def _import_client() -> None:
-    """Import the client of Vertex AI, which takes a second."""
-    importlib.import_module("seatrial.deploy.deployment")
-
-
-def _on_vertex(project: Project) -> Target:
-    return vertex(project.vertex.project, project.vertex.region)
-
-
-def _chosen(run: Run, arguments: argparse.Namespace, kind: Kind) -> Candidate | None:
+def _chosen(run: Run, arguments: argparse.Namespace, row: Row) -> Candidate | None:
     """Return what to deploy, which was proven; a bundle without a report is tried out first."""
     from seatrial.containers import engine as engines
     from seatrial.containers.inspection import inspect
@@ -224,11 +190,11 @@ def _chosen(run: Run, arguments: argparse.Namespace, kind: Kind) -> Candidate | 
     files = arguments.report or candidates.report_files(project)
     reports = candidates.read_reports(files, needed=bool(arguments.report))
     if arguments.image:
-        if kind == "vertex":
+        if not row.traits.rehearsal:
             raise UsageError("--image names an image of this machine", fix="`seatrial image push` it; see --pushed")
         found = inspect(engines.find(project.image.engine), arguments.image)
         return run.of(candidates.of_local_image(project, device, arguments.image, found.id, reports), "proof")
-    if kind == "vertex" or arguments.pushed:
+    if not row.traits.rehearsal or arguments.pushed:
         pushed = candidates.pushed_image(project, arguments.pushed)
         return run.of(candidates.of_image(project, device, pushed, reports), "proof")
     if not arguments.report and not candidates.proven(project, device, reports):
@@ -240,7 +206,7 @@ def _chosen(run: Run, arguments: argparse.Namespace, kind: Kind) -> Candidate | 
     return run.of(candidates.of_bundle(project, device, reports), "proof")
 
 
-def _deployment(project: Project, site: Site, chosen: Candidate) -> Deployment:
+def _deployment(project: Project, resources: Resources, chosen: Candidate) -> Deployment:
     from seatrial.bundle import build
     from seatrial.deploy.deployment import Deployment
     from seatrial.system.file_lock import acquire
@@ -256,12 +222,12 @@ def _deployment(project: Project, site: Site, chosen: Candidate) -> Deployment:
                 yield from build(project, chosen.device)
             if _digest_in(folder) != chosen.bundle_digest:
                 raise UsageError("the project has changed since this deploy began", fix="run `seatrial deploy` again")
-            uri = yield from storage.store(site.vertex.target, folder, chosen.bundle_digest)
+            uri = yield from resources.platform.store(folder, chosen.bundle_digest)
         finally:
             lock.release()
         return f"seatrial.local/bundle:{chosen.bundle_digest[:16]}", uri
 
-    return Deployment(site, chosen, provide)
+    return Deployment(resources, chosen, provide)
 
 
 def _digest_in(folder: Any) -> str:
@@ -271,27 +237,27 @@ def _digest_in(folder: Any) -> str:
 
 
 @contextlib.contextmanager
-def _stoppable(run: Run, arguments: argparse.Namespace, site: Site) -> Iterator[None]:
+def _stoppable(run: Run, arguments: argparse.Namespace, resources: Resources) -> Iterator[None]:
     """If interrupted, say what still runs, or with --cancel-on-stop end it."""
     try:
         yield
     except Interruption as interruption:
         handled()
-        site.progress.status = "interrupted"
-        for name, what in site.vertex.awaited.items():
+        resources.progress.status = "interrupted"
+        for name, what in resources.platform.awaited.items():
             run.renderer.measured(f"still runs: {what}, {name}")
-        if arguments.cancel_on_stop and site.progress.changed:
-            from seatrial.deploy import standing
+        if arguments.cancel_on_stop and resources.progress.changed:
+            from seatrial.deploy import undo
 
-            run.of(standing.cancel(site))
-        elif site.progress.changed:
+            run.of(undo.after_interruption(resources))
+        elif resources.progress.changed:
             run.renderer.measured("the same command continues where this one stopped")
         run.renderer.error("interrupted")
         raise Ended(128 + int(interruption.args[0])) from None
 
 
 @contextlib.contextmanager
-def _recorded(run: Run, what: str, kind: Kind, progress: Progress) -> Iterator[dict[str, Any]]:
+def _recorded(run: Run, what: str, row: Row, progress: Progress) -> Iterator[dict[str, Any]]:
     """Write deploy.json however the block ends."""
     told: dict[str, Any] = {}
     message = ""
@@ -311,7 +277,15 @@ def _recorded(run: Run, what: str, kind: Kind, progress: Progress) -> Iterator[d
     finally:
         if what != "status":
             reached = _particulars(progress)
-            outcome = Outcome(progress.status, kind, **told, **reached, seconds=run.seconds, message=message)
+            outcome = Outcome(
+                progress.status,
+                row.traits.name,
+                **told,
+                **reached,
+                seconds=run.seconds,
+                message=message,
+                rehearsal=row.traits.rehearsal,
+            )
             try:
                 outcomes.write(run.project, outcome, run.findings)
             except OSError as error:  # it must not hide how the deploy ended

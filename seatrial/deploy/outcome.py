@@ -1,4 +1,4 @@
-"""What a deploy came to, for machines: build/deploy/deploy.json, and the outputs of a step in GitHub Actions.
+"""How a deploy ended, for machines: build/deploy/deploy.json, and the outputs of a step in GitHub Actions.
 
 The status is a word of a closed list. A rehearsal says in words that nothing was created on Google Cloud.
 """
@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from seatrial.report import github
 from seatrial.system import files
@@ -44,11 +44,11 @@ _OUTPUTS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a deploy came to.
+    """How a deploy ended.
 
     Attributes:
         status: one of `STATUSES`.
-        target: where; a local one is a rehearsal.
+        target: what `--target` calls it.
         model: its resource name; `version` is that name with @ID.
         alias: the one that finds the version by its digest.
         endpoint: its resource name; `deployed_model` is the id on it.
@@ -59,11 +59,12 @@ class Outcome:
         seconds: stage → how long it took.
         gates: the numbers of every gate, passed or not.
         unproven: what a green end does not prove.
-        message: why it ended, where no finding says so.
+        message: why it ended, if no finding says so.
+        rehearsal: whether it ran on this machine.
     """
 
     status: str
-    target: Literal["local", "vertex"]
+    target: str
     model: str = ""
     version: str = ""
     alias: str = ""
@@ -78,31 +79,31 @@ class Outcome:
     gates: Sequence[Mapping[str, Any]] = ()
     unproven: Sequence[str] = ()
     message: str = ""
+    rehearsal: bool = False
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:
-            raise ValueError(f"{self.status!r} is no status of a deploy")
+            raise ValueError(f"{self.status!r} is not a status of a deploy")
 
     @property
     def note(self) -> str:
         """The sentence that a rehearsal always says; "" of a real deploy."""
-        return REHEARSAL if self.target == "local" else ""
+        return REHEARSAL if self.rehearsal else ""
 
 
 def document(outcome: Outcome, findings: Iterable[Finding]) -> dict[str, Any]:
-    """Give deploy.json as data."""
+    """Return deploy.json as data."""
     return {
         "format": FORMAT,
         **asdict(outcome),
         "seconds": {name: round(value, 3) for name, value in outcome.seconds.items()},
-        "rehearsal": outcome.target == "local",
         "note": outcome.note,
         "findings": [finding.as_dict() for finding in findings],
     }
 
 
 def write(project: Project, outcome: Outcome, findings: Iterable[Finding]) -> Path:
-    """Write deploy.json, whole or not at all, and the outputs of the step where GitHub wants them; give the file."""
+    """Write deploy.json, whole or not at all, and the outputs of the step if GitHub wants them; return the file."""
     data = document(outcome, findings)
     file = project.build_dir / FILE
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What a deploy has reached, as data that whatever ends it can tell of. It is filled by the stages, as they go."""
+"""What a deploy has reached, as data that its stages fill as they go."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Progress:
-    """What a deploy has reached; filled as it goes, so that whatever ends it can say what there is.
+    """What a deploy has reached; filled as it goes, so that it can be reported however the deploy ends.
 
     Attributes:
         status: one of `outcome.STATUSES`.
@@ -29,8 +29,3 @@ class Progress:
     changed: bool = False
     gates: list[Mapping[str, Any]] = field(default_factory=list)
     unproven: tuple[str, ...] = ()
-
-
-def shown(split: Mapping[str, int]) -> str:
-    """Give a split in words."""
-    return ", ".join(f"{share} % {name}" for name, share in sorted(split.items())) or "empty"

@@ -6,25 +6,22 @@ What could not be proven is said; nothing is ever taken for proven, and nothing 
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from google.cloud import aiplatform_v1 as v1
-
-from seatrial.deploy.answers import SHOWN, differences, live_errors, refusal, text_of
-from seatrial.deploy.vertex.asking import INVALID_ARGUMENT, Limits, Progress, Question, Reply, questions, replies
+from seatrial.deploy.answers import SHOWN, live_errors, refusal, text_of
+from seatrial.deploy.inquiry import Inquiry
+from seatrial.deploy.requests import INVALID_ARGUMENT, Limits, Question, Reply, questions
 from seatrial.findings import Finding, Stage
 from seatrial.golden import GoldenExample
 from seatrial.rules.deployment import live
 from seatrial.serving.interfaces import BATCHED
-from seatrial.trial.parity import Drift
 
 if TYPE_CHECKING:
-    from seatrial.deploy.vertex.client import Vertex
+    from seatrial.deploy.platform import Endpoint, Platform
     from seatrial.project import Project
 
 _FAILURES = 5  # of one question, before it can be told that it is the new version that fails on it
@@ -60,8 +57,8 @@ class Proof:
 
 
 def prove(
-    vertex: Vertex,
-    endpoint: v1.Endpoint,
+    platform: Platform,
+    endpoint: Endpoint,
     deployed_id: str,
     project: Project,
     *,
@@ -79,26 +76,18 @@ def prove(
     Raises:
         UsageError: golden.json cannot be read.
     """
-    limits = limits or Limits.of(project, vertex.target.kind)
-    share = dict(endpoint.traffic_split).get(deployed_id, 0) / 100
+    limits = limits or Limits.of(project, platform.traits)
+    share = endpoint.traffic_split.get(deployed_id, 0) / 100
     # A question is asked about 1/share times, so that this many of them take half of the requests allowed.
     asked = questions(project, interface=interface, at_most=max(1, int(limits.requests * share / 2)))
-    inquiry = _Inquiry(project, deployed_id, share, asked, limits, compare=compare)
+    inquiry = _Coverage(project, deployed_id, share, asked, limits, compare=compare)
     if not asked:
         what = f"any live prediction: what a predictor of interface {interface} accepts, only golden answers say"
         return Proof(deployed_id, unproven=(what,))
     if not share:
         yield live.INCONCLUSIVE.finding(f"deployed model {deployed_id} has no traffic and cannot be asked anything")
         return inquiry.proof()
-    progress = Progress()
-    with contextlib.closing(replies(vertex, endpoint, inquiry.choose, limits)) as stream:
-        for reply in stream:
-            if reply is not None:
-                inquiry.take(reply)
-            if inquiry.over:
-                break
-            yield from progress.line(inquiry.line)
-    yield from inquiry.findings()
+    yield from inquiry.run(platform, endpoint)
     return inquiry.proof()
 
 
@@ -114,31 +103,25 @@ class _State:
     last: Reply | None = None
 
 
-class _Inquiry:
-    """What a proof still has to ask, and what it knows."""
+class _Coverage(Inquiry):
+    """Which questions of a proof the deployed model has answered."""
 
     def __init__(
         self,
         project: Project,
         deployed_id: str,
         share: float,
-        asked: tuple[Question, ...],
+        asked: Sequence[Question],
         limits: Limits,
         *,
         compare: bool,
     ) -> None:
-        self._project = project
-        self._compare = compare
-        self._id = deployed_id
+        super().__init__(project, deployed_id, limits)
+        self._compares = compare
         self._share = share
-        self._limits = limits
         self._states = [_State(question) for question in asked]
-        self._tolerance = project.smoke.tolerance_for(project.vertex.device)
-        self._drift = Drift()
         self._answers: Counter[str] = Counter()
-        self._wrong: dict[str, Finding] = {}
-        self._refused: Reply | None = None
-        self._began = self._last = time.monotonic()
+        self._last = self._began
 
     @property
     def over(self) -> bool:
@@ -168,8 +151,8 @@ class _Inquiry:
         self._answers[reply.deployed_model] += 1
         if reply.deployed_model == self._id:
             state.answered = True
-            for finding in differences(reply, self._tolerance, self._drift) if self._compare else ():
-                self._wrong.setdefault(finding.subject, finding)
+            if self._compares:
+                self._compare(reply)
 
     def line(self) -> str:
         """Say how far it has come."""
@@ -192,7 +175,7 @@ class _Inquiry:
     def proof(self) -> Proof:
         """Give what was proven."""
         unproven = []
-        if not self._compare:
+        if not self._compares:
             unproven.append("that live answers equal training's: those of a former version are not here")
         elif not any(_recorded(example) for state in self._states for example in state.question.examples):
             unproven.append("that live answers equal training's: there are no golden answers")
@@ -236,10 +219,6 @@ class _Inquiry:
     def _overdue(self) -> bool:
         """Whether the version has given no answer at all, though it should have been asked by now."""
         return not self._answers[self._id] and self._chance(self._requests) < _CHANCE
-
-    @property
-    def _settled(self) -> bool:
-        return time.monotonic() - self._began >= self._limits.settle
 
     @property
     def _failing(self) -> _State | None:

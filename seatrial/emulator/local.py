@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from seatrial.deploy.target import Target
+from seatrial.deploy.vertex.target import Target
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.project import Project
 from seatrial.system import process
@@ -116,7 +116,7 @@ def _drain(child: subprocess.Popen[str]) -> None:
 
 def _target(project: Project, addresses: dict[str, Any]) -> Target:
     return Target(
-        kind="local",
+        name="local",
         project=project.vertex.project or _PROJECT,
         region=project.vertex.region,
         api=addresses["grpc"],

@@ -57,6 +57,16 @@ def ambient() -> Identity:
         UsageError: google-auth is not installed.
         EnvironmentFaultError: there is no identity.
     """
+    return Identity(credentials())
+
+
+def credentials() -> Any:
+    """Return the credentials of google-auth that belong to the identity.
+
+    Raises:
+        UsageError: google-auth is not installed.
+        EnvironmentFaultError: there is no identity here.
+    """
     try:
         import google.auth
         import google.auth.exceptions
@@ -65,7 +75,7 @@ def ambient() -> Identity:
         fix = "install the tool with its extra: seatrial[push]"
         raise UsageError("google-auth, which finds the ambient identity, is not installed", fix=fix) from None
     try:
-        credentials, _ = google.auth.default(scopes=[_SCOPE])
+        found, _ = google.auth.default(scopes=[_SCOPE])
     except google.auth.exceptions.GoogleAuthError as error:
         raise EnvironmentFaultError(f"there is no identity for Google Cloud: {error}", fix=_LOGIN) from None
-    return Identity(credentials)
+    return found

@@ -27,7 +27,6 @@ from seatrial.trial.server import Answer, Server
 
 DEPTH = "default"
 CUDA_PROBE = "cuda_probe.py"
-REQUEST_BYTES = 1_500_000  # of a request to a shared public endpoint; Vertex's custom-container requirements
 LOG_TAIL = 15  # lines
 _SHOWN = 3  # findings of one kind; a wrong transform makes every image differ
 
@@ -183,25 +182,12 @@ def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], 
         if broken:
             break
     else:
-        yield Step(f"asking them in batches of up to {REQUEST_BYTES / 1e6:.1f} MB")
-        for chunk in _batches(inputs):
+        yield Step(f"asking them in batches of up to {parity.REQUEST_BYTES / 1e6:.1f} MB")
+        for chunk in parity.batches(inputs):
             yield from _compare(project, server, chunk, trial, drift)
     trial.drift, trial.compared = drift.largest, drift.compared
     if examples and not drift.compared:
         trial.unproven.append("that scores equal training's: the golden answers record no scores")
-
-
-def _batches(inputs: list[tuple[GoldenExample, Any]]) -> Iterator[list[tuple[GoldenExample, Any]]]:
-    batch: list[tuple[GoldenExample, Any]] = []
-    size = 0
-    for one in inputs:
-        own = len(repr(one[1]))
-        if batch and size + own > REQUEST_BYTES * 0.9:
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += own
-    yield batch
 
 
 def _compare(

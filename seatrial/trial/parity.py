@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from seatrial.findings import Finding
 from seatrial.golden import GoldenExample
 from seatrial.rules.transforms import golden
+
+REQUEST_BYTES = 1_500_000  # of a request to a shared public endpoint; Vertex's custom-container requirements
 
 
 @dataclass(slots=True)
@@ -105,3 +107,20 @@ def _short(value: Any) -> str:
     except ValueError:  # more digits than Python prints
         text = "an integer of thousands of digits"
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def batches(
+    inputs: Sequence[tuple[GoldenExample, Any]], at_most: int | None = None
+) -> Iterator[list[tuple[GoldenExample, Any]]]:
+    """Yield examples with their instances in batches that fit into a request, each of `at_most` instances."""
+    batch: list[tuple[GoldenExample, Any]] = []
+    size = 0
+    for one in inputs:
+        own = len(repr(one[1]))
+        if batch and (len(batch) == at_most or size + own > REQUEST_BYTES * 0.9):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += own
+    if batch:
+        yield batch

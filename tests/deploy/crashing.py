@@ -142,7 +142,7 @@ class Lab:
     def serving(self, place: str) -> list[str]:
         """Give the ids of the versions that are deployed."""
         with Vertex(self.rehearsal.target) as vertex:
-            return [str(model.model_version_id) for model in endpoints.get(vertex, place).deployed_models]
+            return [model.version_id for model in endpoints.get(vertex, place).deployed_models]
 
     def left(self, place: str) -> Left:
         """Say what there is."""

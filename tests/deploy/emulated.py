@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.deploy.target import Target
-from seatrial.deploy.vertex.client import Limits, Vertex
+from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.target import Limits, Target
 from seatrial.emulator.api.control_plane import ControlPlane
 from seatrial.emulator.api.faults import Fault, Faults
 from seatrial.emulator.api.hosting import Placement, Reply

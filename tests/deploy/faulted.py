@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from seatrial.deploy.vertex import asking, endpoints, logs, preflight
-from seatrial.deploy.vertex.client import Limits
+from seatrial.deploy import requests
+from seatrial.deploy.platform import Traits
+from seatrial.deploy.vertex import logs, messages, preflight
+from seatrial.deploy.vertex.target import TARGETS, Limits
 from seatrial.emulator.api.faults import Fault
 from seatrial.project import Project, load
 from tests.deploy.golden_project import golden_project
@@ -93,21 +95,20 @@ def begun(folder: Path) -> Ground:
 def shorten(monkeypatch: pytest.MonkeyPatch, *, answer: float) -> None:
     """Shorten what is waited for besides calls and polls; `answer` is in how many seconds a prediction must come."""
 
-    def of(cls: type[asking.Limits], project: Project, kind: str) -> asking.Limits:
+    def of(cls: type[requests.Limits], project: Project, traits: Traits) -> requests.Limits:
         return cls(seconds=project.vertex.rollout.step_timeout, settle=0.2, request_timeout=answer)
 
-    monkeypatch.setattr(asking.Limits, "of", classmethod(of))
-    monkeypatch.setattr(asking, "_PAUSES", (0.0, 0.01))
-    monkeypatch.setattr(asking, "_ALIVE", 0.01)
-    monkeypatch.setitem(logs.INGESTION, "local", 0.3)
-    monkeypatch.setitem(logs.PAUSE, "local", 0.05)
+    monkeypatch.setattr(requests.Limits, "of", classmethod(of))
+    monkeypatch.setattr(requests, "_PAUSES", (0.0, 0.01))
+    monkeypatch.setattr(requests, "_ALIVE", 0.01)
+    monkeypatch.setitem(TARGETS, "local", replace(TARGETS["local"], ingestion=0.3, log_pause=0.05))
     monkeypatch.setattr(logs, "TIMEOUT", 0.5)
     monkeypatch.setattr(preflight, "SECONDS", 2.0)
     monkeypatch.setattr(preflight, "TIMEOUT", 0.5)
 
 
 def identity(number: int, project: Project) -> str:
-    return endpoints.deployed_id(candidate(number).version_digest, project)
+    return messages.deployed_id(candidate(number).version_digest, project)
 
 
 def finished(number: int, project: Project) -> State:

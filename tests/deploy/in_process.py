@@ -15,14 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.deploy import standing
 from seatrial.deploy.candidate import Candidate
 from seatrial.deploy.deployment import Artifact, Deployment
 from seatrial.deploy.progress import Progress
-from seatrial.deploy.site import Site
-from seatrial.deploy.target import Target
+from seatrial.deploy.record import record_of
+from seatrial.deploy.resources import Resources
+from seatrial.deploy.rollback import rollback
 from seatrial.deploy.vertex import endpoints, versions
-from seatrial.deploy.vertex.client import Limits, Vertex
+from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.platform import VertexPlatform
+from seatrial.deploy.vertex.target import Limits, Target
 from seatrial.emulator.api.control_plane import PROJECT_NUMBER, Answer, Caller, ControlPlane
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.hosting import Placement, Reply
@@ -183,10 +185,10 @@ class World:
 
     def deploy(self, project: Project, number: int, limits: Limits) -> Ended:
         """Deploy the version that stands for a number."""
-        return self._run(project, limits, lambda site: Deployment(site, candidate(number), _provide).run())
+        return self._run(project, limits, lambda resources: Deployment(resources, candidate(number), _provide).run())
 
     def roll_back(self, project: Project, limits: Limits) -> Ended:
-        return self._run(project, limits, standing.rollback)
+        return self._run(project, limits, rollback)
 
     def state(self) -> State:
         """Read everything, with no fault in the way."""
@@ -198,7 +200,7 @@ class World:
             under_way = [each.name for name in resources for each in vertex.operations(name)]
         endpoint = found[0]
         split = dict(endpoint.traffic_split) if endpoint else {}
-        record = endpoints.record_of(endpoint) if endpoint else None
+        record = record_of(endpoint) if endpoint else None
         deployed = {
             (each.name.rpartition("/")[2], model.id) for each in found if each for model in each.deployed_models
         }
@@ -224,11 +226,11 @@ class World:
         with Vertex(self.target) as vertex:
             versions.give(vertex, next(each for each in versions.listing(vertex, NAME) if each.id == version), alias)
 
-    def _run(self, project: Project, limits: Limits, stage: Callable[[Site], Stage[Any]]) -> Ended:
+    def _run(self, project: Project, limits: Limits, stage: Callable[[Resources], Stage[Any]]) -> Ended:
         progress, findings, steps = Progress(), list[Finding](), list[str]()
         with Vertex(self.target, limits) as vertex:
             try:
-                for event in stage(Site(project, vertex, progress)):
+                for event in stage(Resources(project, VertexPlatform(vertex), progress)):
                     if isinstance(event, Finding):
                         findings.append(event)
                     elif isinstance(event, Step):

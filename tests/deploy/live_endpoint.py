@@ -10,8 +10,11 @@ from pathlib import Path
 
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.target import Target
+from seatrial.deploy.platform import Endpoint
 from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.endpoints import endpoint_of
+from seatrial.deploy.vertex.platform import VertexPlatform
+from seatrial.deploy.vertex.target import Target
 from seatrial.emulator.api.control_plane import ControlPlane
 from seatrial.emulator.api.hosting import Placement, Reply
 from seatrial.emulator.wire import grpc_server
@@ -50,14 +53,14 @@ class Functions:
 @contextlib.contextmanager
 def live(
     folder: Path, split: Mapping[str, int], servers: Mapping[str, Server], *, dedicated: bool = False
-) -> Iterator[tuple[Vertex, v1.Endpoint]]:
+) -> Iterator[tuple[VertexPlatform, Endpoint]]:
     """Deploy every server under its id, with this split, for as long as the block runs."""
     random.seed(1)  # the emulator draws by the split in this process: a test shall not fail once in a thousand times
     plane = ControlPlane(folder / "emulator.sqlite", Functions(servers))
     server = grpc_server.serve(plane)
     try:
         with Vertex(Target("local", "rehearsal", "us-central1", server.address)) as vertex:
-            yield vertex, _deployed(vertex, split, servers, dedicated)
+            yield VertexPlatform(vertex), endpoint_of(_deployed(vertex, split, servers, dedicated))
     finally:
         server.stop()
         plane.close()

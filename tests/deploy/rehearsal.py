@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seatrial.deploy.target import Target
+from seatrial.deploy.record import record_of
 from seatrial.deploy.vertex import endpoints, versions
 from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.target import Target
 from seatrial.emulator.server import Emulator, Options
 from tests.conftest import ROOT
 
@@ -101,7 +102,7 @@ class Rehearsal:
             endpoint = endpoints.find(vertex, self.name)
             resources = [f"{self.target.parent}/{kind}/{self.name}" for kind in ("models", "endpoints")]
             running = sum(len(vertex.operations(resource)) for resource in resources)
-        record = endpoints.record_of(endpoint) if endpoint else None
+        record = record_of(endpoint) if endpoint else None
         return State(
             versions={each.id: tuple(sorted(each.aliases)) for each in known},
             deployed=tuple(sorted(model.id for model in endpoint.deployed_models)) if endpoint else (),

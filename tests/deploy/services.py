@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.target import Target
-from seatrial.deploy.vertex.client import Limits, Vertex
+from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.target import Limits, Target
 from seatrial.emulator.api.control_plane import PROJECT_NUMBER, Caller, ControlPlane
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.hosting import Placement

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.deploy.vertex.client import LOCAL
+from seatrial.deploy.vertex.target import TARGETS
 from seatrial.emulator.api import refusals
 from seatrial.emulator.api.faults import Fault
 from tests.deploy.faulted import (
@@ -261,7 +261,7 @@ def test_calls_that_are_never_answered_are_given_up_after_their_real_limits(tmp_
         with ground.world(tmp_path / method, 2) as given:
             began = time.monotonic()
             given.faults.add(Fault(method, silence=True))
-            ended = given.deploy(project, 2, LOCAL)
+            ended = given.deploy(project, 2, TARGETS["local"].limits)
             return method, ended, given.state(), time.monotonic() - began
 
     methods = ("GetEndpoint", "ListModelVersions", "GetOperation", "UpdateEndpoint", "DeployModel", "Predict")
@@ -269,4 +269,4 @@ def test_calls_that_are_never_answered_are_given_up_after_their_real_limits(tmp_
         for method, ended, after, seconds in pool.map(silenced, methods):
             assert (ended.code, ended.status) == (0, "deployed"), (method, ended)
             assert after == finished(2, project)
-            assert seconds > LOCAL.call - 1
+            assert seconds > TARGETS["local"].limits.call - 1

@@ -52,14 +52,14 @@ def test_the_file_says_everything_and_its_format(tmp_path: Path, monkeypatch: py
 
 def test_a_rehearsal_says_that_nothing_was_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITHUB_OUTPUT", raising=False)
-    data = json.loads(write(small_project(tmp_path, {}), outcome(target="local"), []).read_text())
+    data = json.loads(write(small_project(tmp_path, {}), outcome(target="local", rehearsal=True), []).read_text())
     assert (data["rehearsal"], data["note"]) == (True, "local rehearsal, nothing created on Google Cloud")
     assert data["note"] == REHEARSAL
 
 
 def test_a_status_outside_of_the_list_is_refused() -> None:
     assert len(set(STATUSES)) == 12
-    with pytest.raises(ValueError, match="'succeeded' is no status"):
+    with pytest.raises(ValueError, match="'succeeded' is not a status"):
         outcome(status="succeeded")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.deploy.vertex.client import LOCAL
+from seatrial.deploy.vertex.target import TARGETS
 from seatrial.emulator.api.control_plane import Caller
 from seatrial.emulator.api.refusals import ABORTED, INVALID_ARGUMENT, RefusedError
 from seatrial.emulator.api.state import Message
@@ -82,7 +82,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     project = _project(folder / "project")
     with world(folder / "world") as begun:
         for number in (1, 2):
-            assert begun.deploy(project, number, LOCAL).code == 0
+            assert begun.deploy(project, number, TARGETS["local"].limits).code == 0
         yield begun, list(begun.plane.asked)
 
 

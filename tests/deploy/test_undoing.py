@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy import standing
+from seatrial.deploy.platform import Endpoint
 from seatrial.deploy.progress import Progress
-from seatrial.deploy.site import Site, with_split
-from seatrial.deploy.vertex import endpoints, versions
+from seatrial.deploy.record import Record, with_record
+from seatrial.deploy.resources import Resources
+from seatrial.deploy.undeploy import undeploy
+from seatrial.deploy.vertex import deployments, endpoints, messages, versions
 from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.platform import VertexPlatform
 from seatrial.emulator.api.hosting import Placement, Reply
 from seatrial.project import Project
 from tests.deploy.faulted import SMALL, shorten
@@ -82,11 +85,11 @@ def test_a_rollback_with_other_settings_gives_default_back(here: World, project:
         assert here.deploy(larger, 2, SMALL).status == "deployed"
         [new] = here.state().split
         # As a kill in the bake leaves it: all traffic and the default on the new one, the former still there.
-        old_id = endpoints.deployed_id(versions.listing(vertex, NAME)[0].digest, project)
+        old_id = messages.deployed_id(versions.listing(vertex, NAME)[0].digest, project)
         name = f"{here.target.parent}/endpoints/{NAME}"
-        ended(endpoints.find_or_deploy(vertex, name, versions.listing(vertex, NAME)[0], project, 20))
-        record = endpoints.Record(new, {old_id: 100}, "1")
-        ended(endpoints.change(vertex, name, lambda found: endpoints.with_record(found, record)))
+        ended(deployments.find_or_deploy(vertex, name, versions.listing(vertex, NAME)[0], project, 20))
+        record = Record(new, {old_id: 100}, "1")
+        ended(endpoints.change(vertex, name, lambda found: with_record(found, record)))
     back = here.roll_back(project, SMALL)
     assert (back.code, back.status) == (0, "rolled-back"), back
     after = here.state()
@@ -99,7 +102,7 @@ def test_an_endpoint_that_only_has_the_name_of_the_staging_one_is_left_alone(her
     assert here.deploy(other, 1, SMALL).status == "deployed"
     assert here.deploy(project, 2, SMALL).status == "deployed"
     with Vertex(here.target) as vertex:
-        ended(standing.undeploy(Site(project, vertex, Progress())))
+        ended(undeploy(Resources(project, VertexPlatform(vertex), Progress())))
         staging = endpoints.find(vertex, f"{NAME}-staging")
     assert staging is not None
     assert sum(dict(staging.traffic_split).values()) == 100
@@ -112,7 +115,7 @@ def test_a_version_that_failed_in_its_bake_is_no_way_back(here: World, project: 
 
     def fail_when_all_is_moved(method: str) -> None:
         if method == "MergeVersionAliases":
-            failing(here, endpoints.deployed_id(candidate(2).version_digest, baking))
+            failing(here, messages.deployed_id(candidate(2).version_digest, baking))
 
     here.plane.before = fail_when_all_is_moved
     baked = here.deploy(baking, 2, SMALL)
@@ -129,11 +132,11 @@ def test_steps_that_cannot_be_are_refused_before_anything_is_deployed(here: Worl
         name = f"{here.target.parent}/endpoints/{NAME}"
         one = versions.listing(vertex, NAME)[0]
         larger = configured(project, machine_type="n1-standard-8")
-        second = ended(endpoints.find_or_deploy(vertex, name, one, larger, 20)).value
+        second = ended(deployments.find_or_deploy(vertex, name, one, larger, 20)).value
         [first] = here.state().split
 
-        def halved(found: v1.Endpoint) -> v1.Endpoint:
-            return with_split(found, {first: 50, str(second): 50})
+        def halved(found: Endpoint) -> Endpoint:
+            return replace(found, traffic_split={first: 50, str(second): 50})
 
         ended(endpoints.change(vertex, name, halved))
     before = here.state()

@@ -14,8 +14,8 @@ from google.cloud import aiplatform_v1 as v1
 
 from seatrial import project as projects
 from seatrial.bundle import Bundle, build
-from seatrial.deploy.target import Target
 from seatrial.deploy.vertex.storage import store
+from seatrial.deploy.vertex.target import Target
 from seatrial.emulator.api.hosting import Placement
 from seatrial.emulator.api.logs import Logs
 from seatrial.emulator.hosting.leftovers import Leftovers

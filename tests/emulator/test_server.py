@@ -294,7 +294,7 @@ def test_a_rehearsal_starts_an_emulator_of_its_own_and_ends_it(
 ) -> None:
     monkeypatch.delenv(local.VARIABLE, raising=False)
     with local.running(project) as target:
-        assert (target.kind, target.region, target.bucket) == ("local", "us-central1", "seatrial-local")
+        assert (target.name, target.region, target.bucket) == ("local", "us-central1", "seatrial-local")
         with clients(target.api) as vertex:
             assert list(vertex.models.list_models(parent=target.parent, timeout=10)) == []
         assert asked(str(target.services), "GET", "/seatrial/emulator")[1]["grpc"] == target.api

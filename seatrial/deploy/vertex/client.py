@@ -6,29 +6,24 @@ before sending it again, since a lost answer does not say whether the change was
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
 import grpc
 import requests
 from google.api_core import exceptions
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import aiplatform_v1 as v1
 from google.longrunning import operations_pb2
 
-from seatrial.deploy.target import Target
+from seatrial.deploy.vertex.backoff import TRANSIENT, again, ambiguous, code_of, name_of, pause_after
+from seatrial.deploy.vertex.target import Limits, Target
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
+from seatrial.system import identity
 
-# UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE; a reset connection is the last too
-TRANSIENT = frozenset({2, 4, 8, 10, 13, 14})
-_AMBIGUOUS = frozenset({1, 2, 4, 10, 13, 14})  # CANCELLED is what a proxy's reset stream arrives as
-NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION, ABORTED, UNIMPLEMENTED = 5, 6, 9, 10, 12
-_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _LARGEST = 32 * 1024 * 1024  # bytes of a message; gRPC's own limit of 4 MiB is below the 10 MB of a dedicated endpoint
 _OPTIONS = (
     ("grpc.keepalive_time_ms", 60_000),
@@ -41,51 +36,6 @@ _OPTIONS = (
 )
 
 T = TypeVar("T")
-
-
-class NoCredentialsError(EnvironmentFaultError):
-    """The surroundings give no identity for Google Cloud."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long to wait for what; all in seconds but the counts.
-
-    Attributes:
-        first: the pause before an operation is polled again; pauses grow by half up to `cap`.
-        cap: the longest pause between two polls.
-        heartbeat: after how long without news a line says that the operation still runs.
-        failures: consecutive polls that may fail.
-        call: the time limit of one read or poll.
-        write: the time limit of one write.
-        attempts: how often a failing read or write is sent at most.
-        patience: no read is asked again after this long.
-        retry: the pause before the second attempt of a call; pauses double up to `cap`.
-    """
-
-    first: float = 2.0
-    cap: float = 20.0
-    heartbeat: float = 60.0
-    failures: int = 20
-    call: float = 30.0
-    write: float = 60.0
-    attempts: int = 6
-    patience: float = 120.0
-    retry: float = 0.5
-
-
-LOCAL = Limits(first=0.2, cap=2.0, retry=0.1)
-
-
-def code_of(error: exceptions.GoogleAPICallError) -> int:
-    """Give the google.rpc status code of an error; 2, UNKNOWN, where it has none."""
-    status = error.grpc_status_code
-    return 2 if status is None else int(status.value[0])
-
-
-def ambiguous(error: exceptions.GoogleAPICallError) -> bool:
-    """Tell whether the change that failed so may have been made."""
-    return code_of(error) in _AMBIGUOUS
 
 
 class Vertex:
@@ -104,12 +54,12 @@ class Vertex:
         """Find the identity; nothing is asked yet.
 
         Raises:
-            NoCredentialsError: there is none, and the target is on Google Cloud.
+            EnvironmentFaultError: there is none, and the target is on Google Cloud.
         """
         self.target = target
-        self.limits = limits or (LOCAL if target.kind == "local" else Limits())
+        self.limits = limits or target.kind.limits
         self.awaited: dict[str, str] = {}
-        self.credentials = None if target.kind == "local" else _ambient()
+        self.credentials = None if target.traits.rehearsal else identity.credentials()
         self._session: requests.Session | None = None
         self._channels: dict[str, grpc.Channel] = {}
         self._predictions: dict[str, Any] = {}
@@ -131,20 +81,20 @@ class Vertex:
         if self._session is not None:
             self._session.close()
 
-    def predictions(self, endpoint: v1.Endpoint) -> v1.PredictionServiceClient:
-        """Give the client that asks an endpoint: at its own host where it is a dedicated one."""
-        host = _host(endpoint) or self.target.api
+    def predictions(self, host: str) -> v1.PredictionServiceClient:
+        """Return the client that asks an endpoint at its own host; "" stands for the region's."""
+        host = host or self.target.api
         if host not in self._predictions:
             self._predictions[host] = _client(v1.PredictionServiceClient, self._channel(host))
         return self._predictions[host]
 
-    def reach(self, endpoint: v1.Endpoint, timeout: float) -> Stage[None]:
+    def reach(self, host: str, timeout: float) -> Stage[None]:
         """Wait until an endpoint's host can be connected to; a new name takes minutes to resolve.
 
         Raises:
             EnvironmentFaultError: it could not be within `timeout` seconds.
         """
-        host = _host(endpoint) or self.target.api
+        host = host or self.target.api
         if host in self._reached:  # a second watch on a channel that is then closed ends in a thread's traceback
             return
         deadline = time.monotonic() + timeout
@@ -168,19 +118,19 @@ class Vertex:
             ready.cancel()
 
     def read(self, method: Callable[..., T], request: Any, *, timeout: float | None = None) -> T | None:
-        """Ask, and ask again while the failure is transient. None where there is no such thing.
+        """Ask, and ask again while the failure is transient; return None if there is no such thing.
 
         Raises:
             google.api_core.exceptions.GoogleAPICallError: the last failure.
         """
         limits = self.limits
         try:
-            return _again(limits, lambda: method(request=request, timeout=timeout or limits.call, retry=None))
+            return again(limits, lambda: method(request=request, timeout=timeout or limits.call, retry=None))
         except exceptions.NotFound:
             return None
 
     def pages(self, method: Callable[..., Any], request: Any) -> Iterator[Any]:
-        """Give the pages of a list, each a response; none where there is no such parent."""
+        """Yield the pages of a list, each a response; none if there is no such parent."""
         while True:
             page = self.read(method, request)
             if page is None:
@@ -194,17 +144,17 @@ class Vertex:
         """Send a change once.
 
         Raises:
-            google.api_core.exceptions.GoogleAPICallError: it failed; `ambiguous` tells whether it may have been made.
+            google.api_core.exceptions.GoogleAPICallError: it failed; `ambiguous` says whether it may have been made.
         """
         return method(request=request, timeout=timeout or self.limits.write, retry=None)
 
     def settle(self, what: str, write: Callable[[], T], look: Callable[[], T | None]) -> Stage[T]:
-        """Write once; after a failure look whether the change was made, and write again only where it was not.
+        """Write once; after a failure look whether the change was made, and write again only if it was not.
 
         Args:
             what: for the reader, such as "uploading version".
-            write: sends the change once and gives what came of it.
-            look: reads whether the change was made, and gives what came of it; None where it was not.
+            write: sends the change once and returns its result.
+            look: reads whether the change was made, and returns its result; None if it was not.
 
         Raises:
             google.api_core.exceptions.GoogleAPICallError: it was not made, and another attempt would not help.
@@ -235,7 +185,7 @@ class Vertex:
         return self.models.get_operation(request, timeout=timeout or self.limits.call, retry=None)
 
     def operations(self, resource_name: str, *, running: bool = True) -> list[operations_pb2.Operation]:
-        """List the operations of a model or endpoint; none where the server does not list them.
+        """Return the operations of a model or endpoint; none if the server does not list them.
 
         The API's reference allows a server not to implement it.
         """
@@ -245,7 +195,7 @@ class Vertex:
             for page in self.pages(self.models.list_operations, request):
                 found.extend(page.operations)
         except (exceptions.MethodNotImplemented, exceptions.PermissionDenied):
-            return []  # what runs is then found by what it leaves
+            return []  # what runs is then found by its result
         return [operation for operation in found if not (running and operation.done)]
 
     def cancel(self, name: str) -> None:
@@ -274,7 +224,7 @@ class Vertex:
         """
         url = (self.target.services or f"https://{api}.googleapis.com") + path
         session = self._rest_session()
-        return _again(self.limits, lambda: _request(session, method, url, body, timeout or self.limits.call))
+        return again(self.limits, lambda: _request(session, method, url, body, timeout or self.limits.call))
 
     def _rest_session(self) -> requests.Session:
         if self._session is None:
@@ -299,49 +249,8 @@ class Vertex:
         return self._channels[host]
 
 
-def name_of(code: int) -> str:
-    """Give the name of a google.rpc status code, such as UNAVAILABLE."""
-    return next((status.name for status in grpc.StatusCode if status.value[0] == code), f"code {code}")
-
-
-def pause_after(limits: Limits, attempt: int) -> float:
-    """Give the pause after an attempt, the first being 1; up to half of it is left to chance."""
-    return min(limits.cap, limits.retry * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-
-
 def _client(kind: Any, channel: grpc.Channel) -> Any:
     return kind(transport=kind.get_transport_class("grpc")(channel=channel))
-
-
-def _host(endpoint: v1.Endpoint) -> str:
-    """Give a dedicated endpoint's own host; "" for a shared one. The proto's example has a scheme."""
-    return str(endpoint.dedicated_endpoint_dns).removeprefix("https://").removeprefix("http://").rstrip("/")
-
-
-def _ambient() -> Any:
-    import google.auth
-
-    try:
-        credentials, _ = google.auth.default(scopes=[_SCOPE])
-    except DefaultCredentialsError as error:
-        fix = "run `gcloud auth application-default login`, or google-github-actions/auth in a workflow"
-        raise NoCredentialsError(f"there is no identity to deploy with: {error}", fix=fix) from None
-    return credentials
-
-
-def _again(limits: Limits, call: Callable[[], T]) -> T:
-    """Call until it answers, at most as often and as long as the limits say."""
-    end = time.monotonic() + limits.patience
-    attempt = 0
-    while True:
-        try:
-            return call()
-        except exceptions.GoogleAPICallError as error:
-            attempt += 1
-            pause = pause_after(limits, attempt)
-            if code_of(error) not in TRANSIENT or attempt >= limits.attempts or time.monotonic() + pause > end:
-                raise
-            time.sleep(pause)
 
 
 def _request(session: requests.Session, method: str, url: str, body: Any, timeout: float) -> dict[str, Any]:
@@ -363,7 +272,7 @@ def _request(session: requests.Session, method: str, url: str, body: Any, timeou
     raise exceptions.from_grpc_status(known, str(message or f"HTTP {response.status_code} from {url}"))
 
 
-_STATUS = {  # google/rpc/code.proto: the HTTP status of each code, here the other way about
+_STATUS = {  # google/rpc/code.proto: the HTTP status of each code, here the other way round
     400: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
     403: grpc.StatusCode.PERMISSION_DENIED,

@@ -1,7 +1,7 @@
 """From a failed operation or a refused call to findings: the cloud's status and words, and what the container logged.
 
-A fault that the log names comes before the cloud's own sentence, which names none. What cannot be read is said; nothing
-is guessed.
+A fault that the log names comes before the cloud's own sentence, which names none. What cannot be read is reported;
+nothing is guessed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.api_core.exceptions import GoogleAPICallError
 
-from seatrial.deploy.vertex.client import code_of, name_of
+from seatrial.deploy.vertex.backoff import code_of, name_of
 from seatrial.deploy.vertex.logs import container_log, how_to_look
 from seatrial.diagnosis.translate import diagnose, user_frames
 from seatrial.errors import EnvironmentFaultError
@@ -116,7 +116,7 @@ def _in_container(
 
 
 def _raised(finding: Finding, lines: Sequence[str], project: Project) -> Finding:
-    """Give the finding with what the log holds but no rule knows: a traceback's frames in the project, else its end."""
+    """Return the finding with what no rule knows in the log: a traceback's frames in the project, else its end."""
     location, frames = user_frames("\n".join(lines), project)
     if not frames:
         return replace(finding, evidence=(*finding.evidence, *_excerpt(lines, ())))
@@ -126,7 +126,7 @@ def _raised(finding: Finding, lines: Sequence[str], project: Project) -> Finding
 
 
 def _by_words(code: int, text: str, what: str) -> Finding:
-    """Give the finding of a status and its text: by what the text says, else by the status alone."""
+    """Return the finding of a status and its text: by what the text says, else by the status alone."""
     cloud = f"{name_of(code)}: {text.strip() or '(no text)'}"
     known = {finding.code: finding for finding in diagnose(text)}
     chosen = next((known[rule.code] for rule in _BY_TEXT if rule.code in known), None)
@@ -140,7 +140,7 @@ def _by_words(code: int, text: str, what: str) -> Finding:
 
 
 def _fix(fields: Sequence[str]) -> str:
-    """Name the keys of the configuration that the refused fields come from; "" where none is known."""
+    """Name the keys of the configuration that the refused fields come from; "" if none is known."""
     names = [part for field in fields for part in re.split(r"[.\[\]]", field.split(":")[0])]
     keys = dict.fromkeys(f"`vertex.{_KEYS[name]}`" for name in names if name in _KEYS)
     return f"change {' and '.join(keys)}" if keys else ""
@@ -151,7 +151,7 @@ def _first_line(text: str) -> str:
 
 
 def _text(error: Any) -> str:
-    """Give an error's own words, and the permission that only its details name."""
+    """Return an error's own words, and the permission that only its details name."""
     text = str(error.message if isinstance(error, GoogleAPICallError) else error)
     for detail in getattr(error, "details", None) or ():
         permission = getattr(detail, "metadata", {}).get("permission", "")
@@ -161,6 +161,6 @@ def _text(error: Any) -> str:
 
 
 def _excerpt(lines: Sequence[str], shown: Sequence[str]) -> tuple[str, ...]:
-    """Give the last lines of a log that are not shown yet: what a process wrote last is why it ended."""
+    """Return the last lines of a log that are not shown yet: what a process wrote last is why it ended."""
     known = {line.strip() for line in shown}
     return tuple(line for line in lines if line.strip() and line.strip() not in known)[-EXCERPT:]

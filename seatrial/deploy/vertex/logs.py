@@ -1,7 +1,7 @@
 """What a container wrote: its lines in Cloud Logging, asked for by REST with the ambient identity.
 
-Entries arrive with a delay, which is waited out. The query, the console's link and the `gcloud` line ask for the same
-lines by hand. Nothing is judged here.
+Entries arrive with a delay, which is waited out. The query, the console's link and the `gcloud` command ask for the
+same lines by hand. Nothing is judged here.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from typing import TYPE_CHECKING, Any
 from seatrial.findings import Stage, Step
 
 if TYPE_CHECKING:
-    from seatrial.deploy.target import Target
     from seatrial.deploy.vertex.client import Vertex
+    from seatrial.deploy.vertex.target import Target
 
-INGESTION = {"local": 3.0, "vertex": 90.0}  # seconds until a line can be read; on Vertex up to a minute and a half
-PAUSE = {"local": 0.2, "vertex": 6.0}  # seconds between two readings; Cloud Logging allows 60 a minute
 PAGE = 1000  # entries; the API's maximum
 PAGES = 5  # of the earliest lines, where a failure to start shows
 TIMEOUT = 30.0  # seconds for one page
@@ -31,7 +29,7 @@ SKEW = 60.0  # seconds by which the clocks of this machine and of the cloud may 
 def container_log(
     vertex: Vertex, endpoint_id: str, deployed_id: str, since: float, *, wait: float | None = None
 ) -> Stage[list[str]]:
-    """Read the lines that a deployed model's containers wrote since a time, oldest first; [] where there are none.
+    """Read the lines that a deployed model's containers wrote since a time, oldest first; [] if there are none.
 
     Waits until there are lines and no more come, at most `wait` seconds; by default as long as lines may take to
     arrive. `since` is in seconds since the epoch.
@@ -41,20 +39,20 @@ def container_log(
         EnvironmentFaultError: the service does not answer.
     """
     kind = vertex.target.kind
-    deadline = time.monotonic() + (INGESTION[kind] if wait is None else wait)
+    deadline = time.monotonic() + (kind.ingestion if wait is None else wait)
     query = log_filter(vertex.target, endpoint_id, deployed_id, since)
-    yield Step("reading the container's log" + (", which may take a minute and a half to arrive" * (kind == "vertex")))
+    yield Step(f"reading the container's log{kind.slow_log}")
     lines: list[str] = []
     while True:
         read = _read(vertex, query)
-        if (read and len(read) == len(lines)) or time.monotonic() + PAUSE[kind] >= deadline:
+        if (read and len(read) == len(lines)) or time.monotonic() + kind.log_pause >= deadline:
             return read
         lines = read
-        time.sleep(PAUSE[kind])
+        time.sleep(kind.log_pause)
 
 
 def log_filter(target: Target, endpoint_id: str, deployed_id: str, since: float | None = None) -> str:
-    """Give the filter, in Cloud Logging's language, of what the containers of a deployed model wrote."""
+    """Return the filter, in Cloud Logging's language, of what the containers of a deployed model wrote."""
     parts = [
         'resource.type="aiplatform.googleapis.com/Endpoint"',
         f'resource.labels.endpoint_id="{endpoint_id}"',
@@ -67,9 +65,9 @@ def log_filter(target: Target, endpoint_id: str, deployed_id: str, since: float 
 
 
 def how_to_look(target: Target, endpoint_id: str, deployed_id: str) -> tuple[str, ...]:
-    """Give the ways to ask for the log by hand: the query, and on Vertex the console's link and a command."""
+    """Return the ways to ask for the log by hand: the query, and on Vertex the console's link and a command."""
     query = log_filter(target, endpoint_id, deployed_id)
-    if target.kind == "local":
+    if target.traits.rehearsal:
         return (f"query: {query}",)
     link = f"https://console.cloud.google.com/logs/query;query={urllib.parse.quote(query, safe='')}"
     project = shlex.quote(target.project)

@@ -14,7 +14,10 @@ from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 from google.longrunning import operations_pb2
 
-from seatrial.deploy.vertex.client import TRANSIENT, Limits, Vertex, code_of, name_of, pause_after
+from seatrial.deploy.platform import OperationError
+from seatrial.deploy.vertex.backoff import TRANSIENT, code_of, jittered, name_of
+from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.target import Limits
 from seatrial.errors import EnvironmentFaultError, StillRunningError
 from seatrial.findings import Stage, Step
 
@@ -31,7 +34,7 @@ _METADATA = {
 }
 
 
-class OperationFailedError(Exception):
+class OperationFailedError(OperationError):
     """An operation ended with an error.
 
     Attributes:
@@ -40,7 +43,7 @@ class OperationFailedError(Exception):
         code: the google.rpc status code.
         message: the server's text.
         partial: the texts of its partial failures.
-        stage: the deployment stage that it was seen in last; "" where it has none.
+        stage: the deployment stage that it was seen in last; "" if it has none.
     """
 
     def __init__(
@@ -54,7 +57,7 @@ class OperationFailedError(Exception):
 def wait(
     vertex: Vertex, name: str, *, what: str, timeout: float, limits: Limits | None = None
 ) -> Stage[operations_pb2.Operation]:
-    """Wait until an operation has ended well, and give it.
+    """Wait until an operation has ended well, and return it.
 
     Args:
         vertex: the API.
@@ -103,7 +106,7 @@ def wait(
         remaining = start + timeout - time.monotonic()
         if remaining <= 0:
             raise StillRunningError(f"{what} still runs after {span(timeout)}: operation {name}", fix=_RESUME)
-        time.sleep(min(remaining, pause_after(Limits(cap=limits.cap, retry=pause), 1)))
+        time.sleep(min(remaining, jittered(min(limits.cap, pause))))
         pause = min(limits.cap, pause * 1.5)
 
 
@@ -124,18 +127,18 @@ def outlast(
 
 
 def is_a(operation: operations_pb2.Operation, metadata: Any) -> bool:
-    """Tell whether an operation is of the kind that has this metadata, such as `v1.DeployModelOperationMetadata`."""
+    """Return whether an operation is of the kind that has this metadata, such as `v1.DeployModelOperationMetadata`."""
     return bool(operation.metadata.Is(metadata.pb().DESCRIPTOR))
 
 
 def metadata_of(operation: operations_pb2.Operation) -> Any:
-    """Give an operation's metadata in its own type; None for a kind that no deploy begins."""
+    """Return an operation's metadata in its own type; None for a kind that no deploy begins."""
     kind = _METADATA.get(operation.metadata.type_url.rpartition("/")[2])
     return None if kind is None else kind.deserialize(operation.metadata.value)
 
 
 def span(seconds: float) -> str:
-    """Give a duration in words, such as `2 min 5 s`."""
+    """Return a duration in words, such as `2 min 5 s`."""
     minutes, rest = divmod(round(seconds), 60)
     if seconds < 10:
         return f"{seconds:.1f} s"
@@ -172,6 +175,6 @@ class _Progress:
 
 
 def _stage(metadata: Any) -> str:
-    """Give the deployment stage as the proto names it, or its number where this client knows no name; "" for none."""
+    """Return the deployment stage as the proto names it, or its number where this client knows no name; "" for none."""
     stage = getattr(metadata, "deployment_stage", 0)
     return str(getattr(stage, "name", stage)) if stage else ""

@@ -1,7 +1,7 @@
-"""What can be known in seconds, before anything slow: whether a deployment can come to its end, and what will then run.
+"""Asks Google before a deploy: who deploys, which APIs are enabled, which permissions and how much quota there are.
 
-Questions to Google's services are asked at once and each within a time limit. A service that does not answer is said to
-be unasked; only what is known to be wrong stops a deployment. Nothing is changed here.
+Questions are asked at once and each within a time limit. A service that does not answer is reported as not checked;
+only what is known to be wrong stops a deploy. Nothing is changed here.
 """
 
 from __future__ import annotations
@@ -17,14 +17,11 @@ from typing import TYPE_CHECKING, Any
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.exceptions import GoogleAuthError
 
-from seatrial import golden
 from seatrial.facts.tables import machines
 from seatrial.findings import Event, Finding, Severity, Stage, Step
-from seatrial.rules.deployment.preflight import API_DISABLED, NO_CREDENTIALS, PERMISSION_MISSING, QUOTA_SMALL, STAYS
-from seatrial.rules.deployment.settings import machine_fits, regions_agree, requests_fit
+from seatrial.rules.deployment.preflight import API_DISABLED, NO_CREDENTIALS, PERMISSION_MISSING, QUOTA_SMALL
 
 if TYPE_CHECKING:
-    from seatrial.deploy.target import Target
     from seatrial.deploy.vertex.client import Vertex
     from seatrial.project import Project, VertexSettings
 
@@ -64,16 +61,12 @@ _GENERAL = ("n1", "e2")  # series that count against the quota of processors wit
 Check = Callable[[], Sequence[Event]]
 
 
-def preflight(vertex: Vertex, project: Project, image: str = "") -> Stage[None]:
-    """Check what can be checked before a deployment; `image` is REPOSITORY@DIGEST, or "" where there is none."""
-    target = vertex.target
-    yield from machine_fits(project.vertex)
-    yield from requests_fit(golden.request_sizes(project.artifacts_dir), project.vertex.endpoint_type)
-    yield from regions_agree(image, target.region, local=target.kind == "local")
+def preflight(vertex: Vertex, project: Project, image: str = "") -> Stage[bool]:
+    """Check what Google can be asked; return False if nobody can deploy. `image` is REPOSITORY@DIGEST, or ""."""
     who, refused = identity(vertex)
     if refused is not None:
         yield refused
-        return
+        return False
     yield Step(f"deploying as {who}", lasting=True)
     yield from _together({"which APIs are enabled": partial(_apis, vertex, image)})  # what the others need, too
     settings = project.vertex
@@ -83,11 +76,11 @@ def preflight(vertex: Vertex, project: Project, image: str = "") -> Stage[None]:
     if needed := quotas(settings):
         checks["quota"] = partial(_quotas, vertex, needed)
     yield from _together(checks)
-    yield from stays(project, target)
+    return True
 
 
 def identity(vertex: Vertex) -> tuple[str, Finding | None]:
-    """Give who deploys, in words, and the finding that nobody can where the credentials get no token."""
+    """Return who deploys, in words, and a finding if the credentials get no access token."""
     credentials = vertex.credentials
     if credentials is None:
         return "nobody in particular: the emulator asks for no identity", None
@@ -105,7 +98,7 @@ def identity(vertex: Vertex) -> tuple[str, Finding | None]:
 
 
 def quotas(settings: VertexSettings) -> dict[str, int]:
-    """Give the metrics that one version counts against → how much its least number of replicas takes.
+    """Return the quota metrics that one version counts against → how much its smallest number of replicas takes.
 
     A machine or accelerator that the table does not know has no metric here.
     """
@@ -117,23 +110,6 @@ def quotas(settings: VertexSettings) -> dict[str, int]:
     if settings.accelerator_type is not None and settings.accelerator_type in table.quotas:
         needed[table.quotas[settings.accelerator_type]] = settings.accelerator_count * settings.min_replicas
     return needed
-
-
-def stays(project: Project, target: Target) -> Iterator[Finding]:
-    """Yield the note of what a deployment on Google Cloud leaves running, and what stops it."""
-    settings = project.vertex
-    if target.kind == "local":
-        return
-    replicas = str(settings.min_replicas)
-    if settings.max_replicas > settings.min_replicas:
-        replicas += f" to {settings.max_replicas}"
-    machine = settings.machine_type
-    if settings.accelerator_type:
-        machine += f" with {settings.accelerator_count} {settings.accelerator_type}"
-    yield STAYS.finding(
-        f"{replicas} x {machine} will run in {target.region} behind endpoint {settings.endpoint or project.name} and "
-        "be paid for by the hour, until `seatrial deploy --undeploy`"
-    )
 
 
 def _apis(vertex: Vertex, image: str) -> list[Event]:
@@ -208,7 +184,7 @@ def _quotas(vertex: Vertex, needed: Mapping[str, int]) -> list[Event]:
 
 
 def _limits(vertex: Vertex, wanted: Mapping[str, int]) -> dict[str, int]:
-    """Read the limits of metrics in the target's region; what is not told is not in it."""
+    """Return the limits of metrics in the target's region, as far as they can be read."""
     target, found, token = vertex.target, dict[str, int](), ""
     path = f"/v1beta1/projects/{target.project}/services/aiplatform.googleapis.com/consumerQuotaMetrics"
     for _ in range(PAGES):
@@ -226,7 +202,7 @@ def _limits(vertex: Vertex, wanted: Mapping[str, int]) -> dict[str, int]:
 
 
 def _limit(metric: Mapping[str, Any], region: str) -> int | None:
-    """Give the limit that holds in a region: its own, else that of every region; None where neither is told."""
+    """Return the limit that holds in a region: its own, else that of every region; None if there is neither."""
     found: dict[str, int] = {}
     for limit in metric.get("consumerQuotaLimits", []):
         for bucket in limit.get("quotaBuckets", []):
@@ -238,13 +214,13 @@ def _limit(metric: Mapping[str, Any], region: str) -> int | None:
 
 
 def _together(checks: Mapping[str, Check]) -> Iterator[Event]:
-    """Run checks at once, and yield what they say in their order; one without an answer in time is said so."""
+    """Run checks at once, and yield their results in order; say so if one has no answer in time."""
     answers: queue.SimpleQueue[tuple[str, Sequence[Event] | Exception]] = queue.SimpleQueue()
 
     def run(what: str, check: Check) -> None:
         try:
             answers.put((what, check()))
-        except Exception as error:  # noqa: BLE001 - raised again by who waits, unless it is Google's answer
+        except Exception as error:  # noqa: BLE001 - raised again below, unless it is Google's answer
             answers.put((what, error))
 
     for what, check in checks.items():

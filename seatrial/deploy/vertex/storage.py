@@ -10,19 +10,19 @@ from seatrial.findings import Stage, Step
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seatrial.deploy.target import Target
+    from seatrial.deploy.vertex.target import Target
 
 _TIMEOUT = 60.0  # seconds for one request
 _LAST = "bundle.json"  # written after all else, so that a folder with it is whole
 
 
 def artifact_uri(target: Target, digest: str) -> str:
-    """Give where the bundle of a digest lies."""
+    """Return where the bundle of a digest lies."""
     return f"gs://{target.bucket}/bundles/{digest}"
 
 
 def store(target: Target, folder: Path, digest: str) -> Stage[str]:
-    """Upload a bundle unless it is there, and give its URI. Interrupted, it goes on with what is missing.
+    """Upload a bundle unless it is there, and return its URI. After an interruption it goes on with what is missing.
 
     Raises:
         EnvironmentFaultError: the storage does not answer or refuses.

@@ -7,106 +7,50 @@ of several versions of a digest the lowest id stays. Nothing here serves a versi
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
+from seatrial.deploy.platform import Upload, Version
 from seatrial.deploy.vertex import poller
-from seatrial.deploy.vertex.client import ALREADY_EXISTS, NOT_FOUND, TRANSIENT, Vertex, code_of, name_of, pause_after
+from seatrial.deploy.vertex.backoff import ALREADY_EXISTS, NOT_FOUND, TRANSIENT, code_of, name_of, pause_after
+from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.messages import MARK, alias_of, upload_of
+from seatrial.deploy.vertex.operations import running_of
 from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
 
-_MARK = "seatrial "  # begins the description of a version that a deploy made; its digest follows
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    """A version in the registry.
-
-    Attributes:
-        model: the resource name of its model.
-        id: a decimal number.
-        digest: 64 hex digits; "" for a version that no deploy made.
-        aliases: of this version.
-    """
-
-    model: str
-    id: str
-    digest: str
-    aliases: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The resource name of the version."""
-        return f"{self.model}@{self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """What a version is made from.
-
-    Attributes:
-        model_id: the last part of the model's resource name.
-        digest: of the version, 64 hex digits.
-        display_name: for a reader, at most 128 characters.
-        image_uri: the container image.
-        artifact_uri: a gs:// folder, or "".
-        labels: of the version.
-        port: that the server listens on.
-        health_route: asked with GET.
-        predict_route: asked with POST.
-        environment: variables of the container.
-    """
-
-    model_id: str
-    digest: str
-    display_name: str
-    image_uri: str
-    artifact_uri: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    port: int = 8080
-    health_route: str = "/health"
-    predict_route: str = "/predict"
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
-def alias_of(digest: str) -> str:
-    """Give the alias that a version of this digest is found by."""
-    return f"b-{digest[:16]}"
-
 
 def find(vertex: Vertex, model_id: str, digest: str) -> Version | None:
-    """Give the version of a digest, the one with the lowest id; None where there is none.
+    """Return the version of a digest, the one with the lowest id; None if there is none.
 
     Raises:
         EnvironmentFaultError: the digest's alias is on a version of something else.
-        google.api_core.exceptions.GoogleAPICallError: the API does not answer or refuses.
+        google.api_core.exceptions.GoogleAPICallError: the API refuses or does not answer.
     """
     found = _of_digest(vertex, model_id, digest)
     return _version(vertex, found[0]) if found else None
 
 
 def listing(vertex: Vertex, model_id: str) -> list[Version]:
-    """Give all versions of a model, lowest id first; none where there is no such model.
+    """Return all versions of a model, lowest id first; none if there is no such model.
 
     Raises:
-        google.api_core.exceptions.GoogleAPICallError: the API does not answer or refuses.
+        google.api_core.exceptions.GoogleAPICallError: the API refuses or does not answer.
     """
     return [_version(vertex, model) for model in sorted(_listed(vertex, model_id), key=_number)]
 
 
 def find_or_upload(vertex: Vertex, upload: Upload, timeout: float) -> Stage[tuple[Version, bool]]:
-    """Give the one version of a digest, and whether this call made it.
+    """Return the one version of a digest, and whether this call made it.
 
     Raises:
         OperationFailedError: the upload ended with an error.
         StillRunningError: it, or another upload of the model, had not ended within `timeout` seconds.
         EnvironmentFaultError: an operation cannot be read any more, or an alias does not stay where it belongs.
-        google.api_core.exceptions.GoogleAPICallError: the API does not answer or refuses.
+        google.api_core.exceptions.GoogleAPICallError: the API refuses or does not answer.
     """
     deadline = time.monotonic() + timeout
     made, failures = "", 0
@@ -122,7 +66,7 @@ def find_or_upload(vertex: Vertex, upload: Upload, timeout: float) -> Stage[tupl
         if winner is not None:
             return winner, winner.id == made
         if not made:
-            uploads = _running(vertex, _model_name(vertex, upload.model_id), v1.UploadModelOperationMetadata)
+            uploads = running_of(vertex, _model_name(vertex, upload.model_id), v1.UploadModelOperationMetadata)
             yield from poller.outlast(vertex, uploads, what=f"another upload of {upload.model_id}", deadline=deadline)
             if uploads and _of_digest(vertex, upload.model_id, upload.digest):
                 continue
@@ -150,18 +94,18 @@ def find_or_upload(vertex: Vertex, upload: Upload, timeout: float) -> Stage[tupl
 
 
 def give(vertex: Vertex, version: Version, alias: str) -> Version:
-    """Move an alias to a version, and give the version as it is then; nothing is sent where it has the alias.
+    """Move an alias to a version, and return the version as it is then; nothing is sent if it has the alias.
 
     Raises:
         EnvironmentFaultError: the alias does not stay there.
-        google.api_core.exceptions.GoogleAPICallError: the API does not answer or refuses.
+        google.api_core.exceptions.GoogleAPICallError: the API refuses or does not answer.
     """
     lost: exceptions.GoogleAPICallError | None = None
     request = v1.MergeVersionAliasesRequest(name=version.name, version_aliases=[alias])
     for attempt in range(vertex.limits.attempts + 1):
         now = _get(vertex, version.name)
         if now is None:
-            raise exceptions.NotFound(f"version {version.id} of {version.model} is not there any more")
+            raise exceptions.NotFound(f"version {version.id} of {version.model} does not exist any more")
         if alias in now.version_aliases:
             return _version(vertex, now)
         if attempt == vertex.limits.attempts:
@@ -184,14 +128,14 @@ def give(vertex: Vertex, version: Version, alias: str) -> Version:
 
 
 def _settled(vertex: Vertex, upload: Upload, deadline: float) -> Stage[Version | None]:
-    """Give the one version of the digest, with its alias, after what a race or a crash left is put in order."""
+    """Return the one version of the digest, with its alias, after what a race or a crash left is put in order."""
     found = _of_digest(vertex, upload.model_id, upload.digest)
     if not found:
         return None
     # An upload that began before the lowest version was there may still become a lower one.
     uploads = [
         operation
-        for operation in _running(vertex, _model_name(vertex, upload.model_id), v1.UploadModelOperationMetadata)
+        for operation in running_of(vertex, _model_name(vertex, upload.model_id), v1.UploadModelOperationMetadata)
         if not _began_later(operation, found[0])
     ]
     if uploads:
@@ -217,36 +161,11 @@ def _upload(vertex: Vertex, upload: Upload, deadline: float) -> Stage[str]:
     what = f"uploading {upload.model_id}"
     name = _model_name(vertex, upload.model_id)
     exists = _get(vertex, name) is not None
-    request = request_of(upload, vertex.target.parent, parent_model=name if exists else "")
+    request = upload_of(upload, vertex.target.parent, parent_model=name if exists else "")
     operation = vertex.write(vertex.models.upload_model, request).operation
     left = max(0.0, deadline - time.monotonic())
     ended = yield from poller.wait(vertex, operation.name, what=what, timeout=left)
     return str(v1.UploadModelResponse.deserialize(ended.response.value).model_version_id)
-
-
-def request_of(upload: Upload, parent: str, parent_model: str) -> v1.UploadModelRequest:
-    """Give the request that makes the first version of a model, or with `parent_model` a further one.
-
-    The alias `default` is not asked for: it moves when the version has proven itself.
-    """
-    container = v1.ModelContainerSpec(
-        image_uri=upload.image_uri,
-        ports=[v1.Port(container_port=upload.port)],
-        health_route=upload.health_route,
-        predict_route=upload.predict_route,
-        env=[v1.EnvVar(name=key, value=value) for key, value in upload.environment.items()],
-    )
-    model = v1.Model(
-        display_name=upload.display_name,
-        version_aliases=[alias_of(upload.digest)],
-        version_description=f"{_MARK}{upload.digest}",
-        container_spec=container,
-        artifact_uri=upload.artifact_uri,
-        labels=dict(upload.labels),
-    )
-    if parent_model:
-        return v1.UploadModelRequest(parent=parent, parent_model=parent_model, model=model)
-    return v1.UploadModelRequest(parent=parent, model_id=upload.model_id, model=model)
 
 
 def _delete(vertex: Vertex, version: Version, deadline: float) -> Stage[None]:
@@ -261,11 +180,11 @@ def _delete(vertex: Vertex, version: Version, deadline: float) -> Stage[None]:
         return _get(vertex, version.name) is None
 
     def look() -> str | None:
-        deletions = _running(vertex, version.model, v1.DeleteOperationMetadata)
+        deletions = running_of(vertex, version.model, v1.DeleteOperationMetadata)
         return "" if deletions or gone() else None
 
     while not gone():
-        deletions = _running(vertex, version.model, v1.DeleteOperationMetadata)
+        deletions = running_of(vertex, version.model, v1.DeleteOperationMetadata)
         yield from poller.outlast(vertex, deletions, what="another deletion", deadline=deadline)
         if deletions and gone():
             return
@@ -279,8 +198,8 @@ def _delete(vertex: Vertex, version: Version, deadline: float) -> Stage[None]:
 
 
 def _of_digest(vertex: Vertex, model_id: str, digest: str) -> list[Any]:
-    """Give the versions of a digest, lowest id first: those in the list, and the one that has the alias."""
-    description = f"{_MARK}{digest}"
+    """Return the versions of a digest, lowest id first: those in the list, and the one that has the alias."""
+    description = f"{MARK}{digest}"
     found = {m.version_id: m for m in _listed(vertex, model_id) if m.version_description == description}
     held = _get(vertex, f"{_model_name(vertex, model_id)}@{alias_of(digest)}")
     if held is not None and held.version_id not in found:
@@ -303,10 +222,6 @@ def _get(vertex: Vertex, name: str) -> Any:
     return vertex.read(vertex.models.get_model, v1.GetModelRequest(name=name))
 
 
-def _running(vertex: Vertex, model: str, metadata: Any) -> list[Any]:
-    return [operation for operation in vertex.operations(model) if poller.is_a(operation, metadata)]
-
-
 def _began_later(operation: Any, version: Any) -> bool:
     metadata = poller.metadata_of(operation)
     began = metadata.generic_metadata.create_time
@@ -318,11 +233,11 @@ def _model_name(vertex: Vertex, model_id: str) -> str:
 
 
 def _version(vertex: Vertex, model: Any) -> Version:
-    mark, digest = model.version_description[: len(_MARK)], model.version_description[len(_MARK) :]
+    mark, digest = model.version_description[: len(MARK)], model.version_description[len(MARK) :]
     return Version(
         model=_model_name(vertex, model.name.partition("@")[0].rpartition("/")[2]),
         id=model.version_id,
-        digest=digest if mark == _MARK and len(digest) == 64 else "",
+        digest=digest if mark == MARK and len(digest) == 64 else "",
         aliases=tuple(model.version_aliases),
     )
 

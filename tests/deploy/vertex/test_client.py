@@ -19,20 +19,14 @@ from google.api import httpbody_pb2
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.target import Target
-from seatrial.deploy.target import vertex as on_vertex
+from seatrial.deploy.vertex.backoff import TRANSIENT, ambiguous, code_of, name_of, pause_after
 from seatrial.deploy.vertex.client import (
-    LOCAL,
-    TRANSIENT,
-    Limits,
-    NoCredentialsError,
     Vertex,
-    ambiguous,
-    code_of,
-    name_of,
-    pause_after,
 )
-from seatrial.deploy.vertex.endpoints import deployment_of, find_or_create, get
+from seatrial.deploy.vertex.endpoints import endpoint_of, find_or_create, get
+from seatrial.deploy.vertex.messages import deployment_of
+from seatrial.deploy.vertex.target import TARGETS, Limits, Target
+from seatrial.deploy.vertex.target import vertex as on_vertex
 from seatrial.emulator.api.control_plane import ControlPlane
 from seatrial.emulator.wire import grpc_server
 from seatrial.errors import EnvironmentFaultError
@@ -169,10 +163,10 @@ def test_predictions_go_to_the_door_of_their_endpoint(emulator: Emulated, vertex
     key = request.deployed_model.id
     set_split(vertex, endpoint.name, {key: 100})
     endpoint = get(vertex, "digits")
-    assert bool(endpoint.dedicated_endpoint_dns) == (kind == "dedicated")
-    ended(vertex.reach(endpoint, 10))
-    client = vertex.predictions(endpoint)
-    assert vertex.predictions(endpoint) is client
+    assert bool(endpoint.host) == (kind == "dedicated")
+    ended(vertex.reach(endpoint.host, 10))
+    client = vertex.predictions(endpoint.host)
+    assert vertex.predictions(endpoint.host) is client
     body = httpbody_pb2.HttpBody(data=b"{}", content_type="application/json")
     answer = vertex.read(client.raw_predict, v1.RawPredictRequest(endpoint=endpoint.name, http_body=body))
     assert answer is not None
@@ -188,7 +182,7 @@ def test_a_host_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
         steps = []
         server = None
         try:
-            for step in vertex.reach(endpoint, 30):
+            for step in vertex.reach(endpoint_of(endpoint).host, 30):
                 steps.append(step)
                 server = server or grpc_server.serve(ControlPlane(tmp_path / "state.sqlite", Nothing()), port)
         finally:
@@ -203,7 +197,7 @@ def test_a_host_that_never_comes_is_named(emulator: Emulated) -> None:
         emulator.vertex(replace(QUICK, heartbeat=0.1)) as vertex,
         pytest.raises(EnvironmentFaultError, match=r"digits\.us-central1-1\.prediction\.invalid could not") as late,
     ):
-        ended(vertex.reach(endpoint, 0.3))
+        ended(vertex.reach(endpoint_of(endpoint).host, 0.3))
     assert "again" in late.value.fix
 
 
@@ -304,15 +298,16 @@ def test_an_answer_that_is_no_json_is_an_error(services: Services, rest: Callabl
 
 
 def test_a_rehearsal_is_polled_more_often_than_the_cloud() -> None:
+    local = TARGETS["local"].limits
     with Vertex(Target("local", "demo", "us-central1", "127.0.0.1:1")) as vertex:
-        assert vertex.limits is LOCAL
-    assert (LOCAL.first, LOCAL.cap) == (0.2, 2.0)
+        assert vertex.limits is local
+    assert (local.first, local.cap) == (0.2, 2.0)
     assert (Limits().first, Limits().cap, Limits().call) == (2.0, 20.0, 30.0)
 
 
 def test_without_an_identity_the_cloud_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "absent.json"))
-    with pytest.raises(NoCredentialsError, match="no identity") as missing:
+    with pytest.raises(EnvironmentFaultError, match="no identity") as missing:
         Vertex(on_vertex("demo", "us-central1"))
     assert "gcloud auth application-default login" in missing.value.fix
 
@@ -321,7 +316,7 @@ _ASK = """
 import sys
 from google.cloud import aiplatform_v1 as v1
 from seatrial.deploy.vertex.client import Vertex
-from seatrial.deploy.target import Target
+from seatrial.deploy.vertex.target import Target
 request = v1.GetModelRequest(name="projects/demo/locations/us-central1/models/m")
 with Vertex(Target("vertex", "demo", "us-central1", sys.argv[1])) as vertex:
     print(vertex.read(vertex.models.get_model, request, timeout=10).display_name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from google.api_core import exceptions
 from google.rpc import error_details_pb2
 from grpc import StatusCode
 
-from seatrial.deploy.vertex import diagnosis, logs
+from seatrial.deploy.vertex import diagnosis
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.poller import OperationFailedError
+from seatrial.deploy.vertex.target import TARGETS
 from seatrial.emulator.api import refusals
 from seatrial.emulator.api.faults import Fault
 from seatrial.findings import Finding, Location
@@ -34,8 +36,7 @@ _pickle.UnpicklingError: pickle data was truncated"""
 
 @pytest.fixture
 def around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Around, Vertex]]:
-    monkeypatch.setitem(logs.PAUSE, "local", 0.02)
-    monkeypatch.setitem(logs.INGESTION, "local", 0.2)
+    monkeypatch.setitem(TARGETS, "local", replace(TARGETS["local"], ingestion=0.2, log_pause=0.02))
     with running(tmp_path) as both:
         yield both
 

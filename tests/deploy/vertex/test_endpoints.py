@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,27 +14,14 @@ import pytest
 from google.api_core.exceptions import FailedPrecondition, ResourceExhausted
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.vertex import endpoints
+from seatrial.deploy.platform import Endpoint, Upload, Version
+from seatrial.deploy.record import Record, record_of, with_record, without_record
 from seatrial.deploy.vertex.client import Vertex
-from seatrial.deploy.vertex.endpoints import (
-    Record,
-    change,
-    creation_of,
-    delete,
-    deployed_id,
-    deployment_of,
-    find,
-    find_or_create,
-    find_or_deploy,
-    get,
-    record_of,
-    undeploy,
-    update_of,
-    with_record,
-    without_record,
-)
+from seatrial.deploy.vertex.deployments import find_or_deploy, undeploy
+from seatrial.deploy.vertex.endpoints import change, delete, endpoint_of, find, find_or_create, get
+from seatrial.deploy.vertex.messages import creation_of, deployed_id, deployment_of, resources_of, update_of
 from seatrial.deploy.vertex.poller import OperationFailedError
-from seatrial.deploy.vertex.versions import Upload, Version, find_or_upload
+from seatrial.deploy.vertex.versions import find_or_upload
 from seatrial.errors import EnvironmentFaultError, StillRunningError, UsageError
 from seatrial.project import Project, VertexSettings
 from tests.deploy.emulated import Emulated, emulated
@@ -80,11 +68,7 @@ def split(vertex: Vertex) -> dict[str, int]:
 
 
 def set_split(vertex: Vertex, name: str, wanted: dict[str, int]) -> None:
-    def edit(endpoint: v1.Endpoint) -> v1.Endpoint:
-        endpoint.traffic_split = wanted
-        return endpoint
-
-    ended(change(vertex, name, edit))
+    ended(change(vertex, name, lambda endpoint: replace(endpoint, traffic_split=wanted)))
 
 
 def test_an_endpoint_is_made_once_and_then_found(emulator: Emulated, vertex: Vertex) -> None:
@@ -94,7 +78,7 @@ def test_an_endpoint_is_made_once_and_then_found(emulator: Emulated, vertex: Ver
         get(vertex, "digits")
     first, made = ended(find_or_create(vertex, settings, "digits")).value
     assert made
-    assert first.dedicated_endpoint_enabled
+    assert first.host
     assert dict(first.labels) == {"team": "vision"}
     emulator.fault("CreateEndpoint", code=DENIED, message="must not be called")
     assert ended(find_or_create(vertex, settings, "digits")).value == (first, False)
@@ -320,9 +304,8 @@ def test_fifty_changes_at_once_lose_none(emulator: Emulated, vertex: Vertex) -> 
     name = created(vertex)
 
     def add(number: int) -> None:
-        def edit(endpoint: v1.Endpoint) -> v1.Endpoint:
-            endpoint.labels[f"n{number}"] = "here"
-            return endpoint
+        def edit(endpoint: Endpoint) -> Endpoint:
+            return replace(endpoint, labels={**endpoint.labels, f"n{number}": "here"})
 
         with emulator.vertex() as own:
             while f"n{number}" not in get(own, "digits").labels:
@@ -337,13 +320,12 @@ def test_fifty_changes_at_once_lose_none(emulator: Emulated, vertex: Vertex) -> 
 def test_a_change_is_made_from_what_is_there_after_a_conflict(emulator: Emulated, vertex: Vertex) -> None:
     name, seen = created(vertex), []
 
-    def edit(endpoint: v1.Endpoint) -> v1.Endpoint:
+    def edit(endpoint: Endpoint) -> Endpoint:
         seen.append(dict(endpoint.labels))
         if len(seen) == 1:
             other = v1.Endpoint(name=name, labels={"other": "here"})
             vertex.endpoints.update_endpoint(endpoint=other, update_mask={"paths": ["labels"]}, timeout=5)
-        endpoint.labels["mine"] = "here"
-        return endpoint
+        return replace(endpoint, labels={**endpoint.labels, "mine": "here"})
 
     assert dict(ended(change(vertex, name, edit)).value.labels) == {"mine": "here", "other": "here"}
     assert seen == [{}, {"other": "here"}]
@@ -368,8 +350,7 @@ def test_a_change_that_changes_nothing_is_not_sent(emulator: Emulated, vertex: V
 
 def test_a_change_names_what_it_changes_and_the_state_that_it_was_made_from() -> None:
     endpoint = v1.Endpoint(name="n", etag="e", display_name="d", labels={"a": "b"}, traffic_split={"1": 100})
-    edited = with_record(endpoint, Record("22", {"1": 100}))
-    edited.traffic_split = {"1": 90, "22": 10}
+    edited = replace(with_record(endpoint_of(endpoint), Record("22", {"1": 100})), traffic_split={"1": 90, "22": 10})
     request = update_of(endpoint, edited)
     assert request is not None
     assert (request.endpoint.name, request.endpoint.etag) == ("n", "e")
@@ -389,7 +370,7 @@ def test_a_change_names_what_it_changes_and_the_state_that_it_was_made_from() ->
     ids=str,
 )
 def test_a_record_is_read_as_it_was_written_and_goes_without_a_trace(record: Record) -> None:
-    endpoint = v1.Endpoint(name="n", labels={"team": "vision"})
+    endpoint = Endpoint("n", labels={"team": "vision"})
     marked = with_record(endpoint, record)
     assert record_of(marked) == record
     assert all(re.fullmatch("[a-z0-9_-]{1,63}", value) for value in marked.labels.values())
@@ -401,12 +382,12 @@ def test_a_record_is_read_as_it_was_written_and_goes_without_a_trace(record: Rec
 
 def test_a_split_too_long_for_a_label_is_refused_before_anything_changes() -> None:
     with pytest.raises(EnvironmentFaultError, match="5 deployed models, too many"):
-        with_record(v1.Endpoint(name="n"), Record("1", {f"{key}{0:018}": 20 for key in range(1, 6)}))
+        with_record(Endpoint("n"), Record("1", {f"{key}{0:018}": 20 for key in range(1, 6)}))
 
 
 def test_a_record_that_somebody_wrote_over_is_not_guessed_at() -> None:
-    endpoint = v1.Endpoint(name="n", labels={"seatrial-rollout": "1", "seatrial-former": "everything"})
-    with pytest.raises(EnvironmentFaultError, match="'everything', which is no split"):
+    endpoint = Endpoint("n", labels={"seatrial-rollout": "1", "seatrial-former": "everything"})
+    with pytest.raises(EnvironmentFaultError, match="'everything', which is not a split"):
         record_of(endpoint)
 
 
@@ -480,4 +461,4 @@ def test_the_requests_say_what_the_api_requires() -> None:
 def test_a_resource_that_the_machine_has_no_name_for_is_refused_before_it_is_sent() -> None:
     settings = project(accelerator_type="NVIDIA_NEVER_MADE")
     with pytest.raises(UsageError, match="NVIDIA_NEVER_MADE"):
-        endpoints.resources_of(settings.vertex)
+        resources_of(settings.vertex)

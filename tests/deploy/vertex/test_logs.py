@@ -6,15 +6,16 @@ import shlex
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from google.api_core.exceptions import PermissionDenied
 
-from seatrial.deploy.target import Target, vertex
 from seatrial.deploy.vertex import logs
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.logs import container_log, how_to_look, log_filter
+from seatrial.deploy.vertex.target import TARGETS, Target, vertex
 from seatrial.emulator.api.faults import Fault
 from tests.deploy.services import PROJECT, Around, running
 from tests.stages import ended
@@ -24,7 +25,7 @@ ENDPOINT, DEPLOYED = "digits", "1234567890"
 
 @pytest.fixture
 def around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Around, Vertex]]:
-    monkeypatch.setitem(logs.PAUSE, "local", 0.02)
+    monkeypatch.setitem(TARGETS, "local", replace(TARGETS["local"], log_pause=0.02))
     with running(tmp_path) as both:
         yield both
 
@@ -87,7 +88,7 @@ def test_a_refused_log_says_so(around: tuple[Around, Vertex]) -> None:
 
 
 def test_vertex_waits_out_a_minute_and_a_half_of_ingestion() -> None:
-    assert logs.INGESTION == {"local": 3.0, "vertex": 90.0}
+    assert {name: kind.ingestion for name, kind in TARGETS.items()} == {"local": 3.0, "vertex": 90.0}
 
 
 def test_the_filter_names_endpoint_place_deployed_model_and_time() -> None:

@@ -9,8 +9,9 @@ import pytest
 from google.api_core.exceptions import PermissionDenied
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.vertex import endpoints
-from seatrial.deploy.vertex.client import TRANSIENT, Vertex
+from seatrial.deploy.vertex import messages
+from seatrial.deploy.vertex.backoff import TRANSIENT
+from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.poller import OperationFailedError, metadata_of, span, wait
 from seatrial.errors import EnvironmentFaultError, ExitCode, StillRunningError
 from seatrial.project import VertexSettings
@@ -33,7 +34,7 @@ def vertex(emulator: Emulated) -> Iterator[Vertex]:
 
 def creation(vertex: Vertex) -> str:
     """Begin an operation that has no stages; give its name."""
-    request = endpoints.creation_of(VertexSettings(), vertex.target.parent, "digits")
+    request = messages.creation_of(VertexSettings(), vertex.target.parent, "digits")
     return str(vertex.endpoints.create_endpoint(request, timeout=5).operation.name)
 
 

@@ -14,10 +14,12 @@ import pytest
 from google.oauth2.credentials import Credentials
 
 from seatrial import golden
-from seatrial.deploy.target import Target, vertex
+from seatrial.deploy.preflight import preflight, stays
 from seatrial.deploy.vertex import preflight as module
 from seatrial.deploy.vertex.client import Vertex
-from seatrial.deploy.vertex.preflight import PERMISSIONS, USEFUL, identity, preflight, quotas, stays
+from seatrial.deploy.vertex.platform import VertexPlatform
+from seatrial.deploy.vertex.preflight import PERMISSIONS, USEFUL, identity, quotas
+from seatrial.deploy.vertex.target import TARGETS, Target, vertex
 from seatrial.emulator.api.control_plane import _PERMISSIONS
 from seatrial.emulator.api.faults import Fault
 from seatrial.facts.tables import machines
@@ -44,7 +46,7 @@ def with_vertex(project: Project, **settings: Any) -> Project:
 
 
 def done(around: tuple[Around, Vertex], project: Project, image: str = IMAGE) -> Ended[None]:
-    return ended(preflight(around[1], project, image))
+    return ended(preflight(VertexPlatform(around[1]), project, image))
 
 
 def test_a_project_that_can_do_everything_passes_and_every_service_was_asked(
@@ -223,7 +225,7 @@ def test_golden_requests_are_held_against_the_endpoints_limit(tmp_path: Path, ki
     ],
 )
 def test_an_image_must_lie_in_a_registry_of_the_models_region(target: Target, image: str, message: str) -> None:
-    found = list(regions_agree(image, target.region, local=target.kind == "local"))
+    found = list(regions_agree(image, target.region, local=target.traits.rehearsal))
     assert [f.code for f in found] == (["ST723"] if message else [])
     assert all(message in f.message for f in found)
 
@@ -233,13 +235,13 @@ def test_what_will_run_is_said_with_the_command_that_stops_it(tmp_path: Path) ->
         small_project(tmp_path, {}, name="digits"), machine_type="g2-standard-12", accelerator_type="NVIDIA_L4",
         min_replicas=1, max_replicas=3,
     )  # fmt: skip
-    (note,) = stays(project, CLOUD)
+    (note,) = stays(project, CLOUD.traits, CLOUD.region)
     assert (note.code, note.severity) == ("ST727", Severity.NOTE)
     assert note.message.startswith(
         "1 to 3 x g2-standard-12 with 1 NVIDIA_L4 will run in us-central1 behind endpoint digits"
     )
     assert "seatrial deploy --undeploy" in note.message
-    assert list(stays(project, Target("local", PROJECT, "us-central1", "127.0.0.1:1"))) == []
+    assert list(stays(project, TARGETS["local"].traits, CLOUD.region)) == []
 
 
 class Tokens(BaseHTTPRequestHandler):

@@ -12,9 +12,11 @@ import pytest
 from google.api_core.exceptions import GoogleAPICallError, InvalidArgument, PermissionDenied, ServiceUnavailable
 from google.cloud import aiplatform_v1 as v1
 
+from seatrial.deploy.platform import Upload
 from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.messages import alias_of, upload_of
 from seatrial.deploy.vertex.poller import OperationFailedError
-from seatrial.deploy.vertex.versions import Upload, alias_of, find, find_or_upload, give, listing, request_of
+from seatrial.deploy.vertex.versions import find, find_or_upload, give, listing
 from seatrial.errors import EnvironmentFaultError, StillRunningError
 from tests.deploy.emulated import Emulated, emulated
 from tests.stages import ended
@@ -47,7 +49,7 @@ def put(vertex: Vertex, text: str) -> str:
     """Upload a version behind the deployer's back, as a racing deploy that was killed right after leaves it."""
     model = f"{vertex.target.parent}/models/digits"
     exists = bool(listing(vertex, "digits"))
-    request = request_of(upload(text), vertex.target.parent, model if exists else "")
+    request = upload_of(upload(text), vertex.target.parent, model if exists else "")
     return str(vertex.models.upload_model(request, timeout=5).result(timeout=5).model_version_id)
 
 
@@ -127,7 +129,7 @@ def test_versions_are_listed_by_number_over_all_pages(vertex: Vertex, monkeypatc
 
 
 def test_a_version_that_no_deploy_made_has_no_digest(vertex: Vertex) -> None:
-    request = request_of(upload(), vertex.target.parent, "")
+    request = upload_of(upload(), vertex.target.parent, "")
     request.model.version_description = "by hand"
     request.model.version_aliases = []
     vertex.models.upload_model(request, timeout=5).result(timeout=5)
@@ -149,7 +151,7 @@ def test_an_upload_whose_answer_is_lost_is_not_made_twice(
 
 def test_a_running_upload_of_a_killed_deploy_is_waited_for_not_repeated(emulator: Emulated, vertex: Vertex) -> None:
     slow = emulator.fault(stage="UploadModel", seconds=0.5)
-    vertex.models.upload_model(request_of(upload(), vertex.target.parent, ""), timeout=5)
+    vertex.models.upload_model(upload_of(upload(), vertex.target.parent, ""), timeout=5)
     again = emulator.fault("UploadModel", code=DENIED, message="must not be called")
     found, made = ended(find_or_upload(vertex, upload(), 10)).value
     assert (found.id, made) == ("1", False)
@@ -162,7 +164,7 @@ def test_without_a_list_of_operations_a_running_first_upload_is_found_by_its_mod
 ) -> None:
     emulator.fault("ListOperations", times=None, code=UNIMPLEMENTED)
     emulator.fault(stage="UploadModel", seconds=0.5)
-    vertex.models.upload_model(request_of(upload(), vertex.target.parent, ""), timeout=5)
+    vertex.models.upload_model(upload_of(upload(), vertex.target.parent, ""), timeout=5)
     assert ended(find_or_upload(vertex, upload(), 10)).value[0].id == "1"
     assert_one_each(vertex, "one")
 
@@ -218,7 +220,7 @@ def test_a_deploy_waits_for_an_upload_that_began_before_its_own_and_may_get_a_lo
     put(vertex, "other")
     model = f"{vertex.target.parent}/models/digits"
     emulator.fault(stage="UploadModel", seconds=0.6)
-    vertex.models.upload_model(request_of(upload(), vertex.target.parent, model), timeout=5)
+    vertex.models.upload_model(upload_of(upload(), vertex.target.parent, model), timeout=5)
     put(vertex, "one")
     ended(find_or_upload(vertex, upload(), 10))
     assert vertex.operations(model) == []
@@ -318,8 +320,8 @@ def test_ten_racing_deploys_of_ten_digests_end_with_ten_versions(emulator: Emula
 def test_the_upload_request_says_what_the_api_requires() -> None:
     """The rules are those of the comments in model_service.proto and model.proto."""
     made = Upload("digits", digest("one"), "Digits", "image", "gs://b/bundles/x", {"a": "b"}, environment={"K": "V"})
-    first = request_of(made, "projects/p/locations/us-central1", "")
-    further = request_of(made, "projects/p/locations/us-central1", "projects/p/locations/us-central1/models/digits")
+    first = upload_of(made, "projects/p/locations/us-central1", "")
+    further = upload_of(made, "projects/p/locations/us-central1", "projects/p/locations/us-central1/models/digits")
     assert (first.model_id, first.parent_model) == ("digits", "")
     assert (further.model_id, further.parent_model) == ("", "projects/p/locations/us-central1/models/digits")
     for request in (first, further):

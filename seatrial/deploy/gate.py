@@ -1,4 +1,4 @@
-"""Decides from live answers whether a new version may have more traffic, and how a split gives it more.
+"""Decides from live answers whether a new version may have more traffic.
 
 Both versions are asked the same golden requests at the same time, by the endpoint's own split. Too little evidence is
 never taken for good evidence, and nothing on the server is changed.
@@ -6,27 +6,23 @@ never taken for good evidence, and nothing on the server is changed.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import math
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from google.cloud import aiplatform_v1 as v1
-
-from seatrial.deploy.answers import SHOWN, differences, live_errors, refusal, text_of
-from seatrial.deploy.evidence import FEWEST, SLACK, Blame, Latency, blame, too_slow
-from seatrial.deploy.vertex.asking import Limits, Progress, Question, Reply, questions, replies
+from seatrial.deploy.answers import SHOWN, live_errors, refusal, text_of
+from seatrial.deploy.inquiry import Inquiry
+from seatrial.deploy.requests import Limits, Question, Reply, questions
+from seatrial.deploy.statistics import FEWEST, SLACK, Blame, Latency, blame, too_slow
 from seatrial.findings import Finding, Stage
 from seatrial.rules.deployment import live
 from seatrial.serving.interfaces import BATCHED
-from seatrial.trial.parity import Drift
 
 if TYPE_CHECKING:
-    from seatrial.deploy.vertex.client import Vertex
+    from seatrial.deploy.platform import Endpoint, Platform
     from seatrial.project import Project
 
 EACH = 50  # answers that each version must have given
@@ -77,8 +73,8 @@ class Gate:
 
 
 def gate(
-    vertex: Vertex,
-    endpoint: v1.Endpoint,
+    platform: Platform,
+    endpoint: Endpoint,
     new: str,
     former: Collection[str],
     project: Project,
@@ -95,81 +91,36 @@ def gate(
     Raises:
         UsageError: golden.json cannot be read.
     """
-    limits = limits or Limits.of(project, vertex.target.kind)
-    split = dict(endpoint.traffic_split)
+    limits = limits or Limits.of(project, platform.traits)
+    split = endpoint.traffic_split
     percent = split.get(new, 0)
     asked = questions(project, interface=interface)
-    inquiry = _Inquiry(project, new, [each for each in former if split.get(each)], percent, limits)
+    inquiry = _Comparison(project, new, [each for each in former if split.get(each)], percent, asked, limits)
     if not asked or not percent:
         why = "there is nothing to ask it: the project has no golden examples" if percent else "it has no traffic"
         yield live.INCONCLUSIVE.finding(f"deployed model {new} cannot be judged; {why}")
         return inquiry.gate()
-    progress = Progress()
-    order = itertools.cycle(asked)
-
-    def choose() -> Question | None:
-        return next(order) if inquiry.wants() else None
-
-    with contextlib.closing(replies(vertex, endpoint, choose, limits)) as stream:
-        for reply in stream:
-            if reply is not None:
-                inquiry.take(reply)
-            if inquiry.over:
-                break
-            yield from progress.line(inquiry.line)
-    yield from inquiry.findings()
+    yield from inquiry.run(platform, endpoint)
     return inquiry.gate()
 
 
-def split_for(former: Mapping[str, int], new: str, percent: int) -> dict[str, int]:
-    """Give `new` a percentage of the traffic, and the others the rest in the proportions they had.
-
-    The values are whole and sum up to 100. Of the others those with traffic keep at least 1 %, unless `new` gets all;
-    what is at 0 is left out, as the API reads a missing entry as 0. Where nobody else has traffic, `new` gets all.
-
-    Raises:
-        ValueError: the percentage is not in 1 to 100, or leaves less than 1 % for each of the others.
-    """
-    if not 1 <= percent <= 100:
-        raise ValueError(f"a share of {percent} % is not in 1 to 100")
-    others = {name: share for name, share in former.items() if share > 0 and name != new}
-    if not others or percent == 100:
-        return {new: 100}
-    rest = 100 - percent
-    if rest < len(others):
-        raise ValueError(f"{rest} % cannot be split among {len(others)} deployed models")
-    return {**_scaled(others, rest), new: percent}
-
-
-def _scaled(others: Mapping[str, int], rest: int) -> dict[str, int]:
-    """Scale shares to sum up to `rest`: 1 % for each, and what is left by largest remainder."""
-    total = sum(others.values())
-    exact = {name: share * rest / total for name, share in others.items()}
-    scaled = {name: max(1, math.floor(value)) for name, value in exact.items()}
-    while (missing := rest - sum(scaled.values())) != 0:
-        # Whoever is farthest below the exact share gains one, or, when 1 % each was too much, farthest above loses one.
-        step = 1 if missing > 0 else -1
-        able = [name for name in scaled if step > 0 or scaled[name] > 1]
-        name = max(able, key=lambda each: (step * (exact[each] - scaled[each]), each))
-        scaled[name] += step
-    return scaled
-
-
-class _Inquiry:
+class _Comparison(Inquiry):
     """The counts of a gate, and what they amount to."""
 
-    def __init__(self, project: Project, new: str, former: Collection[str], percent: int, limits: Limits) -> None:
-        self._project = project
-        self._new = new
+    def __init__(
+        self,
+        project: Project,
+        new: str,
+        former: Collection[str],
+        percent: int,
+        asked: Sequence[Question],
+        limits: Limits,
+    ) -> None:
+        super().__init__(project, new, limits)
         self._former = frozenset(former) - {new}
         self._percent = percent
-        self._limits = limits
-        self._tolerance = project.smoke.tolerance_for(project.vertex.device)
-        self._drift = Drift()
-        self._wrong: dict[str, Finding] = {}
-        self._refused: Reply | None = None
-        self._began = time.monotonic()
-        self._settled = False
+        self._order = itertools.cycle(asked)
+        self._arrived = False
         self._reset()
 
     def _reset(self) -> None:
@@ -184,18 +135,18 @@ class _Inquiry:
         if self._refused is not None or self._wrong:
             return True
         verdict = self._blame
-        return (verdict == "new" and self._settled) or (self._enough and verdict in ("nobody", "former"))
+        return (verdict == "new" and self._arrived) or (self._enough and verdict in ("nobody", "former"))
 
-    def wants(self) -> bool:
-        """Tell whether to ask now, and forget the errors of a time when the split may not have arrived.
+    def choose(self) -> Question | None:
+        """Return what to ask next, and forget the errors of a time when the split may not have arrived.
 
         Answers that were never due look like missing ones then.
         """
-        if not self._settled and time.monotonic() - self._began >= self._limits.settle:
-            self._settled = True
+        if not self._arrived and self._settled:
+            self._arrived = True
             if self._errors:
                 self._reset()
-        return self._settled or self._blame != "new"
+        return next(self._order) if self._arrived or self._blame != "new" else None
 
     def take(self, reply: Reply) -> None:
         """Take a reply into account."""
@@ -203,10 +154,9 @@ class _Inquiry:
             self._errors += 1
             self._last = reply
             self._refused = reply if reply.refused else None
-        elif reply.deployed_model == self._new:
+        elif reply.deployed_model == self._id:
             self._seconds[True].append(reply.seconds)
-            for finding in differences(reply, self._tolerance, self._drift):
-                self._wrong.setdefault(finding.subject, finding)
+            self._compare(reply)
         elif reply.deployed_model in self._former:
             self._seconds[False].append(reply.seconds)
         else:
@@ -233,7 +183,7 @@ class _Inquiry:
             yield live.SLOWER.finding(
                 f"95 % of the new version's answers came within {new.p95 * 1e3:.0f} ms, of the former one's within "
                 f"{former.p95 * 1e3:.0f} ms; allowed are {ratio:g} times that and {SLACK * 1e3:.0f} ms",
-                subject=f"deployed model {self._new}",
+                subject=f"deployed model {self._id}",
                 evidence=(self.gate().line(),),
             )
 
@@ -242,7 +192,7 @@ class _Inquiry:
         new, former = self._latency
         stopped = self._refused is not None or bool(self._wrong) or not self._enough or self._slow
         return Gate(
-            self._new,
+            self._id,
             passed=not stopped and self._blame in ("nobody", "former"),
             percent=self._percent,
             new=new,
@@ -288,11 +238,11 @@ class _Inquiry:
     def _fails(self, last: Reply) -> Finding:
         new, former = self._latency
         message = (
-            f"{self._errors} of {self._requests} requests failed, by their number those of deployed model {self._new}: "
+            f"{self._errors} of {self._requests} requests failed, by their number those of deployed model {self._id}: "
             f"{text_of(last).splitlines()[0][:200]}"
         )
         whose = (
-            f"an error does not name its deployed model; with {self._percent} % of the requests {self._new} gave "
+            f"an error does not name its deployed model; with {self._percent} % of the requests {self._id} gave "
             f"{new.answers} answers, the former gave {former.answers}"
         )
         return live_errors(message, last, self._project, (whose,))
@@ -308,4 +258,4 @@ class _Inquiry:
                 f"`vertex.rollout.steps` with {least} or more"
             )
         last = (f"last error: {text_of(self._last)}",) if self._last is not None else ()
-        return live.INCONCLUSIVE.finding(line, subject=f"deployed model {self._new}", evidence=last, **particulars)
+        return live.INCONCLUSIVE.finding(line, subject=f"deployed model {self._id}", evidence=last, **particulars)
