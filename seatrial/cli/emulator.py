@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from pathlib import Path
 
 from seatrial.cli import extra
+from seatrial.errors import ExitCode
 
 _STATE = Path("build/emulator")
 
@@ -26,7 +28,17 @@ def command(arguments: argparse.Namespace) -> int:
     """Run the emulator until it is interrupted."""
     with extra.needed():
         from seatrial.emulator import server
-    return server.serve_forever(arguments)
+
+    options = server.Options(
+        state=arguments.state,
+        port=arguments.port,
+        rest_port=arguments.rest_port,
+        engine=os.environ.get("SEATRIAL_ENGINE") or "auto",
+        probe_period=arguments.probe_period,
+        patience=server.PATIENCE if arguments.stop_on_eof else 0.0,
+    )
+    server.serve_forever(options, arguments.faults, arguments.ready_file, stop_on_eof=arguments.stop_on_eof)
+    return int(ExitCode.PASSED)
 
 
 def _positive(text: str) -> float:

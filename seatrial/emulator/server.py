@@ -6,7 +6,6 @@ next one in that folder.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -32,10 +31,10 @@ from seatrial.emulator.wire import grpc_server
 from seatrial.emulator.wire.other_apis import OtherApis
 from seatrial.emulator.wire.rest_server import RestServer, Services
 from seatrial.emulator.wire.transcoding import Rest
-from seatrial.errors import ExitCode, UsageError
+from seatrial.errors import UsageError
 from seatrial.system.files import write
 
-_PATIENCE = 900.0  # seconds that a rehearsal waits for another of the same project
+PATIENCE = 900.0  # seconds that a rehearsal waits for another of the same project
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,45 +129,35 @@ class Emulator:
         self.grpc_address, self.rest_url, self.storage_url = rpc_server.address, rest_server.url, storage.url
 
 
-def serve_forever(arguments: argparse.Namespace) -> int:
-    """Run `seatrial emulator` until a signal comes or, with --stop-on-eof, until standard input ends.
+def serve_forever(options: Options, faults: Path | None, ready_file: Path | None, *, stop_on_eof: bool) -> None:
+    """Run an emulator until a signal comes or, with `stop_on_eof`, until standard input ends.
 
-    Its addresses are printed as one JSON line, and written to the --ready-file, which is removed when it ends.
+    Its addresses are printed as one JSON line, and written to `ready_file`, which is removed when it ends.
 
     Raises:
-        UsageError: --faults cannot be read; also as `Emulator.start`.
+        UsageError: the file of faults cannot be read; also as `Emulator.start`.
         EnvironmentFaultError: as `Emulator.start`.
     """
-    emulator = Emulator(
-        Options(
-            state=arguments.state,
-            port=arguments.port,
-            rest_port=arguments.rest_port,
-            engine=os.environ.get("SEATRIAL_ENGINE") or "auto",
-            probe_period=arguments.probe_period,
-            patience=_PATIENCE if arguments.stop_on_eof else 0.0,
-        )
-    )
-    if arguments.faults is not None:
+    emulator = Emulator(options)
+    if faults is not None:
         try:
-            emulator.faults.from_json(arguments.faults.read_text(encoding="utf-8"))
+            emulator.faults.from_json(faults.read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError) as error:
-            raise UsageError(f"{arguments.faults} is not a list of faults: {error}") from None
-    if arguments.stop_on_eof:
+            raise UsageError(f"{faults} is not a list of faults: {error}") from None
+    if stop_on_eof:
         threading.Thread(target=_signal_at_eof, daemon=True).start()
-    files = [] if arguments.stop_on_eof else [arguments.state / ADDRESS_FILE]
+    files = [] if stop_on_eof else [options.state / ADDRESS_FILE]
     try:
         emulator.start()
-        _announce(emulator, arguments.ready_file, files)
+        _announce(emulator, ready_file, files)
         threading.Event().wait()  # a signal raises its exception here
     except (OSError, OverflowError) as error:
         raise UsageError(f"the emulator cannot run: {error}", fix="see `seatrial emulator --help`") from None
     finally:
-        for file in filter(None, [arguments.ready_file, *files]):
+        for file in filter(None, [ready_file, *files]):
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
         emulator.stop()
-    return int(ExitCode.PASSED)
 
 
 def _announce(emulator: Emulator, ready_file: Path | None, files: Sequence[Path]) -> None:
