@@ -16,7 +16,7 @@ from google.longrunning import operations_pb2
 
 from seatrial.emulator.api import refusals
 from seatrial.emulator.api.deployments import Deployments
-from seatrial.emulator.api.endpoints import Doors, Endpoints
+from seatrial.emulator.api.endpoints import Endpoints, Ports
 from seatrial.emulator.api.faults import Faults, spoil
 from seatrial.emulator.api.hosting import Hosting
 from seatrial.emulator.api.models import Models
@@ -58,12 +58,12 @@ class Caller:
     """The caller, as far as the transport knows it.
 
     Attributes:
-        door: the port of a dedicated endpoint that the call came to; None for the shared address.
+        port: the port of a dedicated endpoint that the call came to; None for the shared address.
         waiting: returns whether the caller still waits for an answer.
         drop: cuts the caller's connection.
     """
 
-    door: int | None = None
+    port: int | None = None
     waiting: Callable[[], bool] = lambda: True
     drop: Callable[[], None] = lambda: None
 
@@ -129,9 +129,9 @@ class ControlPlane:
         found: type[Message] = kind.pb() if hasattr(kind, "pb") else kind
         return found
 
-    def attach(self, doors: Doors) -> None:
+    def attach(self, ports: Ports) -> None:
         """Let dedicated endpoints answer at ports of their own."""
-        self.endpoints.attach(doors)
+        self.endpoints.attach(ports)
 
     def call(self, method: str, request: Message, caller: Caller) -> Answer:
         """Answer a call.
@@ -153,10 +153,10 @@ class ControlPlane:
 
     def _answer(self, method: str, request: Message, caller: Caller) -> Answer:
         if method == "Predict":
-            return Answer(self.predictions.predict(request, caller.door))
+            return Answer(self.predictions.predict(request, caller.port))
         if method == "RawPredict":
-            return Answer(*self.predictions.raw_predict(request, caller.door))
-        if caller.door is not None:
+            return Answer(*self.predictions.raw_predict(request, caller.port))
+        if caller.port is not None:
             raise refusals.RefusedError(refusals.UNIMPLEMENTED, f"{method} is not answered by a dedicated endpoint.")
         return Answer(self._methods[method][1](request))
 

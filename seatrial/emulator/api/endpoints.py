@@ -32,7 +32,7 @@ _OUTPUT_ONLY = (  # Output only in endpoint.proto: ignored in requests
 )
 
 
-class Doors(Protocol):
+class Ports(Protocol):
     """Opens and closes the ports that dedicated endpoints answer on."""
 
     def open(self, port: int) -> int:
@@ -53,19 +53,19 @@ class Endpoints:
         self._state = state
         self._names = names
         self._operations = operations
-        self._doors: Doors | None = None
+        self._ports: Ports | None = None
 
-    def attach(self, doors: Doors) -> None:
-        """Use these doors, and open those of existing endpoints, if possible at their old ports."""
-        self._doors = doors
+    def attach(self, ports: Ports) -> None:
+        """Use these ports, and open those of existing endpoints, at their old numbers if possible."""
+        self._ports = ports
         with self._state.transaction() as tx:
             for name, endpoint in tx.below(Endpoint, ""):
                 if not endpoint.dedicated_endpoint_enabled:
                     continue
                 port = 0
                 with suppress(OSError):
-                    port = doors.open(_port(endpoint))
-                endpoint.dedicated_endpoint_dns = _dns(port or doors.open(0))
+                    port = ports.open(_port(endpoint))
+                endpoint.dedicated_endpoint_dns = _dns(port or ports.open(0))
                 tx.put(name, endpoint)
 
     def create(self, request: Message) -> Message:
@@ -86,8 +86,8 @@ class Endpoints:
             for field in _OUTPUT_ONLY:
                 endpoint.ClearField(field)
             endpoint.name = name
-            if endpoint.dedicated_endpoint_enabled and self._doors is not None:
-                port = self._doors.open(0)
+            if endpoint.dedicated_endpoint_enabled and self._ports is not None:
+                port = self._ports.open(0)
                 work.undo = lambda: self._shut(port)
                 endpoint.dedicated_endpoint_dns = _dns(port)
             return lambda tx: self._put_new(tx, endpoint)
@@ -148,8 +148,8 @@ class Endpoints:
         return endpoint
 
     def _shut(self, port: int) -> None:
-        if self._doors is not None and port:
-            self._doors.shut(port)
+        if self._ports is not None and port:
+            self._ports.shut(port)
 
 
 def known(tx: Transaction, name: str) -> Message:

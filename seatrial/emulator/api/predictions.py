@@ -60,14 +60,14 @@ class Predictions:
         self._deployments = deployments
         self._hosting = hosting
 
-    def predict(self, request: Message, door: int | None) -> Message:
-        """Answer Predict; `door` is the port of a dedicated endpoint, None for the shared address."""
+    def predict(self, request: Message, port: int | None) -> Message:
+        """Answer Predict; `port` is the port of a dedicated endpoint, None for the shared address."""
         name = self._names.endpoint(request.endpoint, "endpoint")
         validation.predict(request)
         body: dict[str, Any] = {"instances": [json_format.MessageToDict(value) for value in request.instances]}
         if request.HasField("parameters"):
             body["parameters"] = json_format.MessageToDict(request.parameters)
-        served = self._ask(name, json.dumps(body).encode(), "application/json", request.ByteSize(), door)
+        served = self._ask(name, json.dumps(body).encode(), "application/json", request.ByteSize(), port)
         response = _PREDICT(
             deployed_model_id=served.deployed_model_id,
             model=served.model,
@@ -79,16 +79,16 @@ class Predictions:
             json_format.ParseDict(prediction, response.predictions.add())
         return response
 
-    def raw_predict(self, request: Message, door: int | None) -> tuple[Message, Served]:
+    def raw_predict(self, request: Message, port: int | None) -> tuple[Message, Served]:
         """Answer RawPredict: body and content type as the server sent them."""
         name = self._names.endpoint(request.endpoint, "endpoint")
         body = request.http_body
-        served = self._ask(name, body.data, body.content_type or "application/json", len(body.data), door)
+        served = self._ask(name, body.data, body.content_type or "application/json", len(body.data), port)
         answered = httpbody_pb2.HttpBody(content_type=served.reply.content_type, data=served.reply.body)
         return answered, served
 
-    def _ask(self, name: EndpointName, body: bytes, content_type: str, size: int, door: int | None) -> Served:
-        where, served, limit, timeout = self._route(name, size, door)
+    def _ask(self, name: EndpointName, body: bytes, content_type: str, size: int, port: int | None) -> Served:
+        where, served, limit, timeout = self._route(name, size, port)
         try:
             reply = self._hosting.ask(where, body, content_type, timeout)
         except HostingError as error:
@@ -98,14 +98,14 @@ class Predictions:
         return Served(reply, name.id, *served)
 
     def _route(
-        self, name: EndpointName, size: int, door: int | None
+        self, name: EndpointName, size: int, port: int | None
     ) -> tuple[Placement, tuple[str, str, str, str], int, float]:
         with self._state.transaction() as tx:
             endpoint = known(tx, name.name)
             dns = endpoint.dedicated_endpoint_dns
-            if endpoint.dedicated_endpoint_enabled and door is None:
-                raise refusals.wrong_door(dns)
-            if door is not None and dns.rpartition(":")[2] != str(door):
+            if endpoint.dedicated_endpoint_enabled and port is None:
+                raise refusals.wrong_address(dns)
+            if port is not None and dns.rpartition(":")[2] != str(port):
                 raise refusals.not_found("endpoint", name.name)
             limit = DEDICATED_LIMIT if endpoint.dedicated_endpoint_enabled else SHARED_LIMIT
             if size > limit:

@@ -206,7 +206,7 @@ def too_large(size: int, limit: int, what: str = "request") -> RefusedError:
     return RefusedError(FAILED_PRECONDITION, f"The {what} size ({size} bytes) exceeds {limit / 1e6:.3f}MB limit.")
 
 
-def wrong_door(dns: str) -> RefusedError:
+def wrong_address(dns: str) -> RefusedError:
     """A prediction for a dedicated endpoint came to the shared address."""
     # Seen in several public repositories, FAILED_PRECONDITION
     return RefusedError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
 import re
 import shutil
@@ -20,12 +19,12 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 from seatrial.emulator.api import refusals
 from seatrial.emulator.api.hosting import HostingError, Placement
 from seatrial.emulator.api.logs import Logs
-from seatrial.emulator.hosting import variables
+from seatrial.emulator.hosting import streams, variables
 from seatrial.emulator.hosting.leftovers import Leftovers
 from seatrial.emulator.hosting.probes import Launch
 from seatrial.environment import install as environment
@@ -148,19 +147,15 @@ class Bundles:
         contract = variables.contract(placement, port, "")  # the artifacts are in the bundle
         env = served_environment(copy, device)
         env |= variables.own(placement, contract) | contract
-        reading, writing = os.pipe()
-        with open(writing, "wb") as errors:  # noqa: PTH123 - a descriptor, not a path
-            running = process.start(
-                [str(copy.python), "-I", "-m", "seatrial.serving", "--bundle", str(served / "bundle.json")],
-                env=env, cwd=copy.folder("work"), errors=errors,
-            )  # fmt: skip
-        self._leftovers.note(running.pid)
-        assert running.stdout is not None  # noqa: S101 - process.start() gives a pipe
-        printed = (
-            self._logs.follow(placement, running.stdout, error=False),
-            self._logs.follow(placement, open(reading, encoding="utf-8", errors="replace"), error=True),  # noqa: PTH123, SIM115
-        )
-        return _Process(running, port, self._leftovers, printed)
+        command = [str(copy.python), "-I", "-m", "seatrial.serving", "--bundle", str(served / "bundle.json")]
+
+        def start(errors: IO[bytes]) -> subprocess.Popen[str]:
+            started = process.start(command, env=env, cwd=copy.folder("work"), errors=errors)
+            self._leftovers.note(started.pid)
+            return started
+
+        running, output_ended = streams.logged(start, placement, self._logs)
+        return _Process(running, port, self._leftovers, output_ended)
 
     @contextlib.contextmanager
     def _port(self) -> Iterator[int]:
@@ -186,9 +181,9 @@ class _Process:
         running: subprocess.Popen[str],
         port: int,
         leftovers: Leftovers,
-        printed: tuple[Callable[[], None], ...],
+        output_ended: Callable[[], None],
     ) -> None:
-        self._process, self._leftovers, self._printed = running, leftovers, printed
+        self._process, self._leftovers, self._wait_for_output = running, leftovers, output_ended
         self.address = ("127.0.0.1", port)
 
     def ended(self, *, certain: bool = False) -> bool:  # noqa: ARG002 - a process is always seen at once
@@ -201,8 +196,7 @@ class _Process:
                 self._process.wait(STOP_TIMEOUT)
         process.signal_group(self._process, signal.SIGKILL)
         self._process.wait()
-        for read_to_the_end in self._printed:
-            read_to_the_end()
+        self._wait_for_output()
         self._leftovers.forget(self._process.pid)
 
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import os
 import secrets
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from seatrial.containers import engine as engines
@@ -24,7 +23,7 @@ from seatrial.containers.run import COMMAND_TIMEOUT
 from seatrial.emulator.api import refusals
 from seatrial.emulator.api.hosting import HostingError, Placement
 from seatrial.emulator.api.logs import Logs
-from seatrial.emulator.hosting import variables
+from seatrial.emulator.hosting import streams, variables
 from seatrial.emulator.hosting.probes import Launch
 from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
 from seatrial.image.dockerfile import PORT
@@ -108,7 +107,7 @@ class Containers:
         )  # fmt: skip
         try:
             engine.ask(["start", name], timeout=COMMAND_TIMEOUT)
-            return _Container(engine, name, port, functools.partial(self._logs.follow, placement))
+            return _Container(engine, name, port, placement, self._logs)
         except BaseException:
             engine.output([*run.removal(engine), name], timeout=COMMAND_TIMEOUT)
             raise
@@ -117,18 +116,12 @@ class Containers:
 class _Container:
     """A server that runs in a container."""
 
-    def __init__(self, engine: Engine, name: str, port: int, follow: Callable[..., Callable[[], None]]) -> None:
+    def __init__(self, engine: Engine, name: str, port: int, placement: Placement, logs: Logs) -> None:
         self._engine, self._name = engine, name
-        reading, writing = os.pipe()
-        with open(writing, "wb") as errors:  # noqa: PTH123 - a descriptor, not a path
-            self._printing = run.follow_log(engine, name, errors)
+        follow = functools.partial(run.follow_log, engine, name)
+        self._printing, self._wait_for_output = streams.logged(follow, placement, logs)
         # The log may go on for seconds after the end: podman's polls.
         self._waiting = process.start([engine.program, "wait", name], env=engines.environment())
-        assert self._printing.stdout is not None  # noqa: S101 - process.start() gives a pipe
-        self._printed = (
-            follow(self._printing.stdout, error=False),
-            follow(open(reading, encoding="utf-8", errors="replace"), error=True),  # noqa: PTH123, SIM115
-        )
         self.address = ("127.0.0.1", self._published(port))
 
     def ended(self, *, certain: bool = False) -> bool:
@@ -142,8 +135,7 @@ class _Container:
         process.kill(self._waiting)
         process.signal_group(self._printing, signal.SIGKILL)
         self._printing.wait()
-        for read_to_the_end in self._printed:
-            read_to_the_end()
+        self._wait_for_output()
         self._engine.output([*run.removal(self._engine), self._name], timeout=COMMAND_TIMEOUT)
 
     def _runs(self) -> bool:

@@ -1,1 +1,1 @@
-"""The wires that calls come over: gRPC and REST."""
+"""The transports of the calls: gRPC and REST."""

@@ -54,7 +54,7 @@ class Server:
         peer = context.peer()
         port = self._relay.port_of(peer)
         return Caller(
-            door=None if port == self.port else port,
+            port=None if port == self.port else port,
             waiting=context.is_active,
             drop=lambda: self._relay.drop(peer),
         )
