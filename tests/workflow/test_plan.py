@@ -92,7 +92,11 @@ def test_a_deploy_on_google_cloud_builds_proves_and_pushes_an_image(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("settings", "repository", "says"),
-    [(CLOUD, REPOSITORY, "no base image"), (CLOUD + IMAGE, "", "not said"), (CLOUD + IMAGE, "docker.io/i", "Registry")],
+    [
+        (CLOUD, REPOSITORY, "no base image"),
+        (CLOUD + IMAGE, "", "no repository is set"),
+        (CLOUD + IMAGE, "docker.io/i", "Registry"),
+    ],
 )
 def test_google_cloud_needs_an_image_and_a_place_for_it(
     tmp_path: Path, settings: str, repository: str, says: str
