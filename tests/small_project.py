@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.check.run import check
+from seatrial.facts.gather import Gathered
 from seatrial.findings import Finding
 from seatrial.project import Project, load
 
@@ -42,7 +43,7 @@ def locked(*pins: str) -> dict[str, str | bytes]:
 
 def findings(project: Project, code: str = "") -> list[Finding]:
     """Give what `seatrial check` finds, or only what one rule finds."""
-    return [item for item in check(project) if isinstance(item, Finding) and item.code.startswith(code)]
+    return [item for item in check(Gathered(project)) if isinstance(item, Finding) and item.code.startswith(code)]
 
 
 def places(project: Project, code: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.check.waivers import CONFIGURATION, Waived, heed, read_waivers
 from seatrial.errors import UsageError
-from seatrial.facts.gather import Facts, ask, gather, unasked
+from seatrial.facts.gather import Facts, Gathered, ask, unasked
 from seatrial.findings import Finding, Location, Step
 from seatrial.rules import RULES, nearest
 from seatrial.rules.lock import wheels
@@ -22,7 +22,6 @@ from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
     from seatrial.findings import Stage
-    from seatrial.project import Project
 
 ALL = "ST"
 
@@ -50,14 +49,14 @@ class Checked:
     waived: tuple[Waived, ...]
 
 
-def check(project: Project, choice: Choice | None = None, *, offline: bool = False) -> Stage[Checked]:
+def check(gathered: Gathered, choice: Choice | None = None, *, offline: bool = False) -> Stage[Checked]:
     """Yield every static finding that is chosen and not waived, by file, line and code.
 
     With `offline` no index is asked, and a note says what could not be decided without.
     """
     choice = choice or Choice()
     yield Step("reading the package, the lock and the artifacts")
-    facts = gather(project)
+    facts = gathered.facts
     locks = unasked(facts)
     if offline:
         facts = replace(facts, offline=True)
@@ -65,7 +64,7 @@ def check(project: Project, choice: Choice | None = None, *, offline: bool = Fal
         yield Step(f"asking the package index once about {', '.join(lock.path for lock in locks)}")
         facts = ask(facts, locks)
     found = [finding for rule in RULES.values() if rule.check for finding in rule.check(facts)]
-    left, waived = heed(found, read_waivers(project, _files(facts, found)), _undecided(facts))
+    left, waived = heed(found, read_waivers(gathered.project, _files(facts, found)), _undecided(facts))
     secret = credential_lines(facts)
     left = [_hiding(finding, secret) for finding in left]
     waived = [replace(w, finding=_hiding(w.finding, secret)) for w in waived]

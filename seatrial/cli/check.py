@@ -48,10 +48,11 @@ def command(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     from seatrial.check import run as checking
+    from seatrial.facts.gather import Gathered
 
     with running("check", arguments) as run:
         choice = checking.chosen(arguments.select, arguments.ignore)
-        checked = run.of(checking.check(run.project, choice, offline=arguments.offline))
+        checked = run.of(checking.check(Gathered(run.project), choice, offline=arguments.offline))
         changed: tuple[str, ...] = ()
         if arguments.fix or arguments.diff:
             checked, changed = _fix(run, arguments, choice, checked)
@@ -72,13 +73,14 @@ def _fix(run: Run, arguments: argparse.Namespace, choice: Choice, checked: Check
     from seatrial import project
     from seatrial.check import fixes
     from seatrial.check import run as checking
+    from seatrial.facts.gather import Gathered
 
     seen = fixes.snapshot(run.project.root, run.findings)
     if not seen:
         return checked, ()
     run.findings.clear()
     checked = run.of(
-        checking.check(run.project, choice, offline=arguments.offline)
+        checking.check(Gathered(run.project), choice, offline=arguments.offline)
     )  # again, so that the findings are of exactly the bytes in `seen`
     plan = fixes.plan(run.project.root, run.findings, seen)
     run.renderer.result(redacted("".join(change.diff() for change in plan.changes)))  # it has lines around the edits
@@ -96,7 +98,7 @@ def _fix(run: Run, arguments: argparse.Namespace, choice: Choice, checked: Check
         run.renderer.told("next", "requirements.in has changed: run `seatrial lock`")
     run.findings.clear()
     run.project = project.load(arguments.project)
-    return run.of(checking.check(run.project, choice, offline=arguments.offline)), changed
+    return run.of(checking.check(Gathered(run.project), choice, offline=arguments.offline)), changed
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatrial.errors import ExitCode, SeatrialError
@@ -17,6 +18,7 @@ from seatrial.findings import Finding, Phase, Severity, Stage, Step, failed
 from seatrial.system.signals import raise_if_swallowed
 
 if TYPE_CHECKING:
+    from seatrial.facts.gather import Gathered
     from seatrial.project import Project
     from seatrial.report.renderer import Renderer, RuleText, Verdict
 
@@ -85,6 +87,13 @@ class Run:
         report = Report(self.command, verdict, self.findings, self.seconds, summary, rules=rules, more=more)
         self.renderer.show(report)
         return int(ExitCode.FINDINGS if broken else ExitCode.PASSED)
+
+    @cached_property
+    def gathered(self) -> Gathered:
+        """The facts of the project, for all stages of this run."""
+        from seatrial.facts.gather import Gathered
+
+        return Gathered(self.project)
 
     @property
     def errors(self) -> frozenset[str]:

@@ -41,7 +41,7 @@ def try_out(run: Run, device: str, *, skip_check: bool = False) -> Trial:
 
     file = run.project.build_dir / "smoke/report.json"
     file.unlink(missing_ok=True)  # an older report must not pass for this run's
-    trial = run.of(trials.smoke(run.project, device, skip_check=skip_check))
+    trial = run.of(trials.smoke(run.gathered, device, skip_check=skip_check))
     _refuse_unfinished(run, trial)
     json_report.write(file, json_report.document("smoke", run.findings, run.seconds, **_particulars(trial)))
     return trial
@@ -67,7 +67,7 @@ def _image(arguments: argparse.Namespace) -> int:
         file = report_file(run.project)
         file.unlink(missing_ok=True)
         found = engine.find(arguments.engine or run.project.image.engine)
-        tried = run.of(image_trials.smoke_image(run.project, arguments.image, found, arguments.device))
+        tried = run.of(image_trials.smoke_image(run.gathered, arguments.image, found, arguments.device))
         _refuse_unfinished(run, tried.trial)
         more = {**_particulars(tried.trial), **tried.particulars()}
         json_report.write(file, json_report.document("smoke --image", run.findings, run.seconds, **more))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.deploy.requests import PERMISSION_DENIED, Reply
 from seatrial.diagnosis.translate import diagnose
+from seatrial.facts.gather import gather
 from seatrial.findings import Finding
 from seatrial.golden import GoldenExample
 from seatrial.rules.deployment import live, operations, preflight
@@ -49,7 +50,7 @@ def live_errors(message: str, reply: Reply, project: Project, evidence: tuple[st
     finding = live.LIVE_ERRORS.finding(
         message, subject=reply.question.name, cloud="", evidence=(*evidence, text_of(reply))
     )
-    known = [each for each in diagnose(text_of(reply), project) if each.code != finding.code]
+    known = [each for each in diagnose(text_of(reply), gather(project)) if each.code != finding.code]
     if not known:
         return finding
     return replace(finding, cause=f"{known[0].code}: {known[0].message}", fix=known[0].fix, location=known[0].location)

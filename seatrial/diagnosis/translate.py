@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seatrial.diagnosis.log import plain
-from seatrial.facts.gather import gather
 from seatrial.findings import Location, Severity
 from seatrial.rules import RULES
 from seatrial.system.redaction import redacted
@@ -50,14 +49,13 @@ class _Match:
     position: int
 
 
-def diagnose(text: str, project: Project | None = None) -> list[Finding]:
-    """Give a finding for every rule whose symptom is in the text, the most telling first.
+def diagnose(text: str, facts: Facts | None = None) -> list[Finding]:
+    """Return a finding for every rule whose symptom is in the text, the most telling first.
 
-    With a project, first-party modules are told from distributions, and the finding has the place of the
-    user's innermost frame, or of the class that a pickle asks for.
+    The facts of the project tell its own modules from distributions. With them a finding has the location of the
+    user's innermost frame, or of the class that a pickle needs.
     """
     text = redacted(_plain(plain(text)))
-    facts = gather(project) if project else None
     matches = [match for rule in RULES.values() for match in _first(rule, text, facts)]
     matches.sort(key=lambda m: (m.rule.telling, m.position))
     begins = _episodes(text)
@@ -66,7 +64,7 @@ def diagnose(text: str, project: Project | None = None) -> list[Finding]:
         if _is_repeated(match, matches):
             continue
         episode = _episode(text, begins, match.position)
-        location, lines = user_frames(episode, project) if project else (None, exception_lines(episode)[:1])
+        location, lines = user_frames(episode, facts.project) if facts else (None, exception_lines(episode)[:1])
         matched = _line_at(text, match.position)
         more = [] if any(matched in line or line in matched for line in lines) else [matched]
         found.append(_finding(match, facts, location, (*lines, *more)))

@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from seatrial import golden
@@ -19,7 +20,8 @@ from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoints
 from seatrial.facts.packages import installed, requirements, wheels
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.packages.wheels import Wheels
-from seatrial.facts.python.sources import Sources, find_definitions, locate, read_scripts, read_sources
+from seatrial.facts.python.sources import Sources, read_scripts, read_sources
+from seatrial.facts.python.tree import Tree
 from seatrial.system.cache import cache_dir
 
 if TYPE_CHECKING:
@@ -89,9 +91,27 @@ class Facts:
     offline: bool = False
     today: datetime.date = field(default_factory=lambda: datetime.datetime.now(tz=datetime.UTC).date())
 
+    @property
+    def tree(self) -> Tree:
+        """The Python files of the project, for what only the text of a failure asks."""
+        return Tree(self.project.root)
+
+
+class Gathered:
+    """The facts of a project, gathered once: when a stage of a run first needs them."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    @cached_property
+    def facts(self) -> Facts:
+        """The facts, as they were when they were first needed."""
+        return gather(self.project)
+
 
 def gather(project: Project) -> Facts:
     """Read everything that can be known of a project before anything of it is installed."""
+    tree = Tree(project.root)
     sources = read_sources(project)
     checkpoints = read_checkpoints(project)
     pickled = {g for checkpoint in checkpoints for g in checkpoint.globals}
@@ -111,12 +131,8 @@ def gather(project: Project) -> Facts:
         sources=sources,
         scripts=read_scripts(project, sources),
         checkpoints=checkpoints,
-        main_definitions=find_definitions(project.root, of_main),
-        left_out={
-            module: path
-            for module, _ in pickled
-            if not sources.ships(module) and (path := locate(project.root, module))
-        },
+        main_definitions=tree.definitions(of_main),
+        left_out={module: path for module, _ in pickled if not sources.ships(module) and (path := tree.locate(module))},
         has_artifacts=project.artifacts_dir.is_dir(),
         manifest=manifest,
         differences=differences,

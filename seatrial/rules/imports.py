@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from seatrial.facts.packages.requirements import marker_environment
-from seatrial.facts.python.sources import locate
 from seatrial.facts.tables import distributions_of, is_known, is_namespace
 from seatrial.rules.lock.pins import partner_of_torch
 from seatrial.serving.interfaces import INTERFACES
@@ -36,7 +35,7 @@ def is_first_party(sources: Sources, module: str) -> bool:
 
 def is_own(module: str, facts: Facts) -> bool:
     """Return whether a module is one of the project's own, shipped or not."""
-    return is_first_party(facts.sources, module) or locate(facts.project.root, module.split(".")[0]) is not None
+    return is_first_party(facts.sources, module) or facts.tree.locate(module.split(".")[0]) is not None
 
 
 def how_to_provide(module: str, facts: Facts) -> str:

@@ -17,6 +17,7 @@ from seatrial.containers import labels
 from seatrial.containers.engine import Engine
 from seatrial.containers.inspection import Contents, Image, inspect, read_layers
 from seatrial.errors import UsageError
+from seatrial.facts.gather import Gathered
 from seatrial.facts.packages import requirements
 from seatrial.findings import Phase, Stage, Step, watched
 from seatrial.project import Project
@@ -74,18 +75,19 @@ class ImageTrial:
         }
 
 
-def smoke_image(project: Project, reference: str, engine: Engine, device: str) -> Stage[ImageTrial]:
+def smoke_image(gathered: Gathered, reference: str, engine: Engine, device: str) -> Stage[ImageTrial]:
     """Run the whole trial of an image that the engine has, on `cpu` or `cuda`.
 
     Raises:
         UsageError: the image does not exist, or it was not built from the project as it is now.
         EnvironmentFaultError: the engine fails, or the device does not exist.
     """
+    project = gathered.project
     yield Phase("image")
     tried = identify(project, reference, engine, device)
     _, broken = yield from watched(search(project, tried, engine))
     if not broken:
-        yield from run(project, tried, engine)
+        yield from run(gathered, tried, engine)
     return tried
 
 
@@ -112,9 +114,10 @@ def search(project: Project, tried: ImageTrial, engine: Engine) -> Stage[None]:
     yield from _secrets(tried.image, tried.contents)
 
 
-def run(project: Project, tried: ImageTrial, engine: Engine) -> Stage[None]:
+def run(gathered: Gathered, tried: ImageTrial, engine: Engine) -> Stage[None]:
     """Run the image: load, answers, stop, and a load that fails."""
-    trial, image, memory = tried.trial, tried.image, project.smoke.memory
+    project, trial, image = gathered.project, tried.trial, tried.image
+    memory = project.smoke.memory
     examples = golden.read(project.artifacts_dir)
     with container.isolated(engine) as isolation:
         if trial.device == "cuda":
@@ -125,7 +128,7 @@ def run(project: Project, tried: ImageTrial, engine: Engine) -> Stage[None]:
                 return
         yield Phase("load")
         with container.serve(isolation, image, trial.device, memory) as server:
-            yield from observe(project, server, examples, trial)
+            yield from observe(gathered, server, examples, trial)
         if not trial.finished:
             return
         yield Step(f"stopped {trial.stopped_after:.2f} s after SIGTERM")

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial.diagnosis.translate import diagnose, user_frames
+from seatrial.facts.gather import Gathered
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Phase, Stage, Step, watched
 from seatrial.golden import GoldenExample
-from seatrial.project import Project
 from seatrial.rules.devices import cuda
 from seatrial.rules.lock import pairs
 from seatrial.rules.rule import Rule
@@ -66,14 +66,14 @@ class Trial:
     stopped_after: float = 0.0
 
 
-def observe(project: Project, server: Server, examples: tuple[GoldenExample, ...], trial: Trial) -> Stage[None]:
+def observe(gathered: Gathered, server: Server, examples: tuple[GoldenExample, ...], trial: Trial) -> Stage[None]:
     """Wait until a server that was just started is healthy, ask it every input, and stop it."""
-    _, broken = yield from watched(_load(project, server, trial))
+    _, broken = yield from watched(_load(gathered, server, trial))
     if broken:
         return
     yield Phase("answers")
-    _, broken = yield from watched(_ask(project, server, examples, trial))
-    yield from _outside(project, server)
+    _, broken = yield from watched(_ask(gathered, server, examples, trial))
+    yield from _outside(gathered, server)
     if children := server.children():
         trial.unproven.append(f"that child processes ({', '.join(children)}) reach nothing outside")
     if broken and server.exit_code is not None:
@@ -106,41 +106,42 @@ def judge_cuda_probe(code: int, printed: str, trial: Trial) -> Stage[None]:
     yield Step(f"one convolution ran on {trial.card}")
 
 
-def _load(project: Project, server: Server, trial: Trial) -> Stage[None]:
+def _load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
     yield Step("starting the server, waiting for health 200")
-    healthy = server.wait_until_healthy(project.smoke.load_timeout)
+    healthy = server.wait_until_healthy(gathered.project.smoke.load_timeout)
     if healthy:
         trial.healthy_after = time.monotonic() - server.began
         trial.interface = str(server.wait_for_record("INFO", "ready").get("interface", ""))
         yield Step(f"healthy after {trial.healthy_after:.2f} s; the predictor's interface is {trial.interface}")
         return
-    yield from _outside(project, server)
+    yield from _outside(gathered, server)
     if healthy is False:
         server.dump_and_end()
         yield _from_log(
-            project, server, contract.NEVER_HEALTHY, f"not healthy within {project.smoke.load_timeout:.0f} s"
+            gathered, server, contract.NEVER_HEALTHY, f"not healthy within {gathered.project.smoke.load_timeout:.0f} s"
         )
         return
     records = [r for r in server.records("CRITICAL") if r.get("phase") == "load"]
     if records:
-        yield from _translated(project, records[-1], contract.ENDED, server)
+        yield from _translated(gathered, records[-1], contract.ENDED, server)
     else:
-        yield _from_log(project, server, contract.ENDED, f"the server ended with {server.ending} before it was healthy")
+        message = f"the server ended with {server.ending} before it was healthy"
+        yield _from_log(gathered, server, contract.ENDED, message)
 
 
-def _from_log(project: Project, server: Server, rule: Rule, message: str) -> Finding:
+def _from_log(gathered: Gathered, server: Server, rule: Rule, message: str) -> Finding:
     """Return the finding for a server that logged no reason: at the user's frame in a dumped stack, if there is one."""
-    location, frames = user_frames("\n".join(server.log), project)
+    location, frames = user_frames("\n".join(server.log), gathered.project)
     evidence = tuple(frames) if location else tuple(server.log[-LOG_TAIL:])
     return rule.finding(message, location=location, evidence=evidence)
 
 
-def _translated(project: Project, record: dict[str, Any], otherwise: Rule, server: Server) -> Iterator[Finding]:
+def _translated(gathered: Gathered, record: dict[str, Any], otherwise: Rule, server: Server) -> Iterator[Finding]:
     """Yield the finding behind an exception that the server logged; `otherwise` is the rule if none recognises it."""
     text = str(record.get("traceback", ""))
-    known = diagnose(text, project)
+    known = diagnose(text, gathered.facts)
     if not known:
-        location, frames = user_frames(text, project)
+        location, frames = user_frames(text, gathered.project)
         message = str(record.get("message", "the predictor failed"))
         yield otherwise.finding(message, location=location, evidence=tuple(frames))
     elif known[0].code == pairs.DOES_NOT_IMPORT.code:
@@ -150,24 +151,24 @@ def _translated(project: Project, record: dict[str, Any], otherwise: Rule, serve
         yield known[0]
 
 
-def _outside(project: Project, server: Server) -> Iterator[Finding]:
+def _outside(gathered: Gathered, server: Server) -> Iterator[Finding]:
     """Yield one finding for each host that the predictor tried to reach."""
     seen = set()
     for attempt in server.outside_connections():
         if attempt["host"] not in seen:
             seen.add(attempt["host"])
-            location, frames = user_frames(attempt["traceback"], project)
+            location, frames = user_frames(attempt["traceback"], gathered.project)
             yield network.OUTSIDE_CONNECTION.finding(
                 f"the predictor tried to reach {attempt['host']}", location=location, evidence=tuple(frames)
             )
 
 
-def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], trial: Trial) -> Stage[None]:
+def _ask(gathered: Gathered, server: Server, examples: tuple[GoldenExample, ...], trial: Trial) -> Stage[None]:
     """Send every input alone, then all of them in batches, and compare with what training recorded."""
     trial.golden = len(examples)
-    inputs = [(example, example.vertex_instance(project.artifacts_dir)) for example in examples]
+    inputs = [(example, example.vertex_instance(gathered.project.artifacts_dir)) for example in examples]
     if not examples:
-        yield NO_GOLDEN.finding(f"there are no golden answers in {project.artifacts}/golden")
+        yield NO_GOLDEN.finding(f"there are no golden answers in {gathered.project.artifacts}/golden")
         if not interfaces.takes_samples(trial.interface):
             what = f"only golden answers show what a {trial.interface} predictor accepts"
             trial.unproven.append(f"any prediction: {what}")
@@ -178,27 +179,27 @@ def _ask(project: Project, server: Server, examples: tuple[GoldenExample, ...], 
     yield Step(f"asking {len(inputs)} inputs, each alone")
     drift = Drift()
     for chunk in [[one] for one in inputs]:
-        _, broken = yield from watched(_compare(project, server, chunk, trial, drift))
+        _, broken = yield from watched(_compare(gathered, server, chunk, trial, drift))
         if broken:
             break
     else:
         yield Step(f"asking them in batches of up to {parity.REQUEST_BYTES / 1e6:.1f} MB")
         for chunk in parity.batches(inputs):
-            yield from _compare(project, server, chunk, trial, drift)
+            yield from _compare(gathered, server, chunk, trial, drift)
     trial.drift, trial.compared = drift.largest, drift.compared
     if examples and not drift.compared:
         trial.unproven.append("that scores equal training's: the golden answers record no scores")
 
 
 def _compare(
-    project: Project, server: Server, chunk: list[tuple[GoldenExample, Any]], trial: Trial, drift: Drift
+    gathered: Gathered, server: Server, chunk: list[tuple[GoldenExample, Any]], trial: Trial, drift: Drift
 ) -> Stage[None]:
     alone = len(chunk) == 1
     subject = parity.example_name(chunk[0][0]) if alone else f"a batch of {len(chunk)}"
     answer = server.predict([instance for _, instance in chunk])
     predictions = answer.body.get("predictions") if answer and isinstance(answer.body, dict) else None
     if answer is None or answer.status != 200 or not isinstance(predictions, list):
-        yield from _refused(project, server, subject, answer)
+        yield from _refused(gathered, server, subject, answer)
         return
     if len(predictions) != len(chunk):
         yield contract.WRONG_COUNT.finding(
@@ -215,11 +216,11 @@ def _compare(
         yield Step(f"{len(found) - _SHOWN} more answers differ")
 
 
-def _refused(project: Project, server: Server, subject: str, answer: Answer | None) -> Iterator[Finding]:
+def _refused(gathered: Gathered, server: Server, subject: str, answer: Answer | None) -> Iterator[Finding]:
     """Yield why a golden input got no prediction."""
     records = [r for r in server.records("ERROR") if r.get("phase") == "predict"]
     if answer is not None and answer.status >= 500 and records and records[-1].get("traceback"):
-        for finding in _translated(project, records[-1], contract.FAILED, server):
+        for finding in _translated(gathered, records[-1], contract.FAILED, server):
             yield replace(finding, subject=subject)
         return
     if answer is None:

@@ -15,6 +15,7 @@ from seatrial.check.run import check
 from seatrial.environment import install, interpreter, store
 from seatrial.environment.store import Copy, Kept
 from seatrial.errors import EnvironmentFaultError
+from seatrial.facts.gather import Gathered
 from seatrial.facts.packages import requirements
 from seatrial.findings import Phase, Stage, watched
 from seatrial.golden import GoldenExample
@@ -25,19 +26,20 @@ from seatrial.trial.observe import CUDA_PROBE, Trial, judge_cuda_probe, observe,
 from seatrial.trial.server import run_script, serve
 
 
-def smoke(project: Project, device: str, *, skip_check: bool = False) -> Stage[Trial]:
+def smoke(gathered: Gathered, device: str, *, skip_check: bool = False) -> Stage[Trial]:
     """Run the whole trial of a project on `cpu` or `cuda`.
 
     Raises:
         UsageError: the project cannot be read or built.
         EnvironmentFaultError: the device or the network is missing, or the disk is full.
     """
+    project = gathered.project
     trial = Trial(device, tolerance=project.smoke.tolerance_for(device))
     if device == "cuda":
         _require_card()
     if not skip_check:
         yield Phase("check")
-        _, broken = yield from watched(check(project))
+        _, broken = yield from watched(check(gathered))
         if broken:
             return trial
     yield Phase("build")
@@ -54,7 +56,7 @@ def smoke(project: Project, device: str, *, skip_check: bool = False) -> Stage[T
     with store.copy(kept) as copy:
         install.install_wheels(copy, [bundle.predictor_wheel, bundle.runtime_wheel])
         yield from install.inconsistencies(copy, requirements.read(project.lock_for(device), project.root))
-        _, broken = yield from watched(_on_device(project, bundle, copy, examples, trial))
+        _, broken = yield from watched(_on_device(gathered, bundle, copy, examples, trial))
         if broken and device == "cuda":
             return trial
         yield from store.settle(copy)
@@ -90,7 +92,7 @@ def _keep(project: Project, device: str, trial: Trial) -> Stage[Kept | None]:
 
 
 def _on_device(
-    project: Project, bundle: Bundle, copy: Copy, examples: tuple[GoldenExample, ...], trial: Trial
+    gathered: Gathered, bundle: Bundle, copy: Copy, examples: tuple[GoldenExample, ...], trial: Trial
 ) -> Stage[None]:
     if trial.device == "cuda":
         yield Phase("device")
@@ -100,4 +102,4 @@ def _on_device(
             return
     yield Phase("load")
     with serve(copy, bundle, trial.device) as server:
-        yield from observe(project, server, examples, trial)
+        yield from observe(gathered, server, examples, trial)

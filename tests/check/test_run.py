@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.check.run import check
+from seatrial.facts.gather import Gathered
 from seatrial.findings import Finding, failed
 from seatrial.project import load
 from tests.large_project import CHECKPOINT, large_project
@@ -63,7 +64,7 @@ def test_this_repository_s_own_predictor_has_no_error() -> None:
 def test_findings_come_sorted_by_file_and_line_and_the_facts_are_returned(tmp_path: Path) -> None:
     text = "import cv2\nimport yaml\n\nclass P: ...\n"
     project = small_project(tmp_path, {"predictor.py": text, **locked("torch==2.0.1", "torchvision==0.15.1")})
-    stage = check(project)
+    stage = check(Gathered(project))
     codes = []
     while True:
         try:

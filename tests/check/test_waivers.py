@@ -10,6 +10,7 @@ import pytest
 from seatrial.check.run import Checked, check
 from seatrial.check.waivers import heed, read_waivers
 from seatrial.errors import UsageError
+from seatrial.facts.gather import Gathered
 from seatrial.findings import Finding, Location, Severity
 from seatrial.project import Project, load
 from tests.small_project import PREDICTOR, findings, locked, small_project
@@ -18,7 +19,7 @@ REASON = "the base image has it"
 
 
 def checked(project: Project) -> Checked:
-    stage = check(project)
+    stage = check(Gathered(project))
     while True:
         try:
             next(stage)
@@ -178,7 +179,7 @@ class TestAFaultyWaiver:
         from seatrial.check.run import Choice
 
         project = small_project(tmp_path, {"predictor.py": "import cv2  # seatrial: ignore[ST110] y\nclass P: ...\n"})
-        events: list[Any] = list(check(project, Choice(("ST2",))))
+        events: list[Any] = list(check(Gathered(project), Choice(("ST2",))))
         assert [event for event in events if isinstance(event, Finding)] == []
 
 

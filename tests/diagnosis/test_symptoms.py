@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from seatrial.diagnosis.translate import diagnose
+from seatrial.facts.gather import gather
 from seatrial.rules import RULES
 from tests.small_project import small_project
 from tests.symptoms.cases import ENVIRONMENTS
@@ -30,7 +31,7 @@ CPU_SECONDS = 60  # for all patterns on all hostile lines; what is quadratic tak
 def first(stored: Stored, text: str, folder: Path) -> str:
     """Give the code that is found first, in a project where the text needs one."""
     project = small_project(folder, {"predictor.py": "class P: ...\n", stored.own: "x = 1\n"}) if stored.own else None
-    return next((finding.code for finding in diagnose(text, project)), "")
+    return next((finding.code for finding in diagnose(text, gather(project) if project else None)), "")
 
 
 @pytest.mark.parametrize("name", STORED)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.diagnosis.translate import diagnose, exception_lines, user_frames
+from seatrial.facts.gather import gather
 from seatrial.findings import Location
 from tests.small_project import locked, small_project
 
@@ -43,7 +44,7 @@ def test_a_real_failure_is_recognised_at_the_users_line(
     tmp_path: Path, log: str, code: str, message: str, line: int
 ) -> None:
     project = small_project(tmp_path, {"predictor/__init__.py": "class P: ...\n"})
-    found = diagnose((LOGS / f"{log}.txt").read_text(encoding="utf-8"), project)
+    found = diagnose((LOGS / f"{log}.txt").read_text(encoding="utf-8"), gather(project))
     assert [f.code for f in found] == [code]
     assert message in found[0].message
     assert found[0].location == Location("predictor/__init__.py", line)
@@ -138,7 +139,7 @@ def test_a_missing_distribution_is_named_with_the_line_to_add(tmp_path: Path) ->
         "predictor/model.py": "x = 1\nimport torchvision\n",
     }
     project = small_project(tmp_path / "project", {**files, **locked("torch==2.5.1")})
-    (found,) = diagnose(installed(tmp_path, files, "import predictor"), project)
+    (found,) = diagnose(installed(tmp_path, files, "import predictor"), gather(project))
     assert (found.code, str(found.location)) == ("ST110", "predictor/model.py:2")
     assert "add the line `torchvision==0.20.1`" in found.fix
     assert found.evidence == (
@@ -153,7 +154,7 @@ def test_a_missing_distribution_is_named_with_the_line_to_add(tmp_path: Path) ->
 def test_a_module_of_the_project_that_does_not_ship_is_not_a_missing_distribution(tmp_path: Path) -> None:
     files = {"predictor.py": "from extra import transform\n"}
     project = small_project(tmp_path / "project", {**files, "extra.py": "transform = 1\n"})
-    (found,) = diagnose(installed(tmp_path, files, "import predictor"), project)
+    (found,) = diagnose(installed(tmp_path, files, "import predictor"), gather(project))
     assert (found.code, str(found.location)) == ("ST201", "predictor.py:1")
     assert found.cause == "extra.py exists in the project, but `packages` does not name it"
 
@@ -162,7 +163,7 @@ def test_a_module_that_a_pickle_needs_is_told_from_one_that_code_imports(tmp_pat
     content = repr(b"\x80\x02cextra\nOwn\nq\x00.")
     files = {"predictor.py": f"import pickle\n\ndef load():\n    return pickle.loads({content})\n"}
     project = small_project(tmp_path / "project", {**files, "extra.py": "class Own: ...\n"})
-    (found,) = diagnose(installed(tmp_path, files, "import predictor; predictor.load()"), project)
+    (found,) = diagnose(installed(tmp_path, files, "import predictor; predictor.load()"), gather(project))
     assert (found.code, str(found.location)) == ("ST302", "predictor.py:4")
     assert "`extra`" in found.message
 
@@ -171,21 +172,21 @@ def test_a_class_of_main_is_located_at_its_definition_in_the_project(tmp_path: P
     content = repr(b"\x80\x02c__main__\nOwn\nq\x00.")
     files = {"predictor.py": f"import pickle\n\ndef load():\n    return pickle.loads({content})\n"}
     project = small_project(tmp_path / "project", {**files, "train.py": "\nclass Own: ...\n"})
-    (found,) = diagnose(installed(tmp_path, files, "import predictor; predictor.load()"), project)
+    (found,) = diagnose(installed(tmp_path, files, "import predictor; predictor.load()"), gather(project))
     assert (found.code, str(found.location)) == ("ST301", "train.py:2:7")
 
 
 def test_a_class_that_the_predictor_module_does_not_have_is_recognised(tmp_path: Path) -> None:
     files = {"predictor.py": "class Q: ...\n"}
     project = small_project(tmp_path / "project", files)
-    (found,) = diagnose(installed(tmp_path, files, "import predictor; getattr(predictor, 'P')"), project)
+    (found,) = diagnose(installed(tmp_path, files, "import predictor; getattr(predictor, 'P')"), gather(project))
     assert (found.code, found.message) == ("ST202", "module `predictor` has no class `P`")
 
 
 def test_a_submodule_that_an_installed_distribution_lacks_asks_for_a_version_not_for_a_line(tmp_path: Path) -> None:
     files = {"predictor.py": "import numpy._core\n", "numpy/__init__.py": ""}
     project = small_project(tmp_path / "project", {"predictor.py": files["predictor.py"], **locked("numpy==1.26.0")})
-    (found,) = diagnose(installed(tmp_path, files, "import predictor"), project)
+    (found,) = diagnose(installed(tmp_path, files, "import predictor"), gather(project))
     assert (found.code, found.subject) == ("ST110", "numpy")
     assert "pin the version" in found.fix
 
@@ -270,7 +271,7 @@ def test_a_fault_inside_an_exception_group_is_recognised(tmp_path: Path) -> None
     )
     files = {"predictor.py": text}
     project = small_project(tmp_path / "project", {**files, **locked("torch==2.5.1")})
-    (found,) = diagnose(installed(tmp_path, files, "import predictor; predictor.load()"), project)
+    (found,) = diagnose(installed(tmp_path, files, "import predictor; predictor.load()"), gather(project))
     assert (found.code, str(found.location)) == ("ST110", "predictor.py:3")
 
 

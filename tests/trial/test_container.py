@@ -17,6 +17,7 @@ import pytest
 
 from seatrial.containers.engine import Engine
 from seatrial.errors import UsageError
+from seatrial.facts.gather import Gathered
 from seatrial.image.build import build_image
 from seatrial.project import load
 from seatrial.system.cache import cache_dir
@@ -64,7 +65,7 @@ def ran(root: Path, engine: Engine, image: str = "") -> Ended[ImageTrial]:
     """Run the project's image, or another with its bundle, without reading the layers first."""
     project = load(root)
     trial = identify(project, image or built(root, engine), engine, "cpu")
-    end = ended(run(project, trial, engine))
+    end = ended(run(Gathered(project), trial, engine))
     assert not left(engine)
     return Ended(trial, end.findings, end.steps, end.phases)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from seatrial import project
+from seatrial.facts.gather import Gathered
 from seatrial.trial.smoke import smoke
 from tests.stages import ended
 
@@ -28,7 +29,7 @@ def without_requirement(demo: Path, name: str) -> None:
 
 
 def test_the_demo_reproduces_what_training_answered(demo: Path) -> None:
-    trial = ended(smoke(project.load(demo), "cpu"))
+    trial = ended(smoke(Gathered(project.load(demo)), "cpu"))
     assert trial.findings == []
     assert trial.value.golden == 12
     assert trial.value.drift <= 1e-5
@@ -38,7 +39,7 @@ def test_the_demo_reproduces_what_training_answered(demo: Path) -> None:
 @pytest.mark.parametrize("name", REQUIREMENTS)
 def test_without_a_requirement_the_finding_names_it(demo: Path, name: str, skip_check: bool) -> None:
     without_requirement(demo, name)
-    trial = ended(smoke(project.load(demo), "cpu", skip_check=skip_check))
+    trial = ended(smoke(Gathered(project.load(demo)), "cpu", skip_check=skip_check))
     assert "ST110" in trial.codes or "ST111" in trial.codes
     said = [f"{finding.message} {finding.cause} {finding.fix}" for finding in trial.errors]
     assert any(re.search(rf"\b{name}\b", text) for text in said)
@@ -49,7 +50,7 @@ def test_without_a_requirement_the_finding_names_it(demo: Path, name: str, skip_
 @pytest.mark.parametrize("name", MODULES)
 def test_without_a_module_the_finding_names_it(demo: Path, name: str, skip_check: bool) -> None:
     (demo / "predictor" / name).unlink()
-    trial = ended(smoke(project.load(demo), "cpu", skip_check=skip_check))
+    trial = ended(smoke(Gathered(project.load(demo)), "cpu", skip_check=skip_check))
     assert trial.codes in (["ST201"], ["ST202"])
     wanted = "predictor" if name == "__init__.py" else f"predictor.{name.removesuffix('.py')}"
     assert any(re.search(rf"\b{re.escape(wanted)}\b", finding.message) for finding in trial.errors)

@@ -10,6 +10,7 @@ import pytest
 from seatrial import project
 from seatrial.environment import interpreter
 from seatrial.errors import EnvironmentFaultError
+from seatrial.facts.gather import Gathered
 from seatrial.trial.observe import Trial
 from seatrial.trial.smoke import smoke
 from tests.stages import Ended, ended
@@ -23,7 +24,7 @@ def tried(root: Path, *, skip_check: bool) -> Ended[Trial]:
         ended(interpreter.find(loaded.python))
     except EnvironmentFaultError:
         pytest.skip(f"needs Python {loaded.python}, which is not on this machine")
-    return ended(smoke(loaded, "cpu", skip_check=skip_check))
+    return ended(smoke(Gathered(loaded), "cpu", skip_check=skip_check))
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from seatrial import golden, project
+from seatrial.facts import gather as facts
+from seatrial.facts.gather import Gathered
 from seatrial.findings import Severity
 from seatrial.trial.observe import Trial
 from seatrial.trial.smoke import smoke
@@ -38,7 +41,7 @@ def at_load(root: Path, code: str) -> None:
 
 
 def tried(root: Path, *, skip_check: bool = False) -> Ended[Trial]:
-    return ended(smoke(project.load(root), "cpu", skip_check=skip_check))
+    return ended(smoke(Gathered(project.load(root)), "cpu", skip_check=skip_check))
 
 
 def test_a_sound_predictor_passes_with_every_golden_answer_reproduced(halves: Path) -> None:
@@ -96,6 +99,17 @@ def test_a_failing_prediction_points_at_the_users_line(halves: Path) -> None:
     line = (halves / PREDICTOR).read_text().splitlines()[(error.location.line or 0) - 1]
     assert "np.exponential" in line
     assert "exponential" in error.message
+
+
+@pytest.mark.parametrize("skip_check", [False, True])
+def test_the_project_is_read_once_however_much_is_diagnosed(
+    halves: Path, monkeypatch: pytest.MonkeyPatch, skip_check: bool
+) -> None:
+    gather = Mock(wraps=facts.gather)
+    monkeypatch.setattr(facts, "gather", gather)
+    edit(halves / PREDICTOR, "powers = np.exp(", "powers = np.exponential(")
+    assert {error.code for error in tried(halves, skip_check=skip_check).errors} == {"ST504"}
+    assert gather.call_count == 1
 
 
 def test_a_failing_load_points_at_the_users_line_and_hides_no_frame_of_theirs(halves: Path) -> None:
@@ -292,7 +306,7 @@ def test_cuda_without_a_card_is_refused_at_once(halves: Path, monkeypatch: pytes
 
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(EnvironmentFaultError, match="NVIDIA GPU"):
-        ended(smoke(project.load(halves), "cuda"))
+        ended(smoke(Gathered(project.load(halves)), "cuda"))
 
 
 def test_an_answer_count_that_differs_is_named(copied: Copied) -> None:

@@ -17,6 +17,7 @@ from seatrial.deploy.vertex.backoff import code_of, name_of
 from seatrial.deploy.vertex.logs import container_log, how_to_look
 from seatrial.diagnosis.translate import diagnose, user_frames
 from seatrial.errors import EnvironmentFaultError
+from seatrial.facts.gather import gather
 from seatrial.findings import Finding, Stage, Step
 from seatrial.rules.deployment.operations import (
     CANCELLED,
@@ -106,7 +107,7 @@ def _in_container(
         empty = "the container's log is empty: it ended before it could write, or logs nothing"
         yield replace(finding, evidence=(*finding.evidence, empty, *by_hand))
         return
-    found = [each for each in diagnose("\n".join(lines), project) if each.code not in _CONTAINER]
+    found = [each for each in diagnose("\n".join(lines), gather(project)) if each.code not in _CONTAINER]
     if not found:
         yield _raised(finding, lines, project)
     for number, each in enumerate(found):

@@ -6,7 +6,6 @@ can tell "is not shipped" from "does not exist".
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING
 from seatrial.facts.python.calls import Value
 from seatrial.facts.python.reach import follow, serving_functions
 from seatrial.facts.python.syntax import Import, Module, SyntaxFault, read_module
+from seatrial.facts.python.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from seatrial.facts.python.calls import Call, Context, Read
-    from seatrial.findings import Location
     from seatrial.project import Project
 
 # Reading every script of a large repository would take longer than the rest of the check. The words are looked for
@@ -32,7 +31,6 @@ OF_INTEREST = {
     b"mlengine": re.compile(rb"^[ \t]*(?:import|from)[ \t]+airflow\b.*\bmlengine\b", re.MULTILINE),
     b"Lambda(": re.compile(rb"^[ \t]*(?:import|from)[ \t]+torchvision\b", re.MULTILINE),
 }
-NEVER_SOURCE = {"build", "dist", "node_modules", "__pycache__", "site-packages"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +132,7 @@ def read_sources(project: Project) -> Sources:
     modules: dict[str, Module] = {}
     faults: dict[str, SyntaxFault] = {}
     absent: list[str] = []
+    tree = Tree(project.root)
     for package in project.packages:
         files = list(module_files(project.root, package))
         if not files:
@@ -150,7 +149,7 @@ def read_sources(project: Project) -> Sources:
     left_out: dict[str, str] = {}
     for module in modules.values():
         for name in (n for i in module.imports if i.runs for n in i.candidates()):
-            if not sources.ships(name) and (path_found := locate(project.root, name)):
+            if not sources.ships(name) and (path_found := tree.locate(name)):
                 left_out[name] = path_found
     under_src = {name: place for name in absent if (place := _under_src(project.root, name))}
     reachable = _reachable(project, sources)
@@ -166,40 +165,11 @@ def _under_src(root: Path, package: str) -> str | None:
     return f"src/{package}" if (root / "src" / package).is_dir() else f"src/{package}.py"
 
 
-def locate(root: Path, module: str) -> str | None:
-    """Give the path of a module by its dotted name from the project's root, shipped or not; None if none."""
-    parts = module.split(".")
-    if not all(part.isidentifier() for part in parts) or parts[0] in NEVER_SOURCE:
-        return None
-    base = root.joinpath(*parts)
-    for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
-        if file.is_file():
-            return file.relative_to(root).as_posix()
-    return base.relative_to(root).as_posix() if base.is_dir() and any(base.glob("*.py")) else None
-
-
-def find_definitions(root: Path, names: Iterable[str]) -> dict[str, Location]:
-    """Find classes and functions of these names at the top level of any script or module in the project."""
-    wanted = set(names)
-    found: dict[str, Location] = {}
-    if not wanted:
-        return found
-    any_name = "|".join(map(re.escape, sorted(wanted)))
-    pattern = re.compile(rf"^(?:class|(?:async\s+)?def)\s+(?:{any_name})\b", re.MULTILINE)
-    for file in scripts(root):
-        path = file.relative_to(root).as_posix()
-        if pattern.search(file.read_text(encoding="utf-8", errors="replace")):
-            module = read_module(file, file.stem, path)
-            if isinstance(module, Module):
-                found = {n: where for n, where in module.definitions.items() if n in wanted} | found
-    return found
-
-
 def read_scripts(project: Project, sources: Sources) -> tuple[Module, ...]:
     """Read the scripts, tests left aside, that do not ship and hold what a rule about them looks for."""
     shipped = {module.path for module in sources.modules.values()}
     found = []
-    for file in scripts(project.root):
+    for file in Tree(project.root).scripts():
         path = file.relative_to(project.root).as_posix()
         in_tests = "tests" in file.relative_to(project.root).parts
         if path not in shipped and not in_tests and _is_of_interest(file.read_bytes()):
@@ -210,26 +180,6 @@ def read_scripts(project: Project, sources: Sources) -> tuple[Module, ...]:
 
 def _is_of_interest(content: bytes) -> bool:
     return any(word in content and pattern.search(content) for word, pattern in OF_INTEREST.items())
-
-
-def scripts(root: Path) -> Iterator[Path]:
-    """Yield every .py file of the project, sorted; no environment, build, hidden folder or other project."""
-    with os.scandir(root) as listing:  # it knows folders from files without asking for each
-        entries = sorted(listing, key=lambda entry: entry.name)
-    for entry in entries:
-        if entry.name.endswith(".py") and entry.name != ".py" and entry.is_file():
-            yield root / entry.name
-        elif entry.is_dir(follow_symlinks=False) and not _is_foreign(root / entry.name):
-            yield from scripts(root / entry.name)
-
-
-def _is_foreign(folder: Path) -> bool:
-    hidden = folder.name.startswith(".") or folder.name in NEVER_SOURCE
-    return hidden or (folder / "pyvenv.cfg").exists() or _is_project(folder / "pyproject.toml")
-
-
-def _is_project(file: Path) -> bool:
-    return file.is_file() and b"[tool.seatrial" in file.read_bytes()
 
 
 def module_files(root: Path, package: str) -> Iterator[Path]:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seatrial.facts.checkpoints.checkpoint import Kind
-from seatrial.facts.python.sources import find_definitions
 from seatrial.findings import Location, Severity
 from seatrial.rules.artifacts import loading
 from seatrial.rules.artifacts.pickled import MAIN
@@ -82,7 +81,7 @@ def _defined_where(finding: Finding, groups: Groups, facts: Facts | None) -> Fin
     if facts is None:
         return finding
     name = groups["name"]
-    return replace(finding, location=find_definitions(facts.project.root, [name]).get(name, finding.location))
+    return replace(finding, location=facts.tree.definitions([name]).get(name, finding.location))
 
 
 UNKNOWN_MODULE = Rule(

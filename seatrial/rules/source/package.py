@@ -11,7 +11,6 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seatrial.facts.python.sources import locate
 from seatrial.findings import Location, Severity
 from seatrial.rules.artifacts import checkpoints
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
@@ -77,7 +76,7 @@ def _is_own(groups: Groups, facts: Facts | None) -> bool:
 
 @NOT_IN_PACKAGE.refined_by
 def _exists_in_project(finding: Finding, groups: Groups, facts: Facts | None) -> Finding:
-    path = locate(facts.project.root, groups["module"]) if facts else None
+    path = facts.tree.locate(groups["module"]) if facts else None
     return replace(finding, cause=f"{path} exists in the project, but `packages` does not name it") if path else finding
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.check.run import OFFLINE
+from seatrial.facts.gather import Gathered
 from seatrial.facts.packages import index, requirements
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.packages.wheels import Wheels
@@ -281,7 +282,7 @@ def test_offline_no_index_is_asked_and_a_note_says_what_is_undecided(
 
     monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv(OFFLINE)
-    found = [f for f in check(pinned(tmp_path, "numpy==2.3.3"), offline=True) if isinstance(f, Finding)]
+    found = [f for f in check(Gathered(pinned(tmp_path, "numpy==2.3.3")), offline=True) if isinstance(f, Finding)]
     assert [(f.code, f.severity) for f in found] == [("ST119", "note")]
     assert "ST116" in found[0].message
     assert web.asked == []

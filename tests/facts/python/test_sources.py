@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from seatrial.facts.python.sources import find_definitions, read_sources
+from seatrial.facts.python.sources import read_sources
 from seatrial.facts.python.syntax import Import
 from tests.small_project import small_project
 
@@ -105,22 +105,6 @@ def test_an_imported_module_that_does_not_ship_is_found_in_the_project(tmp_path:
     )
     (tmp_path / "empty").mkdir()
     assert read_sources(project).left_out == {"extra": "extra.py", "lib": "lib", "lib.tools": "lib/tools.py"}
-
-
-def test_a_definition_is_found_in_any_script_but_not_in_an_environment(tmp_path: Path) -> None:
-    project = small_project(
-        tmp_path,
-        {
-            "training/train.py": "x = 1\n\n\nclass Net:\n    class Inner: ...\n\n\nasync def step(): ...\n",
-            "env/pyvenv.cfg": "",
-            "env/lib/other.py": "class Other: ...\n",
-        },
-    )
-    found = find_definitions(project.root, ["Net", "step", "Other", "Inner"])
-    assert {name: str(place) for name, place in found.items()} == {
-        "Net": "training/train.py:4:7",
-        "step": "training/train.py:8:11",
-    }
 
 
 def test_a_comment_that_is_no_utf8_is_read_over_as_python_reads_over_it(tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""The project's folder as a tree of Python files, shipped or not: where a module is, and where a name is defined."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from seatrial.facts.python.syntax import Module, read_module
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from seatrial.findings import Location
+
+NEVER_SOURCE = {"build", "dist", "node_modules", "__pycache__", "site-packages"}
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The Python files below `root`, read when something is asked."""
+
+    root: Path
+
+    def locate(self, module: str) -> str | None:
+        """Return the path of a module by its dotted name from the root; None if it does not exist."""
+        parts = module.split(".")
+        if not all(part.isidentifier() for part in parts) or parts[0] in NEVER_SOURCE:
+            return None
+        base = self.root.joinpath(*parts)
+        for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
+            if file.is_file():
+                return file.relative_to(self.root).as_posix()
+        return base.relative_to(self.root).as_posix() if base.is_dir() and any(base.glob("*.py")) else None
+
+    def definitions(self, names: Iterable[str]) -> dict[str, Location]:
+        """Return where classes and functions of these names are defined, at the top level of any script or module."""
+        wanted = set(names)
+        found: dict[str, Location] = {}
+        if not wanted:
+            return found
+        any_name = "|".join(map(re.escape, sorted(wanted)))
+        pattern = re.compile(rf"^(?:class|(?:async\s+)?def)\s+(?:{any_name})\b", re.MULTILINE)
+        for file in self.scripts():
+            path = file.relative_to(self.root).as_posix()
+            if pattern.search(file.read_text(encoding="utf-8", errors="replace")):
+                module = read_module(file, file.stem, path)
+                if isinstance(module, Module):
+                    found = {n: where for n, where in module.definitions.items() if n in wanted} | found
+        return found
+
+    def scripts(self) -> Iterator[Path]:
+        """Yield every .py file, sorted; no environment, build, hidden folder or other project."""
+        yield from _scripts(self.root)
+
+
+def _scripts(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as listing:  # it knows folders from files without asking for each
+        entries = sorted(listing, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.endswith(".py") and entry.name != ".py" and entry.is_file():
+            yield folder / entry.name
+        elif entry.is_dir(follow_symlinks=False) and not _is_foreign(folder / entry.name):
+            yield from _scripts(folder / entry.name)
+
+
+def _is_foreign(folder: Path) -> bool:
+    hidden = folder.name.startswith(".") or folder.name in NEVER_SOURCE
+    return hidden or (folder / "pyvenv.cfg").exists() or _is_project(folder / "pyproject.toml")
+
+
+def _is_project(file: Path) -> bool:
+    return file.is_file() and b"[tool.seatrial" in file.read_bytes()
