@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seatrial.deploy import undo
-from seatrial.deploy.gate import gate
 from seatrial.deploy.platform import ChangedBackError, PlatformError, Upload
 from seatrial.deploy.preflight import preflight
-from seatrial.deploy.proof import prove
-from seatrial.deploy.record import Record, record_of, with_record, without_record
-from seatrial.deploy.split import split_for
+from seatrial.deploy.record import record_of, without_record
+from seatrial.deploy.rollout import RefusedError, Rollout, SupersededError, judged
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.findings import Finding, Phase, Severity, Stage, Step, T
+from seatrial.findings import Phase, Stage, Step
 from seatrial.rules.deployment import live, operations
 
 if TYPE_CHECKING:
@@ -28,19 +26,7 @@ if TYPE_CHECKING:
     from seatrial.deploy.platform import DeployedModel, Endpoint, Version
     from seatrial.deploy.resources import Resources
 
-WATCH = 15.0  # seconds between two rounds of golden images while the new version bakes
-REACHABLE = 900.0  # seconds for the host name of a new dedicated endpoint; Google says that it may take minutes
-BACK = (10, 100)  # percent; the steps of a former version, which is only asked whether it answers
-
 Artifact = tuple[str, str]  # image URI and artifact URI, of which one may be ""
-
-
-class SupersededError(Exception):
-    """Another deploy took the endpoint over; its argument says how that was seen."""
-
-
-class RefusedError(Exception):
-    """The candidate did not pass; the findings that say why were yielded. Its argument is the status."""
 
 
 class Deployment:
@@ -58,16 +44,16 @@ class Deployment:
 
         A `former` version comes back: its golden answers are not here, and it takes the traffic in one step.
         """
-        self._former = former
         self._resources = resources
         self._platform = resources.platform
         self._settings = resources.project.vertex
         self._candidate = candidate
         self._provide = provide
         self._began = time.time()
-        self._made_endpoint = self._deployed = self._retiring = False
+        self._made_endpoint = self._retiring = False
         deployed_id = self._platform.deployed_id(candidate.version_digest, resources.project)
         self._id = resources.progress.deployed_model = deployed_id
+        self._rollout = Rollout(resources, candidate, deployed_id, former=former)
 
     def run(self) -> Stage[None]:
         """Deploy; the result is in the resources' progress.
@@ -90,7 +76,7 @@ class Deployment:
             progress.status = str(error)
             yield from self._undone()
         except (PlatformError, EnvironmentFaultError) as error:
-            if (taken := self._taken_over()) is not None:
+            if (taken := self._rollout.taken_over()) is not None:
                 yield from self._left(str(taken))
                 return
             if isinstance(error, EnvironmentFaultError) and not progress.changed:
@@ -153,8 +139,8 @@ class Deployment:
 
     def _checked(self) -> Stage[None]:
         yield Phase("preflight")
-        _, errors = yield from _judged(preflight(self._platform, self._resources.project, self._candidate.image))
-        yield from self._held(errors)
+        _, errors = yield from judged(preflight(self._platform, self._resources.project, self._candidate.image))
+        yield from self._rollout.hold(errors)
 
     def _reach(self) -> Stage[None]:
         yield Phase("version")
@@ -166,19 +152,19 @@ class Deployment:
         self._resources.saw(endpoint)
         yield from self._supersede(endpoint)
         if record_of(endpoint) is None:
-            self._refuse_unsplittable(endpoint)
+            self._rollout.refuse_unsplittable(endpoint)
         if self._settings.rollout.staging and self._proof_alias not in version.aliases:
             yield from self._stage(version)
         yield Phase("deploy")
         yield from self._deploy(endpoint, version)
-        self._deployed = True
+        self._rollout.deployed = True
         yield Phase("rollout")
-        record = yield from self._begin(endpoint.name, version)
-        yield from self._climb(endpoint.name, record)
+        record = yield from self._rollout.begin(endpoint.name, version)
+        yield from self._rollout.climb(endpoint.name, record)
         yield Phase("default")
         version = self._platform.give_alias(version, "default")
         yield Step(f"{version.name} is the default", lasting=True)
-        yield from self._bake()
+        yield from self._rollout.bake()
         self._platform.give_alias(version, self._proof_alias)
         yield Phase("retire")
         yield from self._retire()
@@ -226,7 +212,7 @@ class Deployment:
         yield from self._platform.change_endpoint(
             endpoint.name, lambda found: replace(found, traffic_split={self._id: 100})
         )
-        yield from self._prove(resources.staging_id)
+        yield from self._rollout.prove(resources.staging_id)
         yield from undo.remove_staging(resources)
 
     def _deploy(self, endpoint: Endpoint, version: Version) -> Stage[None]:
@@ -235,135 +221,12 @@ class Deployment:
         )
         yield Step(f"deployed model {self._id} is ready", lasting=True)
 
-    def _begin(self, endpoint: str, version: Version) -> Stage[Record]:
-        """Record the rollout on the endpoint and give the version its first share; found again after a crash."""
-        known = self._resources.versions()
-        default = next((each.id for each in known if "default" in each.aliases and each.id != version.id), "")
-        records: list[Record] = []
-
-        def edit(found: Endpoint) -> Endpoint | None:
-            record = record_of(found)
-            if record is not None and record.rollout != self._id:
-                raise SupersededError(
-                    f"the rollout of {record.rollout} began on {self._resources.endpoint_id} meanwhile"
-                )
-            if record is not None:
-                records.append(record)
-                return None
-            records.append(self._record(found, default))
-            own = records[-1].former.get(self._id, 0)
-            first = split_for(records[-1].former, self._id, max(own, self._steps(records[-1])[0]))
-            return with_record(replace(found, traffic_split=first), records[-1])
-
-        self._resources.saw((yield from self._platform.change_endpoint(endpoint, edit)))
-        return records[-1]
-
-    def _record(self, endpoint: Endpoint, default: str) -> Record:
-        """Return the record of a rollout that begins now; a share that this version has belongs to the former."""
-        former = {name: share for name, share in endpoint.traffic_split.items() if share}
-        return Record(self._id, former, default, back=self._former)
-
-    def _refuse_unsplittable(self, endpoint: Endpoint) -> None:
-        """Find out before anything is deployed whether the steps can be taken and the former split fits a label.
-
-        Raises:
-            UsageError: the steps.
-            EnvironmentFaultError: the label.
-        """
-        record = self._record(endpoint, "")
-        with_record(endpoint, record)
-        for percent in self._steps(record):
-            try:
-                split_for(record.former, self._id, percent)
-            except ValueError as error:
-                raise UsageError(f"rollout.steps has {percent}: {error}", fix="take other steps") from None
-
-    def _climb(self, endpoint: str, record: Record) -> Stage[None]:
-        """Raise the share step by step; before each next one golden images and gate must hold."""
-        for percent in self._steps(record):
-            yield from self._raise_to(percent, endpoint, record)
-            yield Step(f"{percent} % of the traffic", lasting=True)
-            yield from self._prove(self._resources.endpoint_id)
-            if percent < 100 and not self._former:
-                yield from self._gate(record)
-
-    def _steps(self, record: Record) -> tuple[int, ...]:
-        if not set(record.former) - {self._id}:
-            return (100,)
-        return BACK if self._former else self._settings.rollout.steps
-
-    def _raise_to(self, percent: int, endpoint: str, record: Record) -> Stage[None]:
-        def edit(found: Endpoint) -> Endpoint | None:
-            self._refuse_superseded(found)
-            if dict(found.traffic_split).get(self._id, 0) >= percent:
-                return None
-            return replace(found, traffic_split=split_for(record.former, self._id, percent))
-
-        self._resources.saw((yield from self._platform.change_endpoint(endpoint, edit)))
-
-    def _refuse_superseded(self, endpoint: Endpoint) -> None:
-        record = record_of(endpoint)
-        if record is None and endpoint.traffic_split.get(self._id) == 100:
-            return  # another run of this very deploy has finished
-        if record is None or record.rollout != self._id:
-            by = f"the rollout of {record.rollout}" if record else "another client"
-            raise SupersededError(f"{by} took {self._resources.endpoint_id} over; nothing more was changed")
-
-    def _prove(self, endpoint_id: str) -> Stage[None]:
-        found = self._platform.get_endpoint(endpoint_id)
-        yield from self._platform.reach(found, REACHABLE)
-        proof, errors = yield from _judged(
-            prove(
-                self._platform,
-                found,
-                self._id,
-                self._resources.project,
-                interface=self._candidate.interface,
-                compare=not self._former,
-            )
-        )
-        self._resources.progress.unproven = proof.unproven
-        yield from self._held(errors)
-        yield Step(f"{proof.answered} inputs answered as recorded, in {proof.requests} requests", lasting=True)
-
-    def _gate(self, record: Record) -> Stage[None]:
-        found = self._platform.get_endpoint(self._resources.endpoint_id)
-        others = [name for name in record.former if name != self._id]
-        passed, errors = yield from _judged(
-            gate(self._platform, found, self._id, others, self._resources.project, interface=self._candidate.interface)
-        )
-        self._resources.progress.gates.append(asdict(passed))
-        yield from self._held(errors)
-        yield Step(passed.line(), lasting=True)
-
-    def _held(self, errors: list[Finding]) -> Stage[None]:
-        """Refuse a candidate for errors; where another deploy has taken its traffic away, they say nothing of it."""
-        if not errors:
-            return
-        if (taken := self._taken_over()) is not None:
-            raise taken
-        yield from errors
-        raise RefusedError(
-            "inconclusive" if {error.code for error in errors} == {live.INCONCLUSIVE.code} else "refused"
-        )
-
-    def _bake(self) -> Stage[None]:
-        """Watch the version with all traffic before the old one goes."""
-        bake = self._settings.rollout.bake
-        until = time.monotonic() + (self._platform.traits.bake if bake is None else bake)
-        if until > time.monotonic():
-            yield Phase("bake")
-        while (left := until - time.monotonic()) > 0:
-            yield Step(f"all traffic is on the new version; the old one goes in {left:.0f} s")
-            time.sleep(min(WATCH, left))
-            yield from self._prove(self._resources.endpoint_id)
-
     def _retire(self) -> Stage[None]:
         """Undeploy what has no traffic any more, then end the rollout."""
         endpoint = self._resources.endpoint()
         if endpoint is None:
             raise SupersededError(f"endpoint {self._resources.endpoint_id} is gone")
-        self._refuse_superseded(endpoint)
+        self._rollout.refuse_superseded(endpoint)
         idle = [model.id for model in self._idle(endpoint, endpoint.traffic_split)]
         self._retiring = True
         yield from self._resources.undeploy(endpoint, idle)
@@ -394,22 +257,6 @@ class Deployment:
             since=self._began,
         )
 
-    def _taken_over(self) -> SupersededError | None:
-        """Return the error that says so if what fails now fails because another deploy took the endpoint over."""
-        try:
-            endpoint = self._resources.endpoint() if self._deployed else None
-            if endpoint is None:
-                return None
-            record = record_of(endpoint)
-            if record is None and self._id in {model.id for model in endpoint.deployed_models}:
-                return None
-            self._refuse_superseded(endpoint)
-        except SupersededError as error:
-            return error
-        except (PlatformError, EnvironmentFaultError):
-            return None
-        return None
-
     def _left(self, why: str) -> Stage[None]:
         """Leave the endpoint to the deploy that took it over; only what has no traffic of this one goes."""
         self._resources.progress.status = "superseded"
@@ -428,17 +275,3 @@ class Deployment:
 
     def _note(self, version: Version) -> None:
         self._resources.progress.model, self._resources.progress.version = version.model, version.name
-
-
-def _judged(stage: Stage[T]) -> Stage[tuple[T, list[Finding]]]:
-    """Pass a stage's events on except its errors; return its value and those."""
-    errors: list[Finding] = []
-    while True:
-        try:
-            event = next(stage)
-        except StopIteration as end:
-            return end.value, errors
-        if isinstance(event, Finding) and event.severity is Severity.ERROR:
-            errors.append(event)
-        else:
-            yield event
