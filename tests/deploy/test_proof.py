@@ -1,19 +1,17 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seatrial.deploy import requests
 from seatrial.deploy.proof import prove
 from seatrial.deploy.requests import Limits, questions
 from seatrial.findings import Severity
 from tests.deploy.golden_project import failing, golden_project, right, wrong
-from tests.deploy.live_endpoint import FORMER, NEW, THIRD, live
+from tests.deploy.live_endpoint import FORMER, NEW, live
 from tests.small_project import small_project
 from tests.stages import ended
 
@@ -194,23 +192,3 @@ def test_an_answer_with_another_number_of_predictions_is_wrong(tmp_path: Path) -
         end = ended(prove(platform, endpoint, NEW, project, limits=LIMITS))
     assert end.codes == ["ST710"]
     assert end.errors[0].message == "instance {'n': 0}: 2 predictions for 1 instances"
-
-
-def test_what_is_in_flight_is_left_when_the_caller_ends(tmp_path: Path) -> None:
-    asked, release = threading.Event(), threading.Event()
-
-    def blocked(instances: list[Any]) -> list[Any]:
-        asked.set()
-        release.wait(60)
-        return right(instances)
-
-    project = golden_project(tmp_path, 1)
-    (question,) = questions(project, interface="batched")
-    with live(tmp_path, {NEW: 100}, {NEW: blocked, THIRD: right}) as (platform, endpoint):
-        stream = requests.replies(platform, endpoint, lambda: question, LIMITS)
-        assert next(stream) is None
-        assert asked.wait(10)
-        stream.close()  # would last a minute if it waited for the answer
-        left = not release.is_set()
-        release.set()
-    assert left

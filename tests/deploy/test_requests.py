@@ -1,143 +1,32 @@
-"""Every field that a deployer fills in is one whose documented form the emulator's validation knows.
-
-So a request that the emulator takes is one that Vertex does not refuse for its form.
-"""
-
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
 from pathlib import Path
 from typing import Any
 
-import pytest
+from seatrial.deploy import requests
+from seatrial.deploy.requests import Limits, questions
+from tests.deploy.golden_project import golden_project, right
+from tests.deploy.live_endpoint import NEW, THIRD, live
 
-from seatrial.deploy.vertex.target import TARGETS
-from seatrial.emulator.api.control_plane import Caller
-from seatrial.emulator.api.refusals import ABORTED, INVALID_ARGUMENT, RefusedError
-from seatrial.emulator.api.state import Message
-from seatrial.project import Project, load
-from tests.deploy.golden_project import golden_project
-from tests.deploy.in_process import NAME, World, world
-
-Deployed = tuple[World, list[tuple[str, Message]]]
-# Method and field → a value that the field's documentation rules out, and the code that refuses it.
-_NAME = ("not-a-resource-name", INVALID_ARGUMENT)
-WRONG: dict[str, tuple[Any, int]] = {
-    "UploadModel parent": _NAME,
-    "UploadModel parent_model": _NAME,
-    "UploadModel model_id": ("Has Capitals", INVALID_ARGUMENT),
-    "UploadModel model.display_name": ("n" * 129, INVALID_ARGUMENT),
-    "UploadModel model.version_aliases": (["1 with blanks"], INVALID_ARGUMENT),
-    "UploadModel model.labels": ({"Capital": "x"}, INVALID_ARGUMENT),
-    "UploadModel model.artifact_uri": ("https://example.com/x", INVALID_ARGUMENT),
-    "UploadModel model.container_spec.image_uri": ("no image at all", INVALID_ARGUMENT),
-    "UploadModel model.container_spec.ports.container_port": (70_000, INVALID_ARGUMENT),
-    "UploadModel model.container_spec.predict_route": ("predict", INVALID_ARGUMENT),
-    "UploadModel model.container_spec.health_route": ("health", INVALID_ARGUMENT),
-    "CreateEndpoint parent": _NAME,
-    "CreateEndpoint endpoint_id": ("Capital", INVALID_ARGUMENT),
-    "CreateEndpoint endpoint.display_name": ("n" * 129, INVALID_ARGUMENT),
-    "CreateEndpoint endpoint.labels": ({"x": "Capital"}, INVALID_ARGUMENT),
-    "DeployModel endpoint": _NAME,
-    "DeployModel deployed_model.model": _NAME,
-    "DeployModel deployed_model.id": ("eleven digits and more", INVALID_ARGUMENT),
-    "DeployModel deployed_model.display_name": ("n" * 129, INVALID_ARGUMENT),
-    "DeployModel deployed_model.service_account": ("nobody", INVALID_ARGUMENT),
-    "DeployModel deployed_model.dedicated_resources.machine_spec.machine_type": ("a2-highgpu-1g", INVALID_ARGUMENT),
-    "DeployModel deployed_model.dedicated_resources.machine_spec.accelerator_type": (8, INVALID_ARGUMENT),
-    "DeployModel deployed_model.dedicated_resources.machine_spec.accelerator_count": (3, INVALID_ARGUMENT),
-    "DeployModel deployed_model.dedicated_resources.min_replica_count": (-1, INVALID_ARGUMENT),
-    "DeployModel deployed_model.dedicated_resources.max_replica_count": (1, INVALID_ARGUMENT),
-    "DeployModel deployed_model.dedicated_resources.autoscaling_metric_specs.metric_name": ("x", INVALID_ARGUMENT),
-    "DeployModel deployed_model.dedicated_resources.autoscaling_metric_specs.target": (101, INVALID_ARGUMENT),
-    "UpdateEndpoint endpoint.name": _NAME,
-    "UpdateEndpoint endpoint.etag": ("stale", ABORTED),
-    "UpdateEndpoint endpoint.traffic_split": ({"1": 99}, INVALID_ARGUMENT),
-    "UpdateEndpoint endpoint.labels": ({"Capital": "x"}, INVALID_ARGUMENT),
-    "UpdateEndpoint update_mask.paths": (["deployed_models"], INVALID_ARGUMENT),
-    "MergeVersionAliases name": _NAME,
-    "MergeVersionAliases version_aliases": (["Has Blanks"], INVALID_ARGUMENT),
-    "UndeployModel endpoint": _NAME,
-    "UndeployModel deployed_model_id": ("", INVALID_ARGUMENT),
-    "DeleteEndpoint name": _NAME,
-    "GetModel name": _NAME,
-    "GetEndpoint name": _NAME,
-    "ListModelVersions name": _NAME,
-    "ListModelVersions page_size": (-1, INVALID_ARGUMENT),
-    "ListOperations name": _NAME,
-    "ListOperations filter": ("state=running", INVALID_ARGUMENT),
-    "GetOperation name": ("nothing", INVALID_ARGUMENT),
-    "Predict endpoint": _NAME,
-    "Predict instances": ([], INVALID_ARGUMENT),
-}
-# Of these any value is allowed by the protos: text without a form, and booleans.
-FREE = {"UploadModel model.version_description", "CreateEndpoint endpoint.dedicated_endpoint_enabled"}
+LIMITS = Limits(seconds=60, settle=0)
 
 
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """Deploy two versions with all that can be set; give the server and every request that it got."""
-    folder = tmp_path_factory.mktemp("requests")
-    golden_project(folder / "project", 2)
-    project = _project(folder / "project")
-    with world(folder / "world") as begun:
-        for number in (1, 2):
-            assert begun.deploy(project, number, TARGETS["local"].limits).code == 0
-        yield begun, list(begun.plane.asked)
+def test_what_is_in_flight_is_left_when_the_caller_ends(tmp_path: Path) -> None:
+    asked, release = threading.Event(), threading.Event()
 
+    def blocked(instances: list[Any]) -> list[Any]:
+        asked.set()
+        release.wait(60)
+        return right(instances)
 
-def _project(root: Path) -> Project:
-    settings = {
-        "model": NAME, "endpoint": NAME, "machine-type": "n1-standard-4", "accelerator-type": "NVIDIA_TESLA_T4",
-        "accelerator-count": "1", "min-replicas": "2", "max-replicas": "3", "cpu-target": "60", "gpu-target": "70",
-        "service-account": "server@demo.iam.gserviceaccount.com", "labels": "{team = 'vision'}",
-        "rollout.staging": "true", "rollout.steps": "[50,100]", "endpoint-type": "shared",
-    }  # fmt: skip
-    return load(root, settings)
-
-
-def test_every_field_that_a_deploy_fills_in_is_checked(deployed: Deployed) -> None:
-    _, asked = deployed
-    filled = {f"{method} {path}" for method, request in asked for path in _fields(request)}
-    assert filled - FREE == set(WRONG)
-
-
-@pytest.mark.parametrize("field", WRONG)
-def test_a_value_that_the_documentation_rules_out_is_refused(deployed: Deployed, field: str) -> None:
-    begun, asked = deployed
-    method, path = field.split()
-    wrong, code = WRONG[field]
-    of_it = [request for each, request in asked if each == method and path in set(_fields(request))]
-    request = type(of_it[-1])()
-    request.CopyFrom(of_it[-1])
-    _set(request, path, wrong)
-    with pytest.raises(RefusedError) as refused:
-        begun.plane.call(method, request, Caller())
-    assert refused.value.code == code, refused.value.message
-
-
-def _fields(message: Message, prefix: str = "") -> Iterator[str]:
-    """Give the paths of what is filled in; of repeated messages the fields of each, of maps the map."""
-    for field, value in message.ListFields():
-        path = f"{prefix}{field.name}"
-        is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
-        if field.message_type is None or is_map or field.message_type.full_name.startswith("google.protobuf.Value"):
-            yield path
-        else:
-            for each in value if hasattr(value, "add") else [value]:
-                yield from _fields(each, f"{path}.")
-
-
-def _set(message: Message, path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for name in parents:
-        message = getattr(message, name)
-        message = message[0] if hasattr(message, "add") else message
-    if isinstance(value, dict):
-        getattr(message, last).clear()
-        getattr(message, last).update(value)
-    elif isinstance(value, list):
-        del getattr(message, last)[:]
-        getattr(message, last).extend(value)
-    else:
-        setattr(message, last, value)
+    project = golden_project(tmp_path, 1)
+    (question,) = questions(project, interface="batched")
+    with live(tmp_path, {NEW: 100}, {NEW: blocked, THIRD: right}) as (platform, endpoint):
+        stream = requests.replies(platform, endpoint, lambda: question, LIMITS)
+        assert next(stream) is None
+        assert asked.wait(10)
+        stream.close()  # would last a minute if it waited for the answer
+        left = not release.is_set()
+        release.set()
+    assert left

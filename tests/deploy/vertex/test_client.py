@@ -19,7 +19,7 @@ from google.api import httpbody_pb2
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
-from seatrial.deploy.vertex.backoff import TRANSIENT, ambiguous, code_of, name_of, pause_after
+from seatrial.deploy.vertex.backoff import TRANSIENT, ambiguous, code_of, name_of
 from seatrial.deploy.vertex.client import (
     Vertex,
 )
@@ -30,24 +30,12 @@ from seatrial.deploy.vertex.target import vertex as on_vertex
 from seatrial.emulator.api.control_plane import ControlPlane
 from seatrial.emulator.wire import grpc_server
 from seatrial.errors import EnvironmentFaultError
-from tests.deploy.emulated import QUICK, Emulated, Nothing, emulated
-from tests.deploy.vertex.test_endpoints import project, set_split, version
+from tests.deploy.emulated import QUICK, Emulated, Nothing
+from tests.deploy.vertex.resources import project, set_split, version
 from tests.stages import ended
 
 UNAVAILABLE, DENIED, UNIMPLEMENTED = 14, 7, 12
 ABSENT = "projects/demo/locations/us-central1/models/absent"
-
-
-@pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[Emulated]:
-    with emulated(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def vertex(emulator: Emulated) -> Iterator[Vertex]:
-    with emulator.vertex() as client:
-        yield client
 
 
 def read(vertex: Vertex) -> Any:
@@ -373,9 +361,3 @@ def test_closing_ends_every_connection(emulator: Emulated) -> None:
         assert read(vertex) is None
     with pytest.raises(ValueError, match="closed channel"):
         read(vertex)
-
-
-def test_pauses_are_bounded_and_not_all_the_same() -> None:
-    pauses = {pause_after(Limits(), attempt) for attempt in range(1, 50)}
-    assert all(0 < pause <= Limits().cap for pause in pauses)
-    assert len(pauses) > 40

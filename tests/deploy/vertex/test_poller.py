@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,21 +13,9 @@ from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.poller import OperationFailedError, metadata_of, span, wait
 from seatrial.errors import EnvironmentFaultError, ExitCode, StillRunningError
 from seatrial.project import VertexSettings
-from tests.deploy.emulated import QUICK, Emulated, emulated
+from tests.deploy.emulated import QUICK, Emulated
 from tests.deploy.vertex.test_versions import put
 from tests.stages import ended
-
-
-@pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[Emulated]:
-    with emulated(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def vertex(emulator: Emulated) -> Iterator[Vertex]:
-    with emulator.vertex() as client:
-        yield client
 
 
 def creation(vertex: Vertex) -> str:

@@ -3,9 +3,8 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from seatrial.deploy.vertex.messages import alias_of, upload_of
 from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.deploy.vertex.versions import find, find_or_upload, give, listing
 from seatrial.errors import EnvironmentFaultError, StillRunningError
-from tests.deploy.emulated import Emulated, emulated
+from tests.deploy.emulated import Emulated
 from tests.stages import ended
 
 UNAVAILABLE, INTERNAL, DENIED, FAILED_PRECONDITION, UNIMPLEMENTED = 14, 13, 7, 9, 12
@@ -31,18 +30,6 @@ def digest(text: str) -> str:
 
 def upload(text: str = "one", model: str = "digits") -> Upload:
     return Upload(model, digest(text), "Digits", "us-central1-docker.pkg.dev/demo/r/i@sha256:" + "0" * 64)
-
-
-@pytest.fixture
-def emulator(tmp_path: Path) -> Iterator[Emulated]:
-    with emulated(tmp_path) as running:
-        yield running
-
-
-@pytest.fixture
-def vertex(emulator: Emulated) -> Iterator[Vertex]:
-    with emulator.vertex() as client:
-        yield client
 
 
 def put(vertex: Vertex, text: str) -> str:

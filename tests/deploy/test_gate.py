@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,8 +9,7 @@ import pytest
 
 from seatrial.deploy.gate import gate
 from seatrial.deploy.requests import Limits
-from seatrial.deploy.split import split_for
-from seatrial.deploy.statistics import Latency, blame, percentile, too_slow
+from seatrial.deploy.statistics import Latency
 from tests.deploy.faulted import shorten
 from tests.deploy.golden_project import failing, golden_project, right, slow, wrong
 from tests.deploy.live_endpoint import FORMER, NEW, THIRD, live
@@ -19,94 +17,6 @@ from tests.stages import ended
 
 LIMITS = Limits(seconds=60, settle=0)
 INTERNAL, DENIED = 13, 7
-
-
-def _splits(names: str) -> list[dict[str, int]]:
-    """Give many splits of 100 over the names: in steps, and with the corners where shares are 0 or 1."""
-    values = (0, 1, 2, 3, 17, 33, 34, 50, 66, 97, 98, 99, 100)
-    return [
-        dict(zip(names, shares, strict=True))
-        for shares in itertools.product(values, repeat=len(names))
-        if sum(shares) == 100
-    ]
-
-
-@pytest.mark.parametrize("names", ["a", "ab", "abc", "abcd", "na", "nab"])
-def test_a_split_is_whole_sums_up_to_100_and_leaves_nobody_out(names: str) -> None:
-    for former, percent in itertools.product(_splits(names), range(1, 101)):
-        others = {name: share for name, share in former.items() if share and name != "n"}
-        if others and percent != 100 and 100 - percent < len(others):
-            continue
-        split = split_for(former, "n", percent)
-        assert sum(split.values()) == 100, (former, percent)
-        assert all(isinstance(share, int) and share > 0 for share in split.values())
-        assert set(split) == ({"n"} if percent == 100 or not others else {"n", *others})
-        assert split["n"] == (percent if others else 100)
-
-
-@pytest.mark.parametrize("names", ["ab", "abc", "abcd"])
-def test_others_keep_their_proportions_within_one_percent(names: str) -> None:
-    for former, percent in itertools.product(_splits(names), range(1, 90)):
-        others = {name: share for name, share in former.items() if share}
-        if min(others.values()) * (100 - percent) / 100 < 1:
-            continue
-        split = split_for(former, "n", percent)
-        for name, share in others.items():
-            assert abs(split[name] - share * (100 - percent) / 100) < 1, (former, percent, split)
-
-
-@pytest.mark.parametrize("names", ["abc", "abcd"])
-def test_who_had_more_never_gets_less(names: str) -> None:
-    for former, percent in itertools.product(_splits(names), range(1, 97)):
-        split = split_for(former, "n", percent)
-        for one, other in itertools.permutations(set(split) - {"n"}, 2):
-            assert former[one] <= former[other] or split[one] >= split[other], (former, percent, split)
-
-
-def test_a_share_that_leaves_others_nothing_or_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="cannot be split"):
-        split_for({"a": 50, "b": 50}, "n", 99)
-    for percent in (0, -1, 101):
-        with pytest.raises(ValueError, match="not in 1 to 100"):
-            split_for({"a": 100}, "n", percent)
-
-
-@pytest.mark.parametrize(
-    ("counts", "share", "whose"),
-    [
-        ((100, 100, 0), 0.5, "nobody"),
-        ((100, 100, 2), 0.5, "nobody"),  # within the rate allowed
-        ((0, 100, 100), 0.5, "new"),
-        ((100, 0, 100), 0.5, "former"),
-        ((50, 100, 50), 0.5, "new"),
-        ((100, 50, 50), 0.5, "former"),
-        ((80, 80, 40), 0.5, "unclear"),  # both alike: what lies between us and them
-        ((0, 0, 200), 0.5, "unclear"),
-        ((0, 180, 20), 0.1, "new"),
-        ((20, 20, 160), 0.1, "former"),
-        ((3, 0, 4), 0.5, "unclear"),  # a moment's outage
-        ((18, 162, 20), 0.1, "unclear"),
-        ((150, 0, 50), 1.0, "unclear"),
-    ],
-)
-def test_whose_answers_are_missing_is_who_failed(counts: tuple[int, int, int], share: float, whose: str) -> None:
-    new, former, errors = counts
-    assert blame(new=new, former=former, errors=errors, share=share, max_error_rate=0.01) == whose
-
-
-def test_percentiles_are_values_that_were_measured() -> None:
-    assert [percentile([5.0, 1.0, 4.0, 2.0, 3.0], p) for p in (50, 95, 100)] == [3.0, 5.0, 5.0]
-    assert percentile([float(n) for n in range(1, 101)], 95) == 95.0
-    assert percentile([7.0], 50) == 7.0
-
-
-@pytest.mark.parametrize(
-    ("new", "former", "slower"),
-    [(0.150, 0.100, False), (0.199, 0.100, False), (0.201, 0.100, True), (0.040, 0.002, False), (0.060, 0.002, True)],
-)
-def test_slower_is_more_than_the_ratio_and_what_chance_adds(new: float, former: float, slower: bool) -> None:
-    assert too_slow(Latency(50, new, new), Latency(50, former, former), 1.5) is slower
-    assert not too_slow(Latency(50, new, new), Latency(), 1.5)
 
 
 def test_a_gate_opens_after_50_right_answers_of_each_and_200_in_all(tmp_path: Path) -> None:
