@@ -1,4 +1,4 @@
-"""Makes a model version out of what the trial proved, and serves it: on Vertex AI, or at the emulator on this machine.
+"""Makes a model version out of what the trial proved and serves it: on Vertex AI, or at the emulator on this machine.
 
-Where a deploy stands is read from the server. Nothing here keeps it in a file.
+The state of a deploy is read from the server, never kept in a file.
 """

@@ -1,4 +1,4 @@
-"""Live answers → findings: another answer than training's, an error, a refusal.
+"""Live answers → findings: an answer that differs from training's, an error, a refusal.
 
 It judges one reply at a time, in the trial's own words; how many replies are enough is decided elsewhere.
 """
@@ -24,7 +24,7 @@ SHOWN = 3  # findings of one kind; a wrong transform makes every image differ
 
 
 def differences(reply: Reply, tolerance: float, drift: Drift) -> list[Finding]:
-    """Give an ST710 for every golden example of an answer that is not as training recorded it."""
+    """Return an ST710 for every golden example of an answer that is not as training recorded it."""
     asked, given = len(reply.question.examples), len(reply.predictions)
     if asked != given:
         message = f"{reply.question.name}: {given} predictions for {asked} instances"
@@ -39,13 +39,13 @@ def differences(reply: Reply, tolerance: float, drift: Drift) -> list[Finding]:
 
 
 def refusal(reply: Reply) -> Finding:
-    """Give the finding that the deployer itself may not ask for predictions."""
+    """Return the finding that the deployer may not ask for predictions."""
     rule = operations.DENIED if reply.code == PERMISSION_DENIED else preflight.NO_CREDENTIALS
     return rule.finding(f"the endpoint refuses to answer this deployer: {text_of(reply)}")
 
 
 def live_errors(message: str, reply: Reply, project: Project, evidence: tuple[str, ...]) -> Finding:
-    """Give an ST711, translated where the server's text is that of a fault the rules know."""
+    """Return an ST711, translated if the rules know the fault that the server's text describes."""
     # The rule's own words of the cloud are those of one such error; these are the words of this one.
     finding = live.LIVE_ERRORS.finding(
         message, subject=reply.question.name, cloud="", evidence=(*evidence, text_of(reply))
@@ -57,7 +57,7 @@ def live_errors(message: str, reply: Reply, project: Project, evidence: tuple[st
 
 
 def text_of(reply: Reply) -> str:
-    """Give the words of an error, cut where they grow long."""
+    """Return the words of an error, cut if they are long."""
     return str(reply.error)[:600]
 
 
@@ -69,7 +69,7 @@ def _live(finding: Finding, example: GoldenExample, prediction: Any, deployed_id
 
 
 def _as_written(example: GoldenExample, prediction: Any) -> Any:
-    """Give a label 7 back as the 7.0 that it was before the API, where 7.0 is what training recorded."""
+    """Return a label 7 as 7.0, as it was before it passed through the API, if 7.0 is what training recorded."""
     label = prediction.get("label") if isinstance(prediction, dict) else prediction
     if isinstance(label, bool) or not isinstance(label, int) or example.label != f"{label}.0":
         return prediction

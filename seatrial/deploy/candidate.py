@@ -30,7 +30,7 @@ class Candidate:
         version_digest: names the version on the server; for an image it covers the base too.
         device: `cpu` or `cuda`, by the target's machine.
         interface: of the predictor, as its trial saw it.
-        image: the image as REPOSITORY@DIGEST; "" where the bundle itself is rehearsed.
+        image: the image as REPOSITORY@DIGEST; "" if the bundle itself is rehearsed.
     """
 
     bundle_digest: str
@@ -66,7 +66,7 @@ class Report:
 
 
 def report_files(project: Project) -> tuple[Path, ...]:
-    """Give where the trials of this folder write what they proved."""
+    """Return the files in which the trials of this folder write what they proved."""
     return project.build_dir / "smoke/report.json", push.report_file(project)
 
 
@@ -74,7 +74,7 @@ def read_reports(files: Sequence[Path], *, needed: bool) -> tuple[Report, ...]:
     """Read the reports of trials that passed; others prove nothing and are left out.
 
     Raises:
-        UsageError: a file is no report, or with `needed` is not there.
+        UsageError: a file is not a report, or with `needed` does not exist.
     """
     return tuple(report for file in files if (report := _read(file, needed=needed)) is not None)
 
@@ -95,18 +95,18 @@ def _read(file: Path, *, needed: bool) -> Report | None:
             raise UsageError(f"there is no report {file}", fix="name a file that `seatrial smoke` wrote") from None
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{file} is no report of a trial: {error!r}", fix="run `seatrial smoke` again") from None
+        raise UsageError(f"{file} is not a report of a trial: {error!r}", fix="run `seatrial smoke` again") from None
     return report if data.get("verdict") == "passed" else None
 
 
 def proven(project: Project, device: str, reports: Sequence[Report]) -> bool:
-    """Tell whether a trial of the project's own bundle as it is now has passed."""
+    """Return whether a trial of the project's own bundle as it is now has passed."""
     digest = digest_of(project, device)
     return any(report.bundle_digest == digest and report.image_id is None for report in reports)
 
 
 def of_bundle(project: Project, device: str, reports: Sequence[Report]) -> Stage[Candidate | None]:
-    """Give the project's own bundle as a candidate; None after the finding that no trial of it passed.
+    """Return the project's own bundle as a candidate; None after the finding that no trial of it passed.
 
     Raises:
         UsageError: the project cannot be read.
@@ -123,7 +123,7 @@ def of_bundle(project: Project, device: str, reports: Sequence[Report]) -> Stage
 
 
 def of_image(project: Project, device: str, pushed: push.Pushed, reports: Sequence[Report]) -> Stage[Candidate | None]:
-    """Give a pushed image as a candidate; None after a finding that says what was not proven.
+    """Return a pushed image as a candidate; None after a finding that says what was not proven.
 
     Raises:
         UsageError: the image was made from another state of the project.
@@ -152,7 +152,7 @@ def of_image(project: Project, device: str, pushed: push.Pushed, reports: Sequen
 def of_local_image(
     project: Project, device: str, reference: str, image_id: str, reports: Sequence[Report]
 ) -> Stage[Candidate | None]:
-    """Give an image of this machine's engine as a candidate for a rehearsal; None after a finding.
+    """Return an image of this machine's engine as a candidate for a rehearsal; None after a finding.
 
     Raises:
         UsageError: it was made from another state of the project.
@@ -177,7 +177,7 @@ def pushed_image(project: Project, file: Path | None = None) -> push.Pushed:
     """Read what `seatrial image push` wrote.
 
     Raises:
-        UsageError: there is nothing, or it is no record of a push.
+        UsageError: the file does not exist, or is not a record of a push.
     """
     given, file = file, file or project.build_dir / "image/pushed.json"
     fix = "run `seatrial image build`, `seatrial smoke --image REF` and `seatrial image push` first"
@@ -189,11 +189,11 @@ def pushed_image(project: Project, file: Path | None = None) -> push.Pushed:
             raise UsageError(f"there is no {given}", fix="name a file that `seatrial image push` wrote") from None
         raise UsageError("Vertex AI serves container images, and none was pushed yet", fix=fix) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{file} is no record of a push: {error!r}", fix=fix) from None
+        raise UsageError(f"{file} is not a record of a push: {error!r}", fix=fix) from None
 
 
 def _proven_on(project: Project, device: str, digest: str, reports: Sequence[Report]) -> Stage[bool]:
-    """Tell whether a trial ran on the device of the target, or the project goes on without."""
+    """Return whether a trial ran on the device of the target, or the project allows a deploy without one."""
     if device == "cpu" or any(report.device == device and report.bundle_digest == digest for report in reports):
         return True
     allowed = project.vertex.allow_unproven_device
@@ -204,7 +204,7 @@ def _proven_on(project: Project, device: str, digest: str, reports: Sequence[Rep
 
 
 def _configuration(reference: str) -> str:
-    """Give the configuration that a pushed manifest names; "" where the registry has no such manifest."""
+    """Return the configuration that a pushed manifest names; "" if the registry has no such manifest."""
     name, _, digest = reference.partition("@")
     repository = push.repository_of(name, None)
     token = None if repository.region is None else ambient().token()

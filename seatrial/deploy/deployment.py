@@ -1,7 +1,7 @@
 """`seatrial deploy`: a candidate becomes the version that serves, in steps that a re-run finds again on the server.
 
 Version → endpoint → model at 0 % → a small share → golden images → further steps, gated → `default` → the old one
-retired. No state lies in a file: what was done is read from the server, and a rollout that is under way is recorded
+retired. No state is kept in a file: what was done is read from the server, and a rollout that is under way is recorded
 in the endpoint's labels, changed in one call with the split. Any failure puts the former split back.
 """
 
@@ -189,7 +189,7 @@ class Deployment:
         return version
 
     def _supersede(self, endpoint: Endpoint) -> Stage[None]:
-        """Undo the rollout of another version that was left unfinished or still goes on: the latest one counts."""
+        """Undo the rollout of another version that was left unfinished or is still under way: the latest one counts."""
         record = record_of(endpoint)
         if record is not None and record.rollout != self._id:
             yield Step(f"the rollout of {record.rollout} was not finished and is undone", lasting=True)

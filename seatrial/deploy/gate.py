@@ -40,7 +40,7 @@ class Gate:
         percent: its share while it was asked.
         new, former: the answers of either side.
         requests: that were answered or failed; `errors` of them failed.
-        blame: whose the errors are, as far as the missing answers tell.
+        blame: whose errors they are, as far as the missing answers show.
         others: answers by deployed models of neither side.
         seconds: how long it took.
     """
@@ -57,7 +57,7 @@ class Gate:
     seconds: float = 0.0
 
     def line(self) -> str:
-        """Say it for a report."""
+        """Return it in words, for a report."""
         sides = [("new", self.new), ("former", self.former)]
         parts = [
             f"{name} version {side.answers} answers, p50 {side.p50 * 1e3:.0f} ms, p95 {side.p95 * 1e3:.0f} ms"
@@ -84,9 +84,9 @@ def gate(
 ) -> Stage[Gate]:
     """Ask both sides until 50 answers of each and 200 in all came, and judge the new one.
 
-    `endpoint` holds the split that is in force; `former` are the deployed models it is compared with, together; where
-    none of them has traffic, the new version is judged alone. Findings are ST710, ST711, ST712, ST713 where that was
-    not enough to judge, and ST705 or ST720 where the caller may not ask.
+    `endpoint` holds the split that is in force; `former` are the deployed models it is compared with, together; if
+    none of them has traffic, the new version is judged alone. Findings are ST710, ST711, ST712, ST713 if that was
+    not enough to judge, and ST705 or ST720 if the caller may not ask.
 
     Raises:
         UsageError: golden.json cannot be read.
@@ -163,12 +163,12 @@ class _Comparison(Inquiry):
             self._others[reply.deployed_model] += 1
 
     def line(self) -> str:
-        """Say how far it has come."""
+        """Return how far it has come, in words."""
         former = f", {len(self._seconds[False])} of the former" if self._former else ""
         return f"{len(self._seconds[True])} answers of the new version{former}, {self._errors} errors"
 
     def findings(self) -> Iterator[Finding]:
-        """Yield why the gate stays shut; nothing where it opens."""
+        """Yield why the gate stays shut; nothing if it opens."""
         if self._refused is not None:
             yield refusal(self._refused)
         elif self._wrong:
@@ -188,7 +188,7 @@ class _Comparison(Inquiry):
             )
 
     def gate(self) -> Gate:
-        """Give the numbers and the decision."""
+        """Return the numbers and the decision."""
         new, former = self._latency
         stopped = self._refused is not None or bool(self._wrong) or not self._enough or self._slow
         return Gate(

@@ -1,4 +1,4 @@
-"""What a deploy needs of a platform that serves models, in terms that belong to none of them.
+"""What a deploy needs of a platform that serves models, in terms of no particular one.
 
 Each platform implements `Platform` in a folder of its own; which one is used is chosen in `seatrial.cli.platforms`.
 Nothing outside of such a folder imports a cloud's client.
@@ -26,7 +26,7 @@ class Traits:
     Attributes:
         name: what `--target` calls it.
         rehearsal: it runs on this machine. It costs nothing, asks for no identity and serves what is not pushed.
-        bake: seconds to watch a new version before the former one goes, where `rollout.bake` says nothing.
+        bake: seconds to watch a new version before the former one goes, if `rollout.bake` is not set.
         settle: seconds after a change of the split in which a version without traffic is not yet suspicious.
     """
 
@@ -221,7 +221,7 @@ class Platform(Protocol):
         """Return what sends prediction requests to an endpoint; `timeout` is that of one answer."""
 
     def preflight(self, project: Project, image: str) -> Stage[bool]:
-        """Check whether the platform will allow a deploy; return False if it knows nobody who could deploy."""
+        """Check whether the platform will allow a deploy; return False if nobody is known who could deploy."""
 
     def explained(
         self,

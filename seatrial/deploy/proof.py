@@ -1,7 +1,7 @@
 """Proves a deployed model through its endpoint: every golden image is answered by it as training recorded.
 
 A request goes to whichever version the split sends it to, so each image is asked until the given one has answered it.
-What could not be proven is said; nothing is ever taken for proven, and nothing on the server is changed.
+What could not be proven is reported, and nothing on the server is changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seatrial.deploy.platform import Endpoint, Platform
     from seatrial.project import Project
 
-_FAILURES = 5  # of one question, before it can be told that it is the new version that fails on it
+_FAILURES = 5  # of one question, before the new version can be held to fail on it
 _CHANCE = 1e-4  # of never having been asked, below which a version is held to have been asked
 _SLOW = 1.0  # seconds between two requests while a split seems not to have arrived
 
@@ -36,7 +36,7 @@ class Proof:
     Attributes:
         deployed_model: whose answers counted.
         proven: every input was answered by it, and as recorded.
-        inputs: golden examples, or samples where there are none; `answered` of them by the deployed model.
+        inputs: golden examples, or samples if there are none; `answered` of them by the deployed model.
         requests: that were answered or failed; `errors` of them failed.
         others: answers by other deployed models.
         compared: numbers that were compared; `drift` is their largest difference, `tolerance` the allowed one.
@@ -71,7 +71,7 @@ def prove(
     Without `compare` any answer will do: what another version's training recorded is not here.
     `interface` is what the trial's report says of the predictor; it decides whether sample images can stand in for
     golden examples. Findings are ST710 for another answer, ST711 for errors, ST713 for too few answers, and ST705 or
-    ST720 where the caller may not ask.
+    ST720 if the caller may not ask.
 
     Raises:
         UsageError: golden.json cannot be read.
@@ -130,7 +130,7 @@ class _Coverage(Inquiry):
         return enough or not self._pending or self._failing is not None
 
     def choose(self) -> Question | None:
-        """Give the question that has failed most, since that decides, and else the one that was asked least."""
+        """Return the question that has failed most, since that decides, otherwise the one that was asked least."""
         now, pending = time.monotonic(), self._pending
         if not pending or (self._overdue and not self._settled and now - self._last < _SLOW):
             return None
@@ -155,7 +155,7 @@ class _Coverage(Inquiry):
                 self._compare(reply)
 
     def line(self) -> str:
-        """Say how far it has come."""
+        """Return how far it has come, in words."""
         return (
             f"{self._answered} of {self._inputs} golden inputs answered by deployed model {self._id}, "
             f"{self._requests} requests"
@@ -173,7 +173,7 @@ class _Coverage(Inquiry):
             yield self._inconclusive()
 
     def proof(self) -> Proof:
-        """Give what was proven."""
+        """Return what was proven."""
         unproven = []
         if not self._compares:
             unproven.append("that live answers equal training's: those of a former version are not here")
@@ -222,7 +222,7 @@ class _Coverage(Inquiry):
 
     @property
     def _failing(self) -> _State | None:
-        """Give a question that the version fails on, beyond reasonable doubt.
+        """Return a question that the version fails on, beyond reasonable doubt.
 
         An error does not say whose it is. But when errors go on, and the split has by now all but certainly sent the
         question to this version, which has never answered it, then some of them were its own.
@@ -236,7 +236,7 @@ class _Coverage(Inquiry):
         return None
 
     def _chance(self, times: int) -> float:
-        """Give how likely it is that so many requests never went to the version."""
+        """Return how likely it is that so many requests never went to the version."""
         return float((1 - self._share) ** times)
 
     def _fails(self, state: _State, last: Reply) -> Finding:

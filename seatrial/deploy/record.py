@@ -23,8 +23,8 @@ class Record:
 
     Attributes:
         rollout: the id of the deployed model that is to get the traffic.
-        former: the split before it: id of a deployed model → percent; empty where there was none.
-        default: the id of the version that was the default before; "" where there was none.
+        former: the split before it: id of a deployed model → percent; empty if there was none.
+        default: the id of the version that was the default before; "" if there was none.
         back: whether it is itself a rollback, which another rollback finishes and does not undo.
     """
 

@@ -36,7 +36,7 @@ class Limits:
     Attributes:
         requests: how many are sent at most.
         seconds: how long it lasts at most.
-        in_flight: how many are asked at once.
+        in_flight: how many may be in flight.
         request_timeout: seconds that one answer may take.
         settle: seconds after a change of the split in which a version without traffic is not yet suspicious.
     """
@@ -73,7 +73,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: predictions and who gave them, or an error and nobody's name.
+    """What came back: predictions and the deployed model that gave them, or an error.
 
     Attributes:
         deployed_model: its id; "" with an error.

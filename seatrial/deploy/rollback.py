@@ -51,7 +51,7 @@ def rollback(resources: Resources) -> Stage[list[str]]:
 
 
 def _going_back(resources: Resources) -> Stage[tuple[Version, Version] | None]:
-    """Return from where to where a rollback goes that was left unfinished; None if there is none."""
+    """Return the versions that an unfinished rollback leaves and goes back to; None if there is none."""
     endpoint = yield from resources.settled()
     record = record_of(endpoint) if endpoint is not None else None
     if endpoint is None or record is None or not record.back:

@@ -29,7 +29,7 @@ BACK = (10, 100)  # percent; the steps of a former version, which is only asked 
 
 
 class SupersededError(Exception):
-    """Another deploy took the endpoint over; its argument says how that was seen."""
+    """Another deploy took the endpoint over; the argument says what was seen of it."""
 
 
 class RefusedError(Exception):
@@ -165,7 +165,7 @@ class Rollout:
         yield Step(passed.line(), lasting=True)
 
     def hold(self, errors: list[Finding]) -> Stage[None]:
-        """Refuse a candidate for errors; where another deploy has taken its traffic away, they say nothing of it."""
+        """Refuse a candidate for errors, unless another deploy took its traffic away: then they prove nothing."""
         if not errors:
             return
         if (taken := self.taken_over()) is not None:

@@ -37,7 +37,7 @@ def _scaled(others: Mapping[str, int], rest: int) -> dict[str, int]:
     exact = {name: share * rest / total for name, share in others.items()}
     scaled = {name: max(1, math.floor(value)) for name, value in exact.items()}
     while (missing := rest - sum(scaled.values())) != 0:
-        # Whoever is farthest below the exact share gains one, or, when 1 % each was too much, farthest above loses one.
+        # The share farthest below its exact value gains one; if 1 % each was too much, the farthest above loses one.
         step = 1 if missing > 0 else -1
         able = [name for name in scaled if step > 0 or scaled[name] > 1]
         name = max(able, key=lambda each: (step * (exact[each] - scaled[each]), each))

@@ -1,6 +1,6 @@
 """Statistics of a rollout: what numbers of answers, errors and seconds say about two versions asked in turn.
 
-Pure functions of counts. They ask nothing, and where the numbers do not tell, neither do they.
+Pure functions of counts. If the numbers do not decide a question, neither do they.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Blame = Literal["nobody", "new", "former", "unclear"]
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long answers took, from sending to the last byte, in seconds; zeros where there are none."""
+    """How long answers took, from sending to the last byte, in seconds; zeros if there are none."""
 
     answers: int = 0
     p50: float = 0.0
@@ -38,18 +38,18 @@ class Latency:
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Give the smallest of the values that so many percent of them do not exceed (the nearest rank)."""
+    """Return the smallest of the values that so many percent of them do not exceed (the nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
 def too_slow(new: Latency, former: Latency, max_ratio: float) -> bool:
-    """Tell whether the 95th percentile is above `max_ratio` times the former one and a slack for chance."""
+    """Return whether the 95th percentile is above `max_ratio` times the former one and a slack for chance."""
     return bool(new.answers and former.answers) and new.p95 > former.p95 * max_ratio + SLACK
 
 
 def blame(*, new: int, former: int, errors: int, share: float, max_error_rate: float) -> Blame:
-    """Tell whose the errors are, from the numbers of answers and of errors, and the new version's share of requests.
+    """Return whose errors they are, from the numbers of answers and of errors, and the new version's share of requests.
 
     An error does not say which version it comes from, but the split says how many requests each got: errors are
     missing answers, and the version whose answers are missing is the one that failed. So the numbers of answers and
@@ -70,9 +70,9 @@ def blame(*, new: int, former: int, errors: int, share: float, max_error_rate: f
 
 
 def _evidence(own: int, others: int, errors: int, share: float) -> float:
-    """Give twice the logarithm of how much likelier the counts are when a version fails more than the other one does.
+    """Return twice the logarithm of how much likelier the counts are when a version fails more than the other one does.
 
-    `share` is that of the version; both shares are above 0, else there is nothing to tell apart.
+    `share` is that of the version; both shares are above 0, otherwise there is nothing to compare.
     """
     total = own + others + errors
     if not 0 < share < 1 or not total:
@@ -92,5 +92,5 @@ def _evidence(own: int, others: int, errors: int, share: float) -> float:
 
 
 def _weighted(count: int, probability: float) -> float:
-    """Give the logarithm of `probability` to the power of `count`; a count of 0 needs no probability."""
+    """Return the logarithm of `probability` to the power of `count`; a count of 0 needs no probability."""
     return count * math.log(probability) if count else 0.0

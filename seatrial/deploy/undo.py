@@ -25,7 +25,7 @@ CANCEL = 5.0  # seconds for an operation to end; GitHub kills a cancelled step 1
 
 
 def after_failure(resources: Resources, digest: str, *, made_endpoint: bool) -> Stage[None]:
-    """Put back the former split and `default`, stop what this run started, and say so where that fails.
+    """Put back the former split and `default`, stop what this run started, and report it if that fails.
 
     `digest` is that of the version that was deployed; an endpoint that this run made goes too if nothing is on it.
     """
@@ -104,7 +104,7 @@ def put_back(resources: Resources, record: Record) -> Stage[bool]:
     if not _stands(endpoint, record):
         try:
             yield from _give_default_back(resources, endpoint, record)
-        except PlatformError as error:  # the alias serves nobody; traffic and what is paid for come first
+        except PlatformError as error:  # the alias serves no one; traffic and costs come first
             kept = error
 
     def edit(found: Endpoint) -> Endpoint | None:

@@ -23,11 +23,11 @@ from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.project import Project
 from seatrial.system import process
 
-ADDRESS_FILE = "address"  # in the state's folder, while an emulator runs that waits for no end of input
+ADDRESS_FILE = "address"  # in the state's folder, while an emulator runs that does not stop at the end of its input
 VARIABLE = "SEATRIAL_EMULATOR"  # host and port of the REST address of an emulator that runs already
-_PROJECT = "local-rehearsal"  # where the configuration names no cloud project
+_PROJECT = "local-rehearsal"  # if the configuration names no cloud project
 _START_TIMEOUT = 900.0  # seconds; another rehearsal of the same project may have to end first
-_ADDRESSES = ("grpc", "rest", "storage", "bucket")  # what is needed of what an emulator says of itself
+_ADDRESSES = ("grpc", "rest", "storage", "bucket")  # what a target needs of an emulator's answer
 _RUN_BY_HAND = "run `seatrial emulator`, which says more"
 _STOP_TIMEOUT = 60.0  # seconds; servers drain for up to 30 s
 
@@ -60,7 +60,7 @@ def running(project: Project, meanwhile: Callable[[], object] = lambda: None) ->
 
 
 def _running_there(state: Path) -> str:
-    """Give the address of an emulator that somebody runs with this very state; "" where none answers."""
+    """Return the address of an emulator that runs by hand with this very state; "" if none answers."""
     with contextlib.suppress(OSError, EnvironmentFaultError, UsageError):
         address = (state / ADDRESS_FILE).read_text(encoding="utf-8")
         _asked(address)

@@ -70,7 +70,7 @@ def find_or_deploy(
 def undeploy(vertex: Vertex, endpoint_name: str, ids: Iterable[str], timeout: float) -> Stage[None]:
     """Undeploy deployed models, one after the other; what does not exist is undeployed.
 
-    Where all traffic goes to them, the split becomes empty first: nothing is then served.
+    If they have all the traffic, the split becomes empty first: then nothing is served.
 
     Raises:
         OperationFailedError: it ended with an error.
@@ -131,7 +131,7 @@ def _made_after(vertex: Vertex, deployed: v1.DeployedModel, operation: str) -> b
 
 
 def _cleaned(vertex: Vertex, endpoint_name: str, key: str, timeout: float) -> Stage[None]:
-    """Undeploy what a failed deployment left, and say so where that fails: the deployment's own error counts."""
+    """Undeploy what a failed deployment left, and report it if that fails: the deployment's own error counts."""
     try:
         yield from undeploy(vertex, endpoint_name, [key], timeout)
     except (OperationFailedError, exceptions.GoogleAPICallError, SeatrialError) as error:

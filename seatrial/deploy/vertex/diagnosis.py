@@ -1,7 +1,7 @@
 """From a failed operation or a refused call to findings: the cloud's status and words, and what the container logged.
 
-A fault that the log names comes before the cloud's own sentence, which names none. What cannot be read is reported;
-nothing is guessed.
+A fault that the log names comes before the cloud's own sentence, which does not name it. What cannot be read is
+reported; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ _KEYS = {
 def of_operation(
     vertex: Vertex, error: OperationFailedError, project: Project, endpoint_id: str, deployed_id: str, since: float
 ) -> Stage[None]:
-    """Say why an operation failed; the container's log is read where a container can have been the reason.
+    """Say why an operation failed; the container's log is read if a container can have been the reason.
 
-    `endpoint_id` is where the operation's name has none; without a `deployed_id` there is no container. `since` is
+    `endpoint_id` is used if the operation's name has none; without a `deployed_id` there is no container. `since` is
     when the deploy began, in seconds since the epoch.
     """
     text = "\n".join((error.message, *error.partial))

@@ -98,7 +98,7 @@ def _read(vertex: Vertex, query: str) -> list[str]:
 
 
 def _lines(entry: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of an entry: text as it is; of an object its message and, where it has one, its traceback."""
+    """Yield the lines of an entry: text as it is; of an object its message and, if it has one, its traceback."""
     payload = entry.get("jsonPayload")
     if isinstance(payload, dict):
         texts = [payload[key] for key in ("message", "traceback") if isinstance(payload.get(key), str)]

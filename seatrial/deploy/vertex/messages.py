@@ -107,7 +107,7 @@ def deployment_of(project: Project, endpoint_name: str, version: Version) -> v1.
 
 
 def update_of(endpoint: v1.Endpoint, edited: Endpoint) -> v1.UpdateEndpointRequest | None:
-    """Return the request that changes what was edited, provided nobody changed the endpoint since; None for nothing."""
+    """Return the request that changes what was edited, if the endpoint has not changed since; None for nothing."""
     before = {"labels": dict(endpoint.labels), "traffic_split": dict(endpoint.traffic_split)}
     after = {"labels": dict(edited.labels), "traffic_split": dict(edited.traffic_split)}
     changed = [name for name in after if after[name] != before[name]]

@@ -1,7 +1,7 @@
 """Asks Google before a deploy: who deploys, which APIs are enabled, which permissions and how much quota there are.
 
-Questions are asked at once and each within a time limit. A service that does not answer is reported as not checked;
-only what is known to be wrong stops a deploy. Nothing is changed here.
+All questions are asked at the same time, each within a time limit. A service that does not answer is reported as not
+checked; only what is known to be wrong stops a deploy. Nothing is changed here.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PERMISSIONS = {
     "aiplatform.endpoints.undeploy": "retiring a version, and cleaning up after a failure",
     "aiplatform.endpoints.predict": "proving the endpoint with golden images",
 }
-# Without these a deployment goes on, but something is left undone or unsaid.
+# Without these a deploy continues, but something is left undone or unreported.
 USEFUL = {
     "aiplatform.models.delete": "deleting the second version of one digest after a race",
     "aiplatform.endpoints.delete": "deleting an endpoint of its own after a failure",

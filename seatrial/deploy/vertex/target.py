@@ -65,7 +65,7 @@ TARGETS = {
         log_pause=0.2,
     ),
     "vertex": Kind(
-        # A new host name may need minutes to resolve; how long a new split needs, nobody says.
+        # A new host name may need minutes to resolve; how long a new split needs is not documented.
         Traits("vertex", rehearsal=False, bake=300.0, settle=180.0),
         Limits(),
         ingestion=90.0,  # up to a minute and a half
