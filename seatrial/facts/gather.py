@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seatrial.facts.packages.requirements import RequirementFile
-    from seatrial.facts.python.syntax import Module
+    from seatrial.facts.python.module import Module
     from seatrial.findings import Location
     from seatrial.project import Project
 

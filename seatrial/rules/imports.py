@@ -18,8 +18,8 @@ from seatrial.serving.interfaces import INTERFACES
 
 if TYPE_CHECKING:
     from seatrial.facts.gather import Facts
+    from seatrial.facts.python.module import Import, Module
     from seatrial.facts.python.sources import Sources
-    from seatrial.facts.python.syntax import Import, Module
 
 NO_MODULE = re.compile(r"No module named '(?P<module>[^']+)'")
 # What a server calls of a predictor for certain.

@@ -13,7 +13,8 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
-from seatrial.facts.checkpoints.opcodes import PickleScan, scan
+from seatrial.facts.checkpoints.opcodes import scan
+from seatrial.facts.checkpoints.pickles import PickleScan
 from seatrial.facts.checkpoints.streams import SkippingReader, Window
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from typing import IO, TYPE_CHECKING, cast
 
 from seatrial.facts.checkpoints import safetensors
 from seatrial.facts.checkpoints.archive import PICKLE_LIMIT, Form, read_archive
-from seatrial.facts.checkpoints.opcodes import OPCODE_LIMIT, Budget, Fetched, PickleScan, Tensor, scan
+from seatrial.facts.checkpoints.opcodes import OPCODE_LIMIT, Budget, scan
+from seatrial.facts.checkpoints.pickles import Fetched, PickleScan, Tensor
 from seatrial.facts.checkpoints.streams import SkippingReader, unpacked
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import json
 from math import prod
 from typing import IO, Any
 
-from seatrial.facts.checkpoints.opcodes import Tensor
+from seatrial.facts.checkpoints.pickles import Tensor
 
 HEADER_LIMIT = 8 << 20  # bytes, about 80 000 tensors; the format itself allows 100 MB
 SIZES = {  # bits an element; https://github.com/huggingface/safetensors, Dtype

@@ -13,7 +13,7 @@ from seatrial.facts.python.calls import UNKNOWN_NAME, Value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from seatrial.facts.python.syntax import Module
+    from seatrial.facts.python.module import Module
 
 # Whatever mentions one of these may call by a name that no source spells, or make an object of any class. `()` tells
 # the builtin from a method of that name: every predictor has `.eval()`.

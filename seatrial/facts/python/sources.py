@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from seatrial.facts.python.calls import Value
+from seatrial.facts.python.module import Import, Module, SyntaxFault
 from seatrial.facts.python.reach import follow, serving_functions
-from seatrial.facts.python.syntax import Import, Module, SyntaxFault, read_module
+from seatrial.facts.python.syntax import read_module
 from seatrial.facts.python.tree import Tree
 
 if TYPE_CHECKING:

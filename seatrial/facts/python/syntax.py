@@ -1,96 +1,31 @@
-"""One Python file as facts, by ast: its imports and calls with their places, and the names that it defines.
+"""Reads one Python file with ast: its imports and calls with their locations, and the names that it defines.
 
-It knows nothing of the project around the file, and nothing is imported or run.
+It knows nothing of the project around the file, and imports and runs nothing.
 """
 
 from __future__ import annotations
 
 import ast
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seatrial.facts.python.calls import Uses
+from seatrial.facts.python.module import Import, Module, SyntaxFault
 from seatrial.facts.python.places import Places, dotted
 from seatrial.facts.python.resolving import Block, Resolver
 from seatrial.facts.python.scopes import Names, Scope
 from seatrial.findings import Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from seatrial.facts.python.calls import Uses
 
 CATCHES_IMPORT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 BY_NAME = {"getattr", "globals", "eval", "exec", "vars"}  # builtins that may call what no source spells
 MOST_TESTS = 8  # tests around a place that are kept; a guard is near to what it guards
 CHOOSES_PLATFORM = {"sys.version_info", "sys.platform", "os.name", "platform.system"}
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """An import statement's one target.
-
-    Attributes:
-        module: the absolute dotted name that is imported, or that names are imported from.
-        names: what `from module import …` takes, `*` included; empty for `import module`.
-        location: the target in its line.
-        optional: inside a try that catches ImportError, its handlers, or a branch on platform or version.
-        typing_only: under TYPE_CHECKING or under `if __name__ == "__main__"`: not executed when served.
-        lazy: inside a function.
-        function: the qualified name of that function.
-        guarded: whether an `if` stands around it.
-    """
-
-    module: str
-    names: tuple[str, ...]
-    location: Location
-    optional: bool = False
-    typing_only: bool = False
-    lazy: bool = False
-    function: str = ""
-    guarded: bool = False
-
-    @property
-    def runs(self) -> bool:
-        """Whether serving can execute it at all."""
-        return not self.typing_only
-
-    def candidates(self) -> tuple[str, ...]:
-        """Give every dotted name that may be a module here: `from a import b` may import `a.b`."""
-        return (self.module, *(f"{self.module}.{name}" for name in self.names if name != "*"))
-
-
-@dataclass(frozen=True, slots=True)
-class Module:
-    """One file.
-
-    Attributes:
-        name: its dotted name.
-        path: relative to the project.
-        is_package: whether it is an `__init__.py`.
-        imports: in the order of lines.
-        names: every name that it binds at its top level.
-        definitions: its top-level classes and functions, with the place of their name.
-        open: it may bind names that cannot be read (`from x import *`, `__getattr__`, `globals()`, exec).
-        uses: its calls, and what it takes to follow them.
-    """
-
-    name: str
-    path: str
-    is_package: bool
-    imports: tuple[Import, ...]
-    names: frozenset[str]
-    definitions: Mapping[str, Location]
-    open: bool
-    uses: Uses = field(default_factory=Uses)
-
-
-@dataclass(frozen=True, slots=True)
-class SyntaxFault:
-    """A file that is no Python of the tool's own version: why, and where."""
-
-    message: str
-    location: Location
 
 
 def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:

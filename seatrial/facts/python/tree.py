@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seatrial.facts.python.syntax import Module, read_module
+from seatrial.facts.python.module import Module
+from seatrial.facts.python.syntax import read_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from seatrial.facts.checkpoints.checkpoint import Checkpoint
-    from seatrial.facts.checkpoints.opcodes import Tensor
+    from seatrial.facts.checkpoints.pickles import Tensor
     from seatrial.facts.gather import Facts
     from seatrial.facts.python.calls import Call
     from seatrial.findings import Finding

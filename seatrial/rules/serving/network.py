@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from seatrial.facts.gather import Facts
     from seatrial.facts.python.calls import Call, Value
+    from seatrial.facts.python.module import Module
     from seatrial.facts.python.sources import Sources
-    from seatrial.facts.python.syntax import Module
     from seatrial.findings import Finding
 
 OUTSIDE_CONNECTION = Rule(

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
+    from seatrial.facts.python.module import Import, Module
     from seatrial.facts.python.sources import Sources
-    from seatrial.facts.python.syntax import Import, Module
     from seatrial.findings import Finding
     from seatrial.rules.rule import Groups
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from seatrial.facts.gather import Facts
     from seatrial.facts.python.calls import Call, Context, Read
+    from seatrial.facts.python.module import Import
     from seatrial.facts.python.sources import Sources
-    from seatrial.facts.python.syntax import Import
     from seatrial.findings import Finding
 
 T = "torchvision.transforms"

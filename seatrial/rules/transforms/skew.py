@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.python.syntax import Module
+    from seatrial.facts.python.module import Module
     from seatrial.findings import Finding
 
 SCALE = Rule(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from seatrial.facts.python.module import Import
 from seatrial.facts.python.sources import read_sources
-from seatrial.facts.python.syntax import Import
 from tests.small_project import small_project
 
 if TYPE_CHECKING:

@@ -1,0 +1,128 @@
+"""Stand-ins for the objects of a pickle, and what torch's, numpy's and Python's own functions make of them.
+
+No object of the pickle is ever created.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from seatrial.facts.checkpoints.pickles import Fetched, Global, Storage, Tensor
+
+TUPLE_LIMIT = 12  # a shape or the arguments of a rebuild function; a longer tuple is data
+UNKNOWN = "?"  # the name of an attribute that is no constant
+
+ITEM_SIZES = {  # bytes an element; torch.storage's legacy storage types and their dtypes
+    "BFloat16Storage": ("bfloat16", 2),
+    "BoolStorage": ("bool", 1),
+    "ByteStorage": ("uint8", 1),
+    "CharStorage": ("int8", 1),
+    "ComplexDoubleStorage": ("complex128", 16),
+    "ComplexFloatStorage": ("complex64", 8),
+    "DoubleStorage": ("float64", 8),
+    "FloatStorage": ("float32", 4),
+    "HalfStorage": ("float16", 2),
+    "IntStorage": ("int32", 4),
+    "LongStorage": ("int64", 8),
+    "ShortStorage": ("int16", 2),
+    "UntypedStorage": ("bytes", 1),
+}
+
+
+class Dict:
+    """A dict that the pickle fills: the values of its text keys."""
+
+    __slots__ = ("items", "kind")
+
+    def __init__(self, kind: str = "dict") -> None:
+        self.kind = kind
+        self.items: dict[str, Any] = {}
+
+
+class Made:
+    """An object of a class, or what a function gave, with the arguments where they matter and the state."""
+
+    __slots__ = ("arguments", "maker", "state")
+
+    def __init__(self, maker: Global | None, arguments: tuple[Any, ...] = ()) -> None:
+        self.maker, self.arguments = maker, arguments
+        self.state: Any = None
+
+
+ORDERED = Global("collections", "OrderedDict")
+_PARAMETERS = {"_rebuild_parameter", "_rebuild_parameter_with_state"}
+_TENSORS = {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"}
+GETTERS = {Global("builtins", "getattr"), Global("operator", "attrgetter"), Global("operator", "methodcaller")}
+COPYREG = {Global("copyreg", "_reconstructor"), Global("copyreg", "__newobj__"), Global("copyreg", "__newobj_ex__")}
+JOBLIB_ARRAY = Global("joblib.numpy_pickle", "NumpyArrayWrapper")
+DTYPE = Global("numpy", "dtype")
+
+
+def attributes(state: Dict) -> Iterator[str]:
+    """Give the names of an object's attributes; a Module's parameters, buffers and modules lie one dict deeper."""
+    yield from state.items
+    for name in ("_parameters", "_buffers", "_modules"):
+        if isinstance(inner := state.items.get(name), Dict):
+            yield from inner.items
+
+
+def bounded(items: list[Any]) -> tuple[Any, ...] | None:
+    """Return items as a tuple; None for more than a shape or arguments have, which is data."""
+    return tuple(items) if len(items) <= TUPLE_LIMIT else None
+
+
+def as_global(value: Any) -> Global | None:
+    """Return a value if it is a global, else None."""
+    return value if isinstance(value, Global) else None
+
+
+def dotted(name: Any) -> str:
+    """Return the dotted name of a global; "" for any other value."""
+    return f"{name.module}.{name.name}" if isinstance(name, Global) else ""
+
+
+def tensor(maker: Global, arguments: tuple[Any, ...]) -> Any:
+    """Give the tensor that one of torch's rebuild functions makes of its arguments."""
+    if maker == Global("torch._tensor", "_rebuild_from_type_v2") and len(arguments) > 2:
+        function, _, inner = arguments[:3]
+        nested = isinstance(function, Global) and function.module == "torch._utils" and type(inner) is tuple
+        maker, arguments = (function, inner) if nested else (maker, arguments)
+    if maker.name in _PARAMETERS and arguments:
+        return arguments[0] if isinstance(arguments[0], Tensor) else Made(maker)
+    if maker.name in _TENSORS and len(arguments) > 2 and type(arguments[2]) is tuple:
+        storage, last = arguments[0], arguments[-1]
+        by_argument = last.name if maker.name == "_rebuild_tensor_v3" and isinstance(last, Global) else ""
+        dtype = by_argument or (storage.dtype if isinstance(storage, Storage) else "")
+        return Tensor(dtype, tuple(n for n in arguments[2] if isinstance(n, int)))
+    return Made(maker)
+
+
+def fetched(made: Made, *, called: bool) -> Fetched | None:
+    """Give the attribute that a call of getattr, attrgetter or methodcaller is about."""
+    if made.maker not in GETTERS or not made.arguments:
+        return None
+    if made.maker.name != "getattr":
+        names = [name for name in made.arguments if isinstance(name, str)]
+        return Fetched(None, names[0] if names else UNKNOWN, called=called)
+    target, *rest = made.arguments
+    return Fetched(as_global(target), rest[0] if rest and isinstance(rest[0], str) else UNKNOWN, called=called)
+
+
+def item_size(dtype: Any) -> int | None:
+    """Give the bytes of an element of a numpy dtype; None where elements are Python objects.
+
+    Raises ValueError where it cannot be told.
+    """
+    if not isinstance(dtype, Made) or dtype.maker != DTYPE or not dtype.arguments:
+        raise ValueError("no dtype of numpy")
+    name = dtype.arguments[0]
+    if not isinstance(name, str) or name[:1] not in "biufcmMUSVO" or not name[1:].isdecimal():
+        raise ValueError("a dtype of fields")
+    if name[0] == "O":
+        return None
+    # numpy.dtype.__reduce__: fields, if any, are in the state, and may hold objects
+    fields = dtype.state[4] if type(dtype.state) is tuple and len(dtype.state) > 4 else None
+    if fields is not None:
+        raise ValueError("a dtype of fields")
+    return int(name[1:]) * (4 if name[0] == "U" else 1)
