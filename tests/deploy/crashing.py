@@ -71,7 +71,7 @@ class Lab:
     _others: int = 0
 
     def place(self) -> str:
-        """Give a new name for a model and its endpoint."""
+        """Return a new name for a model and its endpoint."""
         return f"place-{next(self._numbers)}"
 
     def start(self, place: str, command: Command, folder: Path | None = None) -> Forked:
@@ -88,7 +88,7 @@ class Lab:
         return self.start(place, command).ended(TIMEOUT)
 
     def killed(self, place: str, command: Command, at: At) -> bool:
-        """Run a command and kill it at a call; tell whether it came so far."""
+        """Run a command and kill it at a call; return whether it came so far."""
         faults = self.rehearsal.emulator.faults
         fault = faults.add(Fault(method=at.method, when=at.when, skip=at.nth, silence=True))
         child = self.start(place, command)
@@ -140,12 +140,12 @@ class Lab:
         assert (left.state.deployed, left.state.split, left.staging, left.servers) == ((), {}, None, 0)
 
     def serving(self, place: str) -> list[str]:
-        """Give the ids of the versions that are deployed."""
+        """Return the ids of the versions that are deployed."""
         with Vertex(self.rehearsal.target) as vertex:
             return [model.version_id for model in endpoints.get(vertex, place).deployed_models]
 
     def left(self, place: str) -> Left:
-        """Say what there is."""
+        """Return what there is."""
         here = Rehearsal(self.rehearsal.root, self.rehearsal.emulator, place)
         with Vertex(here.target) as vertex:
             staging = endpoints.find(vertex, f"{place}-staging")
@@ -162,7 +162,7 @@ class Lab:
         self._others += self.servers
 
     def version(self, number: int) -> Path:
-        """Give the folder of a version, tried out once."""
+        """Return the folder of a version, tried out once."""
         folder = self.folder / f"version-{number}"
         if not folder.is_dir():
             shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns("__pycache__", "build"))

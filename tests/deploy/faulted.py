@@ -25,7 +25,7 @@ SILENT = replace(SMALL, call=0.4, write=0.4)  # where a call is never answered, 
 
 @dataclass(frozen=True)
 class Kind:
-    """A way in which a call fails, and the finding that it must end in where it goes on."""
+    """A way in which a call fails, and the finding that a deploy must end in if it persists."""
 
     code: int | None
     message: str = ""
@@ -68,7 +68,7 @@ class Ground:
 
     def project(self, **settings: str) -> Project:
         named = {"model": NAME, "endpoint": NAME, "endpoint-type": "shared", "rollout.steps": "[50,100]"}
-        untimed = {"rollout.max-latency-ratio": "1000.0"}  # how fast this machine is shall not decide
+        untimed = {"rollout.max-latency-ratio": "1000.0"}  # the speed of this machine must not decide
         given = {key.replace("__", ".").replace("_", "-"): value for key, value in settings.items()}
         return load(self.root, {**named, "rollout.step-timeout": "20.0", **untimed, **given})
 
@@ -112,7 +112,7 @@ def identity(number: int, project: Project) -> str:
 
 
 def finished(number: int, project: Project) -> State:
-    """Give the state that every deploy which ends well ends in."""
+    """Return the state that every deploy which ends well ends in."""
     key = identity(number, project)
     marks = {n: [f"{mark}-{candidate(n).version_digest[:16]}" for mark in "bp"] for n in range(1, number + 1)}
     aliases = {str(n): tuple(sorted([*marks[n], *(["default"] * (n == number))])) for n in marks}

@@ -93,7 +93,7 @@ class Recording(ControlPlane):
         return super().call(method, request, caller)
 
     def sent(self, method: str) -> int:
-        """Say how often an RPC was sent."""
+        """Return how often an RPC was sent."""
         return sum(each == method for each, _ in self.asked)
 
 
@@ -246,7 +246,7 @@ class World:
 
 
 def candidate(number: int) -> Candidate:
-    """Give the candidate that stands for a number."""
+    """Return the candidate that stands for a number."""
     digest = hashlib.sha256(str(number).encode()).hexdigest()
     return Candidate(digest, digest, "cpu", "batched")
 

@@ -55,7 +55,7 @@ def live(
     folder: Path, split: Mapping[str, int], servers: Mapping[str, Server], *, dedicated: bool = False
 ) -> Iterator[tuple[VertexPlatform, Endpoint]]:
     """Deploy every server under its id, with this split, for as long as the block runs."""
-    random.seed(1)  # the emulator draws by the split in this process: a test shall not fail once in a thousand times
+    random.seed(1)  # the emulator draws by the split in this process: a test must not fail once in a thousand times
     plane = ControlPlane(folder / "emulator.sqlite", Functions(servers))
     server = grpc_server.serve(plane)
     try:

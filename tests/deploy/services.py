@@ -52,7 +52,7 @@ class Around(Services):
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[tuple[Around, Vertex]]:
-    """Give the services and a client of them."""
+    """Return the services and a client of them."""
     plane = ControlPlane(folder / "state.db", Functions({}))
     around = Around(plane, Logs(folder / "logs"))
     server = RestServer(around, 0)

@@ -100,7 +100,7 @@ def _undisturbed(lab: Lab, scenario: Scenario) -> tuple[Left, dict[str, int]]:
 
 
 def _calls(counts: dict[str, int], *, dear: bool) -> Iterator[At]:
-    """Give every call that changes something, twice, and of those that read some; where they are `dear`, fewer."""
+    """Return every call that changes something, twice, and of those that read some; where they are `dear`, fewer."""
     for method in MUTATING:
         for nth in range(counts[method]):
             yield At(method, nth, "before")

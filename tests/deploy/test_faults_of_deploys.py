@@ -89,14 +89,14 @@ AFTER_ONE_REFUSAL = {"u": "b", "v": "e", "U": "b", "d": "b", "x": "bc"}  # the w
 
 
 def calls(sent: Sequence[str], method: str, column: int) -> list[int]:
-    """Give which calls of an RPC, the first being 0, come after so many changes."""
+    """Return which calls of an RPC, the first being 0, come after so many changes."""
     changes = [sum(each in CHANGES for each in sent[:at]) for at in range(len(sent))]
     own = [changed for each, changed in zip(sent, changes, strict=True) if each == method]
     return [number for number, changed in enumerate(own) if changed == column]
 
 
 def finding_of(method: str, kind: str) -> str:
-    """Give the finding of a failure that goes on; polls that fail say nothing about what they poll."""
+    """Return the finding of a failure that goes on; polls that fail say nothing about what they poll."""
     return "ST706" if method == "GetOperation" and kind == "exhausted" else KINDS[kind].finding
 
 

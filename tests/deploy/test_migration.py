@@ -24,7 +24,7 @@ def schemas() -> dict[str, Any]:
 
 
 def fields() -> list[str]:
-    """Give every field of a version, and those of the objects in it by one level."""
+    """Return every field of a version, and those of the objects in it by one level."""
     every, found = schemas(), []
     for name, field in every["GoogleCloudMlV1__Version"]["properties"].items():
         found.append(name)

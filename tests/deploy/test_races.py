@@ -112,7 +112,7 @@ def test_three_deploys_of_the_demo_at_once_end_well(lab: Lab, demo: Path) -> Non
 
 
 def _calls(lab: Lab, when: str) -> list[At]:
-    """Give the calls by which a second version changes something."""
+    """Return the calls by which a second version changes something."""
     place = lab.place()
     lab.prepare(place, (FIRST,))
     _, counts = lab.counted(place, SECOND)
@@ -125,7 +125,7 @@ def _calls(lab: Lab, when: str) -> list[At]:
 
 
 def _overtaken(lab: Lab, at: At, by: Command) -> tuple[str, Ended, Ended]:
-    """Hold a second version's deploy up at a call, until another deploy has ended; give the place and both ends."""
+    """Hold a second version's deploy up at a call, until another deploy has ended; return the place and both ends."""
     place = lab.place()
     lab.prepare(place, (FIRST,))
     with lab.held_up(place, SECOND, at) as child:
@@ -134,7 +134,7 @@ def _overtaken(lab: Lab, at: At, by: Command) -> tuple[str, Ended, Ended]:
 
 
 def _one_serves(lab: Lab, place: str, versions: int) -> str:
-    """Hold what is left against what a single deploy leaves, and undeploy it; give the version that served."""
+    """Hold what is left against what a single deploy leaves, and undeploy it; return the version that served."""
     left, serving = lab.left(place), lab.serving(place)
     lab.clear(place)
     assert len(left.state.versions) == versions

@@ -8,7 +8,7 @@ from seatrial.deploy.split import split_for
 
 
 def _splits(names: str) -> list[dict[str, int]]:
-    """Give many splits of 100 over the names: in steps, and with the corners where shares are 0 or 1."""
+    """Return many splits of 100 over the names: in steps, and with the corners where shares are 0 or 1."""
     values = (0, 1, 2, 3, 17, 33, 34, 50, 66, 97, 98, 99, 100)
     return [
         dict(zip(names, shares, strict=True))

@@ -45,7 +45,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def configured(project: Project, **vertex: Any) -> Project:
-    """Give the project with other keys of [tool.seatrial.vertex]."""
+    """Return the project with other keys of [tool.seatrial.vertex]."""
     settings = project.vertex.model_validate({**project.vertex.model_dump(exclude_unset=True), **vertex})
     return project.model_copy(update={"vertex": settings})
 

@@ -190,7 +190,7 @@ def test_a_host_that_never_comes_is_named(emulator: Emulated) -> None:
 
 
 class Services:
-    """Answers REST with what it is told to, and keeps what it was asked."""
+    """Answers REST with given answers, and keeps the requests."""
 
     def __init__(self) -> None:
         self.answers: list[tuple[int, bytes]] = []

@@ -85,7 +85,7 @@ FREE = {"UploadModel model.version_description", "CreateEndpoint endpoint.dedica
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """Deploy two versions with all that can be set; give the server and every request that it got."""
+    """Deploy two versions with all that can be set; return the server and every request that it got."""
     folder = tmp_path_factory.mktemp("requests")
     golden_project(folder / "project", 2)
     project = _project(folder / "project")
@@ -126,7 +126,7 @@ def test_a_value_that_the_documentation_rules_out_is_refused(deployed: Deployed,
 
 
 def _fields(message: Message, prefix: str = "") -> Iterator[str]:
-    """Give the paths of what is filled in; of repeated messages the fields of each, of maps the map."""
+    """Return the paths of what is filled in; of repeated messages the fields of each, of maps the map."""
     for field, value in message.ListFields():
         path = f"{prefix}{field.name}"
         is_map = field.message_type is not None and field.message_type.GetOptions().map_entry

@@ -19,13 +19,13 @@ from tests.stages import ended
 
 
 def creation(vertex: Vertex) -> str:
-    """Begin an operation that has no stages; give its name."""
+    """Begin an operation that has no stages; return its name."""
     request = messages.creation_of(VertexSettings(), vertex.target.parent, "digits")
     return str(vertex.endpoints.create_endpoint(request, timeout=5).operation.name)
 
 
 def deployment(vertex: Vertex) -> str:
-    """Begin an operation that has stages; give its name."""
+    """Begin an operation that has stages; return its name."""
     put(vertex, "one")
     ended(wait(vertex, creation(vertex), what="creating", timeout=5))
     deployed = v1.DeployedModel(
