@@ -2,7 +2,7 @@
 
 Two wheels (predictor and runtime), the predictor's sdist, the two locks, the artifacts, and bundle.json with every
 setting and digest. The same input gives the same bytes. Only what is listed enters; what looks like a secret is
-refused by name even where it would not.
+refused by name even if it would not.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def build(project: Project, device: str) -> Stage[Bundle | None]:
 
 
 def digest_of(project: Project, device: str) -> str:
-    """Give the digest that a bundle of the project as it is now would have; nothing is built.
+    """Return the digest that a bundle of the project as it is now would have; nothing is built.
 
     Raises:
         UsageError: as `build`.
@@ -125,7 +125,7 @@ def list_files(project: Project) -> Listing:
         try:
             matched = list(project.root.glob(pattern))
         except ValueError as error:
-            raise UsageError(f"`package-data` has {pattern}, which is no glob: {error}") from None
+            raise UsageError(f"`package-data` has {pattern}, which is not a glob: {error}") from None
         data = [path for path in matched if path.is_file() and _BYTECODE not in path.parts]
         if not data:
             raise UsageError(f"`package-data` has {pattern}, which matches no file")
@@ -146,12 +146,12 @@ def _artifacts(project: Project) -> tuple[str, ...]:
 
 
 def runtime_text(name: str) -> str:
-    """Give the text of a file of the runtime: `requirements.txt`, its lock, or `requirements.in`, its range."""
+    """Return the text of a file of the runtime: `requirements.txt`, its lock, or `requirements.in`, its range."""
     return resources.files("seatrial").joinpath("serving", name).read_text(encoding="utf-8")
 
 
 def _describe(project: Project, listing: Listing, lock_file: Path) -> dict[str, Any]:
-    """Give everything that decides how the server behaves; its canonical JSON is what the bundle digest covers."""
+    """Return everything that decides how the server behaves; its canonical JSON is what the bundle digest covers."""
     return {
         "format": FORMAT,
         "name": project.name,
@@ -235,7 +235,7 @@ def _head(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def _replacing(final: Path) -> Iterator[Path]:
-    """Give an empty folder that takes the place of `final` when the block ends without an error."""
+    """Return an empty folder that takes the place of `final` when the block ends without an error."""
     draft, old = final.with_name(f".{final.name}-draft"), final.with_name(f".{final.name}-old")
     for left in (draft, old):  # by a killed run
         shutil.rmtree(left, ignore_errors=True)
@@ -273,9 +273,9 @@ def _runtime_wheel(draft: Path) -> str:
 
 
 def _predictor_wheel(project: Project, listing: Listing, digest: str, draft: Path) -> str:
-    """Build the predictor's wheel and sdist; the version is the bundle digest, the commit is no part of it.
+    """Build the predictor's wheel and sdist; the version is the bundle digest, without the commit.
 
-    The wheel asks for no distribution: the lock beside it says exactly what it needs.
+    The wheel requires no distribution: the lock beside it has exactly what it needs.
     """
     with _staging(draft) as root:
         for path in listing.package:
@@ -330,7 +330,7 @@ def _sdist(root: Path, folder: Path) -> str:
 
 @contextlib.contextmanager
 def _fixed_time() -> Iterator[None]:
-    """Let hatchling write one fixed time, whatever the caller's environment says."""
+    """Make hatchling write one fixed time, regardless of the caller's environment."""
     before = os.environ.get("SOURCE_DATE_EPOCH")
     os.environ["SOURCE_DATE_EPOCH"] = SOURCE_DATE_EPOCH
     try:

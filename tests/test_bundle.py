@@ -387,7 +387,7 @@ class TestWhatMustNotShip:
         ran = refused(project)
         assert [(f.code, f.subject) for f in ran.errors] == [("ST306", "weights.bin"), ("ST306", "labels.json")]
 
-    def test_a_pattern_that_is_no_glob_is_a_usage_error(self, project: Project) -> None:
+    def test_a_pattern_that_is_not_a_glob_is_a_usage_error(self, project: Project) -> None:
         broken = project.model_copy(update={"package_data": ("**x",)})
-        with pytest.raises(UsageError, match="no glob"):
+        with pytest.raises(UsageError, match="is not a glob"):
             ended(build(broken, "cpu"))

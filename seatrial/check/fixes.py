@@ -1,7 +1,7 @@
-"""Safe fixes: the edits of findings, planned as new contents of files and written where nothing else would change.
+"""Safe fixes: the edits of findings, planned as new contents of files.
 
-A plan is made from the bytes of the files and written onto those very bytes: what has changed meanwhile, lies outside
-of the project or cannot be written back as it was read is left alone and named.
+A plan is made from the bytes of the files and written over exactly those bytes. A file that has changed meanwhile, is
+outside the project or cannot be written back as it was read is left alone and named.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BYTE_ORDERS = (
 
 
 class Refused(Exception):  # noqa: N818 - no error: a person decides instead
-    """An edit cannot be made safely; its argument says why."""
+    """An edit that cannot be made safely; the argument says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Change:
 
     Attributes:
         path: relative to the project, as the edits name it.
-        file: where it really lies.
-        before: its bytes as they were read; None where there is no such file.
+        file: its real path.
+        before: its bytes as they were read; None if it does not exist.
         after: the bytes to write.
         encoding: of both, for people to see them.
     """
@@ -54,7 +54,7 @@ class Change:
     encoding: str
 
     def diff(self) -> str:
-        """Give the change as a unified diff."""
+        """Return the change as a unified diff."""
         old = [] if self.before is None else _lines(self.before.decode(self.encoding))
         new = _lines(self.after.decode(self.encoding))
         source = "/dev/null" if self.before is None else f"a/{self.path}"
@@ -91,7 +91,7 @@ class _Text:
 
 
 def snapshot(root: Path, findings: Iterable[Finding]) -> dict[str, bytes | None]:
-    """Give the bytes of every file that the findings' edits are about; None for one that is not there."""
+    """Return the bytes of every file that the findings' edits are about; None for one that is not there."""
     return {path: _read(root / path) for path in sorted({edit.path for f in findings for edit in f.edits})}
 
 
@@ -137,7 +137,7 @@ def _collect(root: Path, finding: Finding, seen: Mapping[str, bytes | None], tex
 def write(changes: Iterable[Change]) -> tuple[str, ...]:
     """Write changes, each whole or not at all, with the mode of the file.
 
-    Give the paths of the files that are no longer what they were. Where there are any before the first is written,
+    Return the paths of the files that have changed. If any have before the first is written,
     none is.
     """
     changes = tuple(changes)
@@ -165,12 +165,12 @@ def _write_draft(change: Change, draft: Path) -> None:
 
 def _open(root: Path, path: str, seen: Mapping[str, bytes | None]) -> _Text:
     if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-        raise Refused(f"{path} is no path below the project's folder")
+        raise Refused(f"{path} is not below the project's folder")
     file = (root / path).resolve()
     if not file.is_relative_to(root.resolve()):
         raise Refused(f"{path} is a link to a file outside of the project")
     if file.exists() and not file.is_file():
-        raise Refused(f"{path} is no file")
+        raise Refused(f"{path} is not a file")
     content = _read(file)
     if path not in seen or seen[path] != content:
         raise Refused(f"{path} has changed since it was checked")
@@ -188,14 +188,14 @@ def _open(root: Path, path: str, seen: Mapping[str, bytes | None]) -> _Text:
 
 
 def _encoding(path: str, content: bytes) -> tuple[bytes, str]:
-    """Give a file's byte order mark, b"" without one, and its encoding; that of Python's files may be in a comment."""
+    """Return a file's byte order mark (b"" without one) and its encoding, which a Python file may name in a comment."""
     for mark, encoding in _BYTE_ORDERS:
         if content.startswith(mark):
             return mark, encoding
     if path.endswith(".py"):
         try:
             return b"", tokenize.detect_encoding(io.BytesIO(content).readline)[0]
-        except SyntaxError:  # a cookie that is no encoding, or lines that are not in it
+        except SyntaxError:  # an unknown encoding, or lines that are not in it
             raise Refused(f"{path} cannot be read and written back as it is") from None
     return b"", "utf-8"
 
@@ -225,15 +225,15 @@ def _take(text: _Text, edit: Edit) -> None:
 
 
 def _span(text: str, edit: Edit) -> tuple[int, int]:
-    """Give where an edit begins and ends in a text, in characters."""
+    """Return where an edit begins and ends in a text, in characters."""
     lines = text.split("\n")
     if len(text.splitlines()) != len(lines) - (lines[-1] == ""):
         raise Refused(f"{edit.path} has characters that some readers count as ends of lines")
     if edit.line is None or edit.column is None or not 0 < edit.line <= len(lines):
-        raise Refused(f"{edit.path}:{edit.line} is no place in the file")
+        raise Refused(f"{edit.path}:{edit.line} does not exist in the file")
     line, end_column = lines[edit.line - 1].removesuffix("\r"), edit.end_column or edit.column
     if not 0 < edit.column <= end_column <= len(line) + 1:
-        raise Refused(f"{edit.path}:{edit.line} is no place in the file")
+        raise Refused(f"{edit.path}:{edit.line} does not exist in the file")
     before = sum(len(other) + 1 for other in lines[: edit.line - 1])
     return before + edit.column - 1, before + end_column - 1
 

@@ -1,7 +1,7 @@
 """The check before any install: every rule that facts alone decide, in well under a second.
 
-It reads files, and asks the package index once for a lock what its wheels say of themselves, unless that is known or
-forbidden. Nothing is installed, and nothing is imported from the project.
+It reads files, and asks the package index once for the metadata of a lock's wheels, unless that is known
+or forbidden. Nothing is installed, and nothing is imported from the project.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 ALL = "ST"
 
-OFFLINE = "SEATRIAL_OFFLINE"  # a variable that forbids asking an index, where not to ask is no news
+OFFLINE = "SEATRIAL_OFFLINE"  # a variable that forbids asking an index, without a note about it
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rules count, by codes or their beginnings: the longest that fits a code decides; of equals, `ignore`."""
+    """Which rules count, by codes or prefixes of codes: the longest that fits a code decides; of equals, `ignore`."""
 
     select: tuple[str, ...] = (ALL,)
     ignore: tuple[str, ...] = ()
 
     def takes(self, code: str) -> bool:
-        """Tell whether findings of a code are wanted."""
+        """Return whether findings of a code are wanted."""
         chosen = max((len(start) for start in self.select if code.startswith(start)), default=0)
         return chosen > max((len(start) for start in self.ignore if code.startswith(start)), default=0)
 
@@ -52,7 +52,7 @@ class Checked:
 def check(gathered: Gathered, choice: Choice | None = None, *, offline: bool = False) -> Stage[Checked]:
     """Yield every static finding that is chosen and not waived, by file, line and code.
 
-    With `offline` no index is asked, and a note says what could not be decided without.
+    With `offline` no index is asked, and a note says what could not be decided without one.
     """
     choice = choice or Choice()
     yield Step("reading the package, the lock and the artifacts")
@@ -79,7 +79,7 @@ def chosen(select: Iterable[str], ignore: Iterable[str]) -> Choice:
     """Read the codes of --select and --ignore, each a list with commas; without --select it is all rules.
 
     Raises:
-        UsageError: a code that is no rule's, and the beginning of none.
+        UsageError: a code that is neither a rule's nor the prefix of one.
     """
     return Choice(tuple(_codes("--select", select)) or (ALL,), tuple(_codes("--ignore", ignore)))
 
@@ -95,7 +95,7 @@ def _codes(option: str, texts: Iterable[str]) -> Iterator[str]:
 
 
 def _files(facts: Facts, found: Iterable[Finding]) -> Iterator[str]:
-    """Yield the text files that may hold waivers: what was read for the rules, and where they found something."""
+    """Yield the text files that may hold waivers: those that rules read, and those with findings."""
     yield CONFIGURATION
     yield from (module.path for module in (*facts.sources.modules.values(), *facts.scripts))
     yield from (file.path for file in facts.builds.files)
@@ -105,7 +105,7 @@ def _files(facts: Facts, found: Iterable[Finding]) -> Iterator[str]:
 
 
 def _hiding(finding: Finding, secret: frozenset[tuple[str, int | None]]) -> Finding:
-    """Take credentials out of a finding's words, and let it point at the file alone where its line holds one.
+    """Remove credentials from a finding's text; if its line holds one, point at the file only.
 
     A renderer would show the line.
     """
@@ -122,7 +122,7 @@ def _hiding(finding: Finding, secret: frozenset[tuple[str, int | None]]) -> Find
 
 
 def _undecided(facts: Facts) -> frozenset[str]:
-    """Give the codes of rules that lacked facts: that they found nothing says nothing about their waivers."""
+    """Return the codes of rules that lacked facts, so that their waivers cannot be judged."""
     known = [facts.wheels.get(lock.path) for lock in (facts.lock, facts.cpu_lock) if lock]
     if all(one is not None and not one.unknown for one in known):
         return frozenset({wheels.UNDECIDED.code})

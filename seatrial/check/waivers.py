@@ -2,8 +2,8 @@
 
     import train_utils  # seatrial: ignore[ST201] copied into the image by the base
 
-A comment counts for its own line; one that stands alone counts for the line of code below it. Nothing is judged here
-but the waivers themselves.
+A comment counts for its own line; on a line of its own it counts for the line of code below it. Only the waivers
+themselves are judged here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Waiver:
     Attributes:
         codes: of the rules, as written, in upper case.
         reason: why; "" where none is given.
-        location: where the waiver stands.
+        location: of the waiver.
         line: the line of that file whose findings it accepts; None: every line of the project.
     """
 
@@ -57,7 +57,7 @@ class Waived:
     waiver: Waiver
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the finding as JSON data, with the waiver in it."""
+        """Return the finding as JSON data, with the waiver in it."""
         where = asdict(self.waiver.location)
         return {**self.finding.as_dict(), "waiver": {"reason": self.waiver.reason, "location": where}}
 
@@ -77,9 +77,9 @@ def read_waivers(project: Project, paths: Iterable[str]) -> list[Waiver]:
 def heed(
     findings: Iterable[Finding], waivers: list[Waiver], undecided: Set[str] = frozenset()
 ) -> tuple[list[Finding], list[Waived]]:
-    """Take the accepted findings out; give what is left, with what is wrong with the waivers, and what was accepted.
+    """Separate the accepted findings; return what is left, with the faults of the waivers, and what was accepted.
 
-    `undecided` are codes of which nobody knows now whether there is such a finding.
+    `undecided` are codes of rules that could not decide.
     """
     lines: dict[tuple[str, int, str], Waiver] = {}
     everywhere: dict[str, Waiver] = {}
@@ -119,13 +119,13 @@ def _judge(waiver: Waiver, used: set[tuple[Location, str]], undecided: Set[str])
         if code not in RULES:
             is_family = any(known.startswith(code) for known in RULES)
             why = ": a waiver accepts single rules, not a family" if is_family else nearest(code)
-            message = f"a waiver names `{code}`, and there is no such rule{why}"
+            message = f"a waiver names `{code}`, which is not a rule{why}"
             yield WAIVES_NOTHING.finding(message, location=waiver.location)
         elif (waiver.location, code) not in used and code not in undecided:
             where = "in the project" if waiver.line is None else f"in line {waiver.line}"
-            only_served = f"{code} shows itself only in a running server, which heeds no waiver"
+            only_served = f"{code} is found only in a running server, where waivers do not count"
             yield WAIVES_NOTHING.finding(
-                f"a waiver accepts {code}, and there is no such finding {where}",
+                f"a waiver accepts {code}, but there is no such finding {where}",
                 location=waiver.location,
                 cause="" if RULES[code].check else only_served,
             )
@@ -165,7 +165,7 @@ def _of_file(root: Path, path: str) -> Iterator[Waiver]:
 
 
 def _comments(path: str, content: bytes) -> Iterator[tuple[int, int, str, int]]:
-    """Yield each comment with its line, its column, and the line that it speaks of."""
+    """Yield each comment with its line, its column, and the line that it is about."""
     found = list(_python(content) if path.endswith(".py") else _text(PurePosixPath(path), content))
     alone = {number for number, _, _, is_alone in found if is_alone}
     lines = content.split(b"\n")
@@ -177,17 +177,17 @@ def _comments(path: str, content: bytes) -> Iterator[tuple[int, int, str, int]]:
 
 
 def _python(content: bytes) -> Iterator[tuple[int, int, str, bool]]:
-    """A string that looks like a comment is none, so the comments are Python's own tokens."""
+    """Yield Python's own comment tokens, because a string can look like a comment."""
     try:
         for token in tokenize.tokenize(io.BytesIO(content).readline):
             if token.type == tokenize.COMMENT:
                 yield token.start[0], token.start[1] + 1, token.string, not token.line[: token.start[1]].strip()
-    except (SyntaxError, tokenize.TokenError, ValueError):  # what stands before the fault counts
+    except (SyntaxError, tokenize.TokenError, ValueError):  # what comes before the fault counts
         return
 
 
 def _text(path: PurePosixPath, content: bytes) -> Iterator[tuple[int, int, str, bool]]:
-    """Comments begin with #, in a Dockerfile at the begin of a line only."""
+    """Yield comments that begin with #; in a Dockerfile only at the beginning of a line."""
     is_image = path.name.startswith(("Dockerfile", "Containerfile")) or path.suffix.lower() == ".dockerfile"
     for number, line in enumerate(content.decode("utf-8-sig", "replace").split("\n"), start=1):
         alone = line.lstrip().startswith("#")

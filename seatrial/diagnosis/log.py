@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-LARGEST = 8_000_000  # bytes that are read of a log: its end, where a process says why it ended
+LARGEST = 8_000_000  # bytes that are read of a log: its end, which tells why a process ended
 LINE = 8_000  # characters of a line that are kept; what is longer is data, such as an image in base64
 _CHUNK = 1_000_000
 # Where objects of logs and of the cloud keep what a person would read; what comes first was written first.
@@ -62,7 +62,7 @@ def read(stream: BinaryIO) -> Log:
 
 
 def _end(stream: BinaryIO) -> tuple[bytes, bytes, int]:
-    """Give the first bytes of a stream, the last `LARGEST`, and how many there are."""
+    """Return the first bytes of a stream, the last `LARGEST`, and how many there are."""
     if stream.seekable():
         head = stream.read(2)
         size = stream.seek(0, os.SEEK_END)
@@ -79,7 +79,7 @@ def _end(stream: BinaryIO) -> tuple[bytes, bytes, int]:
 
 
 def plain(text: str) -> str:
-    """Give a log as a process wrote it: JSON unwrapped, marks and colours taken off, lines of data shortened."""
+    """Return a log as a process wrote it: JSON unwrapped, marks and colours taken off, lines of data shortened."""
     text = text.removeprefix("\ufeff")
     whole = _document(text)
     lines = whole if whole is not None else _unwrapped(text)
@@ -87,7 +87,7 @@ def plain(text: str) -> str:
 
 
 def _document(text: str) -> list[str] | None:
-    """Give the texts of a log or an answer that is one JSON document of several lines; None where it is none."""
+    """Return the texts of a log or an answer that is one JSON document of several lines; None if it is not."""
     begin = text.lstrip()[:1]
     if begin not in ("{", "[") or "\n" not in text.strip():
         return None

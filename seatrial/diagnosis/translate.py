@@ -1,7 +1,7 @@
-"""Text → findings: recognises in a traceback or a log the faults that the rules know, and where they struck.
+"""Text → findings: recognises the faults that rules know in a traceback or a log, and locates them.
 
-The trial, the deployer and `seatrial explain --log` use the same function. It judges by the rules' own symptoms. What
-it cannot recognise it leaves to the caller: nothing is guessed.
+The trial, the deployer and `seatrial explain --log` use the same function. It goes by the rules' own symptoms. What
+it does not recognise is left to the caller: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GROUP_BEGIN = re.compile(rf"^ *\+ {re.escape(GROUP)}$", re.MULTILINE)
 GROUP_MARGIN = re.compile(r"^ +\| ?", re.MULTILINE)  # before each line of an exception group
 GROUP_RULE = re.compile(r"^(?P<margin> +(?:\+-)?)\+-{5,}(?P<member> (?:\d+|\.\.\.) -{5,})?$\n?", re.MULTILINE)
 TRACEBACK = "Traceback (most recent call last):"
-EVIDENCE_LINES = 12  # more is no longer reduced
+EVIDENCE_LINES = 12  # of a reduced traceback
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,10 @@ def diagnose(text: str, facts: Facts | None = None) -> list[Finding]:
 def user_frames(traceback_text: str, project: Project) -> tuple[Location | None, list[str]]:
     """Reduce a Python traceback to the frames in the project's package.
 
-    Returns the place of the innermost of them, and as evidence each frame with its source line and then the
-    exception. Of chained exceptions the first with such a frame counts: it is the cause of the others; so is a member
-    of an exception group. Where a log tells of a crash of Python itself, the frames are those of the crashed thread, or
-    of another where that one has none in the package.
+    Return the location of the innermost of them, and as evidence each frame with its source line, then the exception.
+    Of chained exceptions the first with such a frame counts, because it is the cause of the others; so is a member of
+    an exception group. If Python itself crashed, the frames are those of the crashed thread, or of another one if that
+    has none in the package.
     """
     parts = _crashed(traceback_text) or _parts(traceback_text)
     exceptions = _exceptions(parts)
@@ -92,7 +92,7 @@ def user_frames(traceback_text: str, project: Project) -> tuple[Location | None,
 
 
 def _episodes(text: str) -> list[int]:
-    """Give where in a log each failure begins: a traceback with all that it is chained to.
+    """Return the offsets at which the failures in a log begin: each is a traceback with all that it is chained to.
 
     An exception group and a crash of Python itself hold several tracebacks: their text is one failure.
     """
@@ -107,7 +107,7 @@ def _episodes(text: str) -> list[int]:
 
 
 def _episode(text: str, begins: list[int], position: int) -> str:
-    """Give the failure that a place in a log belongs to; what stands before the first belongs to the first."""
+    """Return the failure that a position in a log belongs to; text before the first failure belongs to the first."""
     number = max(bisect.bisect_right(begins, position) - 1, 0)
     begin = begins[number] if number else 0
     end = begins[number + 1] if number + 1 < len(begins) else len(text)
@@ -115,7 +115,7 @@ def _episode(text: str, begins: list[int], position: int) -> str:
 
 
 def exception_lines(text: str) -> list[str]:
-    """Give the line that names the exception at the end of each traceback in a text, first cause first."""
+    """Return the line that names the exception at the end of each traceback in a text, first cause first."""
     return _exceptions(_parts(text))
 
 
@@ -139,7 +139,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Take the margin off exception groups, so that their lines read like those of any traceback."""
+    """Remove the margin of exception groups, so that their lines read like those of any traceback."""
     return GROUP_MARGIN.sub("", GROUP_BEGIN.sub(GROUP, text)) if GROUP_BEGIN.search(text) else text
 
 
@@ -149,7 +149,7 @@ def _members(text: str) -> list[str]:
     depth, head, begin = 0, "", 0
     for rule in GROUP_RULE.finditer(text):
         pieces.append((depth, head + text[begin : rule.start()]))
-        # A member that was never raised is nothing but its last line.
+        # A member that was never raised has only its last line.
         depth, head = (len(rule["margin"]), f"{TRACEBACK}\n") if rule["member"] else (0, "")
         begin = rule.end()
     pieces.append((depth, head + text[begin:]))
@@ -157,9 +157,9 @@ def _members(text: str) -> list[str]:
 
 
 def _crashed(text: str) -> list[str]:
-    """Give the threads in faulthandler's report in the order of tracebacks, the crashed one first; [] where none is.
+    """Return the threads in faulthandler's report in the order of tracebacks, the crashed one first; [] where none is.
 
-    A signal from outside strikes the main thread, whatever thread it was that hung.
+    A signal from outside interrupts the main thread, whichever thread hung.
     """
     crash = CRASH.search(text)
     if crash is None:
@@ -222,7 +222,7 @@ def _line_at(text: str, position: int) -> str:
 
 def _finding(match: _Match, facts: Facts | None, location: Location | None, evidence: tuple[str, ...]) -> Finding:
     why = match.rule.explanation.split(". ")[0].removesuffix(".") + "."
-    # What a check could only warn of has happened here.
+    # Here has happened what a check can only warn of.
     finding = match.rule.finding(
         match.message, severity=Severity.ERROR, location=location, cause=why, evidence=evidence
     )

@@ -1,7 +1,7 @@
 """The files that build or deploy a project, read as text: Dockerfiles, workflows, shell scripts, pip's configuration.
 
 What they install, which images they name, which addresses they hold. Nothing of them is run, and a command that only
-a shell could spell out is kept as it stands.
+a shell could expand is kept unchanged.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class Install:
     options: tuple[tuple[str, str], ...]
 
     def values(self, *names: str) -> tuple[str, ...]:
-        """Give the values of the options of these names."""
+        """Return the values of the options of these names."""
         return tuple(value for name, value in self.options if name in names)
 
     def has(self, *names: str) -> bool:
-        """Tell whether one of these options is given."""
+        """Return whether one of these options is given."""
         return any(name in names for name, _ in self.options)
 
 
@@ -80,8 +80,8 @@ class BuildFile:
         is_dockerfile: whether it is one.
         bases: the images that its FROM lines name, by default values of ARG.
         installs: its `pip install` commands; of Dockerfiles only.
-        settings: what it sets of pip's and uv's indexes, by the option of pip that says the same.
-        copies_all: where it copies its whole context.
+        settings: what it sets of pip's and uv's indexes, by the equivalent option of pip.
+        copies_all: the places at which it copies its whole context.
         prebuilt: images of the prebuilt prediction containers that it names.
         addresses: web addresses in it that have a login.
         retired: commands of AI Platform Prediction in it, the service that Vertex AI replaced; none of Python files.

@@ -21,19 +21,19 @@ Minor = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From which minor version on there is something, and from which on no more; None where that is open."""
+    """The minor version that adds something, and the one that removes it; None if there is none."""
 
     since: str | None
     until: str | None
 
     def has(self, version: Version) -> bool:
-        """Tell whether it is there in a version."""
+        """Return whether it is there in a version."""
         here = _minor(version)
         return not ((self.since and here < _read(self.since)) or (self.until and here >= _read(self.until)))
 
 
 def is_allowed(name: str, torch: Version) -> bool | None:
-    """Tell whether `torch.load(weights_only=True)` takes a name such as `torch.Size`; None where that is not known."""
+    """Return whether `torch.load(weights_only=True)` accepts a name such as `torch.Size`; None if unknown."""
     known = _table("weights_only.json")
     if _minor(torch) < _read(known["first"]):
         return None
@@ -42,14 +42,14 @@ def is_allowed(name: str, torch: Version) -> bool | None:
 
 
 def span_of(distribution: str, module: str, name: str, version: Version) -> Span | None:
-    """Give when a class of torch or torchvision is there; None where it always is or nothing is known."""
+    """Return the versions that have a class of torch or torchvision; None if all have it, or if unknown."""
     known = _known(distribution, version)
     span = known.get("modules", {}).get(module) or known.get("classes", {}).get(f"{module}.{name}")
     return Span(*span) if span else None
 
 
 def later_attributes(distribution: str, name: str, version: Version) -> Mapping[str, str]:
-    """Give the attributes that objects of a class have in a version, and had not always: name → since when."""
+    """Return the attributes that objects of a class have in a version, and had not always: name → since when."""
     spans = _known(distribution, version).get("attributes", {}).get(name, {})
     return {attribute: since for attribute, (since, until) in spans.items() if Span(since, until).has(version)}
 

@@ -1,6 +1,6 @@
-"""All facts of a project, gathered once: what the rules judge. It reads and never judges.
+"""All facts of a project, gathered once: what the rules judge. It reads, and never judges.
 
-Whatever is absent is None or empty here; that something is absent is for a rule to mind.
+What is absent is None or empty; rules decide whether that is a fault.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Facts:
         builds: the files that build or deploy the project.
         secrets: what looks like a credential in what ships: (path, whether by its name).
         context_secrets: what looks like one, by name, in a build context that a Dockerfile copies whole.
-        offline: whether the user forbade to ask an index.
+        offline: whether the user forbade asking an index.
         today: the day.
     """
 
@@ -147,7 +147,7 @@ def gather(project: Project) -> Facts:
 
 
 def unasked(facts: Facts) -> tuple[RequirementFile, ...]:
-    """Give the locks of which nothing is known yet, so that an index should be asked."""
+    """Return the locks whose wheels are still unknown, so that an index should be asked."""
     pinned = [lock for lock in (facts.lock, facts.cpu_lock) if lock and any(e.hashes for e in lock.entries)]
     recently = datetime.datetime.now(tz=datetime.UTC).timestamp() - _ASK_AGAIN
     return tuple(
@@ -160,9 +160,9 @@ def unasked(facts: Facts) -> tuple[RequirementFile, ...]:
 
 
 def ask(facts: Facts, locks: tuple[RequirementFile, ...]) -> Facts:
-    """Ask the configured indexes for the pins of locks, remember what they say, and give facts that have it.
+    """Ask the configured indexes for the pins of locks, remember the answers, and return facts that have them.
 
-    All locks share one deadline: where an index is silent for the first, nobody waits for the second.
+    All locks share one deadline: an index that does not answer for the first lock is not waited for again.
     """
     from seatrial.facts.packages import (
         index,  # the network is asked once for a lock; every other check is faster without
@@ -179,7 +179,7 @@ def ask(facts: Facts, locks: tuple[RequirementFile, ...]) -> Facts:
 
 
 def _known_wheels(project: Project, lock: RequirementFile) -> Wheels | None:
-    """Give what is known of a lock without any network: from its kept environment, or remembered."""
+    """Return what is known of a lock without any network: from its kept environment, or remembered."""
     try:
         cache, text = cache_dir(), (project.root / lock.path).read_text("utf-8", "replace")
     except (OSError, UsageError):

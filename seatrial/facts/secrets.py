@@ -1,6 +1,6 @@
-"""Files of a project that look like credentials, by name and by their first bytes, where they would be given away.
+"""Files of a project that look like credentials, by name and by their first bytes, if they would be published.
 
-Names are looked at everywhere in what ships; content only in files that are no Python source.
+Names are looked at everywhere in what ships; content only in files that are not Python source.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _BYTECODE = "__pycache__"
 
 
 def in_package(project: Project, artifacts: Iterable[str]) -> tuple[tuple[str, bool], ...]:
-    """Give the files that would ship or lie beside what ships: (path, whether its name alone says it).
+    """Return the files that would ship or lie beside what ships: (path, whether its name alone says it).
 
     `artifacts` are the paths in the artifacts folder that ship.
     """
@@ -41,7 +41,7 @@ def in_package(project: Project, artifacts: Iterable[str]) -> tuple[tuple[str, b
 
 
 def in_context(paths: Iterable[str]) -> tuple[str, ...]:
-    """Give those of a build context's paths that have the name of a credential file."""
+    """Return those of a build context's paths that have the name of a credential file."""
     return tuple(path for path in paths if credentials.is_secret_name(path.rsplit("/", 1)[-1]))
 
 

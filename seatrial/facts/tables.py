@@ -48,14 +48,14 @@ class TorchPairs:
     read_on: str
 
     def for_torch(self, torch: Version) -> tuple[TorchvisionRelease, ...]:
-        """Give the releases of torchvision that ask for this torch, oldest first."""
+        """Return the releases of torchvision that ask for this torch, oldest first."""
         public = Version(torch.public)
         return tuple(r for r in self.torchvision.values() if r.torch.contains(public, prereleases=True))
 
 
 @cache
 def torch_pairs() -> TorchPairs:
-    """Give the table of torch and torchvision pairs."""
+    """Return the table of torch and torchvision pairs."""
     table = _table("torch_pairs.json")
     return TorchPairs(
         torchvision={
@@ -75,7 +75,7 @@ class TorchBuild:
     Attributes:
         cuda: the CUDA that it was built for, such as "12.8".
         glibc: the oldest C library that its wheels run on.
-        architectures: the compute capabilities that it has kernels for, as `7.5`; empty where they were not read.
+        architectures: the compute capabilities that it has kernels for, as `7.5`; empty if they were not read.
     """
 
     cuda: str
@@ -93,13 +93,13 @@ class TorchBuilds:
     read_on: str
 
     def of(self, torch: Version) -> TorchBuild | None:
-        """Give the build of a torch; patch releases of a minor one are built alike."""
+        """Return the build of a torch; patch releases of a minor one are built alike."""
         return self.builds.get(f"{torch.major}.{torch.minor}")
 
 
 @cache
 def torch_builds() -> TorchBuilds:
-    """Give the table of torch's builds."""
+    """Return the table of torch's builds."""
     table = _table("torch_builds.json")
     return TorchBuilds(
         builds={
@@ -125,21 +125,21 @@ class PrebuiltImages:
     read_on: str
 
     def end_of(self, version: str) -> date | None:
-        """Give the day from which an image cannot be had; the first of all days where it is gone; None if unknown."""
+        """Return the day from which an image is unavailable; `date.min` if it is gone; None if unknown."""
         oldest = min(Version(known) for known in self.ends)
         return date.min if Version(version) < oldest else self.ends.get(version)
 
 
 @cache
 def prebuilt_images() -> PrebuiltImages:
-    """Give the table of prebuilt prediction images."""
+    """Return the table of prebuilt prediction images."""
     table = _table("prebuilt_images.json")
     ends = {version: date.fromisoformat(day) for version, day in table["ends"].items()}
     return PrebuiltImages(ends, table["python"], table["source"], table["read_on"])
 
 
 def library_of(image: str) -> str:
-    """Give the C library of a base image by its name: a version of glibc, "musl", or "" where the name does not say."""
+    """Return the C library of a base image by its name: a version of glibc, "musl", or "" if the name does not say."""
     for pattern, library in _table("base_images.json")["libraries"]:
         if re.search(pattern, image):
             return str(library)
@@ -152,7 +152,7 @@ class Machine:
 
     Attributes:
         processors: its vCPUs.
-        accelerators: type → the numbers that it may have; empty where it takes none.
+        accelerators: type → the numbers that it may have; empty if it takes no accelerator.
         built_in: whether it comes with them, so that it cannot be had without.
     """
 
@@ -180,7 +180,7 @@ class Machines:
 
 @cache
 def machines() -> Machines:
-    """Give the table of machine types."""
+    """Return the table of machine types."""
     table = _table("machines.json")
     attachable: Mapping[str, Mapping[str, list[int]]] = table["attachable"]
     known = {
@@ -198,7 +198,7 @@ def machines() -> Machines:
 
 
 def distributions_of(module: str) -> tuple[str, ...]:
-    """Give the canonical names of the distributions that may provide a module, the usual one first.
+    """Return the canonical names of the distributions that may provide a module, the usual one first.
 
     A module that the table does not know is taken to come from the distribution of its own name.
     """
@@ -215,7 +215,7 @@ def distributions_of(module: str) -> tuple[str, ...]:
 
 
 def is_known(module: str) -> bool:
-    """Tell whether the table says which distribution provides a module, so that its name is no guess."""
+    """Return whether the table knows the distribution that provides a module; otherwise its name is a guess."""
     table = _import_names()
     parts = module.split(".")
     dotted = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
@@ -223,7 +223,7 @@ def is_known(module: str) -> bool:
 
 
 def is_namespace(module: str) -> bool:
-    """Tell whether a module is a namespace that many distributions share, such as `google.cloud`."""
+    """Return whether a module is a namespace that many distributions share, such as `google.cloud`."""
     return module in _import_names()["namespaces"]
 
 

@@ -158,8 +158,8 @@ class TestAFaultyWaiver:
         [
             ("# seatrial: ignore", "a waiver names no rule"),
             ("# seatrial: ignore[] all of it", "a waiver names no rule"),
-            ("# seatrial: ignore[ST1101] y", "names `ST1101`, and there is no such rule; did you mean `ST110`?"),
-            ("# seatrial: ignore[ST401] y", "accepts ST401, and there is no such finding in line 1"),
+            ("# seatrial: ignore[ST1101] y", "names `ST1101`, which is not a rule; did you mean `ST110`?"),
+            ("# seatrial: ignore[ST401] y", "accepts ST401, but there is no such finding in line 1"),
         ],
     )
     def test_that_waives_nothing_is_a_warning(self, tmp_path: Path, comment: str, message: str) -> None:

@@ -46,7 +46,7 @@ class Archive:
     Attributes:
         form: which of torch's formats.
         scans: its pickles, as far as they could be read.
-        fault: why it cannot be what torch wrote; "" where nothing speaks against it.
+        fault: why it cannot be what torch wrote; "" if it can be.
         all_read: whether every pickle in it was followed.
     """
 
@@ -70,7 +70,7 @@ class _Limited(Window):
 
 
 def read_archive(content: IO[bytes], size: int, budget: Budget, *, nested: bool = False) -> Archive | None:
-    """Read an archive of `size` bytes that begins at the stream's start; None where it has no directory.
+    """Read an archive of `size` bytes that begins at the stream's start; None if it has no directory.
 
     With `nested` archives in it are left alone.
     """
@@ -112,7 +112,7 @@ def _form(names: set[str]) -> Form:
 
 
 def _fault(records: list[zipfile.ZipInfo], size: int) -> str:
-    """Say why the directory cannot be of an archive that torch wrote."""
+    """Return why the directory cannot be of an archive that torch wrote."""
     seen: set[str] = set()
     at = 0
     for record in sorted(records, key=lambda record: record.header_offset):
@@ -122,7 +122,7 @@ def _fault(records: list[zipfile.ZipInfo], size: int) -> str:
             return f"it has two records of the name {shown}"
         seen.add(name)
         if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts or name[1:2] == ":":
-            return f"its record {shown} lies outside of the archive"
+            return f"its record {shown} lies outside the archive"
         if record.header_offset < at:
             return f"its record {shown} overlaps another"
         at = record.header_offset + LOCAL_HEADER + record.compress_size
@@ -132,7 +132,7 @@ def _fault(records: list[zipfile.ZipInfo], size: int) -> str:
 
 
 def _pickle(archive: zipfile.ZipFile, record: zipfile.ZipInfo, budget: Budget) -> PickleScan | None:
-    """Follow one pickle; None where it is too long, encrypted, or packed as torch never packs."""
+    """Follow one pickle; None if it is too long, encrypted, or packed as torch never does."""
     packed = record.compress_type not in TORCH_PACKS or record.flag_bits & 1
     if packed or record.file_size > PICKLE_LIMIT:
         return None
@@ -163,7 +163,7 @@ def _lost(pickle: zipfile.ZipInfo, found: PickleScan, records: list[zipfile.ZipI
 
 
 def _inner(content: IO[bytes], records: list[zipfile.ZipInfo], budget: Budget) -> list[Archive]:
-    """Read the checkpoints that lie as records, unpacked, in an archive of torch.export."""
+    """Read the checkpoints that are stored as uncompressed records in an archive of torch.export."""
     read = []
     for record in [r for r in records if r.filename.endswith(".pt")][:PICKLES_LIMIT]:
         if record.compress_type != zipfile.ZIP_STORED or not record.file_size:
@@ -173,5 +173,5 @@ def _inner(content: IO[bytes], records: list[zipfile.ZipInfo], budget: Budget) -
         start = LOCAL_HEADER + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
         window = Window(content, record.header_offset + start, record.file_size)
         inner = read_archive(cast("IO[bytes]", window), record.file_size, budget, nested=True)
-        read.append(inner or Archive(Form.OTHER, fault=f"its record {record.filename[:80]!a} is no archive"))
+        read.append(inner or Archive(Form.OTHER, fault=f"its record {record.filename[:80]!a} is not an archive"))
     return read

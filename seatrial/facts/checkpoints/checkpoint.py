@@ -55,18 +55,18 @@ class Checkpoint:
     Attributes:
         path: relative to the project.
         kind: what it is.
-        size: in bytes; for a Git LFS pointer `real_size` is that of the file it stands for, where it says so.
+        size: in bytes; for a Git LFS pointer `real_size` is that of the file it stands for, if known.
         globals: every (module, name) that its pickles import when they are loaded, in order, each once.
         computed: whether a pickle imports a name that only running it would show.
         fetched: the attributes that its pickles get of what they import.
         devices: where its tensors were saved from, as `cpu` or `cuda:0`, sorted.
         protocol: the highest pickle protocol in it.
-        top: the class of the object that it holds, such as `dict`; "" where it is not known.
+        top: the class of the object that it holds, such as `dict`; "" if unknown.
         tensors: "" or the key of an inner dict → name → tensor, for every dict of tensors in the file.
         states: (class, names of the attributes) of the objects in it.
         complete: False where a pickle could not be followed to its end; then `globals` may lack some.
         too_long: whether that is because it is longer than what is followed.
-        fault: why it cannot be whole: what is cut off or does not fit; "" where nothing speaks against it.
+        fault: why it cannot be whole: what is cut off or does not fit; "" if it seems whole.
     """
 
     path: str
@@ -103,7 +103,7 @@ def read_checkpoints(project: Project) -> tuple[Checkpoint, ...]:
 
 
 def _entry(file: Path, path: str, artifacts: Path) -> Checkpoint | None:
-    """Judge an entry of a folder that is no plain file of the artifacts; a pipe or device must never be opened."""
+    """Describe an entry that is not a regular file of the artifacts. A pipe or device is never opened."""
     try:
         if file.is_symlink() and not file.resolve(strict=True).is_relative_to(artifacts.resolve()):
             return Checkpoint(path, Kind.LINK_OUT)
@@ -116,7 +116,7 @@ def _entry(file: Path, path: str, artifacts: Path) -> Checkpoint | None:
 
 
 def read_checkpoint(file: Path, path: str, budget: Budget | None = None) -> Checkpoint:
-    """Read one file; `path` is what findings shall call it."""
+    """Read one file; `path` is what findings call it."""
     try:
         with file.open("rb") as content:
             return _read(content, path, os.fstat(content.fileno()).st_size, budget or Budget())
@@ -156,7 +156,7 @@ def _kind(head: bytes, path: str) -> Kind:
 
 
 def _pointed_at(head: bytes) -> int | None:
-    """Give the size of the file that a Git LFS pointer stands for."""
+    """Return the size of the file that a Git LFS pointer stands for."""
     sizes = [line[5:] for line in head.splitlines() if line.startswith(b"size ")]
     return int(sizes[0]) if sizes and sizes[0].isdigit() else None
 

@@ -35,12 +35,12 @@ from seatrial.facts.checkpoints.stand_ins import (
 from seatrial.facts.checkpoints.streams import SkippingReader
 
 OPCODE_LIMIT = 400_000  # in one file, under a second; a state_dict has about 25 a tensor
-TEXT_LIMIT = 512  # characters; a longer string is no name
+TEXT_LIMIT = 512  # characters; a longer string is not a name
 KEY_LIMIT = 50_000  # of all dicts together
 BITS_LIMIT = 128  # of an integer; a longer one is data
 FOUND_LIMIT = 10_000  # of each kind of fact
 NESTED_LIMIT = 8  # pickles inside pickles
-# How a pickle that Python would refuse shows itself: no such memo entry, an empty stack, an argument that is none.
+# What a pickle that Python would refuse raises: no such memo entry, an empty stack, an invalid argument.
 BROKEN = (ValueError, TypeError, IndexError, KeyError, OverflowError, EOFError)
 
 
@@ -52,7 +52,7 @@ class Budget:
 
 
 def scan(content: SkippingReader, budget: Budget) -> PickleScan:
-    """Follow one pickle to its STOP, or to where it cannot be read; the reader stands behind it then."""
+    """Follow one pickle to its STOP, or as far as it can be read; the reader is then behind it."""
     found = PickleScan()
     _follow(content, budget, found, 0)
     return found
@@ -306,7 +306,7 @@ class _State:
             self._step_over_array(state.items)
 
     def _step_over_array(self, array: dict[str, Any]) -> None:
-        """Go behind the data that joblib writes after the wrapper of an array: raw, or a pickle of its own."""
+        """Skip the data that joblib writes after the wrapper of an array: raw, or a pickle of its own."""
         shape, item = array["shape"], item_size(array["dtype"])
         if item is None:
             self.nested = True

@@ -15,7 +15,7 @@ class Global:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A tensor: its dtype as torch names it, "" where it is not known, and its shape."""
+    """A tensor: its dtype as torch names it ("" if unknown), and its shape."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -23,7 +23,7 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The bytes of tensors: the key of their record, where they lived, and how many they are (None: unknown)."""
+    """The bytes of tensors: the key of their record, the device they were on, and their number (None if unknown)."""
 
     dtype: str
     key: str
@@ -45,20 +45,20 @@ class PickleScan:
     """What one pickle names.
 
     Attributes:
-        protocol: the highest that it says; 0 where it does not say.
+        protocol: the highest that it declares; 0 if it declares none.
         globals: (module, name) as today's Python calls them, in order, each once.
-        computed: whether it imports a name that is no constant of the pickle.
-        fetched: the attributes that it gets.
+        computed: whether it imports a name that is not a constant of the pickle.
+        fetched: the attributes that it reads.
         acts: whether it calls or instantiates anything.
         storages: its torch storages by key.
         states: class → the attributes that objects of it have, one entry a distinct set.
-        keys: what its top object, or a dict in that, maps to tensors: "" or the key of the inner dict → name → tensor.
-        top: what the top object is, such as `dict` or `torchvision.models.resnet.ResNet`; "" where it is neither dict,
-            tensor nor an object of a class.
-        integer: the value of a pickle that is nothing but an integer.
+        keys: what its top object, or a dict in it, maps to tensors: "" or the key of the inner dict → name → tensor.
+        top: what the top object is, such as `dict` or `torchvision.models.resnet.ResNet`; "" if it is not a dict,
+            a tensor or an object of a class.
+        integer: the value of a pickle that is only an integer.
         complete: whether it was followed to its STOP.
-        fault: why it cannot be what was written: it ends before its STOP, or does not unpack; "" else.
-        too_long: whether it was left where it has more opcodes, or nested pickles, than are followed.
+        fault: why it is damaged: it ends before its STOP, or does not unpack; "" if it is not.
+        too_long: whether it has more opcodes or nested pickles than are followed.
     """
 
     protocol: int = 0

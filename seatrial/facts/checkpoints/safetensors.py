@@ -1,4 +1,4 @@
-"""The header of a safetensors file: which tensors it says that it holds, and whether their bytes are all there.
+"""The header of a safetensors file: which tensors it lists, and whether the file has all their bytes.
 
 Only the header is read, and only up to a size that any model's header keeps below.
 """
@@ -21,26 +21,26 @@ SIZES = {  # bits an element; https://github.com/huggingface/safetensors, Dtype
 
 
 class DamagedError(Exception):
-    """Why the file is not what it says."""
+    """The file is damaged; the argument says how."""
 
 
 def read_header(content: IO[bytes], size: int) -> dict[str, Tensor] | None:
-    """Give the tensors of a safetensors file of `size` bytes by name; None where the header is too long to read.
+    """Return the tensors of a safetensors file of `size` bytes by name; None where the header is too long to read.
 
     Raises DamagedError where safetensors itself would refuse the file.
     """
     content.seek(0)
     length = int.from_bytes(content.read(8), "little")
     if size < 8 or length > size - 8:
-        raise DamagedError(f"its header says that it is {length} bytes long, and the file has {size}")
+        raise DamagedError(f"its header claims {length} bytes, but the file has {size}")
     if length > HEADER_LIMIT:
         return None
     try:
         header = json.loads(content.read(length).decode("utf-8"), object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        raise DamagedError("its header is no JSON") from None
+        raise DamagedError("its header is not JSON") from None
     if not isinstance(header, dict):
-        raise DamagedError("its header is no JSON object")
+        raise DamagedError("its header is not a JSON object")
     rows = {name: row for name, row in header.items() if name != "__metadata__"}
     _is_whole(rows, size - 8 - length)
     return {name: Tensor(row["dtype"], tuple(row["shape"])) for name, row in rows.items()}

@@ -11,7 +11,7 @@ from typing import Any
 from seatrial.facts.checkpoints.pickles import Fetched, Global, Storage, Tensor
 
 TUPLE_LIMIT = 12  # a shape or the arguments of a rebuild function; a longer tuple is data
-UNKNOWN = "?"  # the name of an attribute that is no constant
+UNKNOWN = "?"  # the name of an attribute that is not a constant
 
 ITEM_SIZES = {  # bytes an element; torch.storage's legacy storage types and their dtypes
     "BFloat16Storage": ("bfloat16", 2),
@@ -41,7 +41,7 @@ class Dict:
 
 
 class Made:
-    """An object of a class, or what a function gave, with the arguments where they matter and the state."""
+    """An object of a class, or what a function returned, with its state and the arguments that matter."""
 
     __slots__ = ("arguments", "maker", "state")
 
@@ -60,7 +60,7 @@ DTYPE = Global("numpy", "dtype")
 
 
 def attributes(state: Dict) -> Iterator[str]:
-    """Give the names of an object's attributes; a Module's parameters, buffers and modules lie one dict deeper."""
+    """Return the names of an object's attributes; a Module keeps parameters, buffers and modules in inner dicts."""
     yield from state.items
     for name in ("_parameters", "_buffers", "_modules"):
         if isinstance(inner := state.items.get(name), Dict):
@@ -83,7 +83,7 @@ def dotted(name: Any) -> str:
 
 
 def tensor(maker: Global, arguments: tuple[Any, ...]) -> Any:
-    """Give the tensor that one of torch's rebuild functions makes of its arguments."""
+    """Return the tensor that one of torch's rebuild functions makes from its arguments."""
     if maker == Global("torch._tensor", "_rebuild_from_type_v2") and len(arguments) > 2:
         function, _, inner = arguments[:3]
         nested = isinstance(function, Global) and function.module == "torch._utils" and type(inner) is tuple
@@ -99,7 +99,7 @@ def tensor(maker: Global, arguments: tuple[Any, ...]) -> Any:
 
 
 def fetched(made: Made, *, called: bool) -> Fetched | None:
-    """Give the attribute that a call of getattr, attrgetter or methodcaller is about."""
+    """Return the attribute that a call of getattr, attrgetter or methodcaller is about."""
     if made.maker not in GETTERS or not made.arguments:
         return None
     if made.maker.name != "getattr":
@@ -110,9 +110,10 @@ def fetched(made: Made, *, called: bool) -> Fetched | None:
 
 
 def item_size(dtype: Any) -> int | None:
-    """Give the bytes of an element of a numpy dtype; None where elements are Python objects.
+    """Return the size in bytes of an element of a numpy dtype; None if elements are Python objects.
 
-    Raises ValueError where it cannot be told.
+    Raises:
+        ValueError: the size cannot be determined.
     """
     if not isinstance(dtype, Made) or dtype.maker != DTYPE or not dtype.arguments:
         raise ValueError("no dtype of numpy")

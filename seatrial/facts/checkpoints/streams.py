@@ -1,6 +1,6 @@
 """Binary streams that give a pickle's opcodes and step over its data, so that a tensor never comes into memory.
 
-Long values are skipped where they lie, compressed files are unpacked a piece at a time and only up to a limit.
+Long values are skipped. Compressed files are unpacked piece by piece, up to a limit.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Skipped(bytes):
 class SkippingReader(io.RawIOBase):
     """A part of a seekable binary stream, of which long reads are skipped: they give a length, all genops looks at.
 
-    It begins where the stream stands, and counts from there.
+    It begins at the stream's position, and counts from there.
     """
 
     def __init__(self, content: IO[bytes], size: int) -> None:
@@ -45,7 +45,7 @@ class SkippingReader(io.RawIOBase):
         self._end = self._start + size
 
     def read(self, length: int = -1) -> bytes:
-        """Read `length` bytes, or step over them where they are too many to be a name."""
+        """Read `length` bytes, or skip them if they are too many to be a name."""
         here = self._content.tell()
         if not 0 <= length < SKIP_FROM:
             there = self._end if length < 0 else min(here + length, self._end)
@@ -60,11 +60,11 @@ class SkippingReader(io.RawIOBase):
         return self._content.readline(min(SKIP_FROM, max(0, self._end - self._content.tell())))
 
     def tell(self) -> int:
-        """Give the position in the part."""
+        """Return the position in the part."""
         return self._content.tell() - self._start
 
     def ended(self) -> bool:
-        """Tell whether nothing is left."""
+        """Return whether nothing is left."""
         return self._content.tell() >= self._end or not self._content.read(1)
 
 
@@ -83,7 +83,7 @@ class Window(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Give the position in the part."""
+        """Return the position in the part."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -140,7 +140,7 @@ class Unpacked(io.RawIOBase):
         self._piece, self._at, self._position, self._starved = b"", 0, 0, True
 
     def tell(self) -> int:
-        """Give the position in what comes out."""
+        """Return the position in what comes out."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -191,7 +191,7 @@ class Unpacked(io.RawIOBase):
 
 
 def unpacked(content: IO[bytes], head: bytes, limit: int) -> Unpacked | None:
-    """Give a compressed file as it is unpacked, as joblib packs pickles; None where it is not compressed."""
+    """Return a stream that unpacks a file compressed as joblib does; None if it is not compressed."""
     unpack: Decompressor
     if head.startswith(b"\x1f\x8b") or head[:2] in (b"x\x01", b"x^", b"x\x9c", b"x\xda"):
         unpack = _Zlib()

@@ -1,8 +1,8 @@
-"""What a module calls and reads, as facts: resolved names, arguments, and what stands around each place.
+"""What a module calls and reads, as facts: resolved names, arguments, and the context of each.
 
 A name is resolved as far as the module alone tells: aliases of imports, names bound once, attributes of `self` that
 one assignment binds. `()` in a name stands for the result of a call and `[]` for an item, so `torch.load().eval` is
-the method of what torch.load gave. `?` stands for whatever cannot be told.
+the method of what torch.load returned. `?` stands for anything unknown.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Value:
         constant: the literal; None is a literal too, see `is_constant`.
         is_constant: whether it is a literal.
         is_lambda: whether it is a lambda.
-        items: the items of a tuple or list, or the values of a dict, that is written out; None where it is none.
-        end: of the result of a call, where that call ends: the same as `Call.end`.
+        items: the items of a tuple or list, or the values of a dict, that is written out; None for any other value.
+        end: for the result of a call, where the call ends; the same as `Call.end`.
     """
 
     name: str = ""
@@ -45,7 +45,7 @@ class Value:
         return self.is_constant or self.is_lambda or self.items is not None or not self.name.startswith(UNKNOWN_NAME)
 
     def is_exactly(self, constant: Constant) -> bool:
-        """Tell whether it is this very literal; True is not 1."""
+        """Return whether it is this very literal; True is not 1."""
         return self.is_constant and type(self.constant) is type(constant) and self.constant == constant
 
 
@@ -54,7 +54,7 @@ UNKNOWN = Value(UNKNOWN_NAME)
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What stands around a place in a module.
+    """The context of a place in a module.
 
     Attributes:
         function: the qualified name of the function around it (`Predictor.load`); empty for what runs on import.
@@ -81,7 +81,7 @@ class Read:
         name: resolved: `PIL.Image.ANTIALIAS`.
         written: as the module writes it.
         location: the whole of it.
-        context: what stands around it.
+        context: its context.
     """
 
     name: str
@@ -96,15 +96,15 @@ class Call:
 
     Attributes:
         name: what is called, resolved.
-        written: what is called, as the module writes it; empty where that is no dotted name in one piece.
+        written: what is called, as the module writes it; "" if that is not a dotted name in one piece.
         arguments: the positional arguments before the first `*`.
         keywords: the named arguments.
         is_open: whether `*` or `**` may give further arguments.
-        location: the whole call, with an end where it is on one line.
+        location: the whole call, with an end if it is on one line.
         end: what tells it from every other call of the module.
         after_last: line and column right after the last argument, where `, name=value` can be inserted; None where
-            there is no argument, or where that place is not certain.
-        context: what stands around it.
+            there is no argument, or if that place is not certain.
+        context: its context.
     """
 
     name: str
@@ -124,11 +124,11 @@ class Call:
 
     @property
     def receiver(self) -> str:
-        """What stands before the last dot: `torch.load()` of `torch.load().eval`."""
+        """What comes before the last dot: `torch.load()` of `torch.load().eval`."""
         return self.name.rpartition(".")[0] if self.method else self.name
 
     def argument(self, name: str, position: int | None = None) -> Value | None:
-        """Give an argument by name or position; None where it surely is not given, UNKNOWN where that is open."""
+        """Return an argument by name or position; None if it is certainly not given, UNKNOWN if it may be."""
         if name in self.keywords:
             return self.keywords[name]
         if position is not None and position < len(self.arguments):
@@ -144,7 +144,7 @@ class Function:
         location: its name.
         parameters: the names of its parameters, `self` included.
         decorators: their resolved names.
-        returns: what its return statements give, None included where it says so.
+        returns: what its return statements give, None included if it returns nothing.
         mentions: every identifier in its body: names, attributes.
     """
 
@@ -164,7 +164,7 @@ class Uses:
         reads: in the order of lines.
         functions: by qualified name: `build`, `Predictor.load`, `outer.<locals>.inner`.
         classes: qualified name → the resolved names of its bases.
-        values: what the names at the module's top level stand for, where one thing alone is bound to them.
+        values: what the names at the module's top level stand for, if exactly one thing is bound to them.
         mentions: every identifier in what runs on import.
         stars: the modules of which it imports `*`.
         patched: the dotted names of others that it assigns to, resolved: `PIL.Image.ANTIALIAS`.

@@ -25,7 +25,7 @@ class Import:
         typing_only: under TYPE_CHECKING or under `if __name__ == "__main__"`: not executed when served.
         lazy: inside a function.
         function: the qualified name of that function.
-        guarded: whether an `if` stands around it.
+        guarded: whether it is inside an `if`.
     """
 
     module: str
@@ -43,7 +43,7 @@ class Import:
         return not self.typing_only
 
     def candidates(self) -> tuple[str, ...]:
-        """Give every dotted name that may be a module here: `from a import b` may import `a.b`."""
+        """Return every dotted name that may be a module: `from a import b` may import `a.b`."""
         return (self.module, *(f"{self.module}.{name}" for name in self.names if name != "*"))
 
 
@@ -57,7 +57,7 @@ class Module:
         is_package: whether it is an `__init__.py`.
         imports: in the order of lines.
         names: every name that it binds at its top level.
-        definitions: its top-level classes and functions, with the place of their name.
+        definitions: its top-level classes and functions, with the location of their name.
         open: it may bind names that cannot be read (`from x import *`, `__getattr__`, `globals()`, exec).
         uses: its calls, and what it takes to follow them.
     """
@@ -74,7 +74,7 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class SyntaxFault:
-    """A file that is no Python of the tool's own version: why, and where."""
+    """A file that the tool's own Python cannot parse: why, and where."""
 
     message: str
     location: Location

@@ -1,4 +1,4 @@
-"""Where a piece of Python stands in its file, counted as a person and an editor count, and how it is written there."""
+"""Locations of code in a file, counted as an editor counts, and the code as it is written there."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ class Places:
         if not self._is_ascii:
             try:
                 encoding, _ = tokenize.detect_encoding(BytesIO(content).readline)
-            except SyntaxError:  # a comment in the first lines is no UTF-8, which Python itself takes
+            except SyntaxError:  # a comment in the first lines is not UTF-8, which Python itself accepts
                 encoding = "utf-8"
             content = content.decode(encoding, errors="replace").encode()
         self._lines = content.splitlines(keepends=True)
 
     def column(self, line: int, offset: int) -> int:
-        """Give the column, from 1, at an offset into a line."""
+        """Return the column, from 1, at an offset into a line."""
         return 1 + (offset if self._is_ascii else len(self._lines[line - 1][:offset].decode(errors="replace")))
 
     def of(self, node: ast.stmt | ast.expr | ast.alias) -> Location:
-        """Give the place of a node, with an end where it is on one line."""
+        """Return the location of a node, with an end if it is on one line."""
         end = None
         if node.end_lineno == node.lineno and node.end_col_offset is not None:
             end = self.column(node.lineno, node.end_col_offset)
         return Location(self.path, node.lineno, self.column(node.lineno, node.col_offset), end)
 
     def after_last(self, call: ast.Call) -> tuple[int, int] | None:
-        """Give the place right after a call's last argument; None where a bracket or a comment hides it."""
+        """Return the place right after a call's last argument; None where a bracket or a comment hides it."""
         given: list[ast.expr | ast.keyword] = [*call.args, *call.keywords]
         if not given:
             return None
@@ -51,7 +51,7 @@ class Places:
 
 
 def dotted(node: ast.AST) -> str:
-    """Give a name with dots as text; empty for what is none."""
+    """Return a dotted name as text; "" for any other expression."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)
@@ -60,7 +60,7 @@ def dotted(node: ast.AST) -> str:
 
 
 def in_one_piece(node: ast.expr) -> str:
-    """Give a dotted name that stands in the source exactly so, without spaces or line breaks inside; else nothing."""
+    """Return a dotted name that the source writes in one piece, without spaces or line breaks; otherwise ""."""
     name = dotted(node)
     is_whole = node.lineno == node.end_lineno and (node.end_col_offset or 0) - node.col_offset == len(name.encode())
     return name if is_whole else ""

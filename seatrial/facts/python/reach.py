@@ -26,7 +26,7 @@ MOST_STEPS = 16  # from module to module
 
 
 def serving_functions(modules: Iterable[Module], predictor_class: str) -> frozenset[tuple[str, str]]:
-    """Give (module, qualified name) of every function that the predictor's class may come to call.
+    """Return (module, qualified name) of every function that the predictor's class may come to call.
 
     `modules` are those that it imports. What runs on import counts as called.
     """
@@ -63,7 +63,7 @@ def serving_functions(modules: Iterable[Module], predictor_class: str) -> frozen
 
 
 def follow(value: Value, modules: Mapping[str, Module]) -> Value:
-    """Give what a value stands for across the modules of the project: re-exports, constants, what a function returns.
+    """Return what a value stands for across the modules of the project: re-exports, constants, what a function returns.
 
     It ends at what is not the project's own, or where the text does not tell more.
     """

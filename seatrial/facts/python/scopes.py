@@ -19,7 +19,7 @@ MOST_ITEMS = 40  # of a tuple or list that is kept
 LINKS = frozenset([ast.Attribute, ast.Call, ast.Subscript, ast.Await, ast.NamedExpr])
 BUILTINS = frozenset(dir(builtins))
 
-Binding = str | ast.expr | None  # a resolved name, an expression that is assigned, or what cannot be told
+Binding = str | ast.expr | None  # a resolved name, an assigned expression, or unknown
 
 
 @dataclass(slots=True)
@@ -56,14 +56,14 @@ class Scope:
         self.bindings.setdefault(name, []).append(binding)
 
     def runs_in(self) -> Scope:
-        """Give the function or module in which its statements run: a class's body runs where the class stands."""
+        """Return the function or module that runs its statements: for a class, the one around it."""
         scope = self
         while scope.kind == "class" and scope.parent:
             scope = scope.parent
         return scope
 
     def method_of(self) -> Scope | None:
-        """Give the class of which it is a method, or of whose method it is a function."""
+        """Return the class of which it is a method, or of whose method it is a function."""
         scope: Scope | None = self
         while scope and scope.kind == "function":
             if scope.parent and scope.parent.kind == "class" and scope.receiver:
@@ -79,7 +79,7 @@ class Names:
         self._stars = stars
 
     def value(self, node: ast.expr | None, scope: Scope, *, steps: int = 0, depth: int = 0) -> Value:
-        """Give what an expression stands for."""
+        """Return what an expression stands for."""
         if type(node) is ast.Name:
             return self._of_name(node.id, scope, steps)
         if type(node) in LINKS:
@@ -99,12 +99,12 @@ class Names:
                 return UNKNOWN
 
     def name(self, node: ast.expr, scope: Scope) -> str:
-        """Give what an expression is called, `?` at the front where its beginning cannot be told."""
+        """Return what an expression is called, with a leading `?` if its beginning is unknown."""
         value = self.value(node, scope)
         return value.name or UNKNOWN_NAME
 
     def bound(self, name: str, scope: Scope) -> Value:
-        """Give what a name bound in exactly this scope stands for."""
+        """Return what a name bound in exactly this scope stands for."""
         return self._bound(name, scope, 0)
 
     def _chain(self, node: ast.expr | None, scope: Scope, steps: int) -> Value:
@@ -159,7 +159,7 @@ class Names:
         return known
 
     def _attribute(self, name: str, owner: Scope, steps: int) -> Value | None:
-        """Give what `self.NAME` is, where one assignment alone says it; None where it must keep its name."""
+        """Return what `self.NAME` is, if exactly one assignment sets it; None if it must keep its name."""
         if name not in owner.attributes or not all(map(_is_none, owner.bindings.get(name, ()))):
             return None
         known = owner._attribute_values.get(name)
@@ -185,7 +185,7 @@ class Names:
 
 
 def end_of(call: ast.Call) -> tuple[int, int]:
-    """Give where a call ends: no two calls of a module end at one place, though they may begin at one."""
+    """Return where a call ends: no two calls of a module end at one place, though they may begin at one."""
     return call.end_lineno or 0, call.end_col_offset or 0
 
 

@@ -40,14 +40,14 @@ class Sources:
 
     Attributes:
         modules: what ships, by dotted name.
-        faults: shipped files that are no Python, by dotted name.
-        absent: entries of `packages` for which there is neither a folder nor a NAME.py.
+        faults: shipped files that are not valid Python, by dotted name.
+        absent: entries of `packages` that have neither a folder nor a NAME.py.
         under_src: where src/ has what is absent: entry → path.
         left_out: modules that exist in the project and that a shipped module imports, but that do not ship:
             dotted name → path.
         reachable: the shipped modules that serving imports, starting at the predictor's.
-        surely: those of them that are imported whenever the predictor's module is: by no function, `if` or try.
-        serving: (module, qualified name) of every function of these that the predictor's class may come to call.
+        surely: those of them that are imported whenever the predictor's module is: outside any function, `if` or try.
+        serving: (module, qualified name) of every function in them that the predictor's class may call.
     """
 
     modules: Mapping[str, Module] = field(default_factory=dict)
@@ -64,14 +64,14 @@ class Sources:
     _calls: list[tuple[Module, Call]] = field(init=False, repr=False, compare=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        """Note the folders once: `ships` is asked for every import, and `follow` for every call."""
+        """Compute the folders once: `ships` is called for every import, and `follow` for every call."""
         parents = {name.rpartition(".")[0] for name in (*self.modules, *self.faults)}
         folders = {name.rsplit(".", n)[0] for name in parents for n in range(name.count(".") + 1)}
         object.__setattr__(self, "_folders", frozenset(folders - {""}))
         object.__setattr__(self, "_tops", frozenset(name.partition(".")[0] for name in self.modules))
 
     def ships(self, module: str) -> bool:
-        """Tell whether a dotted name is a module or package that ships; a folder of modules is a package."""
+        """Return whether a dotted name is a module or package that ships; a folder of modules is a package."""
         return module in self.modules or module in self.faults or module in self._folders
 
     def imports(self) -> Iterator[tuple[Module, Import]]:
@@ -83,7 +83,7 @@ class Sources:
                         yield module, imported
 
     def calls(self) -> Sequence[tuple[Module, Call]]:
-        """Give what serving may call, in the order of files and lines; names are followed across modules."""
+        """Return the calls that serving may make, by file and line; names are followed across modules."""
         if not self._calls:  # read by many rules, and followed only once
             for module in self.serving_modules():
                 for call in module.uses.calls:
@@ -101,15 +101,15 @@ class Sources:
                     yield module, read if name == read.name else replace(read, name=name)
 
     def serving_modules(self) -> list[Module]:
-        """Give the reachable modules that could be read, in the order of their names."""
+        """Return the reachable modules that could be read, in the order of their names."""
         return [self.modules[name] for name in sorted(self.reachable & self.modules.keys())]
 
     def serves(self, module: Module, context: Context) -> bool:
-        """Tell whether serving may run what stands in this context."""
+        """Return whether serving may run code in this context."""
         return context.runs and (not context.function or (module.name, context.function) in self.serving)
 
     def follow(self, name: str) -> str:
-        """Give what a resolved name stands for across the project's modules; itself where that ends nowhere else."""
+        """Return what a resolved name stands for across the project's modules; itself if it cannot be followed."""
         if name.partition(".")[0] not in self._tops:
             return name
         if name not in self._followed:
@@ -117,14 +117,14 @@ class Sources:
         return self._followed[name]
 
     def defines(self, name: str) -> bool:
-        """Tell whether a resolved name is a function or method that the project itself defines."""
+        """Return whether a resolved name is a function or method that the project itself defines."""
         plain = name.replace("()", "")
         parts = plain.split(".")
         splits = ((".".join(parts[:n]), ".".join(parts[n:])) for n in range(1, len(parts)))
         return any(module in self.modules and rest in self.modules[module].uses.functions for module, rest in splits)
 
     def value(self, value: Value) -> Value:
-        """Give what a value stands for across the project's modules, such as a constant of another module."""
+        """Return what a value stands for across the project's modules, such as a constant of another module."""
         return follow(value, self.modules)
 
 
@@ -160,14 +160,14 @@ def read_sources(project: Project) -> Sources:
 
 
 def _under_src(root: Path, package: str) -> str | None:
-    """Give where the src layout keeps an entry of `packages`."""
+    """Return the path of an entry of `packages` in the src layout; None if it is not there."""
     if next(module_files(root / "src", package), None) is None:
         return None
     return f"src/{package}" if (root / "src" / package).is_dir() else f"src/{package}.py"
 
 
 def read_scripts(project: Project, sources: Sources) -> tuple[Module, ...]:
-    """Read the scripts, tests left aside, that do not ship and hold what a rule about them looks for."""
+    """Read the scripts that do not ship and contain what a rule about scripts looks for; tests are left out."""
     shipped = {module.path for module in sources.modules.values()}
     found = []
     for file in Tree(project.root).scripts():
@@ -189,7 +189,7 @@ def module_files(root: Path, package: str) -> Iterator[Path]:
     if folder.is_dir():
         for file in sorted(folder.rglob("*.py")):
             parts = file.relative_to(root).with_suffix("").parts
-            # A pipe or a device would never end, and a link that leads nowhere is no module.
+            # Reading a pipe or a device would never end, and a broken link is not a module.
             if all(part.isidentifier() for part in parts) and "__pycache__" not in parts and file.is_file():
                 yield file
     elif single.is_file():

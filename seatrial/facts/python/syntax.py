@@ -29,11 +29,11 @@ CHOOSES_PLATFORM = {"sys.version_info", "sys.platform", "os.name", "platform.sys
 
 
 def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
-    """Read one file; `name` is its dotted name and `path` what locations shall say."""
+    """Read one file; `name` is its dotted name, and `path` is what locations name."""
     content = file.read_bytes()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in a user's string is no fault of the project
+            warnings.simplefilter("ignore")  # an invalid escape in a user's string is not a fault
             tree = ast.parse(content, filename=path)
     except SyntaxError as error:
         column, end = error.offset or None, error.end_offset or 0
@@ -60,7 +60,7 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
 
 
 class _Reader(ast.NodeVisitor):
-    """Walks one file and keeps in which kind of block it is.
+    """Walks one file and tracks the kind of block that it is in.
 
     Statements nest by recursion, which Python limits to 100 levels of indentation. Expressions and chains of elif
     may be thousands deep, so they are walked in loops. Calls are resolved once everything was read, because a
@@ -264,7 +264,7 @@ class _Reader(ast.NodeVisitor):
         self._block = before
 
     def _assign(self, target: ast.expr, value: ast.expr | None) -> None:
-        """Bind a target; `value` is None where it cannot be told."""
+        """Bind a target; `value` is None if unknown."""
         if isinstance(target, ast.Name):
             self._bind(target.id, value)
         elif isinstance(target, ast.Attribute):
@@ -280,7 +280,7 @@ class _Reader(ast.NodeVisitor):
             self.visit(target)
 
     def _store(self, target: ast.Attribute, value: ast.expr | None) -> None:
-        """Note an assignment to an attribute: of `self`, or of something that may be another's."""
+        """Note an assignment to an attribute of `self` or of another object."""
         scope = self._block.scope
         owner = scope.method_of()
         if owner and isinstance(target.value, ast.Name) and target.value.id in _receivers(scope):
@@ -339,14 +339,14 @@ class _Reader(ast.NodeVisitor):
                 pending.extend((part, block) for part in ast.iter_child_nodes(node))
 
     def _attributes(self, node: ast.expr, mentions: set[str]) -> ast.expr:
-        """Note a chain of attributes and give what it begins with."""
+        """Note a chain of attributes, and return what it begins with."""
         while isinstance(node, ast.Attribute):
             mentions.add(node.attr)
             node = node.value
         return node
 
     def _by_text(self, node: ast.Call) -> str:
-        """Give the absolute name that `import_module("name")` imports; empty where the text does not tell it."""
+        """Return the absolute name that `import_module("name")` imports; "" if the source does not show it."""
         match node.args:
             case [ast.Constant(str(name))] | [ast.Constant(str(name)), _, *_] if not name.startswith("."):
                 return name if all(part.isidentifier() for part in name.split(".")) else ""
@@ -372,7 +372,7 @@ class _Reader(ast.NodeVisitor):
             )
 
     def _mention(self, alias: ast.alias) -> None:
-        """Note the name of what is used under another from here on."""
+        """Note the original name of what is imported under another."""
         if alias.asname and not self._block.typing_only:
             self._block.scope.runs_in().mentions.add(alias.name.rpartition(".")[2])
 
@@ -413,7 +413,7 @@ class _Reader(ast.NodeVisitor):
 
 
 def _receivers(scope: Scope) -> set[str]:
-    """Give what `self` is called in a method and in the functions inside it."""
+    """Return the names of `self` in a method and in the functions inside it."""
     found = set()
     around: Scope | None = scope
     while around and around.kind == "function":
@@ -423,7 +423,7 @@ def _receivers(scope: Scope) -> set[str]:
 
 
 def _entered(context: ast.expr) -> ast.expr:
-    """Give what `with CONTEXT as name` binds, written as a call."""
+    """Return what `with CONTEXT as name` binds, written as a call."""
     method = ast.Attribute(value=context, attr="__enter__", ctx=ast.Load())
     return ast.Call(func=method, args=[], keywords=[])
 
