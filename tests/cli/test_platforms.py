@@ -24,13 +24,13 @@ def test_every_row_is_found_by_the_name_of_its_traits() -> None:
     assert {name: row.traits.name for name, row in PLATFORMS.items()} == {"local": "local", "vertex": "vertex"}
 
 
-@pytest.mark.parametrize(("cloud_project", "name"), [("", "local"), ("demo", "vertex")])
+@pytest.mark.parametrize(("cloud_project", "name"), [("", "local"), ("demo-project", "vertex")])
 def test_without_a_target_the_configuration_decides(cloud_project: str, name: str) -> None:
     assert chosen(project(cloud_project), None) is PLATFORMS[name]
 
 
 def test_a_written_target_is_taken() -> None:
-    assert chosen(project("demo"), "local") is PLATFORMS["local"]
+    assert chosen(project("demo-project"), "local") is PLATFORMS["local"]
 
 
 @pytest.mark.parametrize("ci", ["1", "true"])
