@@ -17,7 +17,7 @@ pytest_plugins = ["tests.engines"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that exclude each other: one worker runs what comes first, and no other one steals it."""
+    """Start with the tests that exclude each other: one worker gets the first tests, and no other worker steals them."""
     items.sort(key=lambda item: "no_other_trial" not in getattr(item, "fixturenames", ()))
 
 
@@ -37,7 +37,7 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session", autouse=True)
 def offline() -> Iterator[None]:
-    """Let no test ask a package index of the world what the pins that it makes up are."""
+    """Keep tests from asking a public package index about the pins that they make up."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OFFLINE, "1")
         yield
@@ -45,14 +45,14 @@ def offline() -> Iterator[None]:
 
 @pytest.fixture
 def no_other_trial(shared_cache: Path) -> Iterator[None]:
-    """Keep other workers of this run from trying images, whose containers would be taken for this test's own."""
+    """Keep other workers from trying images: this test would take their containers for its own."""
     with FileLock(f"{shared_cache}-trials.lock"):
         yield
 
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Callable[[str], Path]:
-    """Copy a project of this repository, named by its path, to a place of the test's own."""
+    """Copy a project of this repository, named by its path, into the test's own folder."""
 
     def copy(path: str) -> Path:
         target = tmp_path / Path(path).name

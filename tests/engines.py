@@ -139,7 +139,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Report a skip that is raised here as this file's, so that pytest's summary counts all such tests in one line."""
+    """Report every skip raised in this file at one location: pytest's summary then counts them in one line."""
     report = yield
     if call.excinfo is None or not isinstance(call.excinfo.value, pytest.skip.Exception):
         return report
