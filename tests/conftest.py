@@ -17,7 +17,7 @@ pytest_plugins = ["tests.engines"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the tests that exclude each other: one worker gets the first tests, and no other worker steals them."""
+    """Start with the tests that exclude each other: one worker gets the first tests, and no other steals them."""
     items.sort(key=lambda item: "no_other_trial" not in getattr(item, "fixturenames", ()))
 
 
