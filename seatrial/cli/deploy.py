@@ -176,7 +176,7 @@ def _resources(run: Run, row: Row, progress: Progress) -> Iterator[Resources]:
         from seatrial.deploy.resources import Resources
 
         run.begin("")
-        yield Resources(run.project, platform, progress)
+        yield Resources(run.gathered, platform, progress)
 
 
 def _chosen(run: Run, arguments: argparse.Namespace, row: Row) -> Candidate | None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.deploy.requests import PERMISSION_DENIED, Reply
 from seatrial.diagnosis.translate import diagnose
-from seatrial.facts.gather import gather
 from seatrial.findings import Finding
 from seatrial.golden import GoldenExample
 from seatrial.rules.deployment import live, operations, preflight
@@ -18,7 +17,7 @@ from seatrial.trial import parity
 from seatrial.trial.parity import Drift
 
 if TYPE_CHECKING:
-    from seatrial.project import Project
+    from seatrial.facts.gather import Gathered
 
 SHOWN = 3  # findings of one kind; a wrong transform makes every image differ
 
@@ -44,13 +43,13 @@ def refusal(reply: Reply) -> Finding:
     return rule.finding(f"the endpoint refuses to answer this deployer: {text_of(reply)}")
 
 
-def live_errors(message: str, reply: Reply, project: Project, evidence: tuple[str, ...]) -> Finding:
+def live_errors(message: str, reply: Reply, gathered: Gathered, evidence: tuple[str, ...]) -> Finding:
     """Return an ST711, translated if the rules know the fault that the server's text describes."""
     # The rule's own words of the cloud are those of one such error; these are the words of this one.
     finding = live.LIVE_ERRORS.finding(
         message, subject=reply.question.name, cloud="", evidence=(*evidence, text_of(reply))
     )
-    known = [each for each in diagnose(text_of(reply), gather(project)) if each.code != finding.code]
+    known = [each for each in diagnose(text_of(reply), gathered.facts) if each.code != finding.code]
     if not known:
         return finding
     return replace(finding, cause=f"{known[0].code}: {known[0].message}", fix=known[0].fix, location=known[0].location)

@@ -102,7 +102,7 @@ class Deployment:
         except RefusedError as error:
             progress.status = str(error)
         except PlatformError as error:
-            yield from self._platform.explained(error, self._resources.project, what="a question")
+            yield from self._platform.explained(error, self._resources.gathered, what="a question")
         return []
 
     def _planned(self) -> Iterator[str]:
@@ -250,7 +250,7 @@ class Deployment:
             return
         yield from self._platform.explained(
             error,
-            self._resources.project,
+            self._resources.gathered,
             what="a request of the deploy",
             endpoint_id=self._resources.endpoint_id,
             deployed_model=self._id,

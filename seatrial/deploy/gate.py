@@ -23,7 +23,7 @@ from seatrial.serving.interfaces import BATCHED
 
 if TYPE_CHECKING:
     from seatrial.deploy.platform import Endpoint, Platform
-    from seatrial.project import Project
+    from seatrial.facts.gather import Gathered
 
 EACH = 50  # answers that each version must have given
 ALL = 200  # answers of both
@@ -77,7 +77,7 @@ def gate(
     endpoint: Endpoint,
     new: str,
     former: Collection[str],
-    project: Project,
+    gathered: Gathered,
     *,
     interface: str = BATCHED.name,
     limits: Limits | None = None,
@@ -91,11 +91,11 @@ def gate(
     Raises:
         UsageError: golden.json cannot be read.
     """
-    limits = limits or Limits.of(project, platform.traits)
+    limits = limits or Limits.of(gathered.project, platform.traits)
     split = endpoint.traffic_split
     percent = split.get(new, 0)
-    asked = questions(project, interface=interface)
-    inquiry = _Comparison(project, new, [each for each in former if split.get(each)], percent, asked, limits)
+    asked = questions(gathered.project, interface=interface)
+    inquiry = _Comparison(gathered, new, [each for each in former if split.get(each)], percent, asked, limits)
     if not asked or not percent:
         why = "there is nothing to ask it: the project has no golden examples" if percent else "it has no traffic"
         yield live.INCONCLUSIVE.finding(f"deployed model {new} cannot be judged; {why}")
@@ -109,14 +109,14 @@ class _Comparison(Inquiry):
 
     def __init__(
         self,
-        project: Project,
+        gathered: Gathered,
         new: str,
         former: Collection[str],
         percent: int,
         asked: Sequence[Question],
         limits: Limits,
     ) -> None:
-        super().__init__(project, new, limits)
+        super().__init__(gathered, new, limits)
         self._former = frozenset(former) - {new}
         self._percent = percent
         self._order = itertools.cycle(asked)
@@ -245,7 +245,7 @@ class _Comparison(Inquiry):
             f"an error does not name its deployed model; with {self._percent} % of the requests {self._id} gave "
             f"{new.answers} answers, the former gave {former.answers}"
         )
-        return live_errors(message, last, self._project, (whose,))
+        return live_errors(message, last, self._gathered, (whose,))
 
     def _inconclusive(self) -> Finding:
         line, particulars = self.gate().line(), {}

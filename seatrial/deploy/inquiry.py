@@ -15,14 +15,16 @@ from seatrial.trial.parity import Drift
 
 if TYPE_CHECKING:
     from seatrial.deploy.platform import Endpoint, Platform
-    from seatrial.project import Project
+    from seatrial.facts.gather import Gathered
 
 
 class Inquiry(abc.ABC):
     """What is asked of an endpoint, what came back, and whether that is enough."""
 
-    def __init__(self, project: Project, deployed_id: str, limits: Limits) -> None:
+    def __init__(self, gathered: Gathered, deployed_id: str, limits: Limits) -> None:
         """`deployed_id` is the deployed model that is judged."""
+        project = gathered.project
+        self._gathered = gathered
         self._project = project
         self._id = deployed_id
         self._limits = limits

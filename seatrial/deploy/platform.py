@@ -16,6 +16,7 @@ from seatrial.findings import Stage
 
 if TYPE_CHECKING:
     from seatrial.deploy.requests import Asker
+    from seatrial.facts.gather import Gathered
     from seatrial.project import Project
 
 
@@ -226,7 +227,7 @@ class Platform(Protocol):
     def explained(
         self,
         error: PlatformError,
-        project: Project,
+        gathered: Gathered,
         *,
         what: str,
         endpoint_id: str = "",

@@ -22,7 +22,7 @@ from seatrial.serving.interfaces import BATCHED
 
 if TYPE_CHECKING:
     from seatrial.deploy.platform import Endpoint, Platform
-    from seatrial.project import Project
+    from seatrial.facts.gather import Gathered
 
 _FAILURES = 5  # of one question, before the new version can be held to fail on it
 _CHANCE = 1e-4  # of never having been asked, below which a version is held to have been asked
@@ -60,7 +60,7 @@ def prove(
     platform: Platform,
     endpoint: Endpoint,
     deployed_id: str,
-    project: Project,
+    gathered: Gathered,
     *,
     interface: str = BATCHED.name,
     compare: bool = True,
@@ -76,11 +76,11 @@ def prove(
     Raises:
         UsageError: golden.json cannot be read.
     """
-    limits = limits or Limits.of(project, platform.traits)
+    limits = limits or Limits.of(gathered.project, platform.traits)
     share = endpoint.traffic_split.get(deployed_id, 0) / 100
     # A question is asked about 1/share times, so that this many of them take half of the requests allowed.
-    asked = questions(project, interface=interface, at_most=max(1, int(limits.requests * share / 2)))
-    inquiry = _Coverage(project, deployed_id, share, asked, limits, compare=compare)
+    asked = questions(gathered.project, interface=interface, at_most=max(1, int(limits.requests * share / 2)))
+    inquiry = _Coverage(gathered, deployed_id, share, asked, limits, compare=compare)
     if not asked:
         what = f"any live prediction: what a predictor of interface {interface} accepts, only golden answers say"
         return Proof(deployed_id, unproven=(what,))
@@ -108,7 +108,7 @@ class _Coverage(Inquiry):
 
     def __init__(
         self,
-        project: Project,
+        gathered: Gathered,
         deployed_id: str,
         share: float,
         asked: Sequence[Question],
@@ -116,7 +116,7 @@ class _Coverage(Inquiry):
         *,
         compare: bool,
     ) -> None:
-        super().__init__(project, deployed_id, limits)
+        super().__init__(gathered, deployed_id, limits)
         self._compares = compare
         self._share = share
         self._states = [_State(question) for question in asked]
@@ -246,7 +246,7 @@ class _Coverage(Inquiry):
             f"{text_of(last).splitlines()[0][:200]}"
         )
         whose = f"an error does not name its deployed model; {self._id} has {self._share:.0%} of the traffic"
-        return live_errors(message, last, self._project, (whose,))
+        return live_errors(message, last, self._gathered, (whose,))
 
     def _inconclusive(self) -> Finding:
         seconds = time.monotonic() - self._began

@@ -14,6 +14,7 @@ from seatrial.findings import Stage
 
 if TYPE_CHECKING:
     from seatrial.deploy.platform import DeployedModel, Endpoint, Platform, Version
+    from seatrial.facts.gather import Gathered
     from seatrial.project import Project
 
 
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 class Resources:
     """A project's resources on a platform, and what this run has reached there."""
 
-    project: Project
+    gathered: Gathered
     platform: Platform
     progress: Progress
+
+    @property
+    def project(self) -> Project:
+        """The project's configuration."""
+        return self.gathered.project
 
     @property
     def model_id(self) -> str:

@@ -38,7 +38,7 @@ def rollback(resources: Resources) -> Stage[list[str]]:
     except PlatformError as error:
         resources.progress.status = "failed"
         yield from resources.platform.explained(
-            error, resources.project, what="a request", endpoint_id=resources.endpoint_id
+            error, resources.gathered, what="a request", endpoint_id=resources.endpoint_id
         )
         return []
     yield Step(f"from {now.name} back to {before.name}", lasting=True)

@@ -145,7 +145,7 @@ class Rollout:
                 self._platform,
                 found,
                 self._id,
-                self._resources.project,
+                self._resources.gathered,
                 interface=self._candidate.interface,
                 compare=not self._former,
             )
@@ -158,7 +158,7 @@ class Rollout:
         found = self._platform.get_endpoint(self._resources.endpoint_id)
         others = [name for name in record.former if name != self._id]
         passed, errors = yield from judged(
-            gate(self._platform, found, self._id, others, self._resources.project, interface=self._candidate.interface)
+            gate(self._platform, found, self._id, others, self._resources.gathered, interface=self._candidate.interface)
         )
         self._resources.progress.gates.append(asdict(passed))
         yield from self.hold(errors)

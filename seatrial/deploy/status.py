@@ -23,7 +23,7 @@ def describe(resources: Resources) -> Stage[list[str]]:
     try:
         return _lines(resources)
     except PlatformError as error:
-        yield from resources.platform.explained(error, resources.project, what="a question")
+        yield from resources.platform.explained(error, resources.gathered, what="a question")
         return []
 
 

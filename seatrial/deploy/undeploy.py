@@ -34,7 +34,7 @@ def undeploy(resources: Resources) -> Stage[list[str]]:
     except PlatformError as error:
         resources.progress.status = "failed"
         yield from resources.platform.explained(
-            error, resources.project, what="a request", endpoint_id=resources.endpoint_id
+            error, resources.gathered, what="a request", endpoint_id=resources.endpoint_id
         )
         return []
     resources.progress.status = "undeployed"

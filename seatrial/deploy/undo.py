@@ -62,7 +62,7 @@ def after_interruption(resources: Resources) -> Stage[None]:
         yield from remove_staging(resources)
     except PlatformError as error:
         yield from resources.platform.explained(
-            error, resources.project, what="a request", endpoint_id=resources.endpoint_id
+            error, resources.gathered, what="a request", endpoint_id=resources.endpoint_id
         )
 
 

@@ -35,6 +35,7 @@ from seatrial.emulator.wire.other_apis import OtherApis
 from seatrial.emulator.wire.rest_server import RestServer, Services
 from seatrial.emulator.wire.transcoding import Rest, Result
 from seatrial.errors import ExitCode, SeatrialError, StillRunningError
+from seatrial.facts.gather import Gathered
 from seatrial.findings import Finding, Severity, Stage, Step
 from seatrial.project import Project
 from seatrial.rules.deployment.surroundings import SURROUNDINGS
@@ -183,12 +184,13 @@ class World:
     def faults(self) -> Faults:
         return self.plane.faults
 
-    def deploy(self, project: Project, number: int, limits: Limits) -> Ended:
-        """Deploy the version that stands for a number."""
-        return self._run(project, limits, lambda resources: Deployment(resources, candidate(number), _provide).run())
+    def deploy(self, project: Project | Gathered, number: int, limits: Limits) -> Ended:
+        """Deploy the version that stands for a number; with the facts that a trial has gathered, if those are given."""
+        gathered = project if isinstance(project, Gathered) else Gathered(project)
+        return self._run(gathered, limits, lambda resources: Deployment(resources, candidate(number), _provide).run())
 
     def roll_back(self, project: Project, limits: Limits) -> Ended:
-        return self._run(project, limits, rollback)
+        return self._run(Gathered(project), limits, rollback)
 
     def state(self) -> State:
         """Read everything, with no fault in the way."""
@@ -226,11 +228,11 @@ class World:
         with Vertex(self.target) as vertex:
             versions.give(vertex, next(each for each in versions.listing(vertex, NAME) if each.id == version), alias)
 
-    def _run(self, project: Project, limits: Limits, stage: Callable[[Resources], Stage[Any]]) -> Ended:
+    def _run(self, gathered: Gathered, limits: Limits, stage: Callable[[Resources], Stage[Any]]) -> Ended:
         progress, findings, steps = Progress(), list[Finding](), list[str]()
         with Vertex(self.target, limits) as vertex:
             try:
-                for event in stage(Resources(project, VertexPlatform(vertex), progress)):
+                for event in stage(Resources(gathered, VertexPlatform(vertex), progress)):
                     if isinstance(event, Finding):
                         findings.append(event)
                     elif isinstance(event, Step):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,7 +19,11 @@ from seatrial.deploy.undeploy import undeploy
 from seatrial.deploy.vertex import deployments, endpoints, messages, versions
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.platform import VertexPlatform
+from seatrial.emulator.api import refusals
+from seatrial.emulator.api.faults import Fault
 from seatrial.emulator.api.hosting import Placement, Reply
+from seatrial.facts import gather as facts
+from seatrial.facts.gather import Gathered
 from seatrial.project import Project
 from tests.deploy.faulted import SMALL, shorten
 from tests.deploy.golden_project import golden_project
@@ -102,7 +107,7 @@ def test_an_endpoint_that_only_has_the_name_of_the_staging_one_is_left_alone(her
     assert here.deploy(other, 1, SMALL).status == "deployed"
     assert here.deploy(project, 2, SMALL).status == "deployed"
     with Vertex(here.target) as vertex:
-        ended(undeploy(Resources(project, VertexPlatform(vertex), Progress())))
+        ended(undeploy(Resources(Gathered(project), VertexPlatform(vertex), Progress())))
         staging = endpoints.find(vertex, f"{NAME}-staging")
     assert staging is not None
     assert sum(dict(staging.traffic_split).values()) == 100
@@ -144,3 +149,29 @@ def test_steps_that_cannot_be_are_refused_before_anything_is_deployed(here: Worl
     assert refused.code == 2, refused
     after = here.state()
     assert (after.split, after.running, after.record) == (before.split, before.running, None)
+
+
+CRASH = """Traceback (most recent call last):
+  File "/env/lib/python3.11/site-packages/predictor.py", line 1, in load
+KeyError: 'classes'"""
+
+
+@pytest.mark.parametrize("tried", [False, True])
+@pytest.mark.parametrize("fails", ["container", "predictions", "nothing"])
+def test_a_deploy_reads_the_project_once_at_most_and_not_again_after_a_trial(
+    here: World, project: Project, monkeypatch: pytest.MonkeyPatch, fails: str, tried: bool
+) -> None:
+    assert here.deploy(project, 1, SMALL).status == "deployed"
+    gathered = Gathered(project)
+    if tried:
+        assert gathered.facts.project is project
+    gather = Mock(wraps=facts.gather)
+    monkeypatch.setattr(facts, "gather", gather)
+    if fails == "container":
+        here.hosting.logged = tuple(CRASH.splitlines())
+        here.faults.add(Fault(stage="STARTING_MODEL_SERVER", error=(9, refusals.server_exited("the log"))))
+    elif fails == "predictions":
+        failing(here, messages.deployed_id(candidate(2).version_digest, project))
+    ended = here.deploy(gathered, 2, SMALL)
+    assert ended.codes == {"container": {"ST701"}, "predictions": {"ST711"}, "nothing": set()}[fails], ended
+    assert gather.call_count == (0 if tried or fails == "nothing" else 1)

@@ -17,7 +17,6 @@ from seatrial.deploy.vertex.backoff import code_of, name_of
 from seatrial.deploy.vertex.logs import container_log, how_to_look
 from seatrial.diagnosis.translate import diagnose, user_frames
 from seatrial.errors import EnvironmentFaultError
-from seatrial.facts.gather import gather
 from seatrial.findings import Finding, Stage, Step
 from seatrial.rules.deployment.operations import (
     CANCELLED,
@@ -36,6 +35,7 @@ from seatrial.rules.deployment.settings import TOO_LARGE
 if TYPE_CHECKING:
     from seatrial.deploy.vertex.client import Vertex
     from seatrial.deploy.vertex.poller import OperationFailedError
+    from seatrial.facts.gather import Gathered
     from seatrial.project import Project
 
 EXCERPT = 12  # lines of a log that a finding shows
@@ -63,7 +63,7 @@ _KEYS = {
 
 
 def of_operation(
-    vertex: Vertex, error: OperationFailedError, project: Project, endpoint_id: str, deployed_id: str, since: float
+    vertex: Vertex, error: OperationFailedError, gathered: Gathered, endpoint_id: str, deployed_id: str, since: float
 ) -> Stage[None]:
     """Say why an operation failed; the container's log is read if a container can have been the reason.
 
@@ -80,7 +80,7 @@ def of_operation(
     if not deployed_id or not in_container:
         yield finding
         return
-    yield from _in_container(vertex, project, finding, named["id"] if named else endpoint_id, deployed_id, since)
+    yield from _in_container(vertex, gathered, finding, named["id"] if named else endpoint_id, deployed_id, since)
 
 
 def of_call(error: GoogleAPICallError, what: str) -> Finding:
@@ -93,7 +93,7 @@ def of_call(error: GoogleAPICallError, what: str) -> Finding:
 
 
 def _in_container(
-    vertex: Vertex, project: Project, finding: Finding, endpoint_id: str, deployed_id: str, since: float
+    vertex: Vertex, gathered: Gathered, finding: Finding, endpoint_id: str, deployed_id: str, since: float
 ) -> Stage[None]:
     """Yield what the container's log says; else the finding, with the log, or with how to ask for it."""
     by_hand = how_to_look(vertex.target, endpoint_id, deployed_id)
@@ -107,9 +107,9 @@ def _in_container(
         empty = "the container's log is empty: it ended before it could write, or logs nothing"
         yield replace(finding, evidence=(*finding.evidence, empty, *by_hand))
         return
-    found = [each for each in diagnose("\n".join(lines), gather(project)) if each.code not in _CONTAINER]
+    found = [each for each in diagnose("\n".join(lines), gathered.facts) if each.code not in _CONTAINER]
     if not found:
-        yield _raised(finding, lines, project)
+        yield _raised(finding, lines, gathered.project)
     for number, each in enumerate(found):
         more = _excerpt(lines, each.evidence) if number == 0 and each.location is None else ()
         yield replace(each, cloud=finding.cloud, evidence=(*each.evidence, *more))

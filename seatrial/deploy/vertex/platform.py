@@ -18,6 +18,7 @@ from seatrial.deploy.vertex.target import Target
 from seatrial.findings import Stage, Step
 
 if TYPE_CHECKING:
+    from seatrial.facts.gather import Gathered
     from seatrial.project import Project
 
 
@@ -153,7 +154,7 @@ class VertexPlatform:
     def explained(
         self,
         error: PlatformError,
-        project: Project,
+        gathered: Gathered,
         *,
         what: str,
         endpoint_id: str = "",
@@ -162,7 +163,7 @@ class VertexPlatform:
     ) -> Stage[None]:
         """Yield findings that say why a call or an operation failed."""
         if isinstance(error, OperationFailedError):
-            yield from diagnosis.of_operation(self._client, error, project, endpoint_id, deployed_model, since)
+            yield from diagnosis.of_operation(self._client, error, gathered, endpoint_id, deployed_model, since)
         elif isinstance(error.__cause__, GoogleAPICallError):
             yield diagnosis.of_call(error.__cause__, what)
         else:

@@ -17,6 +17,7 @@ from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.deploy.vertex.target import TARGETS
 from seatrial.emulator.api import refusals
 from seatrial.emulator.api.faults import Fault
+from seatrial.facts.gather import Gathered
 from seatrial.findings import Finding, Location
 from seatrial.project import Project
 from tests.deploy.services import PROJECT, Around, running
@@ -55,7 +56,7 @@ def failed(
 def explained(
     vertex: Vertex, project: Project, error: OperationFailedError, deployed: str = "1234567890"
 ) -> list[Finding]:
-    return ended(diagnosis.of_operation(vertex, error, project, "digits", deployed, 0.0)).findings
+    return ended(diagnosis.of_operation(vertex, error, Gathered(project), "digits", deployed, 0.0)).findings
 
 
 def test_the_cause_in_the_containers_log_comes_first_with_the_clouds_words_beside_it(
