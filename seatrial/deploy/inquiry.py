@@ -23,9 +23,8 @@ class Inquiry(abc.ABC):
 
     def __init__(self, gathered: Gathered, deployed_id: str, limits: Limits) -> None:
         """`deployed_id` is the deployed model that is judged."""
-        project = gathered.project
         self._gathered = gathered
-        self._project = project
+        self._project = project = gathered.project
         self._id = deployed_id
         self._limits = limits
         self._tolerance = project.smoke.tolerance_for(project.vertex.device)

@@ -185,7 +185,7 @@ class World:
         return self.plane.faults
 
     def deploy(self, project: Project | Gathered, number: int, limits: Limits) -> Ended:
-        """Deploy the version that stands for a number; with the facts that a trial has gathered, if those are given."""
+        """Deploy the version that stands for a number. A trial's facts may be given for the project."""
         gathered = project if isinstance(project, Gathered) else Gathered(project)
         return self._run(gathered, limits, lambda resources: Deployment(resources, candidate(number), _provide).run())
 

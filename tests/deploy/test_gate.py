@@ -98,9 +98,8 @@ def test_a_lone_version_that_answers_nothing_is_found_long_before_the_limits(
 def test_a_lone_version_is_judged_by_200_answers_of_its_own(tmp_path: Path) -> None:
     project = golden_project(tmp_path)
     with live(tmp_path, {NEW: 100}, {NEW: right}) as (platform, endpoint):
-        end = ended(
-            gate(platform, endpoint, NEW, [FORMER], Gathered(project), limits=LIMITS)
-        )  # the former has no traffic left
+        # The former has no traffic left.
+        end = ended(gate(platform, endpoint, NEW, [FORMER], Gathered(project), limits=LIMITS))
     assert (end.findings, end.value.passed, end.value.former) == ([], True, Latency())
     assert end.value.new.answers == 200
 
