@@ -17,10 +17,10 @@ PREDICTOR = "class P:\n    pass\n"
 
 
 def small_project(folder: Path, files: Mapping[str, str | bytes], **settings: Any) -> Project:
-    """Write `files` and a pyproject.toml into `folder`; the predictor is `predictor:P` unless a setting says other.
+    """Write `files` and a pyproject.toml into `folder`; the predictor is `predictor:P` unless a setting says otherwise.
 
-    Settings are keys of [tool.seatrial] with text or list of text as value. Without a lock of its own the project
-    gets requirements.in and requirements.txt that are empty.
+    Settings are keys of [tool.seatrial] whose values are a string or a list of strings. Without a lock the project
+    gets an empty requirements.in and requirements.txt.
     """
     everything: dict[str, str | bytes] = {"requirements.in": "", "requirements.txt": "", **files}
     if not any(name.startswith("predictor") for name in files) and "predictor" not in settings:
@@ -36,16 +36,16 @@ def small_project(folder: Path, files: Mapping[str, str | bytes], **settings: An
 
 
 def locked(*pins: str) -> dict[str, str | bytes]:
-    """Give requirements.in and a hashed lock of these pins."""
+    """Return requirements.in and a hashed lock of these pins."""
     hashed = [f"{pin} \\\n    --hash=sha256:{'0' * 64}\n" for pin in pins]
     return {"requirements.in": "".join(f"{pin}\n" for pin in pins), "requirements.txt": "".join(hashed)}
 
 
 def findings(project: Project, code: str = "") -> list[Finding]:
-    """Give what `seatrial check` finds, or only what one rule finds."""
+    """Return what `seatrial check` finds, or only what one rule finds."""
     return [item for item in check(Gathered(project)) if isinstance(item, Finding) and item.code.startswith(code)]
 
 
 def places(project: Project, code: str) -> list[str]:
-    """Give the places at which a rule strikes, as `file:line:column`."""
+    """Return the locations of a rule's findings, as `file:line:column`."""
     return [str(finding.location) for finding in findings(project, code)]

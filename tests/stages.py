@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass
 class Ended(Generic[T]):
-    """A stage that came to its end: what it returned and what it said on the way."""
+    """A stage that ended: what it returned and what it yielded."""
 
     value: T
     findings: list[Finding] = field(default_factory=list)

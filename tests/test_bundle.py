@@ -28,7 +28,7 @@ Change = Callable[[Path], object]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Make a project with a package, data in it, a lock, artifacts, and neighbours that do not ship."""
+    """Make a project with a package, its data, a lock, artifacts, and files beside them that do not ship."""
     made = small_project(
         tmp_path / "project",
         {
@@ -63,7 +63,7 @@ def refused(project: Project) -> Ended[Bundle | None]:
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Give the digest of every file below a folder."""
+    """Return the digest of every file below a folder."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -347,7 +347,7 @@ class TestTheRuntimesWheel:
         made = built(project)
         for wheel in (made.runtime_wheel, made.predictor_wheel):
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(tmp_path / "site")  # noqa: S202 - what installing a pure wheel comes to
+                archive.extractall(tmp_path / "site")  # noqa: S202 - which is how a pure wheel is installed
         script = (
             f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
             "import seatrial.serving.settings, predictor, seatrial\n"

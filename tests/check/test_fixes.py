@@ -1,4 +1,4 @@
-"""Safe fixes: exactly the edits, in the file's own line ends, encoding and mode, and never beside them."""
+"""Safe fixes: only the edits, with the file's own line ends, encoding and mode."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def planned(root: Path, *found: Finding) -> Plan:
 
 
 def fixed(root: Path, *found: Finding) -> list[str]:
-    """Make the edits; give why some were refused."""
+    """Make the edits; return why some were refused."""
     made_plan = planned(root, *found)
     assert write(made_plan.changes) == ()
     return [why for _, why in made_plan.refused]
@@ -54,7 +54,7 @@ class TestEdits:
         assert fixed(root, *(finding(Edit("p.txt", e.text, e.line, e.column, e.end_column)) for e in edits)) == []
         assert (root / "p.txt").read_text() == LOAD.replace("import torch", "Aimport torchBB").replace("w =", "Cw =")
 
-    def test_replace_what_stands_there(self, root: Path) -> None:
+    def test_replace_the_text_at_their_place(self, root: Path) -> None:
         assert fixed(root, finding(Edit("p.py", '"v.pt"', 3, 16, 22, was='"w.pt"'))) == []
         assert (root / "p.py").read_text() == LOAD.replace("w.pt", "v.pt")
 
@@ -140,7 +140,7 @@ class TestFiles:
             (b"x = 1\ry = 2\n\nw = torch.load(1)  # long enough\n", "count as ends of lines"),
         ],
     )
-    def test_that_cannot_be_written_back_surely_are_left_alone(self, root: Path, content: bytes, why: str) -> None:
+    def test_that_cannot_be_written_back_safely_are_left_alone(self, root: Path, content: bytes, why: str) -> None:
         (root / "p.py").write_bytes(content)
         (refused,) = fixed(root, finding(insertion(column=17)))
         assert why in refused
@@ -188,7 +188,7 @@ class TestFiles:
         }
 
 
-FIXED = {"ST110", "ST207", "ST415", "ST419"}  # what a safe edit can mend
+FIXED = {"ST110", "ST207", "ST415", "ST419"}  # what a safe edit can fix
 PREDICTOR = "import torch\nimport torchvision\nfrom PIL import Image\n\n\nclass P: ...\n"
 BROKEN = {**locked("torch==2.8.0"), "predictor.py": PREDICTOR}
 
@@ -265,7 +265,7 @@ class TestRules:
         (found,) = findings(project, "ST120")
         assert fixed(project.root, found) == []
         assert project.requirements_in.read_text() == "torch\ntorchvision==0.23.0  # why\npillow\n"
-        assert all(not f.edits for f in findings(project))  # the lock is next, and no edit of ours
+        assert all(not f.edits for f in findings(project))  # the lock comes next, which no edit makes
 
     @pytest.mark.parametrize(
         "line",

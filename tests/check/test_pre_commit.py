@@ -1,4 +1,4 @@
-"""The hook for pre-commit: what it says is a command that there is, and pre-commit itself installs and runs it."""
+"""The hook for pre-commit: it names a command that exists, and pre-commit itself installs and runs it."""
 
 from __future__ import annotations
 

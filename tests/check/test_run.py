@@ -1,4 +1,4 @@
-"""`seatrial check` on the broken projects in tests/projects and on the twin of each that is mended."""
+"""`seatrial check` on the broken projects in tests/projects and on the fixed twin of each."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_article_s_pair_is_told_its_partners() -> None:
 
 
 @pytest.mark.parametrize("name", ["torch-1.13-pair", "torch-2.0-pair", "packaged-transform"])
-def test_a_mended_project_has_no_fault(name: str) -> None:
+def test_a_fixed_project_has_no_fault(name: str) -> None:
     assert found_in(name) == []
 
 
@@ -103,7 +103,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     large_project(folder)
     weights = (folder / "artifacts/weights.pt").stat()
     assert weights.st_size > CHECKPOINT
-    assert weights.st_blocks * 512 < 1 << 20  # a hole, so that the test costs no disk
+    assert weights.st_blocks * 512 < 1 << 20  # a hole, which takes no space on disk
     return folder
 
 
@@ -116,9 +116,9 @@ print(json.dumps([done.returncode, done.stderr, used.ru_utime + used.ru_stime, u
 
 
 def checked_from_outside(folder: Path) -> tuple[float, int]:
-    """Check a project in a process of its own; give its seconds of CPU and the KiB that it took at most.
+    """Check a project in a process of its own; return its seconds of CPU and its peak memory in KiB.
 
-    A small process starts it: what a process took before its exec counts too, and the tests themselves are large.
+    A small process starts it: memory taken before the exec counts too, and the process of the tests is large.
     """
     command = [sys.executable, "-m", "seatrial", "check", "--offline", "--project", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}

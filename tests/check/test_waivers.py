@@ -89,7 +89,7 @@ class TestAComment:
             ("requirements.in", "x@https://host/y#seatrial:ignore[ST110]"),
         ],
     )
-    def test_is_none_where_it_is_part_of_something_else(self, tmp_path: Path, name: str, text: str) -> None:
+    def test_is_not_one_inside_something_else(self, tmp_path: Path, name: str, text: str) -> None:
         project = small_project(tmp_path, {name: f"{text}\n"})
         assert read_waivers(project, [name]) == []
 
@@ -105,7 +105,7 @@ class TestAComment:
         ]  # fmt: skip
 
     @pytest.mark.parametrize("path", ["../secret.py", "/etc/hosts", "gone.py", "artifacts"])
-    def test_is_not_looked_for_outside_of_the_project_or_in_what_is_no_file(self, tmp_path: Path, path: str) -> None:
+    def test_is_not_looked_for_outside_the_project_or_in_what_is_not_a_file(self, tmp_path: Path, path: str) -> None:
         project = small_project(tmp_path / "project", {"artifacts/x": ""})
         (tmp_path / "secret.py").write_text("x = 1  # seatrial: ignore[ST110] y\n")
         assert read_waivers(project, [path]) == []
@@ -126,7 +126,7 @@ class TestTheTable:
             ("ST110 = 1", "ignore.ST110: must be text in quotes"),
         ],
     )
-    def test_names_rules_that_there_are(self, tmp_path: Path, table: str, message: str) -> None:
+    def test_names_rules_that_exist(self, tmp_path: Path, table: str, message: str) -> None:
         with pytest.raises(UsageError) as error:
             findings(with_table(tmp_path, table))
         assert message in error.value.message
@@ -169,7 +169,7 @@ class TestAFaultyWaiver:
         assert ("running server" in found.cause) == ("ST401" in comment)
 
     def test_of_what_could_not_be_decided_is_none(self, tmp_path: Path) -> None:
-        project = small_project(tmp_path, locked("numpy==2.0.0"))  # of its wheels nothing is known
+        project = small_project(tmp_path, locked("numpy==2.0.0"))  # nothing is known of its wheels
         with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as file:
             file.write('[tool.seatrial.ignore]\nST116 = "x"\nST119 = "we are offline"\nST104 = "x"\n')
         project = load(tmp_path)

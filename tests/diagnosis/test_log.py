@@ -1,4 +1,4 @@
-"""Reading logs: only the end of a large one, and what a process wrote without what tools put around it."""
+"""Reading logs: only the end of a large one, without what tools wrap around the lines of a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TRACEBACK = "Traceback (most recent call last):\n  File \"a.py\", line 1\n    x\
 
 
 class Pipe(io.BytesIO):
-    """A stream that cannot be sought in, which gives little at a time."""
+    """A stream that cannot seek and returns little at a time."""
 
     def seekable(self) -> bool:
         return False
@@ -23,7 +23,7 @@ class Pipe(io.BytesIO):
 
 
 @pytest.mark.parametrize("stream", [io.BytesIO, Pipe])
-def test_of_a_large_log_the_end_is_read_by_whole_lines(stream: type[io.BytesIO]) -> None:
+def test_the_end_of_a_large_log_is_read_in_whole_lines(stream: type[io.BytesIO]) -> None:
     lines = b"".join(b"line %09d\n" % number for number in range(LARGEST // 14))
     log = read(stream(b"first\n" + lines + lines + b"last\n"))
     assert log.size == 2 * len(lines) + 11
@@ -47,7 +47,7 @@ def test_what_powershell_writes_is_read() -> None:
     assert read(io.BytesIO("KeyError: 'ä'\r\n".encode("utf-16"))).text == "KeyError: 'ä'"
 
 
-def test_what_is_no_text_does_no_harm() -> None:
+def test_bytes_that_are_not_text_do_no_harm() -> None:
     assert read(io.BytesIO(bytes(range(256)) * 4)).size == 1024
 
 
@@ -80,5 +80,5 @@ def test_the_traceback_of_every_form_reads_like_that_of_a_terminal(text: str) ->
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", "[1, 2]\n", "null", '{"other": 1}', "[" * 5_000 + "\n"])
-def test_json_that_is_no_log_stays_as_it_is(text: str) -> None:
+def test_json_that_is_not_a_log_stays_as_it_is(text: str) -> None:
     assert plain(text) == text.rstrip("\n")

@@ -1,4 +1,4 @@
-"""The stored texts of real failures: each is recognised first by the rule it belongs to, however it was logged."""
+"""The stored texts of real failures: the first rule to recognise each is its own, however it was logged."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tests.symptoms.cases import ENVIRONMENTS
 from tests.symptoms.stored import TEXTS, Stored, read
 
 STORED = {file.stem: read(file) for file in sorted(TEXTS.glob("*.txt"))}
-# Rules with symptoms of which no text is stored, and why.
+# Rules with symptoms but without a stored text, and why.
 WITHOUT_TEXT = {
     "ST503": "the words are the serving runtime's own, which its tests read where they are written",
 }
-CPU_SECONDS = 60  # for all patterns on all hostile lines; what is quadratic takes hours
+CPU_SECONDS = 60  # for all patterns on all hostile lines; a quadratic one takes hours
 
 
 def first(stored: Stored, text: str, folder: Path) -> str:
-    """Give the code that is found first, in a project where the text needs one."""
+    """Return the code that is found first, in a project if the text needs one."""
     project = small_project(folder, {"predictor.py": "class P: ...\n", stored.own: "x = 1\n"}) if stored.own else None
     return next((finding.code for finding in diagnose(text, gather(project) if project else None)), "")
 
@@ -44,13 +44,13 @@ def as_runtime(text: str) -> str:
 
 
 def as_entries(text: str) -> str:
-    """Cloud Logging's lines of a container that writes plain text, one entry a line."""
+    """Return Cloud Logging's entries for a container that writes plain text, one for each line."""
     entries = ({"severity": "ERROR", "textPayload": line, "insertId": "1"} for line in text.splitlines())
     return "".join(json.dumps(entry) + "\n" for entry in entries)
 
 
 def as_document(text: str) -> str:
-    """What `gcloud logging read --format json` prints of the serving runtime's lines."""
+    """Return what `gcloud logging read --format json` prints for the serving runtime's lines."""
     return json.dumps([{"jsonPayload": {"message": text}, "timestamp": "2026-11-22T20:00:00Z"}], indent=2)
 
 
@@ -75,7 +75,7 @@ FORMS = (as_runtime, as_entries, as_document, as_docker, as_workflow, as_compose
 
 
 def everywhere() -> Iterator[Any]:
-    """Give each text in each form: in the gate one form a text, in turn, and in the proofs all of them."""
+    """Return each text with its forms: in the gate one form for each text, in turn; in the proofs, all."""
     for number, name in enumerate(STORED):
         for turn, form in enumerate(FORMS):
             marks = () if number % len(FORMS) == turn else pytest.mark.proof
@@ -109,7 +109,7 @@ def test_every_rule_with_symptoms_has_a_text_or_a_reason() -> None:
     assert with_text <= with_symptoms
 
 
-def test_every_case_that_can_be_run_has_its_text_and_every_text_that_was_made_its_case() -> None:
+def test_every_case_that_can_be_run_has_its_text_and_every_made_text_its_case() -> None:
     cases = {case.name: case.rule for environment in ENVIRONMENTS for case in environment.cases if case.rule}
     assert cases == {name: stored.rule for name, stored in STORED.items() if stored.made}
 

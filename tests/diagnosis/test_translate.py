@@ -1,4 +1,4 @@
-"""From a traceback or a log to findings: on texts that torch, torchvision and Python really wrote.
+"""From a traceback or a log to findings: on texts that torch, torchvision and Python wrote.
 
 The files in logs/ are the output of a predictor that was installed in an environment and failed.
 """
@@ -107,17 +107,17 @@ def test_a_line_of_the_cloud_is_recognised_without_a_project(text: str, code: st
     assert found.evidence == (text,)
 
 
-def test_a_warning_that_there_is_no_gpu_is_no_failure() -> None:
+def test_a_warning_that_there_is_no_gpu_is_not_a_failure() -> None:
     line = "cuda/__init__.py:118: UserWarning: CUDA initialization: Found no NVIDIA driver on your system."
     assert diagnose(line) == []
 
 
-def test_what_no_rule_knows_gives_no_finding() -> None:
+def test_a_text_that_no_rule_knows_yields_no_finding() -> None:
     assert diagnose('Traceback (most recent call last):\n  File "a.py", line 1\nValueError: 7\n') == []
 
 
 def installed(folder: Path, files: dict[str, str], code: str, *, ends: int = 1) -> str:
-    """Install modules into an empty environment's folder, run code that uses them, and give the traceback."""
+    """Install modules into an empty environment's folder, run code that uses them, and return the traceback."""
     place = folder / "environment" / "site-packages"
     for name, text in files.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
@@ -204,7 +204,7 @@ def load():
 
 
 @pytest.mark.parametrize("how", ["from error", ""])
-def test_of_chained_exceptions_the_first_cause_gives_the_place(tmp_path: Path, how: str) -> None:
+def test_the_first_cause_of_chained_exceptions_is_the_location(tmp_path: Path, how: str) -> None:
     files = {"predictor.py": CHAINED.replace("FROM", how)}
     project = small_project(tmp_path / "project", files)
     location, evidence = user_frames(installed(tmp_path, files, "import predictor; predictor.load()"), project)
@@ -233,7 +233,7 @@ def load():
 """
 
 
-def test_of_an_exception_group_the_first_member_gives_the_place(tmp_path: Path) -> None:
+def test_the_first_member_of_an_exception_group_is_the_location(tmp_path: Path) -> None:
     files = {"predictor.py": GROUPED}
     project = small_project(tmp_path / "project", files)
     location, evidence = user_frames(installed(tmp_path, files, "import predictor; predictor.load()"), project)
@@ -288,7 +288,7 @@ def load():
 """
 
 
-def test_a_hang_in_another_thread_than_the_signal_struck_is_placed_too(tmp_path: Path) -> None:
+def test_a_hang_in_another_thread_than_the_one_interrupted_is_located_too(tmp_path: Path) -> None:
     files = {"predictor.py": HANGING}
     project = small_project(tmp_path / "project", files)
     code = (
@@ -319,7 +319,7 @@ def load():
 """
 
 
-def test_a_crash_of_python_itself_is_placed_at_the_users_innermost_frame(tmp_path: Path) -> None:
+def test_a_crash_of_python_itself_is_located_at_the_users_innermost_frame(tmp_path: Path) -> None:
     files = {"predictor.py": CRASHING}
     project = small_project(tmp_path / "project", files)
     printed = installed(tmp_path, files, "import predictor; predictor.load()", ends=-signal.SIGSEGV)

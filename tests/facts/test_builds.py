@@ -1,4 +1,4 @@
-"""Dockerfiles and their like as facts: what is installed, what is copied, what is left out."""
+"""Dockerfiles and similar files as facts: what is installed, what is copied, what is left out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_an_install_is_read_in_every_spelling(
 @pytest.mark.parametrize(
     "line", ["RUN pip freeze", "RUN echo pip", "CMD pip install a", "# RUN pip install a", "RUN ["]
 )
-def test_what_installs_nothing_is_no_install(tmp_path: Path, line: str) -> None:
+def test_what_installs_nothing_is_not_an_install(tmp_path: Path, line: str) -> None:
     assert dockerfile(tmp_path, f"FROM a\n{line}\n").installs == ()
 
 
@@ -81,7 +81,7 @@ def test_no_context_is_listed_where_nothing_copies_it_whole(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xfe\x00", b"FROM\nRUN\nCOPY\nARG\n", b"FROM a\n" + b"RUN x \\\n" * 5000, b"\0" * 100_000]
 )
-def test_a_file_that_is_none_of_its_kind_breaks_nothing(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_what_its_name_says_breaks_nothing(tmp_path: Path, content: bytes) -> None:
     for name in ("Dockerfile", "pip.conf", "uv.toml", "ci.yml"):
         (tmp_path / name).write_bytes(content)
     assert len(read_builds(tmp_path).files) == 4

@@ -1,9 +1,9 @@
-"""Checkpoints that are malicious or damaged, made by hand when a test asks: name → how to write it into a folder.
+"""Checkpoints that are malicious or damaged, written when a test needs them: name → how to write it into a folder.
 
-Each is what a reader of unknown files meets: bombs, lies about lengths, paths that escape, code that would run. The
+A reader of unknown files meets all of these: bombs, false lengths, paths that escape, code that would run. The
 canary is the file that this code would write.
 """
-# ruff: noqa: E501 — a program in opcodes is read in one line
+# ruff: noqa: E501 — a program in opcodes reads best in one line
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def named(module: str, name: str) -> bytes:
 
 
 def touch(canary: str) -> bytes:
-    """Give the argument tuple of a shell command that would leave a trace."""
+    """Return the argument tuple of a shell command that would leave a trace."""
     return text(f"touch {canary}") + b"\x85"
 
 
 def archive(*records: tuple[str, bytes], how: int = zipfile.ZIP_STORED) -> bytes:
     whole = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(whole, "w", how) as made:
-        warnings.simplefilter("ignore")  # two records of one name are meant
+        warnings.simplefilter("ignore")  # two records of one name are intended
         for name, content in records:
             made.writestr(zipfile.ZipInfo(name), content, how)
     return whole.getvalue()
@@ -54,7 +54,7 @@ def end_of_directory(entries: int, size: int, offset: int) -> bytes:
 
 
 def many_entries(count: int) -> bytes:
-    """An archive of empty records, written faster than zipfile would."""
+    """Return an archive of empty records, faster than zipfile would write it."""
     name = b"w/data/%08d"
     local = b"".join(
         b"PK\x03\x04" + struct.pack("<HHHHHIIIHH", 20, 0, 0, 0, 0, 0, 0, 0, 15, 0) + name % n for n in range(count)
@@ -93,7 +93,7 @@ def pickles(canary: str) -> dict[str, Make]:
         "long texts in the memo": lambda: b"\x80\x02" + b"".join(text("a" * 60_000) + b"q" + bytes((n % 256,)) for n in range(1_500)) + b"N",
         "a flood of keys": lambda: b"\x80\x02}(" + b"".join(text(f"k{n}") + b"N" for n in range(100_000)) + b"u",
         "long integers": lambda: b"\x80\x02" + (b"\x8b" + struct.pack("<i", 60_000) + b"\x7f" * 60_000) * 300,
-        # lies about lengths
+        # false lengths
         "LONG4 of 2 GB": lambda: b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b"1",
         "LONG4 of less than nothing": lambda: b"\x80\x02\x8b" + struct.pack("<i", -5) + b".",
         "BINBYTES8 of 8 EB": lambda: b"\x80\x04\x8e" + struct.pack("<Q", 2**63 - 1) + b"abc",
@@ -217,7 +217,7 @@ def packed(canary: str) -> dict[str, Make]:
 
 
 def hostile(canary: str) -> dict[str, Write]:
-    """Give name → how to write the entry, under a path in a folder that is made empty for it."""
+    """Return name → how to write the entry below a path in an empty folder."""
     pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 99999999999999999999\n"
     made: dict[str, Write] = {}
     for suffix, contents in (

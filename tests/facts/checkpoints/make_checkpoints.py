@@ -1,6 +1,6 @@
-"""Writes tests/facts/checkpoints/: small files as torch really writes them, for the tests of the checkpoint reader.
+"""Writes tests/facts/checkpoints/: small files as torch writes them, for the tests of the checkpoint reader.
 
-Run it as a script in an environment that has what it imports. It never runs in the tests.
+Run it as a script in an environment that has what it imports. The tests never run it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FOLDER = Path(__file__).parent
 class Labelled:
     """A model with a label, which lives in the `__main__` of this script.
 
-    A legacy file holds the source of every Module's class, and the path of its file: there it gets weights only.
+    A legacy file holds the source of every Module's class and the path of its file, so it gets weights only.
     """
 
     def __init__(self, model: object) -> None:
@@ -70,7 +70,7 @@ def save_exported(net: torch.nn.Module, file: Path) -> None:
 
 
 def save_more(net: torch.nn.Module) -> None:
-    """Write what others write: wrappers, numpy 2, joblib, safetensors, torch.export, whole models and transforms."""
+    """Write other kinds of files: wrappers, numpy 2, joblib, safetensors, torch.export, whole models and transforms."""
     torch.save(torch.nn.DataParallel(net).state_dict(), FOLDER / "parallel.pt")
     torch.save(torch.compile(net).state_dict(), FOLDER / "compiled.pt")
     torch.save({"state_dict": net.state_dict(), "accuracy": np.float64(0.98)}, FOLDER / "numpy_scalar.pt")

@@ -1,4 +1,4 @@
-"""Reading checkpoints by their bytes, on files that torch wrote and on files that are none."""
+"""Reading checkpoints by their bytes: files that torch wrote, and files that are not checkpoints."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_file_of_torch_is_known_by_its_bytes(name: str, kind: Kind) -> None:
         (b"1,2,3\n", Kind.OTHER),
     ],
 )
-def test_what_is_no_torch_file_is_named(tmp_path: Path, content: bytes, kind: Kind) -> None:
+def test_a_file_that_is_not_from_torch_is_named(tmp_path: Path, content: bytes, kind: Kind) -> None:
     assert of_bytes(tmp_path, content).kind is kind
 
 
@@ -136,7 +136,7 @@ def test_a_legacy_file_without_its_last_bytes_is_not_whole(tmp_path: Path) -> No
     assert of_bytes(tmp_path, whole[:-1]).fault.startswith("its tensors need")
 
 
-def test_names_of_python_2_are_given_as_todays() -> None:
+def test_names_of_python_2_are_read_as_those_of_python_3() -> None:
     assert ("builtins", "set") in of_torch("whole_model.pt").globals
 
 
@@ -169,7 +169,7 @@ def test_a_class_is_found_where_its_names_come_from_the_memo(tmp_path: Path) -> 
 
 
 class Evil:
-    """Unpickling it would write a file."""
+    """An object that writes a file when it is unpickled."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -237,7 +237,7 @@ def test_an_archive_that_is_encrypted_is_not_read(tmp_path: Path) -> None:
     assert (read.kind, read.complete) == (Kind.TORCH_ZIP, False)
 
 
-def test_an_archive_whose_packed_bytes_are_damaged_is_no_crash(tmp_path: Path) -> None:
+def test_damaged_packed_bytes_in_an_archive_do_not_crash_the_reader(tmp_path: Path) -> None:
     content = bytearray(archive(tmp_path, pickle.dumps([Own(), list(range(300))])).read_bytes())
     content[60:90] = bytes([0xFF]) * 30
     assert of_bytes(tmp_path, bytes(content)).fault == "its packed bytes are damaged"

@@ -15,13 +15,13 @@ import pytest
 from tests.facts.checkpoints.hostile import hostile
 from tests.small_project import findings, small_project
 
-MEMORY = 300 << 20  # bytes above what Python and this package take anyway
+MEMORY = 300 << 20  # bytes, beyond what Python and this package take
 SECONDS = 2  # of processor time for one file
 CANARY = "canary"
 NAMES = sorted(hostile(CANARY))
 NEVER_RUN = ("a zip in a zip.pt",)  # torch does not open it
 
-# Reads one file in a process that the system ends when it takes more than its share.
+# Reads one file in a process that the system ends if it exceeds its limits.
 READ = """
 import json, resource, sys
 from pathlib import Path

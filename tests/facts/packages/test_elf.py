@@ -1,4 +1,4 @@
-"""The libraries that a shared object asks for, of real ones and of such that somebody made to break the reader."""
+"""The libraries that a shared object needs: real ones, and ones made to break the reader."""
 
 from __future__ import annotations
 

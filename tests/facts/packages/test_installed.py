@@ -1,4 +1,4 @@
-"""Kept environments as facts: the one of a lock is found by that lock alone, and its distributions are read."""
+"""Cached environments as facts: a lock's own is found by that lock alone, and its distributions are read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def distribution(site: Path, name: str, version: str, metadata: str = "") -> Non
 
 
 def environment(cache: Path, text: str) -> Path:
-    """Lay out a kept environment of a merged lock, as `seatrial.environment.install` does, without anything in it."""
+    """Lay out an empty cached environment of a merged lock, as `seatrial.environment.install` does."""
     python = cache / "python3.11"
     python.touch()
     root = cache / installed.name_of(str(python), "3.11.7", text)
@@ -46,7 +46,7 @@ def environment(cache: Path, text: str) -> Path:
     return root / "environment/lib/python3.11/site-packages"
 
 
-def test_the_environment_of_a_lock_is_found_by_this_very_lock(tmp_path: Path) -> None:
+def test_the_environment_of_a_lock_is_found_by_exactly_this_lock(tmp_path: Path) -> None:
     site = environment(tmp_path, "numpy==2.3.3\n")
     assert installed.find(tmp_path, "numpy==2.3.3\n", "3.11") == site
     assert installed.find(tmp_path, "numpy==2.3.2\n", "3.11") is None

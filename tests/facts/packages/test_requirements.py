@@ -39,7 +39,7 @@ setuptools==70.0.0 \\
 
 
 def parsed(folder: Path, text: str | bytes, **others: str) -> RequirementFile:
-    """Read a requirements.in that lies beside `others`, whose names lack only their `.in`."""
+    """Read a requirements.in beside `others`, whose names are given without `.in`."""
     for name, content in others.items():
         (folder / f"{name}.in").write_text(content)
     file = folder / "requirements.in"
@@ -61,7 +61,7 @@ class TestALock:
         assert numpy.via == ("torchvision",)
         assert str(numpy.location) == "requirements.in:9:1"
         assert torch.text == 'torch==2.1.0 ; sys_platform == "linux"'
-        assert torch.via == ("-r requirements.in", "torchvision")  # and not the remark behind the empty line
+        assert torch.via == ("-r requirements.in", "torchvision")  # and not the remark after the empty line
         assert setuptools.via == ("-r requirements.in",)
         assert lock.made_for == "3.11"
         assert [(o.name, o.value, o.location.line) for o in lock.options] == [
@@ -175,7 +175,7 @@ class TestText:
     def test_is_read_in_the_encodings_that_pip_reads(self, tmp_path: Path, encoding: str) -> None:
         assert parsed(tmp_path, "numpy  # größer\r\npillow\r\n".encode(encoding)).entries[1].name == "pillow"
 
-    def test_of_no_known_encoding_is_told(self, tmp_path: Path) -> None:
+    def test_of_no_known_encoding_is_reported(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"requirements\.in is not UTF-8 text"):
             parsed(tmp_path, b"numpy \xff\n")
 

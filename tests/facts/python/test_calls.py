@@ -65,7 +65,7 @@ def test_a_name_is_followed_through_the_modules_of_the_project(
     assert RESIZE in names_of(tmp_path, text, **others)
 
 
-def test_the_method_of_a_result_names_what_gave_it(tmp_path: Path) -> None:
+def test_the_method_of_a_result_names_what_returned_it(tmp_path: Path) -> None:
     text = (
         "from torchvision import models\nimport torch\nfrom predictor.network import build\n"
         "class P:\n"
@@ -133,7 +133,7 @@ def test_arguments_are_small_values(tmp_path: Path) -> None:
     assert second.argument("y", 1) == UNKNOWN
 
 
-def test_an_argument_that_surely_is_not_given_is_none(tmp_path: Path) -> None:
+def test_an_argument_that_is_certainly_not_passed_is_none(tmp_path: Path) -> None:
     (call,) = calls_of(tmp_path, "call(1, a=2)")
     assert call.argument("b", 1) is None
 

@@ -107,7 +107,7 @@ def test_an_imported_module_that_does_not_ship_is_found_in_the_project(tmp_path:
     assert read_sources(project).left_out == {"extra": "extra.py", "lib": "lib", "lib.tools": "lib/tools.py"}
 
 
-def test_a_comment_that_is_no_utf8_is_read_over_as_python_reads_over_it(tmp_path: Path) -> None:
+def test_a_comment_that_is_not_utf8_is_skipped_as_python_skips_it(tmp_path: Path) -> None:
     text = b"# Gr\xf6sse\nimport a\nx = 1; import b  # \xf6\n"
     sources = read_sources(small_project(tmp_path, {"predictor/__init__.py": text}))
     assert not sources.faults
@@ -127,12 +127,12 @@ def test_a_comment_that_is_no_utf8_is_read_over_as_python_reads_over_it(tmp_path
         ("import importlib\nx = importlib.import_module('.net', __package__)\n", "predictor.net"),
     ],
 )
-def test_an_import_by_a_call_is_an_import_of_the_name_that_it_is_given(tmp_path: Path, text: str, module: str) -> None:
+def test_an_import_by_a_call_is_an_import_of_the_name_passed_to_it(tmp_path: Path, text: str, module: str) -> None:
     project = small_project(tmp_path, {"predictor/__init__.py": text})
     assert module in [i.module for i in read_sources(project).modules["predictor"].imports]
 
 
-def test_what_is_no_regular_file_is_no_module(tmp_path: Path) -> None:
+def test_what_is_not_a_regular_file_is_not_a_module(tmp_path: Path) -> None:
     project = small_project(tmp_path, {"predictor/__init__.py": "class P:\n    pass\n"})
     os.mkfifo(tmp_path / "predictor/pipe.py")
     (tmp_path / "predictor/zero.py").symlink_to("/dev/zero")
