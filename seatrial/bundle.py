@@ -64,7 +64,7 @@ def build(project: Project, device: str) -> Stage[Bundle | None]:
     """Build the bundle for a device into build/bundle; None after a finding that refuses it.
 
     Raises:
-        UsageError: the lock or the predictor's package is not there, or a glob of `package-data` matches nothing.
+        UsageError: the lock or the predictor's package does not exist, or a glob of `package-data` matches nothing.
     """
     lock_file = _lock_file(project, device)
     listing = list_files(project)
@@ -235,7 +235,7 @@ def _head(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def _replacing(final: Path) -> Iterator[Path]:
-    """Return an empty folder that takes the place of `final` when the block ends without an error."""
+    """Yield an empty folder that replaces `final` if the block ends without an error."""
     draft, old = final.with_name(f".{final.name}-draft"), final.with_name(f".{final.name}-old")
     for left in (draft, old):  # by a killed run
         shutil.rmtree(left, ignore_errors=True)
@@ -314,7 +314,7 @@ def _write_pyproject(
 
 
 def _wheel(root: Path, folder: Path) -> str:
-    """Build the wheel of a staged project in this process and give its file name."""
+    """Build the wheel of a staged project in this process and return its file name."""
     from hatchling.builders.wheel import WheelBuilder
 
     with _fixed_time():

@@ -68,7 +68,7 @@ class Plan:
 
     Attributes:
         changes: in the order of paths.
-        fixed: the findings that the changes mend.
+        fixed: the findings that the changes fix.
         refused: (finding, why) for those whose edits are not made.
     """
 
@@ -96,9 +96,9 @@ def snapshot(root: Path, findings: Iterable[Finding]) -> dict[str, bytes | None]
 
 
 def plan(root: Path, findings: Iterable[Finding], seen: Mapping[str, bytes | None]) -> Plan:
-    """Plan the edits of findings, of each all or none; of two that overlap, the first finding's.
+    """Plan the edits of findings: all of a finding's or none; of two that overlap, the first finding's.
 
-    `seen` are the bytes that the findings were made from. Edits of a file that it lacks, or that holds other bytes by
+    `seen` are the bytes that the findings were made from. Edits of a file that it lacks, or that holds other bytes
     now, are refused.
     """
     texts: dict[str, _Text] = {}
@@ -137,8 +137,7 @@ def _collect(root: Path, finding: Finding, seen: Mapping[str, bytes | None], tex
 def write(changes: Iterable[Change]) -> tuple[str, ...]:
     """Write changes, each whole or not at all, with the mode of the file.
 
-    Return the paths of the files that have changed. If any have before the first is written,
-    none is.
+    Return the paths of the files that have changed meanwhile. If any had before the first write, nothing is written.
     """
     changes = tuple(changes)
     other = tuple(change.path for change in changes if _read(change.file) != change.before)

@@ -47,7 +47,7 @@ class Log:
 
 
 def read(stream: BinaryIO) -> Log:
-    """Read the end of a log; of one that cannot be sought in, such as a pipe, everything goes by.
+    """Read the end of a log; if it cannot seek, as a pipe cannot, all of it is read on the way.
 
     Raises:
         OSError: it cannot be read.

@@ -157,7 +157,7 @@ def _members(text: str) -> list[str]:
 
 
 def _crashed(text: str) -> list[str]:
-    """Return the threads in faulthandler's report in the order of tracebacks, the crashed one first; [] where none is.
+    """Return the threads in faulthandler's report in the order of tracebacks, the crashed one first; [] if none.
 
     A signal from outside interrupts the main thread, whichever thread hung.
     """
@@ -222,7 +222,7 @@ def _line_at(text: str, position: int) -> str:
 
 def _finding(match: _Match, facts: Facts | None, location: Location | None, evidence: tuple[str, ...]) -> Finding:
     why = match.rule.explanation.split(". ")[0].removesuffix(".") + "."
-    # Here has happened what a check can only warn of.
+    # What a check can only warn of has happened here.
     finding = match.rule.finding(
         match.message, severity=Severity.ERROR, location=location, cause=why, evidence=evidence
     )

@@ -32,7 +32,7 @@ _RETIRED = re.compile(
     r"\bgcloud\s+(?:(?:alpha|beta)\s+)?ai-platform\s+(?:versions|models|predict|jobs|local)\b"
     r"|\bhttps://(?:[\w-]+-)?ml\.googleapis\.com/v1\b"
 )
-_ADDRESS = re.compile(r"\b(?:git\+)?(?:https?|ssh)://[^\s\"'<>`/@]+@[^\s\"'<>`]+")  # with somebody before the host
+_ADDRESS = re.compile(r"\b(?:git\+)?(?:https?|ssh)://[^\s\"'<>`/@]+@[^\s\"'<>`]+")  # with a user before the host
 # Options of `pip install` and `uv pip install` that take a value: their `--help`.
 _WITH_VALUE = {
     "-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-i", "--index-url", "--extra-index-url", "-f",
@@ -307,7 +307,7 @@ def _copies_all(rest: str) -> bool:
 
 
 def _commands(run: str) -> Iterator[list[str]]:
-    """Yield the arguments behind `pip install` of every such command in a RUN line."""
+    """Yield the arguments after `pip install` of every such command in a RUN line."""
     parts: list[list[str]] = []
     if run.startswith("["):
         try:

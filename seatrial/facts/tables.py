@@ -114,7 +114,7 @@ def torch_builds() -> TorchBuilds:
 
 @dataclass(frozen=True, slots=True)
 class PrebuiltImages:
-    """The prebuilt PyTorch prediction images: version, as `2.4` → the day from which it cannot be had.
+    """The prebuilt PyTorch prediction images: version, as `2.4` → the day from which it is unavailable.
 
     Older ones are gone already; a version that is neither in the table nor older is not judged.
     """
@@ -153,7 +153,7 @@ class Machine:
     Attributes:
         processors: its vCPUs.
         accelerators: type → the numbers that it may have; empty if it takes no accelerator.
-        built_in: whether it comes with them, so that it cannot be had without.
+        built_in: whether it always comes with them.
     """
 
     processors: int

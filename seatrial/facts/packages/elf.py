@@ -1,6 +1,6 @@
-"""Which libraries a shared object asks for: DT_NEEDED of an ELF file, read from its bytes with bounds.
+"""The libraries that a shared object needs: DT_NEEDED of an ELF file, read from its bytes, within limits.
 
-Nothing is loaded. A file that is no ELF64 of little endian, or whose tables point outside of it, needs nothing here.
+Nothing is loaded. A file that is not little-endian ELF64, or whose tables point outside it, needs nothing here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MOST_SEGMENTS, _MOST_DYNAMIC, _MOST_STRINGS = 256, 65_536, 8_388_608  # the las
 
 
 def needed(file: Path) -> tuple[str, ...]:
-    """Give the names of the libraries that a shared object is linked with, in its order; () where it cannot be read."""
+    """Return the names of the libraries that a shared object is linked with, in its order; () if it cannot be read."""
     try:
         with file.open("rb") as opened:
             return _needed(opened)

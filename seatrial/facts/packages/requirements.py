@@ -1,4 +1,4 @@
-"""Requirement files and locks as facts: what each line asks for, with its place. Nothing is resolved here.
+"""Requirement files and locks as facts: what each line asks for, with its location. Nothing is resolved here.
 
 One reader serves `requirements.in` and the locks that pip-compile or uv write, because their grammar is the same.
 It follows `-r` and `-c`, joins continued lines, and keeps what it cannot read instead of dropping it.
@@ -21,7 +21,7 @@ from packaging.version import InvalidVersion, Version
 from seatrial.errors import UsageError
 from seatrial.findings import Edit, Location
 
-_FILES_AT_MOST = 100  # that one file includes, directly or not
+_FILES_AT_MOST = 100  # that one file includes, directly or indirectly
 _LARGEST = 16_777_216  # bytes of a file; a lock of a thousand pins with every hash has one million
 
 
@@ -31,14 +31,14 @@ class Entry:
 
     Attributes:
         text: the requirement as written, without hashes and comment.
-        requirement: the parsed form; None where the line is no PEP 508 requirement (a path, a bare URL, an error).
+        requirement: the parsed form; None if the line is not a PEP 508 requirement (a path, a bare URL, an error).
         hashes: what `--hash` allows, as `sha256:…`.
-        via: who asked for it, from the comments that pip-compile and uv write.
-        location: where it stands.
+        via: what asked for it, from the comments that pip-compile and uv write.
+        location: of the line.
         editable: whether the line began with `-e`.
-        verbatim: whether the text stands so at the beginning of its line, where its location has it.
-        name: the canonical name of the distribution, or the text where there is none.
-        version: the version that the line pins, or None where it leaves a choice (`>=`, `==2.*`, a URL).
+        verbatim: whether its line begins with exactly this text.
+        name: the canonical name of the distribution, or the text if there is none.
+        version: the version that the line pins, or None if it leaves a choice (`>=`, `==2.*`, a URL).
     """
 
     text: str
@@ -58,13 +58,13 @@ class Entry:
         object.__setattr__(self, "version", pinned(self.requirement) if self.requirement else None)
 
     def applies(self, environment: dict[str, str]) -> bool:
-        """Tell whether the line's marker holds in an environment (see `marker_environment`)."""
+        """Return whether the line's marker holds in an environment (see `marker_environment`)."""
         marker = self.requirement.marker if self.requirement else None
         return marker is None or marker.evaluate({"extra": "", **environment})
 
 
 def pinned(requirement: Requirement) -> Version | None:
-    """Give the version that a requirement pins, or None where it leaves a choice."""
+    """Return the version that a requirement pins, or None if it leaves a choice."""
     specifiers = list(requirement.specifier)
     if requirement.url or len(specifiers) != 1:
         return None
@@ -95,7 +95,7 @@ class RequirementFile:
         constraints: the entries of its `-c` files.
         options: every other option line.
         missing: `-r` and `-c` lines whose file does not exist.
-        made_for: the Python that pip-compile's header names, such as "3.11"; empty where there is none.
+        made_for: the Python that pip-compile's header names, such as "3.11"; empty if there is none.
     """
 
     path: str
@@ -106,12 +106,12 @@ class RequirementFile:
     made_for: str = ""
 
     def pins(self, environment: dict[str, str]) -> dict[str, Entry]:
-        """Give the entries that pin a version in an environment, by canonical name."""
+        """Return the entries that pin a version in an environment, by canonical name."""
         return {e.name: e for e in self.entries if e.version is not None and e.applies(environment)}
 
 
 def marker_environment(python: str) -> dict[str, str]:
-    """Give the values that environment markers have where predictors are served: Linux on x86-64, CPython."""
+    """Return the values that environment markers have where predictors are served: Linux on x86-64, CPython."""
     return {
         "implementation_name": "cpython",
         "implementation_version": f"{python}.0",
@@ -128,7 +128,7 @@ def marker_environment(python: str) -> dict[str, str]:
 
 
 def rewritten(entry: Entry, text: str) -> tuple[Edit, ...]:
-    """Give the change that writes another requirement in the place of one; none where it does not stand verbatim."""
+    """Return the edit that replaces one requirement with another; none if its line does not begin with it."""
     where = entry.location
     return (
         (Edit(where.path, text, where.line, where.column, where.end_column, was=entry.text),) if entry.verbatim else ()
@@ -136,11 +136,11 @@ def rewritten(entry: Entry, text: str) -> tuple[Edit, ...]:
 
 
 def read(file: Path, root: Path, shown_as: str = "") -> RequirementFile:
-    """Read a requirement file of the project in `root`; `shown_as` stands for its path in every location.
+    """Read a requirement file of the project in `root`; `shown_as` replaces its path in every location.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        UsageError: it, or one that it includes, is no text.
+        FileNotFoundError: the file does not exist.
+        UsageError: it, or a file that it includes, is not text.
     """
     return _Reader(root).read(file, shown_as)
 
@@ -152,7 +152,7 @@ def read_runtime(name: str) -> RequirementFile:
 
 
 class _Reader:
-    """Reads one file and those that it includes, each once."""
+    """Reads one file and the files that it includes, each once."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -212,7 +212,7 @@ def _text(file: Path) -> str:
 def _logical_lines(text: str) -> Iterator[tuple[int, str, list[str]]]:
     """Yield (number of the first line, line with continuations joined, its comments).
 
-    A comment block right after a line belongs to it: that is where pip-compile writes `# via`. An empty line ends it.
+    A comment block right after a line belongs to it: pip-compile writes `# via` there. An empty line ends it.
     """
     pending: tuple[int, list[str], list[str]] | None = None
     continued = False
@@ -257,7 +257,7 @@ def _entry(line: str, raw: str, comments: list[str], location: Location, *, edit
 
 
 def _via(comments: list[str]) -> tuple[str, ...]:
-    """Read who asked: `# via torch`, `# via torch, numpy`, or `# via` followed by one name a line."""
+    """Read what asked for it: `# via torch`, `# via torch, numpy`, or `# via` followed by one name a line."""
     if not comments or not comments[0].startswith("via"):
         return ()
     first = comments[0].removeprefix("via").strip().split(", ")
@@ -265,7 +265,7 @@ def _via(comments: list[str]) -> tuple[str, ...]:
 
 
 def _option(line: str, location: Location) -> Option | None:
-    """Read an option line: `--name value`, `--name=value`, `-n value` or `-nvalue`; None where it is none."""
+    """Read an option line: `--name value`, `--name=value`, `-n value` or `-nvalue`; None if it is not one."""
     found = re.match(r"(--[a-z-]+)(?:[= ](.*))?$|(-[a-z])(.*)$", line)
     if not found:
         return None
