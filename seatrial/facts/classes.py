@@ -1,6 +1,6 @@
 """Tables of what versions of torch and torchvision have: classes, attributes of their objects, what torch.load allows.
 
-A version later than the last that was read is taken to be like that; of an earlier one than the first nothing is known.
+A version later than the last that was read counts as that one; nothing is known of one earlier than the first.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Checkpoint:
         top: the class of the object that it holds, such as `dict`; "" if unknown.
         tensors: "" or the key of an inner dict → name → tensor, for every dict of tensors in the file.
         states: (class, names of the attributes) of the objects in it.
-        complete: False where a pickle could not be followed to its end; then `globals` may lack some.
+        complete: False if a pickle could not be followed to its end; then `globals` may lack some.
         too_long: whether that is because it is longer than what is followed.
         fault: why it cannot be whole: what is cut off or does not fit; "" if it seems whole.
     """

@@ -1,6 +1,6 @@
 """The header of a safetensors file: which tensors it lists, and whether the file has all their bytes.
 
-Only the header is read, and only up to a size that any model's header keeps below.
+Only the header is read, and only up to a size that no model's header reaches.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class DamagedError(Exception):
 
 
 def read_header(content: IO[bytes], size: int) -> dict[str, Tensor] | None:
-    """Return the tensors of a safetensors file of `size` bytes by name; None where the header is too long to read.
+    """Return the tensors of a safetensors file of `size` bytes by name; None if the header is too long to read.
 
-    Raises DamagedError where safetensors itself would refuse the file.
+    Raises DamagedError if safetensors itself would refuse the file.
     """
     content.seek(0)
     length = int.from_bytes(content.read(8), "little")
@@ -54,7 +54,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_whole(rows: dict[str, Any], size: int) -> None:
-    """Hold the places of the tensors against the bytes that follow the header."""
+    """Check the offsets of the tensors against the bytes that follow the header."""
     places = []
     for name, row in rows.items():
         match row:

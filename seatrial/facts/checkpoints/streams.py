@@ -75,11 +75,11 @@ class Window(io.RawIOBase):
         self._content, self._start, self._size, self._position = content, start, size, 0
 
     def seekable(self) -> bool:
-        """Tell that it can be read at any place."""
+        """Return True: it can be read at any position."""
         return True
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True: it can be read."""
         return True
 
     def tell(self) -> int:
@@ -87,7 +87,7 @@ class Window(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place in the part."""
+        """Go to a position in the part."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
             raise OSError("a place before the beginning")
@@ -132,7 +132,7 @@ class _Zlib:
 class Unpacked(io.RawIOBase):
     """A compressed file as it is unpacked, a piece at a time; seeking goes only forward.
 
-    Raises EOFError where more than `limit` bytes would come out.
+    Raises EOFError if more than `limit` bytes would come out.
     """
 
     def __init__(self, content: IO[bytes], unpack: Decompressor, limit: int) -> None:
@@ -144,7 +144,7 @@ class Unpacked(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Step forward to a place in what comes out, or to its end."""
+        """Step forward to a position in what comes out, or to its end."""
         if whence != io.SEEK_SET or offset < self._position:
             raise OSError("only forward")
         while self._position < offset and self._fill():
