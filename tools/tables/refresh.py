@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from seatrial.errors import SeatrialError
-from seatrial.facts.packages import index
+from seatrial.facts.packages.file_names import tags_of
 from seatrial.system.files import write
 from tools.tables import refresh_checkpoints
 from tools.tables.releases import metadata, pythons, releases
@@ -138,7 +138,7 @@ def _cuda(requires: tuple[str, ...]) -> str:
 
 
 def _glibc(wheel: str) -> str:
-    platforms = {tag.platform for tag in index.tags_of(wheel)}
+    platforms = {tag.platform for tag in tags_of(wheel)}
     newer = [f"{m[1]}.{m[2]}" for platform in platforms if (m := re.match(r"manylinux_(\d+)_(\d+)_", platform))]
     older = [glibc for name, glibc in _LEGACY.items() if f"{name}_x86_64" in platforms]
     return min([*newer, *older], key=Version, default="")

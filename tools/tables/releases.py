@@ -15,8 +15,10 @@ from typing import TypeVar
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from seatrial.facts.packages import index, remote
-from seatrial.facts.packages.index import Published
+from seatrial.facts.packages import remote
+from seatrial.facts.packages.file_names import fits, tags_of, version_of
+from seatrial.facts.packages.pages import Published, files_of, metadata_of
+from seatrial.facts.packages.settings import default_index
 
 T = TypeVar("T")
 _PYTHONS = tuple(f"3.{minor}" for minor in range(7, 21))
@@ -31,13 +33,13 @@ def releases(name: str, oldest: Version) -> dict[Version, list[Published]]:
         OSError, http.client.HTTPException, ValueError: the index does not answer, or with something else.
     """
     say(f"reading the releases of {name}")
-    address = index.default_index()
+    address = default_index()
     found: dict[Version, list[Published]] = {}
-    for file in _patiently(lambda end: index.files_of(name, address, end)):
-        version = index.version_of(file.name)
+    for file in _patiently(lambda end: files_of(name, address, end)):
+        version = version_of(file.name)
         if version is None or version.is_prerelease or file.yanked or version < oldest:
             continue
-        if any("linux" in tag.platform and tag.platform.endswith("x86_64") for tag in index.tags_of(file.name)):
+        if any("linux" in tag.platform and tag.platform.endswith("x86_64") for tag in tags_of(file.name)):
             found.setdefault(version, []).append(file)
     if not found:
         raise ValueError(f"{address} lists no wheel of {name} for Linux x86-64")
@@ -55,10 +57,7 @@ def pythons(files: list[Published]) -> list[str]:
     return [
         python
         for python in _PYTHONS
-        if any(
-            index.fits(index.tags_of(file.name), python) and SpecifierSet(file.python).contains(f"{python}.0")
-            for file in files
-        )
+        if any(fits(tags_of(file.name), python) and SpecifierSet(file.python).contains(f"{python}.0") for file in files)
     ]
 
 
@@ -69,7 +68,7 @@ def metadata(file: Published) -> dict[str, tuple[str, ...]]:
         OSError, http.client.HTTPException, ValueError: there is none, or the server gives no parts.
     """
     say(f"reading {file.name}")
-    fields = _patiently(lambda end: index.metadata_of(file, index.default_index(), end))
+    fields = _patiently(lambda end: metadata_of(file, default_index(), end))
     return fields or _patiently(lambda end: remote.read(file.url, "", end).fields)
 
 

@@ -1,6 +1,6 @@
-"""Reads the end of a wheel that lies on a server: its METADATA and its list of files, without the rest of it.
+"""Reads the end of a wheel on a server: its METADATA and its list of files, without the rest of it.
 
-For indexes that do not offer METADATA alone. A server that cannot give a part of a file is left at once.
+For indexes that do not serve METADATA alone. A server that cannot send parts of a file is given up at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import Any
 
-from seatrial.facts.packages import index
+from seatrial.facts.packages.http import TIMEOUT, opener
 from seatrial.facts.packages.installed import headers
 
 _PIECE = 262_144  # bytes of one question: the lists of most wheels are smaller
@@ -101,7 +101,7 @@ class _Remote(io.RawIOBase):
         request = urllib.request.Request(self._url, headers={**self._headers, "Range": part})  # noqa: S310 - by `index`
         if request.type not in ("http", "https"):
             raise ValueError(f"an address of {request.type}")
-        answer = index.opener().open(request, timeout=min(left, index.TIMEOUT))
+        answer = opener().open(request, timeout=min(left, TIMEOUT))
         if answer.status != http.client.PARTIAL_CONTENT:
             answer.close()
             raise ValueError("the server gives no parts of a file")

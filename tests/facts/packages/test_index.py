@@ -18,7 +18,7 @@ import pytest
 
 from seatrial.check.run import OFFLINE
 from seatrial.facts.gather import Gathered
-from seatrial.facts.packages import index, requirements
+from seatrial.facts.packages import file_names, index, requirements, settings
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.packages.wheels import Wheels
 from seatrial.project import Project
@@ -304,12 +304,12 @@ def test_offline_no_index_is_asked_and_a_note_says_what_is_undecided(
     ],
 )
 def test_a_wheel_fits_the_target_by_its_tags(tags: str, python: str, runs: bool) -> None:
-    assert index.fits(index.tags_of(f"x-1.0-{tags}.whl"), python) is runs
+    assert file_names.fits(file_names.tags_of(f"x-1.0-{tags}.whl"), python) is runs
 
 
 def test_the_default_index_is_the_one_that_pip_itself_names() -> None:
-    assert index.default_index().startswith("https://")
-    assert index.default_index().endswith("/simple")
+    assert settings.default_index().startswith("https://")
+    assert settings.default_index().endswith("/simple")
 
 
 def test_many_pins_are_asked_at_once(tmp_path: Path, web: Answers) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.facts.packages import index
 from tests.facts.packages.test_index import Answers, answering, published
-from tools.tables import refresh, refresh_checkpoints
+from tools.tables import refresh, refresh_checkpoints, releases
 
 NAME = "class_changes.json"
 LINEAR = """\
@@ -61,7 +60,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     with answering() as answers:
-        monkeypatch.setattr(index, "default_index", lambda: f"{answers.url}/simple")
+        monkeypatch.setattr(releases, "default_index", lambda: f"{answers.url}/simple")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         answers.gives_parts = True
         for name in ("torch", "torchvision"):
