@@ -127,6 +127,13 @@ def symptoms(session: nox.Session) -> None:
 
 
 @nox.session
+def tables(session: nox.Session) -> None:
+    """Compare the tables about published wheels with the package index (-- --write: update them)."""
+    install(session, TOOL)
+    session.run("python", "-m", "tools.tables", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types and the directions of imports."""
     install(session, DEVELOP)

@@ -1,9 +1,7 @@
-"""`python -m tools.tables.refresh`: makes the tables of published wheels anew from the default index.
+"""Makes the tables of published wheels anew from the default index, and shows or writes the difference.
 
-It is for whoever keeps the tool; the tool itself never imports it. A further table is one more entry of `TABLES`: a
-function from the table as it stands to the table as it is now. Without --write the difference is shown and no more.
-Of the wheels themselves some 100 MB travel, in a minute; only a new minor version of torch is installed as a whole.
-What a table says of a documentation's page (machines, images, names of modules) a person reads, and no script.
+A further table is a module with a function `made`, from the table as it is to the table as it should be, and a row of
+`TABLES`. What the other tables say (machines, images, names of modules) is read from documentation by a person.
 """
 
 from __future__ import annotations
@@ -13,84 +11,49 @@ import datetime
 import difflib
 import http.client
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import Requirement
-from packaging.version import Version
-
 from seatrial.errors import SeatrialError
-from seatrial.facts.packages.file_names import tags_of
 from seatrial.system.files import write
-from tools.tables import refresh_checkpoints
-from tools.tables.releases import metadata, pythons, releases
+from tools.tables import class_changes, torch_builds, torch_pairs, weights_only
+from tools.tables.releases import Table
 
-Table = dict[str, Any]
 HERE = Path(__file__).parents[2] / "seatrial/facts/tables"
-OLDEST = {"torch": Version("1.11.0"), "torchvision": Version("0.12.0")}  # what the tables of pairs begin with
 _FAULTS = (OSError, http.client.HTTPException, ValueError, SeatrialError)
-_LINE = 120  # characters of a row that is not broken up
-_LEGACY = {"manylinux1": "2.5", "manylinux2010": "2.12", "manylinux2014": "2.17"}  # PEP 600
-
-
-def pairs(_: Table) -> Table:
-    """Make torch_pairs.json: which torch a torchvision asks for, and the Pythons that each has a wheel for."""
-    torch = {str(version): pythons(files) for version, files in releases("torch", OLDEST["torch"]).items()}
-    every = sorted({python for pythons in torch.values() for python in pythons}, key=Version)
-    rows: Table = {}
-    for version, files in releases("torchvision", OLDEST["torchvision"]).items():
-        needs = [Requirement(line) for line in metadata(files[0]).get("requires-dist", ())]
-        of_torch = next((str(need.specifier) for need in needs if need.name == "torch"), "")
-        rows[str(version)] = {"torch": of_torch, "pythons": [p for p in pythons(files) if p in every]}
-    return {
-        "source": "Requires-Dist and file names of the published wheels for CPython on Linux x86-64",
-        "torchvision": rows,
-        "torch": torch,
-    }
-
-
-def builds(former: Table) -> Table:
-    """Make torch_builds.json anew: CUDA and C library of each minor release; architectures stay as they were read.
-
-    Those stand in libtorch_python.so alone, as `sm_75 sm_80 …`: a new minor release has none until somebody reads it.
-    """
-    rows: Table = {}
-    for version, files in releases("torch", OLDEST["torch"]).items():
-        minor = f"{version.major}.{version.minor}"
-        if version < Version("1.13"):
-            continue  # their wheels name no CUDA
-        cuda = _cuda(metadata(files[0]).get("requires-dist", ()))
-        known = former["torch"].get(minor, {})
-        rows[minor] = {
-            "cuda": cuda, "glibc": _glibc(files[0].name), "architectures": known.get("architectures", []),
-        }  # fmt: skip
-    return {**former, "torch": rows}
+_LINE = 120  # characters of a row on one line
 
 
 TABLES: dict[str, Callable[[Table], Table]] = {
-    "torch_pairs.json": pairs,
-    "torch_builds.json": builds,
-    "weights_only.json": refresh_checkpoints.weights_only,
-    "class_changes.json": refresh_checkpoints.class_changes,
+    "torch_pairs.json": torch_pairs.made,
+    "torch_builds.json": torch_builds.made,
+    "weights_only.json": weights_only.made,
+    "class_changes.json": class_changes.made,
 }
 
 
 def main() -> int:
-    """Show how the tables differ from what is published now; with --write, write them.
-
-    Gives 1 where a table differs and was not written, 2 where one could not be made.
-    """
-    parser = argparse.ArgumentParser(prog="python -m tools.tables.refresh", description=main.__doc__)
+    """Show how the tables differ from what is published now; with --write, write them. Return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.tables",
+        description="Show how the tables in seatrial/facts/tables differ from what is published now.",
+        epilog="About 100 MB are downloaded, in a minute; a new minor version of torch is installed as a whole. Exit "
+        "codes: 0 no difference, or written; 1 a table differs; 2 a table could not be made. Example: "
+        "python -m tools.tables --only torch_pairs.json --write",
+    )
     parser.add_argument("--write", action="store_true", help="write the tables, with today's date")
-    parser.add_argument("--only", action="append", choices=TABLES, metavar="NAME", help=f"of {', '.join(TABLES)}")
+    parser.add_argument("--folder", type=Path, default=HERE, metavar="DIR", help="of the tables (default: this tool's)")
+    parser.add_argument(
+        "--only", action="append", choices=TABLES, metavar="NAME",
+        help=f"only this table, of {', '.join(TABLES)}; may be repeated",
+    )  # fmt: skip
     arguments = parser.parse_args()
     differs = failed = False
     for name in arguments.only or TABLES:
         sys.stderr.write(f"{name}\n")
-        file = HERE / name
+        file = arguments.folder / name
         former = json.loads(file.read_text(encoding="utf-8"))
         today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
         try:
@@ -111,7 +74,7 @@ def main() -> int:
 
 
 def spelled(table: Table) -> str:
-    """Spell a table as its file: source and date first, and one row a line where a line holds it."""
+    """Return a table as the text of its file: source and date first, one row a line if it fits."""
     ordered = {name: table[name] for name in ("source", "read_on")} | table
     return f"{_spelled(ordered, 0)}\n"
 
@@ -124,25 +87,3 @@ def _spelled(value: Any, depth: int) -> str:
     indent = "  " * depth
     rows = ",\n".join(f"{indent}  {json.dumps(key)}: {_spelled(row, depth + 1)}" for key, row in value.items())
     return f"{{\n{rows}\n{indent}}}"
-
-
-def _cuda(requires: tuple[str, ...]) -> str:
-    """Read the CUDA of a torch in what it asks for: nvidia-cuda-runtime-cu12, or cuda-toolkit since CUDA 13."""
-    for line in requires:
-        need = Requirement(line)
-        if re.fullmatch(r"nvidia-cuda-runtime(-cu\d+)?|cuda-toolkit", need.name):
-            version = next((Version(s.version.removesuffix(".*")) for s in need.specifier if s.operator == "=="), None)
-            if version:
-                return f"{version.major}.{version.minor}"
-    return ""
-
-
-def _glibc(wheel: str) -> str:
-    platforms = {tag.platform for tag in tags_of(wheel)}
-    newer = [f"{m[1]}.{m[2]}" for platform in platforms if (m := re.match(r"manylinux_(\d+)_(\d+)_", platform))]
-    older = [glibc for name, glibc in _LEGACY.items() if f"{name}_x86_64" in platforms]
-    return min([*newer, *older], key=Version, default="")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

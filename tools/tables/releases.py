@@ -1,6 +1,6 @@
-"""What the default index has published of torch and torchvision: for the scripts that make the tables.
+"""What the default index has published of torch and torchvision.
 
-Of a wheel only the parts that are asked for travel, 16 MB of each at most. The tool itself never imports this.
+Of a wheel only the parts that are needed are downloaded, at most 16 MB of each.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
@@ -21,16 +21,17 @@ from seatrial.facts.packages.pages import Published, files_of, metadata_of
 from seatrial.facts.packages.settings import default_index
 
 T = TypeVar("T")
+Table = dict[str, Any]
 _PYTHONS = tuple(f"3.{minor}" for minor in range(7, 21))
 _PATIENCE = 60.0  # seconds for one file
-_ATTEMPTS = 3  # one answer that was lost shall not cost those of minutes
+_ATTEMPTS = 3  # one lost answer must not cost those of minutes
 
 
 def releases(name: str, oldest: Version) -> dict[Version, list[Published]]:
-    """Give the wheels for Linux x86-64 of every release, oldest first; prereleases and withdrawn files are none.
+    """Return the wheels for Linux x86-64 of every release, oldest first, without prereleases and withdrawn files.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: the index does not answer, or with something else.
+        OSError, http.client.HTTPException, ValueError: the index does not answer, or not with a list of files.
     """
     say(f"reading the releases of {name}")
     address = default_index()
@@ -47,13 +48,13 @@ def releases(name: str, oldest: Version) -> dict[Version, list[Published]]:
 
 
 def last_of_each_minor(found: dict[Version, list[Published]]) -> dict[Version, list[Published]]:
-    """Give the last patch release of each minor version, oldest first."""
+    """Return the last patch release of each minor version, oldest first."""
     last = {(version.major, version.minor): version for version in found}
     return {version: found[version] for version in last.values()}
 
 
 def pythons(files: list[Published]) -> list[str]:
-    """Give the Pythons that one of the wheels fits, by its tags and its Requires-Python, oldest first."""
+    """Return the Pythons that one of the wheels fits, by its tags and its Requires-Python, oldest first."""
     return [
         python
         for python in _PYTHONS
@@ -62,10 +63,10 @@ def pythons(files: list[Published]) -> list[str]:
 
 
 def metadata(file: Published) -> dict[str, tuple[str, ...]]:
-    """Read the METADATA of a wheel: alone where the index has it so, else out of the end of the wheel.
+    """Read the METADATA of a wheel: alone if the index serves it, else from the end of the wheel.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: there is none, or the server gives no parts.
+        OSError, http.client.HTTPException, ValueError: it does not exist, or the server sends no parts.
     """
     say(f"reading {file.name}")
     fields = _patiently(lambda end: metadata_of(file, default_index(), end))
@@ -76,14 +77,14 @@ def modules(file: Published, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     """Read those Python files of a wheel whose path is wanted: path → content.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: there is no such wheel, or the server gives no parts.
+        OSError, http.client.HTTPException, ValueError: it does not exist, or the server sends no parts.
     """
     say(f"reading {file.name}")
 
     def read(end: float) -> dict[str, bytes]:
         try:
             with zipfile.ZipFile(remote.opened(file.url, "", end)) as archive:
-                # In the order in which they lie there, neighbours come with one question.
+                # In the order of the file, neighbours come with one request.
                 members = sorted(archive.infolist(), key=lambda member: member.header_offset)
                 names = [m.filename for m in members if m.filename.endswith(".py") and wanted(m.filename)]
                 return {name: archive.read(name) for name in names}
@@ -94,13 +95,26 @@ def modules(file: Published, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     return _patiently(read)
 
 
+def minor(version: Version) -> str:
+    """Return the minor version, as `2.6`."""
+    return f"{version.major}.{version.minor}"
+
+
+def span(there: list[bool], versions: list[str]) -> list[str | None]:
+    """Return [since, until] for something that some versions have; None for always, or for still."""
+    first = there.index(True)
+    last = len(there) - 1 - there[::-1].index(True)
+    since = None if first == 0 else versions[first]
+    return [since, None if last == len(there) - 1 else versions[last + 1]]
+
+
 def say(what: str) -> None:
-    """Say on stderr what is done next, for whoever waits."""
+    """Print to standard error what is done next."""
     sys.stderr.write(f"  {what}\n")
 
 
 def _patiently(read: Callable[[float], T]) -> T:
-    """Ask for something until a moment of time.monotonic(), and again where no answer came."""
+    """Call `read` with a deadline in time.monotonic(), and again if no answer came."""
     for _ in range(_ATTEMPTS - 1):
         with contextlib.suppress(OSError):
             return read(time.monotonic() + _PATIENCE)

@@ -18,7 +18,7 @@ import pytest
 
 from seatrial.check.run import OFFLINE
 from seatrial.facts.gather import Gathered
-from seatrial.facts.packages import file_names, index, requirements, settings
+from seatrial.facts.packages import file_names, http, index, requirements, settings
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.packages.wheels import Wheels
 from seatrial.project import Project
@@ -312,7 +312,8 @@ def test_the_default_index_is_the_one_that_pip_itself_names() -> None:
     assert settings.default_index().endswith("/simple")
 
 
-def test_many_pins_are_asked_at_once(tmp_path: Path, web: Answers) -> None:
+def test_many_pins_are_asked_at_once(tmp_path: Path, web: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "TIMEOUT", 60.0)  # seconds; this test is about threads, not about a busy machine
     names = [f"part{number}" for number in range(40)]
     for name in names:
         web.json(name, published(f"{name}-1.0-py3-none-any.whl"))

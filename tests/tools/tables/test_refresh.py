@@ -1,4 +1,4 @@
-"""The script that makes the tables of published wheels, against an index that has wheels of a few lines."""
+"""The command that makes the tables of published wheels, against an index that has wheels of a few lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.facts.packages.test_index import Answers, answering, published
-from tools.tables import refresh, refresh_checkpoints, releases
+from tools.tables import refresh, releases, weights_only
 
 NAME = "class_changes.json"
 LINEAR = """\
@@ -49,9 +49,8 @@ MADE = {
 
 
 @pytest.fixture
-def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tables(tmp_path: Path) -> Path:
     """The folder of a table that was read long ago, beside an index with the wheels of SOURCES."""
-    monkeypatch.setattr(refresh, "HERE", tmp_path)
     former = {"source": "wheels", "read_on": "2020-01-01", "torch": {"first": "1.7"}}
     (tmp_path / NAME).write_text(refresh.spelled(former), encoding="utf-8")
     return tmp_path
@@ -81,8 +80,8 @@ def zipped(files: dict[str, str]) -> bytes:
     return content.getvalue()
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr("sys.argv", ["refresh", "--only", NAME, *arguments])
+def run(monkeypatch: pytest.MonkeyPatch, tables: Path, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["tables", "--only", NAME, "--folder", str(tables), *arguments])
     return refresh.main()
 
 
@@ -90,7 +89,7 @@ def test_without_write_the_difference_is_shown_and_the_table_stays(
     web: Answers, tables: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = (tables / NAME).read_bytes()
-    assert run(monkeypatch) == 1
+    assert run(monkeypatch, tables) == 1
     shown = capsys.readouterr()
     assert '+    "attributes": {"torch.nn.modules.linear.Module": {"later": ["2.0", null]}}' in shown.out
     assert "reading torch-1.7.1-cp38-cp38-manylinux1_x86_64.whl" in shown.err
@@ -101,11 +100,11 @@ def test_without_write_the_difference_is_shown_and_the_table_stays(
 def test_with_write_the_table_is_that_of_the_last_release_of_each_minor_version(
     web: Answers, tables: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert run(monkeypatch, "--write") == 0
+    assert run(monkeypatch, tables, "--write") == 0
     made = json.loads((tables / NAME).read_text(encoding="utf-8"))
     assert {name: made[name] for name in MADE} == MADE
     assert [file.name for file in tables.iterdir()] == [NAME]
-    assert run(monkeypatch) == 0
+    assert run(monkeypatch, tables) == 0
 
 
 def test_a_table_that_cannot_be_made_stays_as_it_is(
@@ -113,7 +112,7 @@ def test_a_table_that_cannot_be_made_stays_as_it_is(
 ) -> None:
     before = (tables / NAME).read_bytes()
     web.gives_parts = False
-    assert run(monkeypatch, "--write") == 2
+    assert run(monkeypatch, tables, "--write") == 2
     assert f"{NAME} stays as it is: the server gives no parts of a file" in capsys.readouterr().err
     assert (tables / NAME).read_bytes() == before
 
@@ -123,6 +122,6 @@ def test_a_torch_that_the_table_has_is_not_asked_again(web: Answers) -> None:
     web.json("torch", *map(published, wheels))
     allowed = {"torch.Size": [None, None], "torch.int1": ["2.7", None], "torch.old": [None, "2.8"]}
     former = {"source": "wheels", "first": "2.6", "last": "2.8", "allowed": allowed}
-    made = refresh_checkpoints.weights_only(former)
+    made = weights_only.made(former)
     assert {**made, "source": "wheels"} == former
     assert [path for path, _ in web.asked] == ["/simple/torch/"]

@@ -1,99 +1,36 @@
-"""Makes weights_only.json and class_changes.json, the tables of what a version of torch and torchvision has.
+"""class_changes.json: since and until when torch and torchvision have modules, classes and attributes of their objects.
 
-Classes are read by ast out of the wheels, and nothing of them is imported: of each wheel two megabytes travel.
-What torch.load allows only a running torch can say. A published wheel never changes, so that only the minor versions
-that the table lacks are asked, two in a run at most: each is installed with its CUDA libraries, which are gigabytes,
-into a temporary environment.
+Classes are read by ast out of the wheels, and nothing of them is imported. Of each wheel two megabytes are downloaded.
 """
 
 from __future__ import annotations
 
 import ast
-import json
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from packaging.version import Version
 
-from seatrial.environment.interpreter import uv
-from seatrial.system import process
-from tools.tables.releases import last_of_each_minor, modules, pythons, releases, say
+from tools.tables.releases import Table, last_of_each_minor, minor, modules, releases, span
 
-Table = dict[str, Any]
-OLDEST_ASKED = Version("2.6.0")  # the first torch that can be asked, and whose torch.load is safe unless told otherwise
 OLDEST = {"torch": Version("1.7"), "torchvision": Version("0.5")}  # the first whose classes are read
 PARTS = {"torch": "torch/nn/modules/", "torchvision": "torchvision/"}
 NOT_SERVED = ("torchvision/prototype/", "torchvision/datasets/")
 NEVER_SERVES = ("__init__", "__repr__", "extra_repr", "reset_parameters", "_reset_parameters", "get_params")
-_ASK = "import json, torch._weights_only_unpickler as u; print(json.dumps(sorted(u._get_allowed_globals())))"
-_AT_ONCE = 2  # torches that one run installs
-_INSTALL = 1800.0  # seconds for one of them
-_WHEELS = "their published wheels, one of each minor version"
 
 
-def weights_only(former: Table) -> Table:
-    """Make weights_only.json: name → [since, until] in minor versions, null where it is open.
-
-    Raises:
-        OSError, http.client.HTTPException, ValueError, SeatrialError: a torch could not be asked.
-    """
-    last = Version(former["last"])
-    newest = last_of_each_minor(releases("torch", OLDEST_ASKED))
-    minors = {_minor(version): version for version in newest}
-    allowed = {m: [n for n, span in former["allowed"].items() if _is_in(m, span)] for m in minors if Version(m) <= last}
-    lacking = [minor for minor in minors if Version(minor) > last]
-    for minor in lacking[:_AT_ONCE]:
-        fitting = pythons(newest[minors[minor]])
-        own = f"{sys.version_info.major}.{sys.version_info.minor}"
-        allowed[minor] = ask(str(minors[minor]), own if own in fitting else fitting[-1])
-    if lacking[_AT_ONCE:]:
-        say(f"no more than {_AT_ONCE} new versions in one run; run again for {', '.join(lacking[_AT_ONCE:])}")
-    names = sorted({name for names in allowed.values() for name in names})
-    return {
-        "source": f"torch._weights_only_unpickler._get_allowed_globals() in {_WHEELS}",
-        "first": next(iter(allowed)),
-        "last": list(allowed)[-1],
-        "allowed": {name: _span([name in allowed[minor] for minor in allowed], list(allowed)) for name in names},
-    }
-
-
-def class_changes(_: Table) -> Table:
-    """Make class_changes.json: since and until when there are modules, classes and attributes of their objects.
+def made(_: Table) -> Table:
+    """Return the table as it is now.
 
     Raises:
         OSError, http.client.HTTPException, ValueError: a wheel could not be read.
     """
     changes = {name: changed(read(name)) for name in PARTS}
-    return {"source": f"the classes of torch.nn.modules and torchvision in {_WHEELS}", **changes}
-
-
-def ask(version: str, python: str) -> list[str]:
-    """Give the names that `torch.load(weights_only=True)` of a torch allows, as `collections.OrderedDict`."""
-    say(f"installing torch {version} for Python {python}, to ask what it allows")
-    with tempfile.TemporaryDirectory(prefix="seatrial-refresh-") as folder:
-        executable = str(Path(folder, "bin", "python"))
-        _run([uv(), "venv", "--quiet", "--no-project", "--python", python, folder], 60)
-        install = [uv(), "pip", "install", "--quiet", "--no-config", "--only-binary=:all:", "--python", executable]
-        _run([*install, f"torch=={version}", "numpy"], _INSTALL)
-        names: list[str] = json.loads(_run([executable, "-c", _ASK], 300))
-    return names
-
-
-def _run(argv: list[str], seconds: float) -> str:
-    code, printed = process.output(argv, env=process.install_environment(), timeout=seconds)
-    if code:
-        raise OSError(f"{' '.join(argv[:3])} ended with {code}: {printed[-1000:]}")
-    return printed
-
-
-def _is_in(minor: str, span: list[str | None]) -> bool:
-    since, until = span
-    return not ((since and Version(minor) < Version(since)) or (until and Version(minor) >= Version(until)))
+    source = "the classes of torch.nn.modules and torchvision in their published wheels, one of each minor version"
+    return {"source": source, **changes}
 
 
 @dataclass
@@ -121,7 +58,7 @@ def read(name: str) -> dict[str, Contents]:
     found = {}
     for version, wheels in last_of_each_minor(releases(name, OLDEST[name])).items():
         files = modules(wheels[0], lambda path: path.startswith(part) and not path.startswith(NOT_SERVED))
-        found[_minor(version)] = contents_of(files)
+        found[minor(version)] = contents_of(files)
     return found
 
 
@@ -208,17 +145,17 @@ def changed(found: Mapping[str, Contents]) -> Table:
     """
     versions = list(found)
     modules = {
-        module: span
+        module: lasted
         for module in sorted({m for c in found.values() for m in c.names})
-        if (span := _span([module in found[v].names for v in versions], versions)) != [None, None]
+        if (lasted := span([module in found[v].names for v in versions], versions)) != [None, None]
     }
     classes: dict[str, Any] = {}
     attributes: dict[str, Any] = {}
     for name in sorted({n for c in found.values() for n in c.classes}):
         module, _, own = name.rpartition(".")
         there = [own in found[v].names.get(module, ()) for v in versions]
-        if (span := _span(there, versions)) not in ([None, None], modules.get(module)):
-            classes[name] = span
+        if (lasted := span(there, versions)) not in ([None, None], modules.get(module)):
+            classes[name] = lasted
         later = _later([found[v].classes.get(name) for v in versions], versions)
         if later:
             attributes[name] = later
@@ -244,15 +181,3 @@ def _later(history: list[Class | None], versions: list[str]) -> dict[str, list[s
         if now.is_module and not before.is_module:
             later["_backward_hooks"] = [versions[at], None]  # torch.nn.Module.__call__ reads it
     return later
-
-
-def _span(there: list[bool], versions: list[str]) -> list[str | None]:
-    """Give [since, until] of something that is there in some versions; null for what was always, or still is."""
-    first = there.index(True)
-    last = len(there) - 1 - there[::-1].index(True)
-    since = None if first == 0 else versions[first]
-    return [since, None if last == len(there) - 1 else versions[last + 1]]
-
-
-def _minor(version: Version) -> str:
-    return f"{version.major}.{version.minor}"
