@@ -46,12 +46,11 @@ def test_a_rule_written_by_the_steps_passes_the_gate(tmp_path: Path) -> None:
 
     run("seatrial.rules.page", "docs/rules")
     assert CODE in (tmp_path / "docs/rules/README.md").read_text(encoding="utf-8")
-    tests = ["tests/rules/transforms/test_crops.py", "tests/rules/test_families.py"]
-    assert re.search(
-        r"^5 passed", run("pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", "crops or stands"), re.MULTILINE
-    )
-    judged = ["tests/rules/test_twins.py", "tests/rules/test_pages.py"]
-    assert "passed" in run("pytest", "-q", "-p", "no:cacheprovider", *judged, "-k", CODE)
+    # Two runs that clean up one folder of temporary files would disturb each other.
+    quick = ["pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'temporary'}"]
+    tests = ["tests/rules/transforms/test_crops.py", "tests/rules/test_families.py", "-k", "crops or stands"]
+    assert re.search(r"^5 passed", run(*quick, *tests), re.MULTILINE)
+    assert "passed" in run(*quick, "tests/rules/test_twins.py", "tests/rules/test_pages.py", "-k", CODE)
     run("ruff", "check", "--no-cache", *files)
     run("ruff", "format", "--no-cache", "--check", *files)
 
