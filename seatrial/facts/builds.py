@@ -6,8 +6,10 @@ a shell could expand is kept unchanged.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import posixpath
 import re
 import shlex
 import tomllib
@@ -368,14 +370,16 @@ def _context(root: Path) -> Iterator[str]:
 class _Ignored:
     """The patterns of a .dockerignore: the last that matches a path or a folder above it decides."""
 
+    # Not pathspec: its `foo` matches at any depth, as Git's does, and Docker's only at the root.
     def __init__(self, lines: list[str]) -> None:
         self._patterns = []
         for line in lines:
             text = line.strip()
-            if text and not text.startswith("#"):
+            if text and not line.startswith("#"):
                 kept = text.startswith("!")
-                pattern = text.removeprefix("!").strip().strip("/").removeprefix("./")
-                self._patterns.append((not kept, re.compile(_as_regex(pattern))))
+                pattern = posixpath.normpath(text.removeprefix("!").strip()).lstrip("/")
+                with contextlib.suppress(re.error):  # Docker refuses it
+                    self._patterns.append((not kept, re.compile(_as_regex(pattern))))
 
     def __call__(self, path: str) -> bool:
         ignored = False
@@ -387,14 +391,36 @@ class _Ignored:
 
 def _ignored(root: Path) -> _Ignored:
     try:
-        text = (root / ".dockerignore").read_text(encoding="utf-8", errors="replace")
+        text = (root / ".dockerignore").read_text(encoding="utf-8-sig", errors="replace")
     except OSError:
         text = ""
     return _Ignored(text.splitlines()[:1000])
 
 
+_SPECIAL = re.compile(
+    r"(?P<rest>\*\*/?$)|(?P<folders>(?:\*\*/?)+)|\*|\?|\[(?P<not>\^?)(?P<set>(?:\\.|[^\]\\])+)\]|\\(?P<escaped>.)"
+)
+
+
 def _as_regex(pattern: str) -> str:
     """Translate a pattern of .dockerignore: `**` crosses folders, `*` and `?` do not."""
-    parts = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
-    spelled = {"**/": r"(?:[^/]+/)*", "**": r".*", "*": r"[^/]*", "?": r"[^/]"}
-    return "".join(spelled.get(part, re.escape(part)) for part in parts) + r"(?:/|$)"
+    if re.fullmatch(r"\*\*[^/*?\[\]\\][^*?\[\]\\]*", pattern):
+        return f".*{re.escape(pattern[2:])}(?:/|$)"  # Docker compares the end only: `**key` matches `my.key`
+    regex, at = "", 0
+    for found in _SPECIAL.finditer(pattern):
+        regex += re.escape(pattern[at : found.start()]) + _special(found)
+        at = found.end()
+    return f"{regex}{re.escape(pattern[at:])}(?:/|$)"
+
+
+def _special(found: re.Match[str]) -> str:
+    if found["rest"]:
+        return ".*"
+    if found["folders"]:
+        return "(?:.*/)?"
+    if found["set"]:
+        members = re.findall(r"\\?.", found["set"])
+        return f"[{found['not']}{''.join(m if m == '-' else re.escape(m[-1]) for m in members)}]"
+    if found["escaped"]:
+        return re.escape(found["escaped"])
+    return "[^/]*" if found[0] == "*" else "[^/]"
