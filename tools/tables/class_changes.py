@@ -1,6 +1,6 @@
 """class_changes.json: since and until when torch and torchvision have modules, classes and attributes of their objects.
 
-Classes are read by ast out of the wheels, and nothing of them is imported. Of each wheel two megabytes are downloaded.
+Classes are read by ast out of the wheels, and nothing is imported. About two megabytes of each wheel are downloaded.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Class:
 
 @dataclass
 class Contents:
-    """A distribution of one version: its classes, and by module what it binds, exports and takes of others by `*`."""
+    """A distribution of one version: its classes, and by module what it binds, exports and imports by `*`."""
 
     classes: dict[str, Class] = field(default_factory=dict)
     names: dict[str, set[str]] = field(default_factory=dict)
@@ -66,7 +66,7 @@ def contents_of(files: Mapping[str, bytes]) -> Contents:
     """Read the modules of a distribution: path in its wheel → content.
 
     Raises:
-        ValueError: there is none, or one is no Python.
+        ValueError: there are none, or one is not Python.
     """
     if not files:
         raise ValueError("a wheel without the modules that are read")
@@ -79,7 +79,7 @@ def contents_of(files: Mapping[str, bytes]) -> Contents:
         except SyntaxError as error:
             raise ValueError(f"{path}: {error}") from None
         _read_module(tree, module, module if file.stem == "__init__" else module.rpartition(".")[0], contents)
-    for _ in range(3):  # a module takes what another took
+    for _ in range(3):  # `*` may import what came by another `*`
         for module, others in contents.stars.items():
             for other in others:
                 public = {name for name in contents.names.get(other, ()) if not name.startswith("_")}
@@ -122,7 +122,7 @@ def _read_module(tree: ast.Module, module: str, package: str, contents: Contents
 
 
 def _targets(statement: ast.stmt) -> Iterator[ast.expr]:
-    """Give what a statement assigns to; a bare annotation assigns nothing."""
+    """Yield what a statement assigns to; a bare annotation assigns nothing."""
     match statement:
         case ast.Assign():
             yield from statement.targets
@@ -131,17 +131,17 @@ def _targets(statement: ast.stmt) -> Iterator[ast.expr]:
 
 
 def _own(node: ast.AST) -> Iterator[str]:
-    """Give the attribute of `self` that a node reads."""
+    """Yield the attribute of `self` that a node reads."""
     match node:
         case ast.Attribute(value=ast.Name("self"), attr=name, ctx=ast.Load()):
             yield name
 
 
 def changed(found: Mapping[str, Contents]) -> Table:
-    """Give the versions that were read, oldest first, where modules and classes are, and which attributes came later.
+    """Return the first and last version read, where modules and classes exist, and which attributes came later.
 
     `modules` and `classes` map a name to [since, until]; `attributes` maps a class to the attributes that objects of an
-    earlier version lack and that this one needs, likewise. What was never otherwise is left out.
+    earlier version lack and that this one needs, likewise. What never changed is left out.
     """
     versions = list(found)
     modules = {
@@ -169,7 +169,7 @@ def changed(found: Mapping[str, Contents]) -> Table:
 
 
 def _later(history: list[Class | None], versions: list[str]) -> dict[str, list[str | None]]:
-    """Give the attributes of a class that it has not always had."""
+    """Return the attributes of a class that it has not always had."""
     later: dict[str, list[str | None]] = {}
     for (before, now), at in zip(pairwise(history), range(1, len(versions)), strict=True):
         if before is None or now is None:

@@ -40,7 +40,7 @@ def ask(
 ) -> Wheels:
     """Ask the indexes of a lock, and those that pip or uv is configured with, for its pins.
 
-    What `former` knows already is not asked again, so that a lock too large for one deadline is learnt in several.
+    What `former` knows already is not asked again, so that a lock too large for one deadline is read in several.
     """
     known = dict(former.known) if former else {}
     late = {name for name in (former.late if former else ()) if name in pins}
@@ -66,7 +66,7 @@ def ask(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the lists of the indexes say of a pin, and the wheel that fits with the index that has it."""
+    """What the indexes list for a pin, the wheel that fits, and the index that has it."""
 
     wheel: Wheel
     best: Published | None
@@ -91,7 +91,7 @@ def _listed(entry: Entry, indexes: Sequence[str], python: str, end: float) -> _F
         found += [(index, file) for file in listed]
     locked = [(index, file) for index, file in found if file.sha256 in allowed]
     if fault and not locked:
-        return fault  # an index that was silent may have it
+        return fault  # the index that did not answer may have it
     # An index without hashes, and a lock with others than SHA-256, do not say which of the files the lock means.
     comparable = all(file.sha256 for _, file in found) and all(h.startswith("sha256:") for h in entry.hashes)
     wheels = [(index, file) for index, file in locked if fits(tags_of(file.name), python)]
@@ -107,7 +107,7 @@ def _listed(entry: Entry, indexes: Sequence[str], python: str, end: float) -> _F
 
 
 def _with_metadata(found: _Found, end: float) -> Wheel | str:
-    """Add what the wheel's METADATA says, alone where the index has it so, else from the end of the wheel."""
+    """Add what the wheel's METADATA says: alone if the index serves it, else from the end of the wheel."""
     if found.best is None:
         return found.wheel
     try:
@@ -129,7 +129,7 @@ def _is_version(file: str, entry: Entry) -> bool:
 
 
 def _all_at_once(questions: Sequence[Callable[[], T | str]], end: float) -> list[T | str]:
-    """Answer questions in threads that hold nobody up: what is late has no answer."""
+    """Answer questions in threads that nothing waits for after `end`; late answers are dropped."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     done: queue.SimpleQueue[tuple[int, T | str]] = queue.SimpleQueue()
     answers: list[T | str] = [LATE] * len(questions)
@@ -144,7 +144,7 @@ def _all_at_once(questions: Sequence[Callable[[], T | str]], end: float) -> list
                 return
             try:
                 answer = questions[number]()
-            except Exception as error:  # noqa: BLE001 - whatever an answer breaks, it must not end a check
+            except Exception as error:  # noqa: BLE001 - no answer may end a check
                 answer = words(error)
             done.put((number, answer))
 

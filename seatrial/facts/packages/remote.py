@@ -1,6 +1,6 @@
 """Reads the end of a wheel on a server: its METADATA and its list of files, without the rest of it.
 
-For indexes that do not serve METADATA alone. A server that cannot send parts of a file is given up at once.
+For indexes that do not serve METADATA alone. Where a server cannot send parts of a file, reading fails at once.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from typing import Any
 from seatrial.facts.packages.http import TIMEOUT, opener
 from seatrial.facts.packages.installed import headers
 
-_PIECE = 262_144  # bytes of one question: the lists of most wheels are smaller
+_PIECE = 262_144  # bytes of one request: the lists of most wheels are smaller
 _LARGEST = 16_777_216  # bytes of a list of files or a METADATA; torch's list has 2 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the end of a wheel tells: the fields of its METADATA by name in lower case, its size unpacked in bytes."""
+    """What the end of a wheel says: the fields of its METADATA by lower-case name, and its unpacked size in bytes."""
 
     fields: dict[str, tuple[str, ...]]
     unpacked: int
 
 
 def read(url: str, login: str, end: float) -> Ending:
-    """Read the end of a wheel before a moment of time.monotonic(); `login` is the value of an Authorization header.
+    """Read the end of a wheel by `end`, in time.monotonic(); `login` is the value of an Authorization header.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: there is no such wheel, or the server gives no parts.
+        OSError, http.client.HTTPException, ValueError: the wheel does not exist, or the server sends no parts.
     """
     try:
         with zipfile.ZipFile(opened(url, login, end)) as archive:
@@ -49,16 +49,16 @@ def read(url: str, login: str, end: float) -> Ending:
 
 
 def opened(url: str, login: str, end: float) -> io.BufferedReader:
-    """Open a file on a server, of which only what is read travels, and 16 MB at most.
+    """Open a file on a server; only what is read is downloaded, at most 16 MB.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: there is none, or the server gives no parts; later reads too.
+        OSError, http.client.HTTPException, ValueError: it does not exist, or no parts are sent; from later reads too.
     """
     return io.BufferedReader(_Remote(url, login, end), _PIECE)
 
 
 class _Remote(io.RawIOBase):
-    """A file on a server that gives parts of it: only what is read travels."""
+    """A file on a server that sends parts of it: only what is read is downloaded."""
 
     def __init__(self, url: str, login: str, end: float) -> None:
         self._url, self._end, self._at, self._travelled = url, end, 0, 0
