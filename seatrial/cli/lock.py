@@ -34,7 +34,7 @@ def command(arguments: argparse.Namespace) -> int:
             if arguments.upgrade or arguments.cpu:
                 raise UsageError("--check writes nothing, so --upgrade and --cpu have no meaning with it")
             run.of(locking.check_lock(run.project))
-            return run.finish("the lock answers requirements.in")
+            return run.finish("the lock matches requirements.in")
         if not arguments.cpu or arguments.upgrade:
             run.of(locking.compile_lock(run.project, upgrade=arguments.upgrade), "lock")
         if not failed(run.findings) and (arguments.cpu or run.project.cpu_lock_file.is_file()):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def insertion(call: Call, text: str) -> Edit | None:
-    """Give the edit that puts `text`, such as `, name=value`, after the last argument; None where it has no place."""
+    """Return the edit that inserts `text`, such as `, name=value`, after the last argument; None if impossible."""
     if call.after_last is None:
         return None
     line, column = call.after_last

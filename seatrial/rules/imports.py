@@ -1,4 +1,4 @@
-"""What an import finds where it is served: the package, the lock, the standard library or nothing.
+"""What an import finds in the serving environment: the package, the lock, the standard library or nothing.
 
 Rules of several families ask this of imports in code and of classes in pickles.
 """
@@ -28,7 +28,7 @@ _PATH_CHANGES = {"sys.path.append", "sys.path.insert", "sys.path.extend", "site.
 
 
 def is_first_party(sources: Sources, module: str) -> bool:
-    """Tell whether a module is, or ought to be, one of the project's own."""
+    """Return whether a module is, or should be, one of the project's own."""
     top = module.split(".")[0]
     return sources.ships(top) or top in sources.absent or module in sources.left_out or top in sources.left_out
 
@@ -39,12 +39,12 @@ def is_own(module: str, facts: Facts) -> bool:
 
 
 def how_to_provide(module: str, facts: Facts) -> str:
-    """Say which line makes a module available."""
+    """Return which line makes a module available."""
     return f"add the line `{line_for(module, facts)}` to requirements.in, then run `seatrial lock`"
 
 
 def line_for(module: str, facts: Facts) -> str:
-    """Give the line of requirements.in that brings a module."""
+    """Return the line of requirements.in that provides a module."""
     distribution = distributions_of(module)[0]
     pins = facts.lock.pins(marker_environment(facts.project.python)) if facts.lock else {}
     torch = pins.get("torch")
@@ -54,7 +54,7 @@ def line_for(module: str, facts: Facts) -> str:
 
 
 def is_provided(module: str, facts: Facts) -> bool:
-    """Tell whether the standard library, the package or a requirement provides a module."""
+    """Return whether the standard library, the package or a requirement provides a module."""
     top = module.split(".")[0]
     if top in sys.stdlib_module_names or is_first_party(facts.sources, module) or is_namespace(module):
         return True
@@ -69,13 +69,13 @@ def _asked_for(facts: Facts) -> set[str]:
 
 
 def _squeezed(name: str) -> str:
-    """Give a name without what distributions add to a module's: python-x, py-x, x-headless, x-cpu."""
+    """Return a name without what distributions add to a module's name: python-x, py-x, x-headless, x-cpu."""
     parts = [p for p in canonicalize_name(name).split("-") if p not in ("python", "headless", "cpu", "gpu")]
     return "".join(parts).removeprefix("py") if len(parts) > 1 else "".join(parts)
 
 
 def why_not_executed(module: Module, imported: Import, facts: Facts) -> str:
-    """Say why serving may never execute an import; empty where it will."""
+    """Return why serving may never execute an import; "" if it will."""
     if module.name not in facts.sources.surely:
         return f"`{module.name}` itself is imported only by a function, an `if` or a try"
     if imported.guarded:
@@ -87,13 +87,13 @@ def why_not_executed(module: Module, imported: Import, facts: Facts) -> str:
 
 
 def changes_path(sources: Sources) -> str:
-    """Give the first place in what serves that adds a folder to Python's path; empty where there is none."""
+    """Return the first place in what serves that adds a folder to Python's path; "" if there is none."""
     called = next((str(call.location) for _, call in sources.calls() if call.name in _PATH_CHANGES), "")
     return called or next((m.path for m in sources.serving_modules() if "sys.path" in m.uses.patched), "")
 
 
 def by_short_name(sources: Sources, module: Module, target: str) -> str:
-    """Give the module that ships beside the importing one, or above it, where the name lacks only the package."""
+    """Return the module that ships beside the importing one, or above it, if the name lacks only the package."""
     top = target.partition(".")[0]
     package = module.name if module.is_package else module.name.rpartition(".")[0]
     while package and not is_known(target):

@@ -7,5 +7,5 @@ from seatrial.system.redaction import holds_login
 
 
 def shown_at(location: Location, text: str) -> Location:
-    """Give a place whose line may be shown; of a line with a password only the file is named."""
+    """Return a location that may be shown: if its line has a password, only the file."""
     return Location(location.path) if holds_login(text) else location

@@ -52,13 +52,13 @@ class Rule:
         title: the fault in a few words.
         explanation: what it means and why it happens.
         fix: what to do; a finding may say it more precisely.
-        cloud: the exact text that the cloud or the server gives for it, where one is known.
+        cloud: the exact text that the cloud or the server prints for it, if known.
         sources: public places where it is described.
         symptoms: how to recognise it in a text, most specific first.
         telling: how much its symptoms say about the cause.
         yields_to: rules that say more about the same text: next to one of them, this one is left out.
-        yields_module_to: likewise, but only where both found the same module.
-        confirm: whether a text with a symptom is about this fault in this project; None where it always is.
+        yields_module_to: likewise, but only if both found the same module.
+        confirm: whether a text with a symptom is about this fault in this project; None if it always is.
         refine: completes the finding of a symptom from what the text and the project say.
         check: decides it from facts, before anything is installed; None where only running shows it.
         needs_wheels: whether the check reads what the locked wheels say of themselves.

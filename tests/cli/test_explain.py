@@ -33,13 +33,13 @@ class TestACode:
     def test_prints_the_page_of_a_code_in_any_case(self) -> None:
         ran = seatrial("explain", "st101")
         assert ran.returncode == 0
-        assert ran.stdout.startswith("# ST101: the lock does not answer requirements.in\n")
+        assert ran.stdout.startswith("# ST101: the lock does not match requirements.in\n")
         assert "## Fix" in ran.stdout
 
     def test_lists_every_rule_by_family_when_asked_for_none(self) -> None:
         ran = seatrial("explain")
         assert ran.returncode == 0
-        assert ran.stdout.startswith("ST1 lock and environment\n  ST101  error    the lock does not answer")
+        assert ran.stdout.startswith("ST1 lock and environment\n  ST101  error    the lock does not match")
         assert [line.split()[0] for line in ran.stdout.splitlines() if line.startswith("  ")] == list(RULES)
 
     def test_lists_a_family(self) -> None:

@@ -19,7 +19,7 @@ class TestExitCodes:
     def test_zero_where_nothing_is_wrong(self, healthy: Path) -> None:
         ran = seatrial("lock", "--check", "--project", healthy)
         assert (ran.returncode, ran.stdout) == (0, "")
-        assert ran.stderr == "PASSED  healthy: the lock answers requirements.in\n"
+        assert ran.stderr == "PASSED  healthy: the lock matches requirements.in\n"
 
     def test_one_for_findings_with_the_place_the_fix_and_where_to_read_more(self, stale: Path) -> None:
         ran = seatrial("lock", "--check", "--project", stale)

@@ -86,7 +86,7 @@ def test_an_input_that_the_new_version_fails_on_is_found_though_errors_name_no_v
     assert end.codes == ["ST711"]
     finding = end.errors[0]
     assert finding.subject == "instance {'n': 1}"
-    assert finding.cause == "ST521: the answer holds a Tensor, which is no JSON; use .tolist() or .item()"
+    assert finding.cause == "ST521: the answer holds a Tensor, which is not JSON; use .tolist() or .item()"
     assert finding.evidence[0].startswith("an error does not name its deployed model")
     assert "Object of type Tensor" in finding.evidence[1]
     assert not end.value.proven

@@ -336,7 +336,7 @@ class TestTheCpuVariant:
         ran = ended(compile_cpu_lock(made))
         assert not ran.value
         assert ran.codes == ["ST104"]
-        assert "torchvision==0.15.0, which is no +cpu build" in ran.errors[0].message
+        assert "torchvision==0.15.0, which is not a +cpu build" in ran.errors[0].message
         assert files(made.root) == before
 
     def test_is_refused_if_its_builds_need_what_the_lock_does_not_pin(

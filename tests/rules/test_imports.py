@@ -63,7 +63,7 @@ def test_an_import_that_lacks_its_package_is_told_from_a_missing_distribution(tm
     }
     first, second = findings(small_project(tmp_path, files))
     assert (first.code, second.code) == ("ST201", "ST201")
-    assert first.message == "`blocks` is imported, and only `predictor.nets.blocks` is in the package"
+    assert first.message == "`blocks` is imported, but only `predictor.nets.blocks` is in the package"
     assert second.fix == "write `from predictor import layers`, or `from predictor.layers import …`"
 
 

@@ -1,4 +1,4 @@
-"""Family 3, checkpoints: can the server load what lies in the artifacts?
+"""Family 3, checkpoints: can the server load the artifacts?
 
 Static checks look at kinds and class names only; whether the weights fit the model is seen when it is loaded.
 """
@@ -117,7 +117,7 @@ UNKNOWN_MODULE = Rule(
         "Each module that a pickle in the artifacts names must be in the standard library, in what ships, or come from "
         "a distribution of the locks or requirements.in, by the table of distributions and their modules."
     ),
-    bad="pickle.dump(helpers.Crop(8), file)  # helpers.py lies beside train.py",
+    bad="pickle.dump(helpers.Crop(8), file)  # helpers.py is beside train.py",
     good="pickle.dump(predictor.transforms.Crop(8), file)",
 )
 
@@ -151,7 +151,7 @@ def _will_be_there(module: str, facts: Facts) -> bool:
 
 NO_CHECKPOINT = Rule(
     code="ST303",
-    title="the weights are no checkpoint",
+    title="the weights are not a checkpoint",
     explanation=(
         "The file has the suffix of a checkpoint and holds something else. A Git LFS pointer (a checkout "
         "without `lfs: true`), the HTML page that a download got instead of the file, and an interrupted "
@@ -178,9 +178,9 @@ NO_CHECKPOINT = Rule(
         Symptom(re.compile(r"(?m)^EOFError(?:: Ran out of input)?[ \r]{0,3}$"), "the weights file is empty or cut off"),
         Symptom(
             re.compile(r"invalid load key, (?P<key>'[^\n]{1,6}')"),
-            "the weights are no pickle: they begin {key}",
+            "the weights are not a pickle: they begin {key}",
         ),
-        Symptom(re.compile(r"Unsupported operand (?P<byte>\d+)\b"), "the weights are no checkpoint (byte {byte})"),
+        Symptom(re.compile(r"Unsupported operand (?P<byte>\d+)\b"), "the weights are not a checkpoint (byte {byte})"),
     ),
     detected=(
         "The first bytes of each file that is named like a checkpoint, and what it is in the file system: a "
@@ -217,7 +217,7 @@ def _no_checkpoint(facts: Facts) -> Iterator[Finding]:
         elif checkpoint.kind is Kind.OTHER and checkpoint.path.endswith((".pt", ".pth", ".tar")):
             yield NO_CHECKPOINT.finding(
                 f"{checkpoint.path} is {checkpoint.kind}: neither a zip archive nor a pickle",
-                severity=Severity.WARNING,  # the predictor may read a format of its own
+                severity=Severity.WARNING,  # the predictor may read its own format
                 location=Location(checkpoint.path),
             )
 
@@ -259,7 +259,7 @@ NOT_READ = Rule(
         "One that unpacks to more than 64 MB, has more than 400 000 steps, is encrypted or is cut off is not "
         "followed to its end: which classes and devices it names there, only the trial shows."
     ),
-    fix="save tensors and plain values only (`torch.save(model.state_dict(), …)`); tensors lie beside the pickle",
+    fix="save tensors and plain values only (`torch.save(model.state_dict(), …)`); tensors are kept beside the pickle",
     severity=Severity.WARNING,
     sources=(
         "https://docs.python.org/3/library/pickletools.html",
@@ -328,5 +328,5 @@ def _is_damaged(checkpoint: Checkpoint) -> bool:
 
 
 def _is_by_chance(checkpoint: Checkpoint) -> bool:
-    """Tell whether a file may be anything that only begins like a pickle."""
+    """Return whether a file may be something else that only begins like a pickle."""
     return checkpoint.kind is Kind.PICKLE and checkpoint.path.endswith(".bin") and not checkpoint.globals

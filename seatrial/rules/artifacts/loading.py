@@ -1,7 +1,7 @@
-"""Family 3, how the predictor loads: what lies in the artifacts against the calls that read it.
+"""Family 3, how the predictor loads: the artifacts against the calls that read them.
 
 Which file a call opens is seldom written in the code, so a rule speaks only where every file that the call could open
-would fail, and warns where the call may not be made at all.
+would fail, and warns if the call may not be made at all.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ WEIGHTS_ONLY = Rule(
     code="ST304",
     title="torch.load refuses the file: weights_only",
     explanation=(
-        "Since torch 2.6 `torch.load` loads only tensors and plain containers unless told otherwise. A "
+        "Since torch 2.6 `torch.load` loads only tensors and plain containers by default. A "
         "whole model, a pickled transform, an argparse.Namespace or a numpy scalar in the file is refused."
     ),
     fix=(
@@ -53,7 +53,7 @@ WEIGHTS_ONLY = Rule(
     ),
     detected=(
         "What the pickle names against what torch.load allows in the locked version, from a table of torch's "
-        "releases, where the call leaves weights_only to that version; a call of add_safe_globals silences "
+        "releases, if the call leaves weights_only to that version; a call of add_safe_globals silences "
         "it."
     ),
     bad='torch.save(model, "weights.pt")\ntorch.load("weights.pt")  # with torch 2.6 or later',
@@ -90,7 +90,7 @@ def _weights_only(facts: Facts) -> Iterator[Finding]:
 
 
 def is_torch_file(checkpoint: Checkpoint) -> bool:
-    """Tell whether torch.save wrote a file, in either of its formats."""
+    """Return whether torch.save wrote a file, in either of its formats."""
     return checkpoint.kind in (Kind.TORCH_ZIP, Kind.TORCH_LEGACY)
 
 
@@ -98,11 +98,11 @@ REFUSED_PROTOCOL = 4  # the first whose opcodes torch._weights_only_unpickler do
 
 
 def _refused(file: Checkpoint, facts: Facts) -> list[str]:
-    """Give what torch.load refuses of a file with weights_only; nothing where the locked torch is not known."""
+    """Return what torch.load refuses of a file with weights_only; nothing if the locked torch is unknown."""
     torch = pinned(facts, "torch")
     if torch is None or is_allowed("torch.Size", torch) is None:
         return []
-    # What lived in __main__ is no better off where torch allows it: that is ST301.
+    # A class of __main__ fails even if torch allows it: that is ST301.
     names = [f"a pickled `{m}.{n}`" for m, n in file.globals if m != MAIN and not is_allowed(f"{m}.{n}", torch)]
     return names + ([f"a pickle of protocol {file.protocol}"] if file.protocol >= REFUSED_PROTOCOL else [])
 
@@ -133,7 +133,7 @@ PREFIXED = Rule(
     ),
     detected=(
         "Every tensor of a file has the prefix, and what torch.load gives goes straight into load_state_dict. It only "
-        "warns, because the model may have an attribute of that very name. It is silent where the code wraps the model "
+        "warns, because the model may have an attribute of that very name. It is silent if the code wraps the model "
         "again, has a function that mentions the prefix, or changes the names on the way."
     ),
     bad='network.load_state_dict(torch.load("weights.pt"))  # names begin module.',
@@ -177,14 +177,14 @@ def _prefix(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _is_given(argument: str, checkpoint: Checkpoint, inner: str) -> bool:
-    """Tell whether an argument is what loading this file gives, or the dict of this key in it."""
+    """Return whether an argument is the loaded file, or the dict under this key in it."""
     if checkpoint.kind is Kind.SAFETENSORS:
         return argument == "safetensors.torch.load_file()"
     return argument == ("torch.load()[]" if inner else "torch.load()")
 
 
 def _is_known(prefix: str, facts: Facts) -> bool:
-    """Tell whether the code shows that it knows of a prefix: by a wrapper, or by the name itself."""
+    """Return whether the code shows that it knows of a prefix: by a wrapper, or by the name itself."""
     words = {prefix.rstrip("."), *PREFIXES[prefix]}
     for module in facts.sources.serving_modules():
         mentions = [module.uses.mentions, *(function.mentions for function in module.uses.functions.values())]
@@ -217,8 +217,8 @@ OTHER_FORMAT = Rule(
     ),
     detected=(
         "The formats of all files of torch in the artifacts against the loading functions that serving may call: it "
-        "speaks where none of the files fits the only function. A warning where the call stands in a try or outside of "
-        "what the runtime surely calls."
+        "is a finding if none of the files fits the only function. It is a warning if the call is in a try or outside "
+        "of what the runtime surely calls."
     ),
     bad='torch.jit.load("weights.pt")  # a state_dict',
     good='torch.load("weights.pt", weights_only=True)',
@@ -260,7 +260,7 @@ def _other_format(facts: Facts) -> Iterator[Finding]:
 
 
 def _is_strict(call: Call) -> bool:
-    """Tell whether a call of torch.load 2.6 or later surely takes weights only."""
+    """Return whether a call of torch.load 2.6 or later certainly loads weights only."""
     asked, module = call.argument("weights_only"), call.argument("pickle_module", 2)
     if asked is None:
         return module is None
@@ -268,7 +268,7 @@ def _is_strict(call: Call) -> bool:
 
 
 def _is_made(call: Call, facts: Facts) -> bool:
-    """Tell whether the runtime surely comes to a call, and nothing catches its error."""
+    """Return whether the runtime certainly reaches a call, and nothing catches its error."""
     name = facts.project.predictor_class
     functions = ("", *(f"{name}.{method}" for method in ALWAYS_CALLED))
     return call.context.function in functions and not call.context.tried and not call.context.guards

@@ -21,7 +21,7 @@ OTHER_ARTIFACTS = Rule(
         "changed, lost or added since would be deployed without ever having been measured."
     ),
     fix="restore the files, or run training's last step again so that it writes the manifest anew",
-    detected="The SHA-256 of every file of the artifacts is compared with the manifest. Without one nothing is said.",
+    detected="The SHA-256 of every file of the artifacts is compared with the manifest, if there is one.",
     bad="artifacts/weights.pt, copied over after the training",
     good="artifacts/weights.pt, as manifest.json lists it",
     sources=("https://docs.python.org/3/library/hashlib.html#hashlib.file_digest",),

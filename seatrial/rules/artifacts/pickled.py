@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 
-MAIN = "__main__"  # where a pickle looks for what the program that wrote it defined itself
+MAIN = "__main__"  # where a pickle looks for the classes that the program which wrote it defined
 PICKLE_DOCS = "https://docs.python.org/3/library/pickle.html"
 
 OTHER_PYTHON = Rule(
@@ -77,7 +77,7 @@ def _other_python(facts: Facts) -> Iterator[Finding]:
         for module, span in NOT_ALWAYS.items():
             names = [n for m, n in checkpoint.globals if m == module or m.startswith(f"{module}.")]
             since, until = map(Version, span)
-            # setuptools brings a distutils of its own
+            # setuptools has its own distutils
             if names and not since <= python < until and not (module == "distutils" and pinned(facts, "setuptools")):
                 yield OTHER_PYTHON.finding(
                     f"{checkpoint.path} holds a pickled `{module}.{names[0]}`, which Python {python} does not have",
@@ -113,8 +113,8 @@ OLD_TRANSFORM = Rule(
     ),
     detected=(
         "The attributes of each pickled object against those that its class sets and reads in the locked version, from "
-        "a table of published wheels. An error where the pickled object is the transform itself; a warning where it "
-        "lies in something else that may never use it. Transforms of torchvision before 0.5 are taken for 0.5's."
+        "a table of published wheels. An error if the pickled object is the transform itself; a warning if it "
+        "is in something else that may never use it. Transforms of torchvision before 0.5 are taken for 0.5's."
     ),
     bad="pickle.dump(transform, file)  # torchvision 0.9, served with 0.23",
     good="from predictor.transforms import transform  # code, run under the locked torchvision",
@@ -154,8 +154,8 @@ OLD_MODULE = Rule(
     ),
     detected=(
         "The attributes of each pickled layer of torch.nn, or of a model of torchvision, against those that its class "
-        "sets and reads in the locked version, from a table of published wheels. An error where the file is the model; "
-        "a warning where the layer lies in something else that may never run it."
+        "sets and reads in the locked version, from a table of published wheels. An error if the file is the model; "
+        "a warning if the layer is in something else that may never run it."
     ),
     bad="torch.save(model, file)  # torch 1.10, served with 2.8",
     good="torch.save(model.state_dict(), file)",
@@ -291,7 +291,7 @@ def _windows_path(facts: Facts) -> Iterator[Finding]:
 
 
 def pinned(facts: Facts, name: str) -> Version | None:
-    """Give the version of a distribution that the lock pins."""
+    """Return the version of a distribution that the lock pins."""
     entry = facts.lock.pins(marker_environment(facts.project.python)).get(name) if facts.lock else None
     return entry.version if entry else None
 

@@ -1,7 +1,7 @@
-"""Family 7, the project's own deploy scripts: calls of Google's SDK and commands that fail or do what nobody meant.
+"""Family 7, the project's own deploy scripts: calls of Google's SDK and commands that fail or do something unintended.
 
 Scripts never ship and need not be in use, so only what must fail whenever it runs is an error. The predictor class of
-AI Platform itself is no fault: Seatrial serves it as it is.
+AI Platform itself is not a fault: Seatrial serves it as it is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RETIRED = Rule(
     explanation=(
         "AI Platform Prediction ended on 31 January 2025. `gcloud ai-platform`, the API ml.googleapis.com and "
         "Airflow's MLEngine operators are still in many scripts and have nothing behind them. A predictor class "
-        "written for it, with from_path and predict, is no fault: Seatrial serves it on Vertex AI as it is."
+        "written for it, with from_path and predict, is not a fault: Seatrial serves it on Vertex AI as it is."
     ),
     fix="deploy with `seatrial deploy`, and take the old command out",
     severity=Severity.WARNING,
@@ -74,7 +74,7 @@ UNTESTED_DEFAULT = Rule(
     ),
     detected=(
         "A script calls google.cloud.aiplatform's Model.upload without one of the two. Arguments that come by `**` and "
-        "the very first upload cannot be told, so it is a warning."
+        "the very first upload cannot be recognised, so it is a warning."
     ),
     bad='aiplatform.Model.upload(display_name="digits", serving_container_image_uri=image)',
     good=(

@@ -20,7 +20,7 @@ OTHER_ANSWER = Rule(
         "another processor, GPU or image than in the trial, or a front end that changes requests. It gets no more "
         "traffic, and the split is what it was."
     ),
-    fix="run `seatrial smoke` on the device of the target machine; widen a tolerance only where that is right",
+    fix="run `seatrial smoke` on the device of the target machine; widen a tolerance only if that is right",
     sources=("https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html",),
 )
 
@@ -29,7 +29,7 @@ LIVE_ERRORS = Rule(
     title="the live endpoint answers with errors",
     explanation=(
         "Requests that the trial answered are refused or fail on the endpoint. What the container logged meanwhile "
-        "says why; where it logged nothing, requests do not reach it."
+        "says why; if it logged nothing, requests do not reach it."
     ),
     fix="read the container's log; run `seatrial smoke --image` with the same image",
     telling=Telling.NAMELESS,
@@ -52,7 +52,7 @@ SLOWER = Rule(
     ),
     fix=(
         "compare the percentiles of both in build/deploy/deploy.json; raise `vertex.rollout.max-latency-ratio` "
-        "where slower is meant"
+        "if slower is intended"
     ),
     sources=("https://sre.google/workbook/canarying-releases/",),
 )
@@ -73,7 +73,7 @@ SUPERSEDED = Rule(
     title="somebody else changed the endpoint meanwhile",
     explanation=(
         "The traffic split or the record of the rollout is no longer what this deployer wrote: another deployer has "
-        "taken over, or somebody moved the traffic. Both at once would end in a split that nobody proved, so this one "
+        "taken over, or somebody moved the traffic. Both at once would end in an unproven split, so this one "
         "stops and touches nothing more."
     ),
     fix="look at `seatrial deploy --status`; run again once the other is done, and let one deployer at a time run",

@@ -27,7 +27,7 @@ SERVER_DIED = Rule(
     code="ST701",
     title="the model server exited while it was being deployed",
     explanation=(
-        "The container ended before its health route ever said 200. The reason stands in the container's log, if it "
+        "The container ended before its health route ever answered 200. The reason is in the container's log, if it "
         "had the time to write one: a module that is missing, weights that do not load, too little memory, an image "
         "for another processor. The operation itself says only that the server exited."
     ),
@@ -103,7 +103,7 @@ UNREADABLE = Rule(
                 r"Service account `?(?P<account>[^\s`]+)`? does not have permission to access "
                 r"(?:Artifact Registry )?image (?P<image>[^\s,]+)"
             ),
-            "{account} may not read the image {image}, or there is none",
+            "{account} may not read the image {image}, or it does not exist",
         ),
         Symptom(
             re.compile(
@@ -122,7 +122,7 @@ UNREADABLE = Rule(
                 r"""Permission ["'](?P<permission>(?:artifactregistry|storage)\.[\w.]+)["'] denied on resource"""
                 r"""(?: ["'](?P<place>[^"'\s]+)["'])?"""
             ),
-            "the permission {permission} is missing where image or artifacts lie",
+            "the permission {permission} is missing for the image or the artifacts",
         ),
         Symptom(
             re.compile(r"(?i)\b(?:ErrImagePull|ImagePullBackOff|failed to pull (?:and unpack )?image\b)"),
@@ -141,7 +141,7 @@ QUOTA = Rule(
     code="ST704",
     title="a quota is exceeded",
     explanation=(
-        "The project's quota in this region does not hold what was asked for. Serving has metrics of its own, "
+        "The project's quota in this region does not cover what was requested. Serving has its own metrics, "
         "custom_model_serving_…, beside those of training; new projects often have 0 of a GPU. A second version "
         "beside the first needs twice the machines until the first is gone."
     ),
@@ -256,7 +256,7 @@ STOCKOUT = Rule(
                 r'Machine type temporarily unavailable[.:]? (?:Machine type: )?"(?P<machine>[^"]+)"'
                 r'(?:\. Accelerator type: "(?P<accelerator>[^"]+)")?'
             ),
-            "there is no {machine} free in the region",
+            "no {machine} is free in the region",
         ),
         Symptom(re.compile(r"Machine type temporarily unavailable"), "the machine type is temporarily unavailable"),
         Symptom(

@@ -29,7 +29,7 @@ UNPROVEN = Rule(
     code="ST716",
     title="there is no passing report of what would be deployed",
     explanation=(
-        "Only what a trial passed is deployed: a bundle needs a report of its own digest, an image one of its very "
+        "Only what a trial passed is deployed: a bundle needs a report of its digest, an image one of its very "
         "image id. Either no trial ran, or something was changed since."
     ),
     fix="run `seatrial smoke`, or `seatrial image build` and `seatrial smoke --image`, then deploy again",

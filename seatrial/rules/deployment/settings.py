@@ -27,14 +27,14 @@ REGIONS = Rule(
     code="ST723",
     title="regions disagree",
     explanation=(
-        "A model is made from an image in a regional Artifact Registry of its own region; repositories of a "
+        "A model is made from an image in a regional Artifact Registry of the same region; repositories of a "
         "multi-region are refused. Artifacts in a bucket far away cost time at every start of a machine."
     ),
     fix="push to REGION-docker.pkg.dev of `vertex.region`, or change `vertex.region`",
     sources=(CONTAINER_REQUIREMENTS,),
     detected=(
-        "The location in the name of the repository is compared with `vertex.region`, and, where a cloud project is "
-        "configured, a repository that is none of Artifact Registry is refused."
+        "The location in the name of the repository is compared with `vertex.region`. If a cloud project is "
+        "configured, a repository outside Artifact Registry is refused."
     ),
     bad=(
         '[tool.seatrial.vertex]\nregion = "europe-west4"\n\n[tool.seatrial.image]\n'
@@ -59,7 +59,7 @@ _REGION = re.compile(r"[a-z]+(?:-[a-z]+)+\d+")  # us-central1; multi-regions are
 
 
 def regions_agree(image: str, region: str, *, local: bool = False) -> Iterator[Finding]:
-    """Yield a finding where no model of a region can be made from an image or repository.
+    """Yield a finding if no model of a region can be made from an image or repository.
 
     With `local` it is for a rehearsal, which takes images of other registries too.
     """
@@ -96,7 +96,7 @@ TOO_LARGE = Rule(
             "a {what} has {size} bytes, and the endpoint takes {limit}",
         ),
     ),
-    detected="The bytes of each golden example, as a request of its own, against the limit of `vertex.endpoint-type`.",
+    detected="The bytes of each golden example, as a separate request, against the limit of `vertex.endpoint-type`.",
     bad='[tool.seatrial.vertex]\nendpoint-type = "shared"  # and a golden image of 2 MB',
     good='[tool.seatrial.vertex]\nendpoint-type = "dedicated"',
 )
@@ -147,7 +147,7 @@ def _machine(facts: Facts) -> Iterator[Finding]:
 
 
 def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
-    """Yield a finding where machine type and accelerators do not go together; a warning where it is not known."""
+    """Yield a finding if machine type and accelerators do not go together; a warning if that is unknown."""
     table = machines()
     name, kind, number = settings.machine_type, settings.accelerator_type, settings.accelerator_count
     machine = table.machines.get(name)

@@ -123,5 +123,5 @@ def _cpu_build(facts: Facts) -> Iterator[Finding]:
         yield CPU_BUILD.finding(
             f"torch=={torch.version} is a CPU build, and the target has {facts.project.vertex.accelerator_type}",
             location=torch.location,
-            cause="the model will run on the processor; whether that is meant cannot be seen here",
+            cause="the model will run on the processor; whether that is intended cannot be seen here",
         )

@@ -133,7 +133,7 @@ HARD_CUDA = Rule(
     sources=("https://docs.pytorch.org/docs/stable/notes/cuda.html#device-agnostic-code", EXITED_SOURCE),
     detected=(
         "A call that serving can reach names CUDA, no condition, try or conditional expression stands around it, and "
-        "its module never asks is_available. It is an error where the lock holds a CPU build or [tool.seatrial.vertex] "
+        "its module never asks is_available. It is an error if the lock has a CPU build or [tool.seatrial.vertex] "
         "names a machine without accelerator, else a warning."
     ),
     bad="self._model = build().cuda()",
@@ -158,7 +158,7 @@ def _hard_cuda(facts: Facts) -> Iterator[Finding]:
 
 
 def _never_has_cuda(facts: Facts) -> str:
-    """Say why what is served has no CUDA; empty where it may have."""
+    """Return why the serving environment has no CUDA; "" if it may have."""
     pin = facts.lock.pins(marker_environment(facts.project.python)).get("torch") if facts.lock else None
     if pin and pin.version and pin.version.local == "cpu":
         return f"the lock has torch {pin.version}, a CPU build"
@@ -191,7 +191,7 @@ def _asks_for_cuda(sources: Sources, call: Call) -> bool:
 
 
 def _is_guarded(call: Call) -> bool:
-    """Tell whether a try stands around a call, or a test that names a device or something unknown."""
+    """Return whether a try guards a call, or a test that names a device or something unknown."""
     words = ("cuda", "gpu", "device", "?")
     return call.context.tried or any(word in name.lower() for name in call.context.guards for word in words)
 

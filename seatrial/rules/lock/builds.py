@@ -27,7 +27,7 @@ OLD_LIBRARY = Rule(
     title="the base image's C library is too old for the locked wheels, or not glibc",
     explanation=(
         "A wheel says which C library it was built for: `manylinux_2_28` needs glibc 2.28 or later, and torch has had "
-        "no other since 2.7. Alpine has musl instead of glibc, for which there is no torch at all."
+        "no other since 2.7. Alpine has musl instead of glibc, and no torch is published for it."
     ),
     fix="take a base with a newer glibc, such as python:3.11-slim, by its digest",
     severity=Severity.WARNING,
@@ -65,7 +65,7 @@ def _old_library(facts: Facts) -> Iterator[Finding]:
 
 
 def _needed_library(facts: Facts) -> tuple[Version, str]:
-    """Give the newest glibc that a locked wheel needs, and which wheel that is."""
+    """Return the newest glibc that a locked wheel needs, and which wheel that is."""
     needed, whose = Version("0"), ""
     for entry, wheel, _ in known_pins(facts):
         versions = [
@@ -95,7 +95,7 @@ OTHER_FLAVOUR = Rule(
     detected=(
         "By the labels of the pins, and surer, where an environment of the lock is kept, by the libraries that "
         "torchvision's compiled part is linked with against the CUDA that torch says it was built for. A torchvision "
-        "without any CUDA library works with every torch of its version, and is no finding."
+        "without any CUDA library works with every torch of its version, and is not a finding."
     ),
     bad="torch==2.8.0+cu128\ntorchvision==0.23.0+cpu",
     good="torch==2.8.0+cu128\ntorchvision==0.23.0+cu128",
@@ -128,7 +128,9 @@ def _other_flavour(facts: Facts) -> Iterator[Finding]:
         runtime = next((library for library in needed if library.startswith("libcudart.so.")), "")
         if not cuda and any("cuda" in library for library in needed):
             what = next(library for library in needed if "cuda" in library)
-            cause = f"torchvision's compiled part is linked with {what}, and torch is a CPU build, which has none"
+            cause = (
+                f"torchvision's compiled part is linked with {what}, but torch is a CPU build, which does not have it"
+            )
         elif cuda and runtime and not runtime.startswith(f"libcudart.so.{cuda.split('.')[0]}"):
             cause = f"torchvision's compiled part is linked with {runtime}, and torch was built for CUDA {cuda}"
         else:
@@ -142,7 +144,7 @@ def _other_flavour(facts: Facts) -> Iterator[Finding]:
 
 
 def _fits_pair(torch: Entry, torchvision: Entry) -> bool:
-    """Tell whether the versions belong together; where they do not ST120 says it."""
+    """Return whether the versions belong together; if not, ST120 reports it."""
     if torch.version is None or torchvision.version is None:
         return False
     release = torch_pairs().torchvision.get(Version(torchvision.version.public))

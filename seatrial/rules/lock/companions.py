@@ -32,7 +32,7 @@ OLD_TORCHVISION = Rule(
         "that a resolver takes a newer Pillow without a word."
     ),
     fix="write `pillow<7` in requirements.in, or better take a torchvision of today; then run `seatrial lock`",
-    detected="By the versions of both in a lock, or in requirements.in where the lock has none.",
+    detected="By the versions of both in a lock, or in requirements.in if the lock has none.",
     bad="torchvision==0.4.1\npillow==11.3.0",
     good="torchvision==0.4.1\npillow==6.2.2",
     cloud="ImportError: cannot import name 'PILLOW_VERSION' from 'PIL'",
@@ -69,7 +69,7 @@ OLD_TORCH = Rule(
         "check passes; the first `.numpy()`, `from_numpy` or ToTensor says that numpy is not available."
     ),
     fix="write `numpy<2` in requirements.in, or take torch 2.3 or later; then run `seatrial lock`",
-    detected="By the versions of both in a lock, or in requirements.in where the lock has none.",
+    detected="By the versions of both in a lock, or in requirements.in if the lock has none.",
     bad="torch==2.2.2\nnumpy==2.0.0",
     good="torch==2.2.2\nnumpy==1.26.4",
     cloud="RuntimeError: Numpy is not available",
@@ -132,8 +132,8 @@ WINDOWED_OPENCV = Rule(
     code="ST134",
     title="the build of OpenCV that needs a graphical system",
     explanation=(
-        "opencv-python is linked with libGL for its windows. Slim base images do not have it, and no wheel brings it: "
-        "`import cv2` fails before the predictor is even loaded. A server opens no window."
+        "opencv-python is linked with libGL for its windows. Slim base images do not have it, and no wheel contains "
+        "it: `import cv2` fails before the predictor is even loaded. A server opens no window."
     ),
     fix="write opencv-python-headless in place of it in requirements.in, then run `seatrial lock`",
     severity=Severity.WARNING,
@@ -169,7 +169,7 @@ def _windowed_opencv(facts: Facts) -> Iterator[Finding]:
 
 
 def _headless(facts: Facts, name: str) -> tuple[Edit, ...]:
-    """Give the change of the line of requirements.in that asks for a build with windows."""
+    """Return the change of the line of requirements.in that asks for a build with windows."""
     asked = [e for e in facts.requirements.entries if e.name == name] if facts.requirements else []
     if len(asked) != 1 or asked[0].requirement is None:
         return ()

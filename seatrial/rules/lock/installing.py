@@ -1,6 +1,6 @@
 """Family 1, installing: what pip, uv and a starting process say when an environment cannot be made or is not whole.
 
-Nothing here is decided from facts: the faults lie between the lock, the index and the machine, and only their texts
+Nothing here is decided from facts: the faults are between the lock, the index and the machine, and only their texts
 show them.
 """
 
@@ -73,7 +73,7 @@ NO_INDEX = Rule(
     title="the package index does not answer",
     explanation=(
         "The installer could not reach the index: no network, a proxy that is not set, a name that does not resolve. "
-        "What it says last, that there is no such distribution, only follows from that."
+        "Its last message, that the distribution does not exist, only follows from that."
     ),
     fix="check the network and the configured index, then run it again",
     cloud="ERROR: No matching distribution found for … (from versions: none)",
@@ -125,7 +125,7 @@ DISK_FULL = Rule(
         "layers of an image; a hosted runner has about 14 GB free. On a server it is what the predictor writes below "
         "/tmp that fills it."
     ),
-    fix="lock the CPU builds (`seatrial lock --cpu`) where no GPU is used, or free space before installing",
+    fix="lock the CPU builds (`seatrial lock --cpu`) if no GPU is used, or free space before installing",
     yields_to=(processes.SHARED_MEMORY,),
     cloud="ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
     sources=(
@@ -174,7 +174,7 @@ SYSTEM_LIBRARY = Rule(
         "does not have. opencv-python needs libGL; wheels tagged manylinux_2_28 need a C library of 2.28 or newer."
     ),
     fix=(
-        "take a distribution that brings its libraries (opencv-python-headless instead of opencv-python), or a base "
+        "use a distribution that contains its libraries (opencv-python-headless instead of opencv-python), or a base "
         "image that has them"
     ),
     telling=Telling.WIDE,

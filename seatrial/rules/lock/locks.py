@@ -1,4 +1,4 @@
-"""Family 1, locks: does the lock still answer requirements.in, and does it hold nothing but hashed pins?
+"""Family 1, locks: does the lock still match requirements.in, and does it contain only hashed pins?
 
 Decided from the two files alone, without network; the same rules serve `seatrial lock --check` and `seatrial check`.
 """
@@ -38,16 +38,16 @@ _SERVING = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links")  # w
 _LENIENT = Version("0.29.1")  # the first torchvision whose metadata takes more than one torch
 _A_FEW = 2  # lines that are named one by one
 _SHOWN = 12  # names in a line of evidence
-_LENIENT_CAUSE = "torchvision takes every torch from 2.14.0 on, so that no resolver keeps the pair together"
+_LENIENT_CAUSE = "torchvision accepts every torch from 2.14.0 on, so no resolver keeps the pair together"
 CPU_BUILDS = ("torch", "torchvision")  # what PyTorch's CPU index holds as `+cpu` builds
 
 STALE = Rule(
     code="ST101",
-    title="the lock does not answer requirements.in",
+    title="the lock does not match requirements.in",
     explanation=(
         "requirements.txt is what the trial installs and what ships. When requirements.in asks for something that "
-        "the lock does not pin, or the lock pins what nobody asks for any more, the two have drifted apart: the "
-        "trial would prove an environment that nobody meant."
+        "the lock does not pin, or the lock pins what is no longer asked for, the two have drifted apart: the "
+        "trial would prove an environment that nobody intended."
     ),
     fix="run `seatrial lock` and commit requirements.txt",
     detected=(
@@ -67,14 +67,14 @@ def _stale_locks(facts: Facts) -> Iterator[Finding]:
 
 LOOSE = Rule(
     code="ST102",
-    title="a line of the lock is no hashed pin",
+    title="a line of the lock is not a hashed pin",
     explanation=(
         "A lock line without an exact version, or without a hash, lets two installs of the same lock differ: a file "
         "can be published again under the same version (torch 2.10.0 was, with build tag 3)."
     ),
     fix="run `seatrial lock`; write pinned, published distributions in requirements.in instead of URLs and paths",
-    detected="Every line of the locks must pin one version and have a hash; no line of requirements.in may be a URL, a "
-    "repository or a path, for which there is none.",
+    detected="Every line of the locks must pin one version and have a hash. No line of requirements.in may be a URL, a "
+    "repository or a path, which cannot have one.",
     bad="torch>=2.8\nlayers @ git+https://github.com/example/layers",
     good="torch==2.8.0 --hash=sha256:...",
     sources=("https://pip.pypa.io/en/stable/topics/secure-installs/",),
@@ -87,7 +87,7 @@ LOOSE = Rule(
             "{pin} has no hash in the lock",
         ),
         Symptom(
-            re.compile(r"[Ii]n --require-hashes mode, all requirements must"), "a line of the lock is no hashed pin"
+            re.compile(r"[Ii]n --require-hashes mode, all requirements must"), "a line of the lock is not a hashed pin"
         ),
     ),
 )
@@ -106,7 +106,7 @@ RESIDUE = Rule(
         "of the machine on which the lock was made. Elsewhere that index or folder does not exist, or serves other "
         "files."
     ),
-    fix="run `seatrial lock`, which leaves them out; write an index that everybody shall use into requirements.in",
+    fix="run `seatrial lock`, which leaves them out; write an index that everybody should use into requirements.in",
     detected="The option lines of a lock are compared with those of requirements.in, and for the CPU lock with "
     "`lock.cpu-index`.",
     bad="--find-links /home/me/wheels\ntorch==2.8.0 --hash=sha256:...",
@@ -131,7 +131,7 @@ LABEL = Rule(
     ),
     fix="run `seatrial lock` (and `seatrial lock --cpu` for the CPU variant)",
     detected="By the labels and hashes of the pins. A label that requirements.in itself asks for, with the index that "
-    "has it, is none.",
+    "has it, is not a finding.",
     bad="torch==2.8.0+cpu --hash=sha256:...  # in requirements.txt",
     good="torch==2.8.0 --hash=sha256:...     # in requirements.txt",
     cloud="RuntimeError: operator torchvision::nms does not exist",
@@ -148,8 +148,8 @@ OTHER_PYTHON = Rule(
     code="ST105",
     title="the lock was made for another Python",
     explanation=(
-        "Which distributions a requirement brings, and which wheels fit, depends on the Python version. A lock that "
-        "pip-compile made under one version does not hold for another."
+        "Which distributions a requirement depends on, and which wheels fit, depends on the Python version. A lock "
+        "that pip-compile made under one version does not hold for another."
     ),
     fix="run `seatrial lock`, which runs pip-compile under the configured Python",
     detected="By the header that pip-compile writes. A lock of another tool names no Python and is not judged.",
@@ -168,16 +168,16 @@ def _other_pythons(facts: Facts) -> Iterator[Finding]:
 
 UNSERVED_LABEL = Rule(
     code="ST107",
-    title="a labelled build is asked for without the index that has it",
+    title="a labelled build is requested without the index that has it",
     explanation=(
-        "`+cpu` and `+cu126` are local version labels. The default index never holds a labelled build, so that a "
+        "`+cpu` and `+cu126` are local version labels. The default index never has a labelled build, so a "
         "requirement with a label finds nothing unless a line of the same file names the index that serves it."
     ),
     fix="write the version without its label; `seatrial lock --cpu` makes the lock of the +cpu builds",
     detected=(
         "In requirements.in and what it includes: a pin with a local label, and neither --index-url, "
         "--extra-index-url nor --find-links in any of the files. An index that only this machine's configuration "
-        "names is not seen: it would be missing on every other."
+        "names is not considered: other machines would not have it."
     ),
     bad="torch==2.12.1+cpu",
     good="torch==2.12.1",
@@ -261,7 +261,7 @@ def unlockable(requirements: RequirementFile, environment: dict[str, str]) -> It
         remote = "://" in option.value
         yield STALE.finding(
             f"{option.location.path} includes {redacted(option.value)}, which "
-            + ("lies elsewhere, where it can change" if remote else "does not exist"),
+            + ("is elsewhere, where it can change" if remote else "does not exist"),
             location=option.location,
             fix=f"{'copy its content into the project' if remote else f'create {option.value}'} or remove the line",
         )
@@ -272,7 +272,7 @@ def unlockable(requirements: RequirementFile, environment: dict[str, str]) -> It
             yield LOOSE.finding(
                 f"`{redacted(entry.text)}` cannot be locked with a hash",
                 location=shown_at(entry.location, entry.text),
-                fix="ask for a published distribution by name; what is your own belongs into `packages`",
+                fix="ask for a published distribution by name; add your own code to `packages`",
             )
         elif _is_unserved(entry, requirements):
             label = f"+{entry.version.local}" if entry.version else ""
@@ -323,13 +323,13 @@ def _unanswered(entry: Entry, pin: Entry | None, lock: RequirementFile) -> Itera
 
 
 def _no_lock_at_all(lock: RequirementFile) -> Finding | None:
-    """Give one finding for a list of requirements that somebody called a lock, instead of one for each of its lines."""
+    """Return one finding for a plain list of requirements named as a lock, instead of one for each of its lines."""
     if len(lock.entries) <= _A_FEW or any(entry.hashes for entry in lock.entries):
         return None
     loose = [redacted(entry.text) for entry in lock.entries if entry.version is None]
     shown = [f"not pinned to one version: {', '.join(loose[:_SHOWN])}{', …' if len(loose) > _SHOWN else ''}"]
     return LOOSE.finding(
-        f"{lock.path} is no lock: none of its {len(lock.entries)} lines has a hash",
+        f"{lock.path} is not a lock: none of its {len(lock.entries)} lines has a hash",
         location=lock.entries[0].location,
         evidence=tuple(shown if loose else ()),
     )
@@ -366,7 +366,7 @@ def _normal(option: Option) -> tuple[str, str]:
 def _labelled(lock: RequirementFile, requirements: RequirementFile | None) -> Iterator[Finding]:
     asked = requirements.entries if requirements else ()
     served = requirements is not None and any(option.name in _SERVING for option in requirements.options)
-    # A label that requirements.in asks for is no surprise: there with its index, or refused there already.
+    # A label that requirements.in asks for is either there with its index, or refused there already.
     wanted = {(e.name, e.version) for e in asked if e.version and e.version.local}
     unserved = {name for name, _ in wanted} if not served else set()
     for entry in lock.entries:
@@ -396,7 +396,7 @@ def _cpu_variant(pins: dict[str, Entry], path: str, cpu_lock: RequirementFile) -
         if entry.name in CPU_BUILDS:
             if version is not None and version.local != "cpu":
                 yield LABEL.finding(
-                    f"{cpu_lock.path} pins {entry.text}, which is no +cpu build",
+                    f"{cpu_lock.path} pins {entry.text}, which is not a +cpu build",
                     location=entry.location,
                     fix=f"choose a version of {entry.name} that `lock.cpu-index` has a +cpu build of",
                 )
@@ -423,7 +423,7 @@ def _other_python(project: Project, lock: RequirementFile) -> Iterator[Finding]:
 
 
 def index_lines(requirements: RequirementFile) -> list[Option]:
-    """Give the index lines that a project writes itself: they are used and kept."""
+    """Return the index lines that a project writes itself; they are used and kept."""
     return [o for o in requirements.options if o.name in INDEX_OPTIONS]
 
 

@@ -46,7 +46,7 @@ MISMATCHED = Rule(
     fix="write two versions that belong together in requirements.in, then run `seatrial lock`",
     detected=(
         "The versions are looked up in a table that was read from the published wheels. Pins of the lock are judged, "
-        "and of requirements.in what it pins where the lock does not; of ranges and wildcards it is judged whether "
+        "and what requirements.in pins but the lock does not. Of ranges and wildcards it is judged whether "
         "any two releases of the table answer both. A torchvision that is newer than the table is not judged."
     ),
     bad="torch==1.13.1\ntorchvision==0.15.1",
@@ -88,7 +88,7 @@ def _mismatched(facts: Facts) -> Iterator[Finding]:
 def mismatch(
     torch: Entry, torchvision: Entry, python: str, location: Location, edits: tuple[Edit, ...] = ()
 ) -> Finding | None:
-    """Judge two pins by the table; None where they fit or the table does not know the torchvision."""
+    """Judge two pins by the table; None if they fit, or if the table does not know the torchvision."""
     table, pair = torch_pairs(), (public_version(torch), public_version(torchvision))
     ours = table.torchvision.get(pair[1])
     if ours is None or ours.torch.contains(pair[0], prereleases=True):
@@ -161,7 +161,7 @@ def _allows(entry: Entry, version: Version) -> bool:
 
 
 def _beyond_table(torchvision: Entry) -> bool:
-    """Tell whether a range allows releases that are newer than the table: the next minor one stands for them."""
+    """Return whether a range allows releases newer than the table; the next minor one stands for them."""
     newest = max(torch_pairs().torchvision)
     return _allows(torchvision, Version(f"{newest.major}.{newest.minor + 1}.0")) or _allows(
         torchvision, Version(f"{newest.major}.{newest.minor}.{newest.micro + 1}")
@@ -169,7 +169,7 @@ def _beyond_table(torchvision: Entry) -> bool:
 
 
 def _torches() -> list[Version]:
-    """Give every torch that the table knows of, by itself or as what a torchvision asks for, oldest first."""
+    """Return every torch that the table knows, by itself or as a requirement of a torchvision, oldest first."""
     table = torch_pairs()
     exact = {Version(s.version) for r in table.torchvision.values() for s in r.torch if s.operator == "=="}
     return sorted({*table.torch, *exact})
@@ -200,7 +200,7 @@ NO_WHEEL = Rule(
     title="no wheel of torch or torchvision for the configured Python",
     explanation=(
         "Each release of torch and torchvision is published for some Python versions only, and not always "
-        "for the same ones: torch 1.13 has a wheel for Python 3.11 and torchvision 0.14 has none; torch "
+        "for the same ones: torch 1.13 has a wheel for Python 3.11, but torchvision 0.14 does not; torch "
         "2.15 dropped 3.10."
     ),
     fix="set `python` in [tool.seatrial] to one that both have, or take a newer pair; then `seatrial lock`",

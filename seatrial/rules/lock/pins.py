@@ -1,6 +1,6 @@
 """What the locks and requirements.in pin, for the rules that compare versions; no rule is here.
 
-A pin of both locks is one pin, and the place to change is in requirements.in where that pins the same.
+A pin that both locks have is one pin, and is changed in requirements.in if that pins the same.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ TORCH, TORCHVISION = "torch", "torchvision"
 
 
 def locks_of(facts: Facts) -> list[RequirementFile | None]:
-    """Give requirements.txt, None where there is none, and the lock of the CPU builds where there is one."""
+    """Return requirements.txt (None if it is missing), and the lock of the CPU builds if there is one."""
     return [facts.lock, *([facts.cpu_lock] if facts.cpu_lock else [])]
 
 
 def pins_of(facts: Facts, lock: RequirementFile | None) -> dict[str, Entry]:
-    """Give what a lock pins, and what requirements.in pins where the lock does not."""
+    """Return what a lock pins, and what requirements.in pins but the lock does not."""
     environment = marker_environment(facts.project.python)
     asked = facts.requirements.pins(environment) if facts.requirements else {}
     return {**asked, **(lock.pins(environment) if lock else {})}
 
 
 def asked_pair(facts: Facts) -> dict[str, Entry]:
-    """Give what requirements.in asks for of the pair, where it asks once."""
+    """Return the requirement of requirements.in on one of the pair, if there is exactly one."""
     if facts.requirements is None:
         return {}
     environment = marker_environment(facts.project.python)
@@ -56,7 +56,7 @@ def both(facts: Facts, first: str, second: str) -> Iterator[tuple[Entry, Entry]]
 
 
 def place_of(facts: Facts, entry: Entry) -> Location:
-    """Give the line to change: the one in requirements.in where that pins the same, else the lock's own."""
+    """Return the line to change: that of requirements.in if it pins the same, else the lock's."""
     for asked in facts.requirements.entries if facts.requirements else ():
         if asked.name == entry.name and asked.version is not None and public_version(asked) == public_version(entry):
             return asked.location
@@ -64,11 +64,11 @@ def place_of(facts: Facts, entry: Entry) -> Location:
 
 
 def public_version(entry: Entry) -> Version:
-    """Give the version of a pin without its label, as the tables have it; 0 where it pins none."""
+    """Return the version of a pin without its label, as in the tables; 0 if it pins no version."""
     return Version(entry.version.public) if entry.version else Version("0")
 
 
 def partner_of_torch(torch: Version) -> str:
-    """Return the requirement on torchvision that belongs to a torch, or "" where the table has none."""
+    """Return the requirement on torchvision that belongs to a torch; "" if the table has none."""
     fitting = torch_pairs().for_torch(torch)
     return f"torchvision=={fitting[-1].version}" if fitting else ""

@@ -64,7 +64,7 @@ def _wildcard(facts: Facts) -> Iterator[Finding]:
 def _outrun(
     torch: Version, torchvision: Requirement, location: Location, entry: Entry | None = None
 ) -> Iterator[Finding]:
-    """Warn where the newest release that a range allows does not belong to a torch that an older one belongs to."""
+    """Warn if the newest release that a range allows does not belong to a torch that an older one belongs to."""
     if not torchvision.specifier or pinned(torchvision):
         return
     allowed = [r for r in torch_pairs().torchvision.values() if torchvision.specifier.contains(r.version)]
@@ -133,6 +133,6 @@ def _half_pinned(facts: Facts) -> Iterator[Finding]:
 
 
 def _is_lenient(torchvision: Version) -> bool:
-    """Tell whether a torchvision takes more than one torch; every release after the table is taken to."""
+    """Return whether a torchvision accepts more than one torch; releases after the table are assumed to."""
     known = torch_pairs().torchvision.get(Version(torchvision.public))
     return torchvision >= Version("0.29.1") if known is None else str(known.torch).startswith(">=")

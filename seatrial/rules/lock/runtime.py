@@ -1,6 +1,6 @@
 """Family 1, the runtime: does what the project locks leave room for what serves it?
 
-The serving runtime is installed beside the predictor, from a small lock of its own.
+The serving runtime is installed beside the predictor, from its own small lock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OUTSIDE_RUNTIME = Rule(
     code="ST112",
-    title="a pin lies outside what the serving runtime takes",
+    title="a pin is outside the range that the serving runtime accepts",
     explanation=(
         "The environment is the project's lock plus the runtime's own small lock. Where both name a "
         "distribution the project's pin wins, and it must be a version that the runtime works with."

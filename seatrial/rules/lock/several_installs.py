@@ -76,6 +76,6 @@ def _moves_nothing(install: Install, facts: Facts) -> bool:
 
 
 def _is_hashed(name: str, facts: Facts) -> bool:
-    """Tell whether a requirement file is one of the project's locks with a hash in it: then pip asks for all."""
+    """Return whether a requirement file is one of the project's locks with a hash in it: then pip asks for all."""
     locks = [lock for lock in (facts.lock, facts.cpu_lock) if lock is not None]
     return any(lock.path == name.rsplit("/", 1)[-1] and any(e.hashes for e in lock.entries) for lock in locks)

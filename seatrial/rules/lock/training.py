@@ -28,7 +28,7 @@ OTHER_VERSIONS = Rule(
     ),
     fix="pin in requirements.in what training used and run `seatrial lock`, or train again with the lock",
     detected="`trained_with` of artifacts/manifest.json is compared with the pins. Without a manifest nothing is known "
-    "of the training, and nothing is said.",
+    "of the training, and there is no finding.",
     bad="trained with pillow 8.4.0, and pillow==11.3.0 is locked",
     good="trained with pillow 11.3.0, and pillow==11.3.0 is locked",
     sources=(
@@ -96,7 +96,7 @@ _CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
 
 
 def _changed_between(name: str, trained: str, locked: Version) -> str:
-    """Say what is known to have changed between two versions; "" where nothing is."""
+    """Return what is known to have changed between two versions; "" if nothing is."""
     try:
         first, second = sorted((Version(_public(trained)), Version(locked.public)))
     except InvalidVersion:

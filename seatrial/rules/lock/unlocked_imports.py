@@ -98,10 +98,10 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
     for distribution, places in missing.items():
         places.sort(key=lambda place: bool(place[0]))
         doubt, module_name, first = places[0]
-        nothing = f"nothing in requirements.in or requirements.txt brings {distribution}"
+        nothing = f"nothing in requirements.in or requirements.txt provides {distribution}"
         known = is_known(module_name)
         if not known and not doubt and (changed := changes_path(facts.sources)):
-            doubt = f"{changed} changes Python's path, and what lies there is not known"
+            doubt = f"{changed} changes Python's path, and the contents of that folder are unknown"
         sure = known and not doubt and not open_end
         yield MISSING_DISTRIBUTION.finding(
             f"`{_shown(module_name)}` is imported, but no requirement provides it",
@@ -111,24 +111,24 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
             cause="; ".join(filter(None, (nothing, open_end, doubt))),
             fix=how_to_provide(module_name, facts),
             evidence=tuple(f"imported at {place} too" for _, _, place in places[1:]),
-            # Whose distribution has the name of an unknown module, nobody can tell: that line a person must write.
+            # The distribution of an unknown module cannot be known, so a person must write that line.
             edits=(Edit("requirements.in", line_for(module_name, facts)),) if sure else (),
         )
 
 
 def _incomplete(facts: Facts) -> str:
-    """Say why the requirements may bring more than they name; empty where they are all that will be installed."""
+    """Return why the requirements may install more than they name; "" if they are all that is installed."""
     files = [file for file in (facts.requirements, facts.lock) if file]
     if any(entry.requirement is None for file in files for entry in file.entries):
         return "a URL or path among the requirements may provide it"
     pins = {e.name for e in facts.lock.entries if e.version and e.hashes} if facts.lock else set()
     if any(entry.name not in pins for file in files for entry in file.entries):
-        return "the lock is not complete, so what the requirements bring along is not known"
+        return "the lock is not complete, so what the requirements depend on is unknown"
     return ""
 
 
 def _shown(module: str) -> str:
-    """Give the part of a module's name that one distribution provides."""
+    """Return the part of a module's name that one distribution provides."""
     parts = module.split(".")
     length = 1
     while length < len(parts) and is_namespace(".".join(parts[:length])):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def locked(facts: Facts, name: str) -> Version | None:
-    """Give the version that the locks pin, without its local part; None where they pin none or disagree."""
+    """Return the version that the locks pin, without its local part; None if they pin none or disagree."""
     environment = marker_environment(facts.project.python)
     found = set()
     for lock in (facts.lock, facts.cpu_lock):
@@ -24,7 +24,7 @@ def locked(facts: Facts, name: str) -> Version | None:
 
 
 def trained_with(facts: Facts, name: str) -> Version | None:
-    """Give the version that the manifest of the artifacts says that training used."""
+    """Return the version that training used, according to the manifest of the artifacts."""
     try:
         return Version(Version(facts.manifest.trained_with[name]).public) if facts.manifest else None
     except (KeyError, InvalidVersion):

@@ -39,7 +39,7 @@ TOO_LARGE = Rule(
     needs_wheels=True,
     detected=(
         "By the sizes of the locked wheels, as their RECORD or the index gives them. What is not known counts nothing, "
-        "so that the number is a lower bound; which runner is used, and what else lies on its disk, cannot be seen, so "
+        "so the number is a lower bound. Which runner is used, and what else is on its disk, is unknown, so "
         "this only warns."
     ),
     bad="torch and two more frameworks with their CUDA libraries in one requirements.in",
@@ -92,8 +92,8 @@ UNMET = Rule(
     fix="run `seatrial lock`, which lets a resolver choose versions that fit each other",
     needs_wheels=True,
     detected=(
-        "By Requires-Dist of the locked wheels, as far as it is known; needs of extras that nobody asked for do not "
-        "count."
+        "By Requires-Dist of the locked wheels, as far as it is known; requirements of extras that are not requested "
+        "do not count."
     ),
     bad="torch==2.6.0\nsympy==1.14.0",
     good="torch==2.6.0\nsympy==1.13.1",
@@ -156,7 +156,7 @@ def _shown(need: Requirement) -> str:
 
 NO_FITTING_FILE = Rule(
     code="ST117",
-    title="a pin has no wheel for where it is served",
+    title="a pin has no wheel for the platform that serves it",
     explanation=(
         "Without a wheel for Linux on x86-64 and the configured Python an installer builds the distribution from its "
         "source, which needs compilers and headers that no serving image has, and gives something else every time. "
@@ -271,7 +271,7 @@ UNDECIDED = Rule(
         "Some rules need the metadata of the locked wheels: from the environment that an earlier trial kept, or from "
         "the package index, which is asked once for a lock. Without either they decide nothing."
     ),
-    fix="run `seatrial check` once where the index can be reached, without --offline",
+    fix="run `seatrial check` once with a connection to the index, without --offline",
     severity=Severity.NOTE,
     needs_wheels=True,
     detected="There are hashed pins of which nothing is known, and the index was not to be asked or did not answer.",

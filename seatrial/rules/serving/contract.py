@@ -64,7 +64,7 @@ FAILED = Rule(
     symptoms=(
         Symptom(
             re.compile(r"Object of type (?P<type>\w+) is not JSON serializable"),
-            "the answer holds a {type}, which is no JSON; give plain lists, dicts, text and numbers",
+            "the answer holds a {type}, which is not JSON; return plain lists, dicts, text and numbers",
         ),
     ),
 )
@@ -83,7 +83,7 @@ NO_STOP = Rule(
 
 NO_INTERFACE = Rule(
     code="ST507",
-    title="the class has none of the three predictor interfaces",
+    title="the class follows none of the three predictor interfaces",
     explanation=(
         "A predictor class has load, preprocess, predict and postprocess (batched, or Vertex AI's custom "
         "prediction routine), or from_path and predict (AI Platform). This class has neither set."

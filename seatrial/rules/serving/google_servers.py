@@ -14,7 +14,7 @@ CPR_400 = Rule(
     code="ST541",
     title="Google's prediction routine answers 400 for a fault of the server",
     explanation=(
-        "The serializer of custom prediction routines turns every TypeError of its own into an answer of status 400, "
+        "The serializer of custom prediction routines turns each of its own TypeErrors into an answer of status 400, "
         "as if the client were at fault. The answer is not JSON (a numpy number, a tensor), or the request has "
         "another content type than application/json."
     ),
@@ -23,7 +23,7 @@ CPR_400 = Rule(
     sources=(f"{SDK}/prediction/serializer.py",),
     symptoms=(
         Symptom(
-            re.compile(r"JSON serialization failed for the prediction result"), "the answer of the routine is no JSON"
+            re.compile(r"JSON serialization failed for the prediction result"), "the answer of the routine is not JSON"
         ),
         Symptom(
             re.compile(r"Unsupported content type of the request: (?P<type>\S{1,100})"),

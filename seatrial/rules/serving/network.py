@@ -105,7 +105,7 @@ _WITH_BACKBONE = re.compile(r"fasterrcnn|maskrcnn|keypointrcnn|retinanet|fcos|ss
 
 
 def _downloads(sources: Sources, call: Call) -> str:
-    """Say what a call downloads; empty where it does not, or where that is not certain."""
+    """Return what a call downloads; "" if nothing, or if that is not certain."""
 
     def given(name: str, position: int | None = None) -> Value | None:
         value = call.argument(name, position)
@@ -145,14 +145,14 @@ _HUBS = ("transformers", "diffusers", "sentence_transformers", "open_clip", "eff
 
 
 def _is_on_hub(loader: str, model: str) -> bool:
-    """Tell whether a text names a model of a hub: a path and a file are none, a bare word only a hub's own library."""
+    """Return whether a text names a model of a hub: never a path or file, a bare word only for a hub's own library."""
     if model.startswith((".", "/")) or model.endswith((".pt", ".pth", ".bin", ".onnx", ".safetensors", ".json")):
         return False
     return model.count("/") == 1 or ("/" not in model and loader.partition(".")[0] in _HUBS)
 
 
 def _is_refused(sources: Sources, module: Module, call: Call) -> bool:
-    """Tell whether a parameter such as `pretrained` guards a call, and serving nowhere gives it as True."""
+    """Return whether a parameter such as `pretrained` guards a call, and serving never passes it as True."""
     function = module.uses.functions.get(call.context.function)
     asked = {"pretrained", "download"}.intersection(function.parameters) if function and call.context.guards else set()
     given = (other.keywords.get(name) for _, other in sources.calls() for name in asked)

@@ -39,7 +39,7 @@ NOT_JSON = Rule(
                 r"Object of type (?P<type>ndarray|Tensor|float(?:16|32|64)|u?int(?:8|16|32|64)|bool_?|bfloat16) is not "
                 r"JSON serializable"
             ),
-            "the answer holds a {type}, which is no JSON; use .tolist() or .item()",
+            "the answer holds a {type}, which is not JSON; use .tolist() or .item()",
         ),
     ),
     detected=(
@@ -62,7 +62,7 @@ def _not_json(facts: Facts) -> Iterator[Finding]:
         for value in (*call.arguments, *call.keywords.values()):
             if name := _array_in(value, 0):
                 yield NOT_JSON.finding(
-                    f"`{call.written}` gets the result of `{name}`, which is no JSON", location=call.location
+                    f"`{call.written}` gets the result of `{name}`, which is not JSON", location=call.location
                 )
 
 
@@ -162,7 +162,7 @@ _CALL_THE_MODEL = ("predict", "inference", "handle", "forward", "__call__")
 
 
 def _inherits_predict(facts: Facts) -> bool:
-    """Tell whether the predictor's class leaves the call of the model to a class that is not the project's."""
+    """Return whether the predictor's class leaves the call of the model to a class that is not the project's."""
     name = facts.project.predictor_class
     for module in facts.sources.serving_modules():
         if bases := module.uses.classes.get(name):
@@ -250,10 +250,10 @@ def _workers(facts: Facts) -> Iterator[Finding]:
 
 OWN_SERVER = Rule(
     code="ST526",
-    title="the package starts a server of its own on 127.0.0.1",
+    title="the package starts its own server on 127.0.0.1",
     explanation=(
         "A server that listens on 127.0.0.1 answers inside its container only; the cloud's health check comes from "
-        "outside and never gets an answer. Flask's app.run and uvicorn.run listen there unless told otherwise. "
+        "outside and never gets an answer. Flask's app.run and uvicorn.run listen there by default. "
         "Seatrial's image starts its own server and needs none from the package."
     ),
     fix='remove it, or give host="0.0.0.0" and the port of AIP_HTTP_PORT',
@@ -295,7 +295,7 @@ def _own_server(facts: Facts) -> Iterator[Finding]:
                     f"`{call.written}` listens on {listens} only",
                     severity=Severity.NOTE if by_hand and not in_container else Severity.WARNING,
                     location=call.location,
-                    cause="nothing is wrong where no container starts it, which cannot be seen here" if by_hand else "",
+                    cause="nothing is wrong if no container starts it, which cannot be seen here" if by_hand else "",
                 )
 
 
@@ -308,7 +308,7 @@ def _loads_into_a_model(sources: Sources) -> list[Call]:
 
 
 def _mentions(sources: Sources) -> set[str]:
-    """Give every identifier in what serving reaches."""
+    """Return every identifier in what serving reaches."""
     found: set[str] = set()
     for module in sources.serving_modules():
         found |= module.uses.mentions

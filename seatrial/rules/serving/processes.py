@@ -76,7 +76,7 @@ SHARED_MEMORY = Rule(
     code="ST545",
     title="the container has too little shared memory",
     explanation=(
-        "Workers of a DataLoader hand over tensors in /dev/shm, of which a container has 64 MB unless told otherwise. "
+        "Workers of a DataLoader hand over tensors in /dev/shm, of which a container has 64 MB by default. "
         "A server needs no such workers: it has one image at a time, not a data set."
     ),
     fix="set `num_workers=0` in serving, or give the container more by `serving_container_shared_memory_size_mb`",

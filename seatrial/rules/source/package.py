@@ -54,8 +54,8 @@ NOT_IN_PACKAGE = Rule(
     detected=(
         "By the names of imports in what serving reaches, against what ships; `import blocks` beside blocks.py in a "
         "package lacks the package's name. It only warns where an `if` stands around the import or a function that "
-        "serving may never call, and where that is so of its module; where the code changes sys.path, a name that "
-        "lacks its package is taken for meant."
+        "serving may never call, or if that is true of its module. If the code changes sys.path, a name that "
+        "lacks its package is taken to be intended."
     ),
     symptoms=(
         Symptom(NO_MODULE, "`{module}` is imported, but the package does not contain it"),
@@ -64,7 +64,7 @@ NOT_IN_PACKAGE = Rule(
             "`{module}` has no `{name}`",
         ),
     ),
-    bad="from train_utils import crop  # train_utils.py lies beside the package",
+    bad="from train_utils import crop  # train_utils.py is beside the package",
     good="from predictor.crops import crop",
 )
 
@@ -129,7 +129,7 @@ def _unqualified(facts: Facts, module: Module, imported: Import) -> Finding | No
         return None  # which is how this works
     package, _, name = meant.rpartition(".")
     return NOT_IN_PACKAGE.finding(
-        f"`{target}` is imported, and only `{meant}` is in the package",
+        f"`{target}` is imported, but only `{meant}` is in the package",
         location=imported.location,
         subject=module.name,
         cause="the folder of a script is on Python's path, the folder of a module in a package is not",
@@ -138,7 +138,7 @@ def _unqualified(facts: Facts, module: Module, imported: Import) -> Finding | No
 
 
 def _has(sources: Sources, package: str, name: str) -> bool:
-    """Tell whether `from package import name` can work; True where it cannot be decided."""
+    """Return whether `from package import name` can work; True if that cannot be decided."""
     module = sources.modules.get(package)
     if name == "*" or package in sources.faults or (name.startswith("__") and name.endswith("__")):
         return True
@@ -207,14 +207,14 @@ def _no_predictor(facts: Facts) -> Iterator[Finding]:
 NO_PYTHON = Rule(
     code="ST203",
     title="a syntax error in a module that ships",
-    explanation="A module that the predictor imports is no valid Python, so the server ends on import.",
+    explanation="A module that the predictor imports is not valid Python, so the server ends on import.",
     fix="correct the line",
     cloud=SERVER_EXITED,
     sources=("https://docs.python.org/3/tutorial/errors.html#syntax-errors", EXITED_SOURCE),
     symptoms=(
         Symptom(
             re.compile(r"(?m)^(?:SyntaxError|IndentationError|TabError): (?P<why>[^\n]+)"),
-            "a module is no valid Python: {why}",
+            "a module is not valid Python: {why}",
         ),
     ),
     detected=(
@@ -233,7 +233,7 @@ def _no_python(facts: Facts) -> Iterator[Finding]:
     for name in sorted(facts.sources.reachable & facts.sources.faults.keys()):
         fault = facts.sources.faults[name]
         yield NO_PYTHON.finding(
-            f"{fault.location.path} is no valid Python: {fault.message}",
+            f"{fault.location.path} is not valid Python: {fault.message}",
             # The tool's own grammar cannot refuse what a newer Python may allow.
             severity=Severity.WARNING if newer else Severity.ERROR,
             location=fault.location,
@@ -242,5 +242,5 @@ def _no_python(facts: Facts) -> Iterator[Finding]:
 
 
 def _out_of_src(found: str) -> str:
-    """Say what to do with the src layout: under the name `src.x` a package cannot import itself as `x`."""
+    """Return the fix for the src layout: under the name `src.x` a package cannot import itself as `x`."""
     return f"move {found} out of src/ to the project's root, beside pyproject.toml"

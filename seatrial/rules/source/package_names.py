@@ -1,4 +1,4 @@
-"""Family 2, names of packages: is the name free where the package is served?
+"""Family 2, names of packages: is the name of the package free in the serving environment?
 
 The standard library and the serving runtime have names of their own; neither can give way.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME_TAKEN = Rule(
     code="ST204",
-    title="a package has a name that is already taken where it is served",
+    title="a package has a name that is already taken in the serving environment",
     explanation=(
         "The project's packages are installed beside the serving runtime, and Python looks for a name in its "
         "standard library first. A package with the name of a standard module is never imported, and one with the "
@@ -51,7 +51,7 @@ def _name_taken(facts: Facts) -> Iterator[Finding]:
             message = f"the package `{name}` has the name of a module of Python's standard library"
         elif name in of_runtime:
             cause = f"both would be installed as `{name}`, and one overwrites the other"
-            message = f"the package `{name}` has the name of a package that the serving runtime brings"
+            message = f"the package `{name}` has the name of a package of the serving runtime"
         else:
             continue
         is_predictor = name == facts.project.predictor_module.split(".")[0]
@@ -78,7 +78,7 @@ _GONE = {
 
 
 def _standard_modules(python: str) -> frozenset[str]:
-    """Give the standard library of a Python, as far as the tool's own Python knows it."""
+    """Return the standard library of a Python, as far as the tool's own Python knows it."""
     version = tuple(map(int, python.split(".")))
     gone = frozenset().union(*(names for since, names in _GONE.items() if version >= since))
     return frozenset(sys.stdlib_module_names) - gone

@@ -39,7 +39,7 @@ UNSAFE_LOAD = Rule(
     title="torch.load gets what torch 2.6 will refuse",
     explanation=(
         "Before torch 2.6 torch.load unpickles whatever the file holds, and runs any code in it; from 2.6 on it loads "
-        "only tensors and plain containers unless told otherwise. A checkpoint with other objects in it loads with "
+        "only tensors and plain containers by default. A checkpoint with other objects in it loads with "
         "the lock of today and is refused after the next update."
     ),
     fix="save state_dicts and plain values only, and write weights_only=True",
@@ -124,7 +124,7 @@ OPEN_LOAD = Rule(
     code="ST207",
     title="torch.load may run what the file holds",
     explanation=(
-        "Before torch 2.6 torch.load unpickles, and so runs, whatever lies in the file unless weights_only=True is "
+        "Before torch 2.6 torch.load unpickles, and so runs, whatever is in the file unless weights_only=True is "
         "written. The checkpoint here holds tensors alone, so nothing is lost by it; whoever can change the file can "
         "then no longer run code in the server."
     ),
@@ -171,7 +171,7 @@ def _loadable(facts: Facts) -> list[Checkpoint]:
 
 
 def _refused(loadable: list[Checkpoint]) -> dict[str, str]:
-    """Give each checkpoint that holds more than tensors, and one thing that it holds."""
+    """Return each checkpoint that holds more than tensors, and one thing that it holds."""
     return {
         checkpoint.path: f"{module}.{name}"
         for checkpoint in loadable

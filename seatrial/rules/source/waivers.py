@@ -24,8 +24,8 @@ WITHOUT_REASON = Rule(
     fix="write the reason behind the code: `# seatrial: ignore[ST412] the model was trained this way`",
     sources=_SOURCES,
     detected=(
-        "From the comments of the files that the check reads, and from the table [tool.seatrial.ignore]. Any text is "
-        "taken for a reason. The waiver is heeded all the same, so that there is one finding and not two."
+        "From the comments of the files that the check reads, and from the table [tool.seatrial.ignore]. Any text "
+        "counts as a reason. The waiver is still applied, so that there is one finding and not two."
     ),
     bad="image = image.resize((28, 28))  # seatrial: ignore[ST412]",
     good="image = image.resize((28, 28))  # seatrial: ignore[ST412] the model was trained this way",
@@ -36,7 +36,7 @@ WAIVES_NOTHING = Rule(
     title="a waiver that waives nothing",
     explanation=(
         "No finding of that code is in that line, or in the whole project for one in [tool.seatrial.ignore]. Either "
-        "the fault is mended, or the comment stands in the wrong line or names the wrong code. Left there, it hides "
+        "the fault is fixed, or the comment is on the wrong line or names the wrong code. Left there, it hides "
         "the fault when it comes back."
     ),
     fix="remove the waiver, or correct its code and its line",
@@ -44,7 +44,7 @@ WAIVES_NOTHING = Rule(
     sources=_SOURCES,
     detected=(
         "Every rule of the check is asked, whatever --select and --ignore leave out. Only `seatrial check` and the "
-        "check within the trial heed waivers: one for a rule that only a running server shows waives nothing."
+        "check within the trial apply waivers: a waiver for a rule that only a running server shows waives nothing."
     ),
     bad="size = 28  # seatrial: ignore[ST412] the line was changed since",
     good="size = 28",

@@ -80,7 +80,7 @@ SECRET_IN_CONTEXT = Rule(
     fix="copy what is needed by name, or write the file into .dockerignore; revoke what was pushed",
     severity=Severity.WARNING,
     detected=(
-        "A Dockerfile copies `.`, and a file whose name is that of a key or credential lies in the project and is not "
+        "A Dockerfile copies `.`, and a file whose name is that of a key or credential is in the project and is not "
         "in .dockerignore. Which folder is the context only the build command says: the project's is assumed, so this "
         "only warns."
     ),
@@ -119,9 +119,9 @@ SECRET_IN_CONFIG = Rule(
     code="ST811",
     title="the image's configuration holds what it must not",
     explanation=(
-        "Environment, labels and history are read by everyone who may pull the image, so they are no place for "
+        "Environment, labels and history can be read by everyone who may pull the image, so they are not a place for "
         "credentials. `AIP_*` variables are set by Vertex AI when a container starts; an image that sets them tells "
-        "the server where it is before it is there."
+        "the server its location before it exists."
     ),
     fix="take the variable out of the image, and revoke what was secret in it",
     sources=("https://docs.docker.com/build/building/secrets/",),
@@ -129,5 +129,5 @@ SECRET_IN_CONFIG = Rule(
 
 
 def credential_lines(facts: Facts) -> frozenset[tuple[str, int | None]]:
-    """Give the places, as path and line, of all addresses with a credential."""
+    """Return the places, as path and line, of all addresses with a credential."""
     return frozenset((place.path, place.line) for text, place in _addresses(facts) if holds_login(text))

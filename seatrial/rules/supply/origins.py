@@ -34,7 +34,7 @@ UNVERIFIED_INSTALL = Rule(
     title="a Dockerfile installs from an address or a repository",
     explanation=(
         "A distribution from a URL, a repository or a folder has no hash that pip would check. Whoever can change what "
-        "lies there decides what the next build installs."
+        "is there decides what the next build installs."
     ),
     fix="ask for published distributions in requirements.in, and install the hashed lock",
     severity=Severity.WARNING,
@@ -59,7 +59,7 @@ def _unverified_install(facts: Facts) -> Iterator[Finding]:
                     yield UNVERIFIED_INSTALL.finding(
                         f"`pip install {redacted(text)}` checks no hash",
                         location=shown_at(install.location, text),
-                        cause="what lies there can change without a change of this project; whether this file builds "
+                        cause="its contents can change without a change of this project; whether this file builds "
                         "what serves cannot be seen",
                     )
 
@@ -82,10 +82,10 @@ EXTRA_INDEX = Rule(
     "what is installed at run time",
     severity=Severity.WARNING,
     detected=(
-        "By --extra-index-url and find-links addresses in requirements.in, in Dockerfiles, and in configuration of pip "
-        "and uv in the project; an index that uv calls explicit is none. The line that `seatrial lock --cpu` writes "
-        "into requirements-cpu.txt is none either, for every pin there has a hash. Whether the indexes share names "
-        "cannot be seen, so this only warns."
+        "By --extra-index-url and find-links addresses in requirements.in, in Dockerfiles, and in configuration of "
+        "pip and uv in the project; an index that uv calls explicit does not count. The line that `seatrial lock "
+        "--cpu` writes into requirements-cpu.txt does not count either, because every pin there has a hash. Whether "
+        "the indexes share names cannot be seen, so this only warns."
     ),
     bad="--extra-index-url https://packages.example/simple",
     good="--index-url https://packages.example/simple",
@@ -120,7 +120,7 @@ PRERELEASES = Rule(
     severity=Severity.WARNING,
     detected=(
         "By --pre, --prerelease=allow and addresses with /nightly/ in requirement files, Dockerfiles and configuration "
-        "of pip and uv in the project. A pinned prerelease with a hash is no finding."
+        "of pip and uv in the project. A pinned prerelease with a hash is not a finding."
     ),
     bad="--pre\n--index-url https://download.pytorch.org/whl/nightly/cpu",
     good="torch==2.8.0",
@@ -149,14 +149,15 @@ UNENCRYPTED_INDEX = Rule(
     code="ST809",
     title="a package index without TLS, or whose certificate is not checked",
     explanation=(
-        "What comes over plain HTTP, or from a host that pip is told to trust, can be replaced on its way by anyone on "
-        "the network. Hashes find that out at install; while a lock is made there are none yet."
+        "What comes over plain HTTP, or from a host that pip is configured to trust, can be replaced on its way by "
+        "anyone on the network. Hashes find that out at install; while a lock is made there are none yet."
     ),
     fix="use an https address with a certificate that the machine knows, and give pip its authority by `cert`",
     severity=Severity.WARNING,
     detected=(
         "By --trusted-host and http:// indexes in requirement files, Dockerfiles and configuration of pip and uv in "
-        "the project; this machine itself is none. A network that nobody else is on cannot be seen, so this only warns."
+        "the project; this machine itself does not count. A network that nobody else uses cannot be recognised, so "
+        "this only warns."
     ),
     bad="--trusted-host packages.example",
     good="--index-url https://packages.example/simple",
@@ -188,7 +189,7 @@ def _unencrypted_index(facts: Facts) -> Iterator[Finding]:
 def _settings(facts: Facts) -> Iterator[tuple[str, str, Location]]:
     """Yield every setting of an index that the project makes: option of pip, value, place. The CPU lock makes none.
 
-    What the lock has from requirements.in is said there, and what it has from elsewhere by ST103.
+    What the lock has from requirements.in is reported there, and what it has from elsewhere by ST103.
     """
     for option in facts.requirements.options if facts.requirements else ():
         yield _LONG.get(option.name, option.name), option.value, option.location

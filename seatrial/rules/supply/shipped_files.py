@@ -23,7 +23,7 @@ SECRET = Rule(
     fix="move the file out of the package and the artifacts, and revoke the key if it was ever pushed",
     detected=(
         "By the names of all files in the package folders, of `package-data` and of the artifacts that ship, and by "
-        "the first 64 kB of those that are no Python source. A secret in the middle of a program is not seen."
+        "the first 64 kB of those that are not Python source. A secret in the middle of a program is not seen."
     ),
     bad="predictor/service-account.json",
     good="a service account that the container runs as: vertex.service-account",

@@ -47,7 +47,7 @@ NO_GOLDEN = Rule(
         "Without golden answers the trial proves that the predictor loads and answers, not that it answers "
         "as it did in training."
     ),
-    fix="record a handful of real images with seatrial.golden where the model was trained",
+    fix="record a handful of real images with seatrial.golden in the environment that trained the model",
     severity=Severity.NOTE,
     sources=("https://developers.google.com/machine-learning/guides/rules-of-ml#training-serving_skew",),
 )
@@ -55,8 +55,8 @@ NO_GOLDEN = Rule(
 BAD_GOLDEN = Rule(
     code="ST404",
     title="the golden file cannot be used",
-    explanation="artifacts/golden/golden.json is no list of examples, or names an image that is not there.",
-    fix="write it again with seatrial.golden.write, where training ran",
+    explanation="artifacts/golden/golden.json is not a list of examples, or names an image that does not exist.",
+    fix="write it again with seatrial.golden.write, in the environment that trained the model",
     sources=("https://www.rfc-editor.org/rfc/rfc8259",),
     detected=(
         "artifacts/golden/golden.json is read as the trial reads it: a list of examples, each with an image "

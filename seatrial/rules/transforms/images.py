@@ -1,4 +1,4 @@
-"""Family 4, images: those that do not suit the transforms or the model, and what is no image at all.
+"""Family 4, images: those that do not suit the transforms or the model, and bytes that are not an image.
 
 Nothing here is decided from facts: the texts of torch and Pillow say what happened to one request.
 """
@@ -90,11 +90,11 @@ SHAPE = Rule(
 
 NO_IMAGE = Rule(
     code="ST432",
-    title="what was sent is no image",
+    title="what was sent is not an image",
     explanation=(
-        "The bytes are no format that Pillow knows, or never became bytes: base64 with a `data:image/…` prefix, in "
-        "the alphabet for URLs or without its padding, or text where an image is expected. One such instance must be "
-        "refused by itself, not end the whole request."
+        "The bytes are not in a format that Pillow knows, or were never decoded: base64 with a `data:image/…` prefix, "
+        "in the alphabet for URLs or without its padding, or text where an image is expected. One such instance must "
+        "be refused by itself, not end the whole request."
     ),
     fix="decode base64 strictly and answer 400 for the instance, as seatrial's runtime does",
     cloud="PIL.UnidentifiedImageError: cannot identify image file",
@@ -104,9 +104,9 @@ NO_IMAGE = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"UnidentifiedImageError: cannot identify image file"), "the bytes of an image are no image"
+            re.compile(r"UnidentifiedImageError: cannot identify image file"), "the bytes of an image are not an image"
         ),
-        Symptom(re.compile(r"binascii\.Error: (?P<why>[^\n]{1,200})"), "an image is no base64: {why}"),
+        Symptom(re.compile(r"binascii\.Error: (?P<why>[^\n]{1,200})"), "an image is not base64: {why}"),
         Symptom(
             re.compile(r"pic should be PIL Image or ndarray\. Got <class '(?P<type>[\w.]{1,80})'>"),
             "a transform for images gets a {type}",

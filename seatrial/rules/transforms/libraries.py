@@ -37,8 +37,8 @@ GONE_NAME = Rule(
     ),
     detected=(
         "One of them is imported, called or read in what serving reaches, and the lock has a version without it. "
-        "Nothing is said where a try, hasattr or a look at a version guards it. An attribute in a function other than "
-        "the predictor's may never be reached, so it is a warning."
+        "There is no finding if a try, hasattr or a comparison of versions guards it. An attribute in a function "
+        "other than the predictor's may never be reached, so it is a warning."
     ),
     bad="scores = output.astype(np.float)",
     good="scores = output.astype(float)",

@@ -73,7 +73,7 @@ WEIGHTS_ARGUMENT = Rule(
     explanation=(
         "torchvision 0.13 replaced `pretrained=True` by `weights=`. The old argument still works with a warning, but "
         '`weights="DEFAULT"` is not its successor: for many models it names newer weights that want another '
-        'preparation of the image; `weights="IMAGENET1K_V1"` are the old ones. Before 0.13 there is no `weights`, '
+        'preparation of the image; `weights="IMAGENET1K_V1"` are the old ones. Before 0.13 `weights` does not exist, '
         "and the model's class refuses it."
     ),
     fix='write weights=None for pretrained=False and weights="IMAGENET1K_V1" for pretrained=True',
@@ -207,7 +207,7 @@ PILLOW_NAMES = Rule(
     code="ST415",
     title="a constant that Pillow 10 removed",
     explanation=(
-        "Pillow 10 removed Image.ANTIALIAS, Image.LINEAR and Image.CUBIC. What they meant is in Image.Resampling: "
+        "Pillow 10 removed Image.ANTIALIAS, Image.LINEAR and Image.CUBIC. Their equivalents are in Image.Resampling: "
         "LANCZOS, BILINEAR and BICUBIC. The attribute fails when the line runs, which may be the first request."
     ),
     fix="write Image.Resampling.LANCZOS, BILINEAR or BICUBIC",
@@ -398,7 +398,7 @@ def _old_names(facts: Facts) -> Iterator[Finding]:
 
 
 def _renamed(use: Call | Read | Import, old: str, new: str) -> tuple[Edit, ...]:
-    """Give the edit that changes the last part of a dotted name."""
+    """Return the edit that changes the last part of a dotted name."""
     written, place = getattr(use, "written", ""), use.location
     if not written.endswith(f".{old}") or place.column is None:
         return ()
@@ -421,5 +421,5 @@ def _names(sources: Sources) -> Iterator[tuple[str, Call | Read | Import]]:
 
 
 def is_guarded(context: Context) -> bool:
-    """Tell whether a try, hasattr or a look at a version stands around a place."""
+    """Return whether a try, hasattr or a comparison of versions guards a place."""
     return context.tried or any("hasattr" in name or "version" in name for name in context.guards)

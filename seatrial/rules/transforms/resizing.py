@@ -98,7 +98,7 @@ TO_TENSOR = {"ToTensor", "PILToTensor", "ToImage", "to_tensor", "pil_to_tensor",
 
 
 class _Inputs:
-    """Tells what a resize gets, where the text says it: the order in a Compose, or the argument of a function."""
+    """Finds what a resize gets, if the source shows it: the order in a Compose, or the argument of a function."""
 
     def __init__(self, sources: Sources) -> None:
         self._steps: dict[tuple[str, tuple[int, int] | None], tuple[tuple[Value, ...], int, str]] = {}
@@ -107,11 +107,11 @@ class _Inputs:
             for steps in _steps(sources, call):
                 for index, step in enumerate(steps):
                     self._steps[module.name, step.end] = (steps, index, call.name)
-            if call.name.endswith("()"):  # a transform is applied where it is made: Resize(8)(image)
+            if call.name.endswith("()"):  # a transform that is created and applied at once: Resize(8)(image)
                 self._applied.setdefault((module.name, call.name.removesuffix("()")), []).append(call)
 
     def of(self, module: Module, call: Call) -> str:
-        """Give "tensor", "pillow" or nothing."""
+        """Return "tensor", "pillow" or ""."""
         if ".functional." in call.name:
             return _kind(call.arguments[0] if call.arguments else None)
         steps, index, container = self._steps.get((module.name, call.end), ((), 0, ""))
@@ -197,7 +197,7 @@ def _is_one_number(sources: Sources, resize: Call) -> bool:
 
 
 def _is_known(step: Value) -> bool:
-    """Tell whether a step is not one of the project's own, which may make every image square."""
+    """Return whether a step is a library's; one of the project's own may make every image square."""
     return step.name.startswith((f"{T}.", "torch."))
 
 
@@ -209,7 +209,7 @@ def _keeps_size(step: Value) -> bool:
 
 
 def _steps(sources: Sources, call: Call) -> list[tuple[Value, ...]]:
-    """Give the transforms that a Compose or Sequential is made of, where they are written out."""
+    """Return the transforms of a Compose or Sequential, if they are written out."""
     if call.name in (f"{T}.Compose", f"{T}.v2.Compose"):
         given = call.argument("transforms", 0)
         steps = given.items if given else None

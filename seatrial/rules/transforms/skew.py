@@ -1,6 +1,6 @@
-"""Family 4, skew: values and pixels that serving makes otherwise than training did.
+"""Family 4, skew: values and pixels that serving makes differently from training.
 
-Whether the answers truly differ only the golden answers tell, so these rules warn.
+Only the golden answers show whether the predictions really differ, so these rules warn.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ SCALE = Rule(
     code="ST414",
     title="v2.ToDtype to float without scale",
     explanation=(
-        "ToTensor divided by 255; `v2.ToDtype(torch.float32)` only changes the type unless it is told "
+        "ToTensor divided by 255; `v2.ToDtype(torch.float32)` only changes the type unless it is given "
         "`scale=True`. A model that was trained on values from 0 to 1 then gets values from 0 to 255 and answers "
         "confidently and wrongly."
     ),
-    fix="write scale=True, or scale=False where the values are really meant to stay between 0 and 255",
+    fix="write scale=True, or scale=False if the values are meant to stay between 0 and 255",
     severity=Severity.WARNING,
     sources=("https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.ToDtype.html",),
     detected=(
-        "v2.ToDtype is called with a float type and says nothing of scale. A division by 255 elsewhere is not seen, "
+        "v2.ToDtype is called with a float type and without scale. A division by 255 elsewhere is not seen, "
         "so it is a warning."
     ),
     bad="v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32)])",
@@ -88,7 +88,7 @@ def _other_decoder(facts: Facts) -> Iterator[Finding]:
 
 
 def _trains(script: Module) -> bool:
-    """Tell whether a script looks like one that trains, or that reads data for training."""
+    """Return whether a script looks like one that trains, or that reads data for training."""
     named = any(word in script.path.lower() for word in ("train", "dataset", "data_load", "dataload"))
     return named or any(
         call.method in ("backward", "fit", "DataLoader") or call.name == "torch.save" for call in script.uses.calls

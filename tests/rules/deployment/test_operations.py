@@ -61,7 +61,7 @@ REAL = [
     (("503 Machine type temporarily unavailable, please deploy with a different machine type or retry. 14: Machine "
      "type temporarily unavailable, please deploy with a different machine type or retry."), "ST709", "temporarily"),
     ('503 Machine type temporarily unavailable. Machine type: "g2-standard-24". Accelerator type: "nvidia-l4".',
-     "ST709", "there is no g2-standard-24 free"),
+     "ST709", "no g2-standard-24 is free"),
     # https://github.com/openreview/openreview-expertise/issues/401
     ("Resources are insufficient in region: us-central1. Please try a different region.", "ST709", "us-central1"),
 ]  # fmt: skip

@@ -19,7 +19,7 @@ from tests.stages import ended
 HASH = f" --hash=sha256:{'0' * 64}"
 OTHER_HASH = f" --hash=sha256:{'1' * 64}"
 NO_LONGER = "requirements.txt:1:1 requirements.txt pins {0}==2 for `-r requirements.in`, which no longer asks for {0}"
-REMOTE = "requirements.in:1:1 requirements.in includes https://a.example/c, which lies elsewhere, where it can change"
+REMOTE = "requirements.in:1:1 requirements.in includes https://a.example/c, which is elsewhere, where it can change"
 CPU_INDEX = "--extra-index-url https://download.pytorch.org/whl/cpu\n"
 
 
@@ -137,7 +137,7 @@ class TestALooseLine:
 
     def test_is_told_once_where_no_line_has_a_hash(self, tmp_path: Path) -> None:
         (found,) = judged(tmp_path, "numpy\ntorch\n", "numpy>=2\ntorch==2.8.0\nscipy\n")
-        assert found.message == "requirements.txt is no lock: none of its 3 lines has a hash"
+        assert found.message == "requirements.txt is not a lock: none of its 3 lines has a hash"
         assert found.evidence == ("not pinned to one version: numpy>=2, scipy",)
 
     @pytest.mark.parametrize("line", ["./mine", "-e ./mine", "mine @ git+https://a.example/mine", "numpy = 2"])
@@ -181,7 +181,7 @@ class TestABuildLabel:
         assert judged(tmp_path, asked, lock, variant) == []
         (found,) = judged(tmp_path, asked, lock, variant.replace("0.16+cpu", "0.16"))
         assert (found.code, found.message) == (
-            "ST104", "requirements-cpu.txt pins torchvision==0.16, which is no +cpu build",
+            "ST104", "requirements-cpu.txt pins torchvision==0.16, which is not a +cpu build",
         )  # fmt: skip
 
     @pytest.mark.parametrize(

@@ -72,4 +72,4 @@ def test_beside_a_lock_that_is_not_complete_a_missing_distribution_is_only_a_war
 ) -> None:
     (found,) = findings(small_project(tmp_path, {"predictor.py": "import PIL\n" + CLASS, **files}), "ST110")
     assert found.severity == "warning"
-    assert "what the requirements bring along is not known" in found.cause
+    assert "what the requirements depend on is unknown" in found.cause

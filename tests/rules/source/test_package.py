@@ -121,7 +121,7 @@ def test_a_syntax_error_is_found_where_serving_reaches_it(tmp_path: Path) -> Non
 def test_a_file_that_python_itself_cannot_hold_is_found_and_not_crashed_on(tmp_path: Path, text: str) -> None:
     (found,) = findings(small_project(tmp_path, {"predictor.py": text + CLASS}))
     assert (found.code, str(found.location)) == ("ST203", "predictor.py")
-    assert found.message == "predictor.py is no valid Python: an expression or a block is nested too deeply"
+    assert found.message == "predictor.py is not valid Python: an expression or a block is nested too deeply"
 
 
 def test_a_long_sum_and_a_long_chain_of_elif_are_read_to_their_end(tmp_path: Path) -> None:

@@ -21,10 +21,10 @@ def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge
     ("name", "whose"),
     [
         ("queue", "a module of Python's standard library"),
-        ("click", "a package that the serving runtime brings"),
-        ("uvicorn", "a package that the serving runtime brings"),
-        ("h11", "a package that the serving runtime brings"),
-        ("seatrial", "a package that the serving runtime brings"),
+        ("click", "a package of the serving runtime"),
+        ("uvicorn", "a package of the serving runtime"),
+        ("h11", "a package of the serving runtime"),
+        ("seatrial", "a package of the serving runtime"),
     ],
 )
 def test_a_package_whose_name_is_taken_is_told_to_be_renamed(tmp_path: Path, name: str, whose: str) -> None:
