@@ -26,7 +26,7 @@ def made(_: Table) -> Table:
     """Return the table as it is now.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: a wheel could not be read.
+        OSError, ValueError: a wheel could not be read.
     """
     changes = {name: changed(read(name)) for name in PARTS}
     source = "the classes of torch.nn.modules and torchvision in their published wheels, one of each minor version"

@@ -31,7 +31,7 @@ def releases(name: str, oldest: Version) -> dict[Version, list[Published]]:
     """Return the wheels for Linux x86-64 of every release, oldest first, without prereleases and withdrawn files.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: the index does not answer, or not with a list of files.
+        OSError, ValueError: the index does not answer, or not with a list of files.
     """
     say(f"reading the releases of {name}")
     address = default_index()
@@ -66,7 +66,7 @@ def metadata(file: Published) -> dict[str, tuple[str, ...]]:
     """Read the METADATA of a wheel: alone if the index serves it, else from the end of the wheel.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: it does not exist, or the server sends no parts.
+        OSError, ValueError: it does not exist, or the server sends no parts.
     """
     say(f"reading {file.name}")
     fields = _patiently(lambda end: metadata_of(file, default_index(), end))
@@ -77,7 +77,7 @@ def modules(file: Published, wanted: Callable[[str], bool]) -> dict[str, bytes]:
     """Read those Python files of a wheel whose path is wanted: path → content.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: it does not exist, or the server sends no parts.
+        OSError, ValueError: it does not exist, or the server sends no parts.
     """
     say(f"reading {file.name}")
 

@@ -22,7 +22,7 @@ def made(former: Table) -> Table:
     """Return the table as it is now, with the architectures of the former one.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: the index cannot be read.
+        OSError, ValueError: the index cannot be read.
     """
     rows: Table = {}
     for version, files in releases("torch", OLDEST).items():

@@ -14,7 +14,7 @@ def made(_: Table) -> Table:
     """Return the table as it is now.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: the index cannot be read.
+        OSError, ValueError: the index cannot be read.
     """
     torch = {str(version): pythons(files) for version, files in releases("torch", OLDEST_TORCH).items()}
     every = sorted({python for pythons in torch.values() for python in pythons}, key=Version)

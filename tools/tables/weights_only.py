@@ -28,7 +28,7 @@ def made(former: Table) -> Table:
     """Return the table as it is now: name → [since, until] in minor versions, null for always or still.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError, SeatrialError: a torch could not be asked.
+        OSError, ValueError, SeatrialError: a torch could not be asked.
     """
     last = Version(former["last"])
     newest = last_of_each_minor(releases("torch", OLDEST_ASKED))

@@ -11,7 +11,6 @@ import http.client
 import queue
 import threading
 import time
-import urllib.error
 import urllib.parse
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from seatrial.facts.packages import remote
 from seatrial.facts.packages.file_names import fits, major_of, tags_of, version_of
-from seatrial.facts.packages.http import FAULTS, words
+from seatrial.facts.packages.http import FAULTS, StatusError, words
 from seatrial.facts.packages.pages import Published, files_of, login_for, metadata_of
 from seatrial.facts.packages.settings import configured
 from seatrial.facts.packages.wheels import File, Wheel, Wheels
@@ -81,7 +80,7 @@ def _listed(entry: Entry, indexes: Sequence[str], python: str, end: float) -> _F
     for index in indexes:
         try:
             listed = files_of(entry.name, index, end, partial(_is_version, entry=entry))
-        except urllib.error.HTTPError as error:
+        except StatusError as error:
             if error.code != http.client.NOT_FOUND:
                 fault = f"{_host(index)} answers {error.code} for {entry.name}"
             continue

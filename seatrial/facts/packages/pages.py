@@ -41,7 +41,7 @@ def files_of(name: str, index: str, end: float, wanted: Callable[[str], bool] = 
     """Return the files that an index lists for a distribution, if their names are wanted.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: it does not answer, or not with a list of files.
+        OSError, ValueError: it does not answer, or not with a list of files.
     """
     address, _ = split_login(index)
     url = f"{address}/{name}/"

@@ -5,16 +5,20 @@ For indexes that do not serve METADATA alone. Where a server cannot send parts o
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import time
-import urllib.request
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seatrial.facts.packages.http import TIMEOUT, opener
+from seatrial.facts.packages.http import answered
 from seatrial.facts.packages.installed import headers
+
+if TYPE_CHECKING:
+    import urllib3
 
 _PIECE = 262_144  # bytes of one request: the lists of most wheels are smaller
 _LARGEST = 16_777_216  # bytes of a list of files or a METADATA; torch's list has 2 MB
@@ -32,7 +36,7 @@ def read(url: str, login: str, end: float) -> Ending:
     """Read the end of a wheel by `end`, in time.monotonic(); `login` is the value of an Authorization header.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: the wheel does not exist, or the server sends no parts.
+        OSError, ValueError: the wheel does not exist, or the server sends no parts.
     """
     try:
         with zipfile.ZipFile(opened(url, login, end)) as archive:
@@ -52,7 +56,7 @@ def opened(url: str, login: str, end: float) -> io.BufferedReader:
     """Open a file on a server; only what is read is downloaded, at most 16 MB.
 
     Raises:
-        OSError, http.client.HTTPException, ValueError: it does not exist, or no parts are sent; from later reads too.
+        OSError, ValueError: it does not exist, or no parts are sent; from later reads too.
     """
     return io.BufferedReader(_Remote(url, login, end), _PIECE)
 
@@ -62,9 +66,9 @@ class _Remote(io.RawIOBase):
 
     def __init__(self, url: str, login: str, end: float) -> None:
         self._url, self._end, self._at, self._travelled = url, end, 0, 0
-        self._headers = {"User-Agent": "seatrial"} | ({"Authorization": login} if login else {})
-        with self._ask(f"bytes=-{_PIECE}") as answer:
-            self._size = int(answer.headers["Content-Range"].rpartition("/")[2])
+        self._headers = {"Authorization": login} if login else {}
+        with self._part(f"bytes=-{_PIECE}") as answer:
+            self._size = int(answer.headers.get("Content-Range", "").rpartition("/")[2])
             self._tail = answer.read(_PIECE)
 
     def seekable(self) -> bool:
@@ -85,7 +89,7 @@ class _Remote(io.RawIOBase):
         if self._at >= tail_at:
             content = self._tail[self._at - tail_at :][:wanted]
         else:
-            with self._ask(f"bytes={self._at}-{self._at + wanted - 1}") as answer:
+            with self._part(f"bytes={self._at}-{self._at + wanted - 1}") as answer:
                 content = answer.read(wanted)
         buffer[: len(content)] = content
         self._at += len(content)
@@ -94,15 +98,12 @@ class _Remote(io.RawIOBase):
             raise ValueError("a list of files of more than 16 MB")
         return len(content)
 
-    def _ask(self, part: str) -> Any:
+    @contextlib.contextmanager
+    def _part(self, part: str) -> Iterator[urllib3.BaseHTTPResponse]:
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
-        request = urllib.request.Request(self._url, headers={**self._headers, "Range": part})  # noqa: S310 - by `index`
-        if request.type not in ("http", "https"):
-            raise ValueError(f"an address of {request.type}")
-        answer = opener().open(request, timeout=min(left, TIMEOUT))
-        if answer.status != http.client.PARTIAL_CONTENT:
-            answer.close()
-            raise ValueError("the server gives no parts of a file")
-        return answer
+        with answered(self._url, {**self._headers, "Range": part}, self._end) as (answer, _):
+            if answer.status != http.client.PARTIAL_CONTENT:
+                raise ValueError("the server sends no parts of a file")
+            yield answer

@@ -113,7 +113,7 @@ def test_a_table_that_cannot_be_made_stays_as_it_is(
     before = (tables / NAME).read_bytes()
     web.gives_parts = False
     assert run(monkeypatch, tables, "--write") == 2
-    assert f"{NAME} stays as it is: the server gives no parts of a file" in capsys.readouterr().err
+    assert f"{NAME} stays as it is: the server sends no parts of a file" in capsys.readouterr().err
     assert (tables / NAME).read_bytes() == before
 
 
