@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from seatrial.deploy.requests import PERMISSION_DENIED, Reply
+from seatrial.deploy.exchange import PERMISSION_DENIED, Reply
 from seatrial.diagnosis.translate import diagnose
 from seatrial.findings import Finding
 from seatrial.golden import GoldenExample

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from seatrial.deploy.answers import SHOWN, live_errors, refusal, text_of
+from seatrial.deploy.exchange import Question, Reply
 from seatrial.deploy.inquiry import Inquiry
-from seatrial.deploy.requests import Limits, Question, Reply, questions
+from seatrial.deploy.requests import Limits, questions
 from seatrial.deploy.statistics import FEWEST, SLACK, Blame, Latency, blame, too_slow
 from seatrial.findings import Finding, Stage
 from seatrial.rules.deployment import live

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from seatrial.deploy.answers import differences
-from seatrial.deploy.requests import Limits, Progress, Question, Reply, replies
+from seatrial.deploy.exchange import Question, Reply
+from seatrial.deploy.requests import Limits, Progress, replies
 from seatrial.findings import Finding, Stage
 from seatrial.trial.parity import Drift
 

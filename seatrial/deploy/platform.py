@@ -15,7 +15,7 @@ from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage
 
 if TYPE_CHECKING:
-    from seatrial.deploy.requests import Asker
+    from seatrial.deploy.exchange import Asker
     from seatrial.facts.gather import Gathered
     from seatrial.project import Project
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from seatrial.deploy.answers import SHOWN, live_errors, refusal, text_of
+from seatrial.deploy.exchange import INVALID_ARGUMENT, Question, Reply
 from seatrial.deploy.inquiry import Inquiry
-from seatrial.deploy.requests import INVALID_ARGUMENT, Limits, Question, Reply, questions
+from seatrial.deploy.requests import Limits, questions
 from seatrial.findings import Finding, Stage
 from seatrial.golden import GoldenExample
 from seatrial.rules.deployment import live

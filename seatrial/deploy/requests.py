@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from seatrial import golden
+from seatrial.deploy.exchange import Question, Reply
 from seatrial.findings import Step
 from seatrial.golden import GoldenExample
 from seatrial.serving import interfaces
 from seatrial.trial import samples
-from seatrial.trial.parity import batches, example_name
+from seatrial.trial.parity import batches
 
 if TYPE_CHECKING:
     from seatrial.deploy.platform import Endpoint, Platform, Traits
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 TICK = 0.5  # seconds; how long nothing may come before the caller gets to look at the clock
 SHOW = 2.0  # seconds between two lines of progress
-INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED = 3, 7, 16  # of google.rpc.Code
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)  # seconds, after so many failures in a row
 _ALIVE = 0.2  # seconds, the longest pause once there was an answer: one input may fail where others do not
 
@@ -51,48 +51,6 @@ class Limits:
     def of(cls, project: Project, traits: Traits) -> Limits:
         """Return the limits of a project's rollout on a target."""
         return cls(seconds=project.vertex.rollout.step_timeout, settle=traits.settle)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One request: golden examples and, in the same order, the JSON instances that stand for them.
-
-    `number` is its index in what `questions` returned.
-    """
-
-    number: int
-    examples: tuple[GoldenExample, ...]
-    instances: tuple[Any, ...]
-
-    @property
-    def name(self) -> str:
-        """What it is called in messages."""
-        first = example_name(self.examples[0])
-        return first if len(self.examples) == 1 else f"{first} and {len(self.examples) - 1} more"
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back: predictions and the deployed model that gave them, or an error.
-
-    Attributes:
-        deployed_model: its id; "" with an error.
-        seconds: from sending to the last byte.
-        error: in words; None with predictions.
-        code: of google.rpc, whose status codes are gRPC's; 0 with predictions.
-    """
-
-    question: Question
-    seconds: float
-    deployed_model: str = ""
-    predictions: tuple[Any, ...] = ()
-    error: str | None = None
-    code: int = 0
-
-    @property
-    def refused(self) -> bool:
-        """Whether the caller may not ask, whichever version would have answered."""
-        return self.code in (PERMISSION_DENIED, UNAUTHENTICATED)
 
 
 def questions(project: Project, *, interface: str, at_most: int | None = None) -> tuple[Question, ...]:
@@ -144,23 +102,6 @@ def replies(
             yield reply
     finally:
         ask.cancel()
-
-
-class Asker(Protocol):
-    """Sends requests to an endpoint without waiting for their answers."""
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests are not answered yet."""
-
-    def send(self, question: Question) -> None:
-        """Send a request."""
-
-    def receive(self, wait: float) -> Reply | None:
-        """Return a reply; None if none comes within `wait` seconds."""
-
-    def cancel(self) -> None:
-        """Cancel what is in flight."""
 
 
 class Progress:

@@ -11,7 +11,7 @@ from google.api_core import exceptions, gapic_v1
 from google.cloud import aiplatform_v1 as v1
 from google.protobuf import json_format
 
-from seatrial.deploy.requests import Question, Reply
+from seatrial.deploy.exchange import Question, Reply
 from seatrial.deploy.vertex.backoff import code_of
 
 if TYPE_CHECKING:
