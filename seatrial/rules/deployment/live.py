@@ -14,7 +14,7 @@ TRAFFIC = "https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.lo
 
 OTHER_ANSWER = Rule(
     code="ST710",
-    title="the live endpoint's answer is not the one that training recorded",
+    title="the live endpoint's answer differs from the one that training recorded",
     explanation=(
         "The version was proven before it was uploaded, and now answers the same golden request with something else: "
         "another processor, GPU or image than in the trial, or a front end that changes requests. It gets no more "

@@ -41,7 +41,7 @@ NO_CREDENTIALS = Rule(
     title="there are no credentials for Google Cloud",
     explanation=(
         "The deployer uses the ambient identity, Application Default Credentials: a login on a laptop, a federated "
-        "identity in a workflow. None was found, or the one that was found gets no token any more."
+        "identity in a workflow. None was found, or the one that was found can no longer get a token."
     ),
     fix="run `gcloud auth application-default login`, or google-github-actions/auth in a workflow",
     cloud="Your default credentials were not found. To set up Application Default Credentials, see …",

@@ -132,7 +132,7 @@ HARD_CUDA = Rule(
     cloud=f"AssertionError: Torch not compiled with CUDA enabled\n{SERVER_EXITED}",
     sources=("https://docs.pytorch.org/docs/stable/notes/cuda.html#device-agnostic-code", EXITED_SOURCE),
     detected=(
-        "A call that serving can reach names CUDA, no condition, try or conditional expression stands around it, and "
+        "A call that serving can reach names CUDA, it is not inside a condition, try or conditional expression, and "
         "its module never asks is_available. It is an error if the lock has a CPU build or [tool.seatrial.vertex] "
         "names a machine without accelerator, else a warning."
     ),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 NOT_JSON = Rule(
     code="ST521",
-    title="an array or a tensor is given to json",
+    title="an array or a tensor is passed to json",
     explanation=(
         "json knows numbers, text, lists and dicts. An ndarray, a tensor or a numpy scalar in the answer raises "
         "TypeError on the first request. Seatrial's runtime turns arrays and tensors in an answer into lists itself, "
@@ -113,7 +113,7 @@ def _image_mode(facts: Facts) -> Iterator[Finding]:
     for _, call in facts.sources.calls() if uses_transforms else ():
         if call.name == "PIL.Image.open":
             yield IMAGE_MODE.finding(
-                "an image is opened here and converted nowhere",
+                "an image is opened here and never converted",
                 location=call.location,
                 cause="a grey or transparent image then meets the transforms as it is",
             )

@@ -51,7 +51,7 @@ PORT_TAKEN = Rule(
     code="ST544",
     title="the port is taken",
     explanation=(
-        "Another process listens on the port already: a second server in the same container, or one that was left "
+        "Another process is already listening on the port: a second server in the same container, or one that was left "
         "running. The server cannot start and the health route is answered by the other, or by nobody."
     ),
     fix="start one server in a container, on the port of `AIP_HTTP_PORT`",

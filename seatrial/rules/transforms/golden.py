@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 OTHER_ANSWER = Rule(
     code="ST401",
-    title="the answer is not the one that training recorded",
+    title="the answer differs from the one that training recorded",
     explanation=(
         "The predictor loads and answers, but with other numbers than in training. Something between the "
         "image and the answer differs: decoding, a transform's default, the weights, a model left in "
         "training mode."
     ),
-    fix="make decoding, transforms and versions those of training; if the new answer is right, record it",
+    fix="use training's decoding, transforms and versions; if the new answer is right, record it",
     sources=("https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html",),
 )
 

@@ -13,7 +13,7 @@ MODES = "https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes"
 
 MODE = Rule(
     code="ST430",
-    title="an image has another mode than the transforms are made for",
+    title="an image's mode does not suit the transforms",
     explanation=(
         "Transforms that end in a Normalize of three channels take RGB only. A PNG with transparency has four "
         "channels, a CMYK JPEG too, a grey or palette image has one, a 16-bit image no bytes at all. Clients send all "
@@ -46,7 +46,7 @@ SHAPE = Rule(
     explanation=(
         "A model takes batches: four dimensions, channels before height and width, floating-point numbers. An image "
         "without a batch dimension, an array of Pillow's order or unscaled bytes is refused by its first layer, and "
-        "images of different sizes cannot be stacked to one batch."
+        "images of different sizes cannot be stacked into one batch."
     ),
     fix="prepare an image as training did (Resize to two numbers or a crop, ToTensor), then stack images to one batch",
     cloud="RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected input[1, 224, 224, 3] …",
@@ -103,9 +103,7 @@ NO_IMAGE = Rule(
         "https://docs.python.org/3/library/base64.html#base64.b64decode",
     ),
     symptoms=(
-        Symptom(
-            re.compile(r"UnidentifiedImageError: cannot identify image file"), "the bytes of an image are not an image"
-        ),
+        Symptom(re.compile(r"UnidentifiedImageError: cannot identify image file"), "the bytes sent are not an image"),
         Symptom(re.compile(r"binascii\.Error: (?P<why>[^\n]{1,200})"), "an image is not base64: {why}"),
         Symptom(
             re.compile(r"pic should be PIL Image or ndarray\. Got <class '(?P<type>[\w.]{1,80})'>"),

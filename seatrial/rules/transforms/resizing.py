@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ANTIALIAS = Rule(
     code="ST410",
-    title="a resize of tensors without antialias",
+    title="tensors are resized without antialias",
     explanation=(
         "Without `antialias` a Resize of tensors gives other pixels before torchvision 0.17 than from then on: the "
         "default was None, then a warning, then True. Shrinking a photo without it differs from Pillow's resize by a "
@@ -81,7 +81,7 @@ def _antialias(facts: Facts) -> Iterator[Finding]:
         kind = inputs.of(module, call)
         if kind == "pillow" or (kind == "" and not straddles):
             continue
-        sees = "it gets a tensor" if kind else "what it gets is not to be seen here"
+        sees = "it gets a tensor" if kind else "what it gets cannot be seen here"
         versions = f"training used torchvision {trained}, " if straddles else ""
         as_trained = f"antialias={not is_on}"
         yield ANTIALIAS.finding(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def resized(trained: str, steps: str) -> Files:
-    """Give a project whose manifest says that training used another torchvision than the lock's 0.23."""
+    """Return a project whose manifest says that training used another torchvision than the lock's 0.23."""
     manifest = {"format": 1, "files": {}, "trained_with": {**PINS, "torchvision": trained}}
     text = f"from torchvision import transforms as t\n\n\ndef transform():\n    return t.Compose([{steps}])\n"
     return {"predictor/transforms.py": text, "artifacts/manifest.json": json.dumps(manifest)}
