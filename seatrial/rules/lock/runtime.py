@@ -21,8 +21,8 @@ OUTSIDE_RUNTIME = Rule(
     code="ST112",
     title="a pin is outside the range that the serving runtime accepts",
     explanation=(
-        "The environment is the project's lock plus the runtime's own small lock. Where both name a "
-        "distribution the project's pin wins, and it must be a version that the runtime works with."
+        "The environment is the project's lock plus the runtime's own small lock. If both name a distribution, the "
+        "project's pin wins, and it must be a version that the runtime works with."
     ),
     fix="take a version within the range that the message names, then run `seatrial lock`",
     detected="The pins of the locks are compared with the range that the serving runtime asks for.",

@@ -51,9 +51,9 @@ MISSING_DISTRIBUTION = Rule(
     sources=("https://github.com/GoogleCloudPlatform/mlops-on-gcp/issues/24", EXITED_SOURCE),
     detected=(
         "By the names of imports in what serving reaches, against the lock, requirements.in, the standard library and "
-        "the package. It only warns where an `if` stands around the import or a function that serving may never call, "
-        "where that is so of its module, where the code changes sys.path, and where the lock is not complete, so that "
-        "what it names may bring the module along."
+        "the package. It only warns if the import is inside an `if` or a function that serving may never call, if "
+        "that is true of its module, if the code changes sys.path, or if the lock is not complete, so that what it "
+        "names may depend on the module."
     ),
     symptoms=(
         Symptom(

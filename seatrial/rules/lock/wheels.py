@@ -38,9 +38,9 @@ TOO_LARGE = Rule(
     severity=Severity.WARNING,
     needs_wheels=True,
     detected=(
-        "By the sizes of the locked wheels, as their RECORD or the index gives them. What is not known counts nothing, "
-        "so the number is a lower bound. Which runner is used, and what else is on its disk, is unknown, so "
-        "this only warns."
+        "By the sizes of the locked wheels, as their RECORD or the index gives them. What is unknown counts nothing, "
+        "so the number is a lower bound. Which runner is used, and what else is on its disk, is unknown, so this only "
+        "warns."
     ),
     bad="torch and two more frameworks with their CUDA libraries in one requirements.in",
     good="one framework in requirements.in, and `seatrial lock --cpu` for the jobs without GPU",

@@ -92,9 +92,9 @@ DICT_AS_MODEL = Rule(
         ),
     ),
     detected=(
-        "In what serving reaches, the result of torch.load is called, or eval(), to() or another method of a module is "
-        "called on it, and every checkpoint in the artifacts holds a dict. Where a try or a condition stands around, "
-        "it is a warning; a result that goes through a variable that was assigned twice is not followed."
+        "In what serving reaches, the result of torch.load is called, or eval(), to() or another method of a module "
+        "is called on it, and every checkpoint in the artifacts holds a dict. Inside a try or a condition it is a "
+        "warning; a result that goes through a variable that was assigned twice is not followed."
     ),
     bad="self._model = torch.load(path)\nself._model.eval()",
     good="self._model = build()\nself._model.load_state_dict(torch.load(path))\nself._model.eval()",
