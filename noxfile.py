@@ -94,6 +94,7 @@ def train(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests: the gate."""
     install(session, DEVELOP, compile_bytecode=True)
+    compile_tool(session)
     options = ["--ignore=tests/workflows", "--numprocesses=2", "--dist=worksteal"]  # those need other tools
     run(session, "pytest", "-m", "not proof", *options, *session.posargs)
 
@@ -102,6 +103,7 @@ def tests(session: nox.Session) -> None:
 def proofs(session: nox.Session) -> None:
     """Run the long matrices that the gate leaves out."""
     install(session, DEVELOP, compile_bytecode=True)
+    compile_tool(session)
     run(session, "pytest", "-m", "proof", "--timeout=1800", *session.posargs)
 
 
@@ -176,6 +178,11 @@ def _split_project(argument: str) -> list[str]:
 def run(session: nox.Session, *command: str) -> None:
     """Run a program that starts servers, and if interrupted give it time to stop them and to clean up."""
     session.run(*command, interrupt_timeout=30, terminate_timeout=10)  # seconds
+
+
+def compile_tool(session: nox.Session) -> None:
+    """Compile the tool once: the tests start it hundreds of times, also where Python may write no bytecode."""
+    session.run("python", "-m", "compileall", "-q", "seatrial")
 
 
 def install(session: nox.Session, lock_file: Path, *, compile_bytecode: bool = False) -> None:

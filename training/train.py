@@ -87,14 +87,14 @@ def write(artifacts: Path, model: nn.Module, held_out: list[scans.Scan]) -> None
     (made / "labels.json").write_text(json.dumps(LABELS) + "\n", encoding="utf-8")
     predictor = DigitPredictor()
     predictor.load(str(made))
-    right = _rightly_answered(predictor, held_out)
+    right = rightly_answered(predictor, held_out)
     chosen = _one_a_label_first(right)
     golden.write(made, [_golden_example(made / "golden", predictor, page) for page in chosen])
     golden.write_manifest(made)
     _replace(artifacts, made)
 
 
-def _rightly_answered(predictor: DigitPredictor, held_out: list[scans.Scan]) -> list[scans.Scan]:
+def rightly_answered(predictor: DigitPredictor, held_out: list[scans.Scan]) -> list[scans.Scan]:
     """Print the held-out accuracy; return the pages that the predictor answered rightly."""
     right = [page for page in held_out if _answer(predictor, page.open())["label"] == page.label]
     accuracy = len(right) / len(held_out)

@@ -97,7 +97,7 @@ def _fix(run: Run, arguments: argparse.Namespace, choice: Choice, checked: Check
     if run.project.requirements_in.name in changed:
         run.renderer.told("next", "requirements.in has changed: run `seatrial lock`")
     run.findings.clear()
-    run.project = project.load(arguments.project)
+    run.read_again(project.load(arguments.project))
     return run.of(checking.check(Gathered(run.project), choice, offline=arguments.offline)), changed
 
 

@@ -57,13 +57,13 @@ def _code(wanted: str | None) -> int:
 def _log(arguments: argparse.Namespace) -> int:
     """Print what the rules recognise in a log; return 1 if that is nothing."""
     from seatrial.diagnosis.translate import diagnose, exception_lines
-    from seatrial.facts.gather import gather
+    from seatrial.facts.gather import Gathered
     from seatrial.report.formats import FORMATS
     from seatrial.report.renderer import Report
 
     log = _read(arguments.log)
     project = _project(arguments.project)
-    found = diagnose(log.text, gather(project) if project else None)
+    found = diagnose(log.text, Gathered(project).if_readable if project else None)
     unknown = [] if found else exception_lines(log.text)[-SHOWN:]
     renderer = FORMATS[arguments.format](project.root if project else Path())
     for line in unknown:

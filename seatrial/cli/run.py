@@ -88,6 +88,11 @@ class Run:
         self.renderer.show(report)
         return int(ExitCode.FINDINGS if broken else ExitCode.PASSED)
 
+    def read_again(self, project: Project) -> None:
+        """Go on with the project as it is now; its facts are gathered anew."""
+        self.project = project
+        self.__dict__.pop("gathered", None)
+
     @cached_property
     def gathered(self) -> Gathered:
         """The facts of the project, for all stages of this run."""

@@ -49,7 +49,7 @@ def live_errors(message: str, reply: Reply, gathered: Gathered, evidence: tuple[
     finding = live.LIVE_ERRORS.finding(
         message, subject=reply.question.name, cloud="", evidence=(*evidence, text_of(reply))
     )
-    known = [each for each in diagnose(text_of(reply), gathered.facts) if each.code != finding.code]
+    known = [each for each in diagnose(text_of(reply), gathered.if_readable) if each.code != finding.code]
     if not known:
         return finding
     return replace(finding, cause=f"{known[0].code}: {known[0].message}", fix=known[0].fix, location=known[0].location)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from seatrial import golden
-from seatrial.errors import UsageError
+from seatrial.errors import SeatrialError, UsageError
 from seatrial.facts import secrets
 from seatrial.facts.builds import Builds, read_builds
 from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoints
@@ -107,6 +107,14 @@ class Gathered:
     def facts(self) -> Facts:
         """The facts, as they were when they were first needed."""
         return gather(self.project)
+
+    @property
+    def if_readable(self) -> Facts | None:
+        """The facts; None if the project cannot be read, which must not hide the failure that is diagnosed."""
+        try:
+            return self.facts
+        except (OSError, SeatrialError):
+            return None
 
 
 def gather(project: Project) -> Facts:

@@ -29,9 +29,9 @@ class DocumentRenderer(Console, ABC):
         """Return the document, without the end of its last line."""
 
     def show(self, report: Report) -> None:
-        """Show the report on the console, then print the document."""
-        super().show(report)
+        """Print the document, then show the report on the console."""
         sys.stdout.write(f"{self.document(report)}\n")
+        super().show(report)
 
     def result(self, text: str) -> None:
         """Print the text to standard error, because standard output is the document's."""

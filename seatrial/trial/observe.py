@@ -139,7 +139,7 @@ def _from_log(gathered: Gathered, server: Server, rule: Rule, message: str) -> F
 def _translated(gathered: Gathered, record: dict[str, Any], otherwise: Rule, server: Server) -> Iterator[Finding]:
     """Yield the finding behind an exception that the server logged; `otherwise` is the rule if none recognises it."""
     text = str(record.get("traceback", ""))
-    known = diagnose(text, gathered.facts)
+    known = diagnose(text, gathered.if_readable)
     if not known:
         location, frames = user_frames(text, gathered.project)
         message = str(record.get("message", "the predictor failed"))

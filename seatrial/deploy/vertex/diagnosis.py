@@ -107,7 +107,7 @@ def _in_container(
         empty = "the container's log is empty: it ended before it could write, or logs nothing"
         yield replace(finding, evidence=(*finding.evidence, empty, *by_hand))
         return
-    found = [each for each in diagnose("\n".join(lines), gathered.facts) if each.code not in _CONTAINER]
+    found = [each for each in diagnose("\n".join(lines), gathered.if_readable) if each.code not in _CONTAINER]
     if not found:
         yield _raised(finding, lines, gathered.project)
     for number, each in enumerate(found):

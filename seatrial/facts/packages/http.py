@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 
 import urllib3
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import EmptyPoolError, HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as LateError
 
 from seatrial.facts.packages.settings import certificates
@@ -25,9 +25,10 @@ from seatrial.facts.packages.settings import certificates
 TIMEOUT = 2.0  # seconds in which an index must go on answering
 LARGEST = 33_554_432  # bytes of an answer, unpacked
 FAULTS = (OSError, ValueError, EOFError, RecursionError)  # what a request, or reading its answer, may raise
-_AT_ONCE = 4  # connections to one host, each kept: more look its name up at once, and resolvers drop some, for seconds
+# Connections to one host. Each looks its name up, and resolvers drop some of many look-ups that come at once.
+_AT_ONCE = 8
 _PIECE = 262_144  # bytes that are read at once
-_HOPS = 5  # redirects that are followed
+_HOPS = 10  # redirects that are followed, as in the standard library
 _MAKING = threading.Lock()
 
 
@@ -52,11 +53,11 @@ def answered(url: str, headers: Mapping[str, str], end: float) -> Iterator[tuple
     """
     sent = {"User-Agent": "seatrial", **headers}
     try:
-        for _ in range(_HOPS):
-            timeout = max(0.05, min(TIMEOUT, end - time.monotonic()))
+        for _ in range(_HOPS + 1):
+            left = max(0.05, end - time.monotonic())
             answer = _pool(_proxy(url)).urlopen(
-                "GET", url, headers=sent, timeout=timeout, pool_timeout=timeout, retries=False, redirect=False,
-                preload_content=False,
+                "GET", url, headers=sent, timeout=min(TIMEOUT, left), pool_timeout=left, retries=False,
+                redirect=False, preload_content=False,
             )  # fmt: skip
             try:
                 if not (target := answer.get_redirect_location()):
@@ -64,6 +65,8 @@ def answered(url: str, headers: Mapping[str, str], end: float) -> Iterator[tuple
                         raise StatusError(answer.status)
                     yield answer, url
                     return
+                if int(answer.headers.get("Content-Length", LARGEST)) <= _PIECE:
+                    answer.drain_conn()
             finally:
                 answer.close()  # unless its answer was read to the end; then the connection is kept
                 answer.release_conn()
@@ -74,7 +77,10 @@ def answered(url: str, headers: Mapping[str, str], end: float) -> Iterator[tuple
                 sent.pop("Authorization", None)
         raise OSError("too many redirects")
     except HTTPError as error:
-        if isinstance(error, LateError) and not isinstance(error, NewConnectionError):  # a refusal is one of urllib3's
+        # NewConnectionError, such as a refused connection, is a TimeoutError of urllib3 too.
+        if isinstance(error, EmptyPoolError) or (
+            isinstance(error, LateError) and not isinstance(error, NewConnectionError)
+        ):
             raise TimeoutError("timed out") from None
         raise OSError(words(error)) from None
 
@@ -131,4 +137,6 @@ def _made(proxy: str) -> urllib3.PoolManager:
     login = ":".join(urllib.parse.unquote(part or "") for part in (parts.username, parts.password))
     headers = urllib3.make_headers(proxy_basic_auth=login) if parts.username else None
     address = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return urllib3.ProxyManager(address, maxsize=_AT_ONCE, block=True, ssl_context=context, proxy_headers=headers)
+    return urllib3.ProxyManager(
+        address, maxsize=_AT_ONCE, block=True, ssl_context=context, proxy_ssl_context=context, proxy_headers=headers
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import subprocess
 import threading
@@ -167,3 +168,26 @@ class Secured:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def test_a_request_waits_for_a_connection_and_is_late_if_none_is_free_in_time(
+    web: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_AT_ONCE", 1)
+    monkeypatch.setattr(http, "TIMEOUT", 10.0)
+    web.by_path["/slow"] = (0, {}, b"")
+    web.by_path["/a"] = (200, {}, b"here")
+
+    def hold() -> None:
+        with contextlib.suppress(OSError):
+            http.get(f"{web.url}/slow", "", soon())
+
+    slow = threading.Thread(target=hold)
+    slow.start()
+    while not web.asked:
+        time.sleep(0.01)
+    with pytest.raises(TimeoutError, match=r"^timed out$"):
+        http.get(f"{web.url}/a", "", time.monotonic() + 0.2)
+    web.held.set()
+    assert http.get(f"{web.url}/a", "", soon())[0] == b"here"
+    slow.join()
