@@ -1,6 +1,6 @@
 """Rules: judge facts, never read files. One folder a family, one `Rule` a fault.
 
-A rule is registered by standing in a module of its family's folder: all are found here, once, when this is imported.
+A rule is registered by being in a module of its family's folder; all are found once, when this package is imported.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _found() -> dict[str, Rule]:
     """Return every rule by its code, in the order of codes.
 
     Raises:
-        ValueError: two rules have one code.
+        ValueError: two rules have the same code.
     """
     rules: dict[str, Rule] = {}
     for module in _modules():

@@ -1,6 +1,6 @@
-"""Texts that Vertex AI gives for many different faults, and Google's pages that several rules point to.
+"""Texts that Vertex AI gives for many different faults, and Google's pages that several rules cite.
 
-The texts do not name a cause: that is why a finding gives it beside them.
+The texts do not name the cause, so a finding states it beside them.
 """
 
 from __future__ import annotations

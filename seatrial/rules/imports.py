@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seatrial.facts.python.sources import Sources
 
 NO_MODULE = re.compile(r"No module named '(?P<module>[^']+)'")
-# What a server calls of a predictor for certain.
+# Methods of a predictor that a server certainly calls.
 _SERVED = {"__init__", "__call__", "setup", "postprocess", *(name for each in INTERFACES for name in each.needed)}
 _PATH_CHANGES = {"sys.path.append", "sys.path.insert", "sys.path.extend", "site.addsitedir"}
 
@@ -79,7 +79,7 @@ def why_not_executed(module: Module, imported: Import, facts: Facts) -> str:
     if module.name not in facts.sources.surely:
         return f"`{module.name}` itself is imported only by a function, an `if` or a try"
     if imported.guarded:
-        return "an `if` stands around it, so that serving may never come there"
+        return "it is inside an `if` that serving may never enter"
     owner, _, method = imported.function.rpartition(".")
     if imported.function and not (owner == facts.project.predictor_class and method in _SERVED):
         return f"it is executed only when `{imported.function}` is called"

@@ -44,7 +44,7 @@ def page(rule: Rule) -> str:
 
 
 def _when(rule: Rule) -> str:
-    static = rule.check or rule in WAIVERS  # those are judged when all others have been
+    static = rule.check or rule in WAIVERS  # judged after all other rules
     when = ["before anything is installed (`seatrial check`)"] if static else []
     if rule.code.startswith("ST7"):
         when.append("while deploying (`seatrial deploy`)")

@@ -94,17 +94,17 @@ class Rule:
         return Finding(code=self.code, message=message, **particulars)
 
     def decided_by(self, check: Check) -> Check:
-        """Make a function the check of this rule; a decorator, so that the two stand together."""
+        """Use a function as the check of this rule; a decorator, so that the two stay together."""
         self._set("check", check)
         return check
 
     def confirmed_by(self, confirm: Confirmation) -> Confirmation:
-        """Make a function the one that confirms a symptom of this rule; a decorator."""
+        """Use a function to confirm a symptom of this rule; a decorator."""
         self._set("confirm", confirm)
         return confirm
 
     def refined_by(self, refine: Refinement) -> Refinement:
-        """Make a function the one that refines the finding of a symptom of this rule; a decorator."""
+        """Use a function to refine the finding of a symptom of this rule; a decorator."""
         self._set("refine", refine)
         return refine
 

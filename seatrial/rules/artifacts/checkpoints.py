@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 CLASS_IN_MAIN = Rule(
     code="ST301",
-    title="a pickled class lived in __main__",
+    title="a pickled class was defined in __main__",
     explanation=(
         "A pickle holds no code, only the module and name of each class. A class defined in the script or "
         "notebook that wrote the file is recorded as `__main__`; in the server `__main__` is the server's "
@@ -47,16 +47,16 @@ CLASS_IN_MAIN = Rule(
     symptoms=(
         Symptom(
             re.compile(r"Can't get attribute '(?P<name>[^']+)' on <module '(?:[\w.]+\.)?__(?:mp_)?main__'"),
-            "the artifacts hold a pickled `{name}` that lived in `__main__` of what wrote it",
+            "the artifacts hold a pickled `{name}` that was defined in `__main__` of what wrote it",
         ),
         Symptom(
             re.compile(r"Unsupported global: GLOBAL __main__\.(?P<name>\w+)"),
-            "the artifacts hold a pickled `{name}` that lived in `__main__` of what wrote it",
+            "the artifacts hold a pickled `{name}` that was defined in `__main__` of what wrote it",
         ),
     ),
     detected=(
         "The opcodes of every pickle in the artifacts, of torch, joblib or plain, are read without loading "
-        "it: each class that it names in `__main__` is one."
+        "it: each class that it names in `__main__` is a finding."
     ),
     bad='class Net(nn.Module): ...  # in train.py, run as a script\ntorch.save(Net(), "weights.pt")',
     good='from predictor.network import Net\ntorch.save(Net().state_dict(), "weights.pt")',
@@ -69,7 +69,7 @@ def _class_in_main(facts: Facts) -> Iterator[Finding]:
         for name in (n for module, n in checkpoint.globals if module == MAIN):
             place = facts.main_definitions.get(name.split(".")[0])
             yield CLASS_IN_MAIN.finding(
-                f"{checkpoint.path} holds a pickled `{name}` that lived in `__main__` of what wrote it",
+                f"{checkpoint.path} holds a pickled `{name}` that was defined in `__main__` of what wrote it",
                 location=place or Location(checkpoint.path),
                 subject=checkpoint.path,
                 cause="in the server `__main__` is the server's own program, which has no such class",
@@ -257,7 +257,7 @@ NOT_READ = Rule(
     explanation=(
         "What a checkpoint imports when it is loaded is read from its pickle, which is followed without running it. "
         "One that unpacks to more than 64 MB, has more than 400 000 steps, is encrypted or is cut off is not "
-        "followed to its end: which classes and devices it names there, only the trial shows."
+        "followed to its end: only the trial shows which classes and devices the rest names."
     ),
     fix="save tensors and plain values only (`torch.save(model.state_dict(), …)`); tensors are kept beside the pickle",
     severity=Severity.WARNING,
@@ -280,10 +280,10 @@ def _not_read(facts: Facts) -> Iterator[Finding]:
         other = checkpoint.kind is Kind.OTHER or _is_by_chance(checkpoint) or _is_damaged(checkpoint)
         if checkpoint.complete or other:
             continue
-        # A long pickle of joblib is usual; that a checkpoint of torch is one is not.
+        # A long pickle is usual for joblib, but not for a checkpoint of torch.
         usual = checkpoint.too_long and checkpoint.kind is Kind.PICKLE
         yield NOT_READ.finding(
-            f"{checkpoint.path} cannot be read to its end, so what it imports is not all known",
+            f"{checkpoint.path} cannot be read to its end, so not all that it imports is known",
             severity=Severity.NOTE if usual else Severity.WARNING,
             location=Location(checkpoint.path),
         )
@@ -293,7 +293,7 @@ DAMAGED = Rule(
     code="ST309",
     title="the weights are cut off or damaged",
     explanation=(
-        "The file is of a known format and cannot be whole: its pickle ends too early, bytes of a tensor are missing, "
+        "The file has a known format but is not whole: its pickle ends too early, bytes of a tensor are missing, "
         "or its directory contradicts itself. An interrupted upload or download leaves such a file."
     ),
     fix="copy the file again and compare its SHA-256 with training's",

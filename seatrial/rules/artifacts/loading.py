@@ -1,6 +1,6 @@
 """Family 3, how the predictor loads: the artifacts against the calls that read them.
 
-Which file a call opens is seldom written in the code, so a rule speaks only where every file that the call could open
+Which file a call opens is seldom written in the code, so a rule reports only where every file that the call could open
 would fail, and warns if the call may not be made at all.
 """
 
@@ -132,8 +132,8 @@ PREFIXED = Rule(
         ),
     ),
     detected=(
-        "Every tensor of a file has the prefix, and what torch.load gives goes straight into load_state_dict. It only "
-        "warns, because the model may have an attribute of that very name. It is silent if the code wraps the model "
+        "Every tensor of a file has the prefix, and the result of torch.load goes straight into load_state_dict. It "
+        "only warns, because the model may have an attribute of that name. It is silent if the code wraps the model "
         "again, has a function that mentions the prefix, or changes the names on the way."
     ),
     bad='network.load_state_dict(torch.load("weights.pt"))  # names begin module.',
@@ -195,7 +195,7 @@ def _is_known(prefix: str, facts: Facts) -> bool:
 
 OTHER_FORMAT = Rule(
     code="ST314",
-    title="a file that this way of loading does not read",
+    title="a file that this loading function does not read",
     explanation=(
         "torch has three archives that look alike: torch.save's, which torch.load reads; TorchScript, which "
         "torch.jit.load reads and torch.load refuses with `weights_only=True`, the default since 2.6; and "
@@ -218,7 +218,7 @@ OTHER_FORMAT = Rule(
     detected=(
         "The formats of all files of torch in the artifacts against the loading functions that serving may call: it "
         "is a finding if none of the files fits the only function. It is a warning if the call is in a try or outside "
-        "of what the runtime surely calls."
+        "what the runtime certainly calls."
     ),
     bad='torch.jit.load("weights.pt")  # a state_dict',
     good='torch.load("weights.pt", weights_only=True)',

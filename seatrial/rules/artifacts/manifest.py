@@ -20,7 +20,7 @@ OTHER_ARTIFACTS = Rule(
         "artifacts/manifest.json lists the SHA-256 of every file that training wrote. A file that was "
         "changed, lost or added since would be deployed without ever having been measured."
     ),
-    fix="restore the files, or run training's last step again so that it writes the manifest anew",
+    fix="restore the files, or run training's last step again, which rewrites the manifest",
     detected="The SHA-256 of every file of the artifacts is compared with the manifest, if there is one.",
     bad="artifacts/weights.pt, copied over after the training",
     good="artifacts/weights.pt, as manifest.json lists it",

@@ -1,4 +1,4 @@
-"""Family 3, what a pickle holds: objects of classes that the locked versions no longer have, or have otherwise.
+"""Family 3, what a pickle holds: objects of classes that the locked versions have changed or removed.
 
 Decided from class names and the attributes of objects; nothing is loaded.
 """
@@ -26,11 +26,11 @@ PICKLE_DOCS = "https://docs.python.org/3/library/pickle.html"
 
 OTHER_PYTHON = Rule(
     code="ST310",
-    title="a pickle of another Python",
+    title="a pickle that another Python wrote",
     explanation=(
         "A pickle records names and a protocol of the Python that wrote it. Python 3.13 pickles a path as "
         "`pathlib._local.PosixPath`, a module that no earlier Python has; modules such as `distutils` are gone since "
-        "3.12; and a protocol above 5 is read by no Python."
+        "3.12; and no Python reads a protocol above 5."
     ),
     fix="write the file again with the configured Python, and save plain values (`str(path)`) instead of objects",
     cloud="ModuleNotFoundError: No module named 'pathlib._local'; 'pathlib' is not a package",
@@ -260,10 +260,10 @@ def _numpy_2(facts: Facts) -> Iterator[Finding]:
 
 WINDOWS_PATH = Rule(
     code="ST316",
-    title="a pickled path of Windows",
+    title="a pickled Windows path",
     explanation=(
-        "A `pathlib.Path` that is pickled on Windows is a WindowsPath, which Linux refuses to make. Exported learners "
-        "and argparse namespaces carry them without anybody's notice."
+        "A `pathlib.Path` that is pickled on Windows is a WindowsPath, which cannot be made on Linux. Exported "
+        "learners and argparse namespaces carry them unnoticed."
     ),
     fix="save `str(path)`, or remove the path from what is saved, and write the file again",
     cloud="NotImplementedError: cannot instantiate 'WindowsPath' on your system",

@@ -1,6 +1,6 @@
 """Family 1, builds: was the locked torch built for the base image and for its torchvision?
 
-What a build is for stands in its label, in its wheel's tags, and in a table of the published wheels.
+What a build is for is known from its label, its wheel's tags and a table of the published wheels.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OLD_LIBRARY = Rule(
     title="the base image's C library is too old for the locked wheels, or not glibc",
     explanation=(
         "A wheel says which C library it was built for: `manylinux_2_28` needs glibc 2.28 or later, and torch has had "
-        "no other since 2.7. Alpine has musl instead of glibc, and no torch is published for it."
+        "only such wheels since 2.7. Alpine has musl instead of glibc, and no torch is published for it."
     ),
     fix="take a base with a newer glibc, such as python:3.11-slim, by its digest",
     severity=Severity.WARNING,
@@ -35,7 +35,7 @@ OLD_LIBRARY = Rule(
     detected=(
         "By the name in `image.base` and in FROM lines of Dockerfiles, against the tags of the locked wheels, or of "
         "torch and torchvision by a table. A name can be wrong about its content, so this only warns; a name that "
-        "tells no release is not judged."
+        "names no release is not judged."
     ),
     bad="FROM python:3.11-alpine",
     good="FROM python:3.11-slim-bookworm",
@@ -86,14 +86,14 @@ OTHER_FLAVOUR = Rule(
     code="ST125",
     title="torch and torchvision are of different builds",
     explanation=(
-        "The versions fit, and every resolver is content, but one is a CPU build and the other a CUDA build, or both "
+        "The versions fit and every resolver accepts them, but one is a CPU build and the other a CUDA build, or both "
         "are of different CUDA versions. torchvision's compiled part is then linked with libraries that this torch "
         "does not bring."
     ),
     fix="take both from one index, with the same label or both without, and run `seatrial lock`",
     needs_wheels=True,
     detected=(
-        "By the labels of the pins, and surer, where an environment of the lock is kept, by the libraries that "
+        "By the labels of the pins and, where an environment of the lock is kept, more surely by the libraries that "
         "torchvision's compiled part is linked with against the CUDA that torch says it was built for. A torchvision "
         "without any CUDA library works with every torch of its version, and is not a finding."
     ),
@@ -112,7 +112,7 @@ def _other_flavour(facts: Facts) -> Iterator[Finding]:
             continue
         labels = (torch.version.local or "", torchvision.version.local or "")
         is_cpu_lock = lock is facts.cpu_lock
-        if labels[0] != labels[1] and not is_cpu_lock:  # of that ST104 says more
+        if labels[0] != labels[1] and not is_cpu_lock:  # ST104 says more about that
             yield OTHER_FLAVOUR.finding(
                 f"torch=={torch.version} and torchvision=={torchvision.version} are of different builds",
                 location=torchvision.location,

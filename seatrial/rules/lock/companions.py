@@ -1,6 +1,6 @@
 """Family 1, companions: do Pillow, numpy and OpenCV fit the torch and torchvision beside them, and a server?
 
-Their metadata says nothing of it, so that no resolver refuses them.
+Their metadata does not say so, and no resolver refuses them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ OLD_TORCHVISION = Rule(
     title="a torchvision that does not import with this Pillow",
     explanation=(
         "torchvision up to 0.4 imports PILLOW_VERSION, which Pillow 7 removed. Its metadata has no upper bound, so "
-        "that a resolver takes a newer Pillow without a word."
+        "a resolver silently takes a newer Pillow."
     ),
-    fix="write `pillow<7` in requirements.in, or better take a torchvision of today; then run `seatrial lock`",
+    fix="write `pillow<7` in requirements.in, or better use a current torchvision; then run `seatrial lock`",
     detected="By the versions of both in a lock, or in requirements.in if the lock has none.",
     bad="torchvision==0.4.1\npillow==11.3.0",
     good="torchvision==0.4.1\npillow==6.2.2",
@@ -104,7 +104,7 @@ TWO_OPENCV = Rule(
     title="two builds of OpenCV in one lock",
     explanation=(
         "opencv-python, its headless build and the contrib builds all install the one package `cv2`. The one that "
-        "is installed last overwrites files of the other, and which that is, no lock says."
+        "is installed last overwrites files of the other, and no lock says which that is."
     ),
     fix="keep opencv-python-headless alone in requirements.in, then run `seatrial lock`",
     severity=Severity.WARNING,

@@ -122,8 +122,8 @@ DISK_FULL = Rule(
     title="the disk is full",
     explanation=(
         "torch and torchvision with CUDA take 5.5 GB once installed and more while they are unpacked, and again as "
-        "layers of an image; a hosted runner has about 14 GB free. On a server it is what the predictor writes below "
-        "/tmp that fills it."
+        "layers of an image; a hosted runner has about 14 GB free. On a server, what the predictor writes below "
+        "/tmp fills it."
     ),
     fix="lock the CPU builds (`seatrial lock --cpu`) if no GPU is used, or free space before installing",
     yields_to=(processes.SHARED_MEMORY,),
@@ -143,9 +143,9 @@ DISK_FULL = Rule(
 
 OTHER_FILE = Rule(
     code="ST144",
-    title="a downloaded file has not the hash of the lock",
+    title="a downloaded file does not have the hash in the lock",
     explanation=(
-        "What was downloaded is not the file that was locked. A hash that is another one each time means a download "
+        "What was downloaded is not the file that was locked. A different hash each time means a download "
         "that broke off; the same one again means that the lock was made from another index, or that the file was "
         "replaced."
     ),
@@ -156,12 +156,12 @@ OTHER_FILE = Rule(
         "https://pip.pypa.io/en/stable/topics/secure-installs/",
     ),
     symptoms=(
-        Symptom(re.compile(r"Hash mismatch for `(?P<pin>[^`\n]{1,200})`"), "{pin} has another hash than the lock says"),
+        Symptom(re.compile(r"Hash mismatch for `(?P<pin>[^`\n]{1,200})`"), "{pin} does not have the hash in the lock"),
         Symptom(
             re.compile(r"DO NOT MATCH THE HASHES[^\n]{0,400}\n\s{1,20}(?P<pin>[^\s:]{1,200})"),
-            "{pin} has another hash than the lock says",
+            "{pin} does not have the hash in the lock",
         ),
-        Symptom(re.compile(r"DO NOT MATCH THE HASHES"), "a downloaded file has another hash than the lock says"),
+        Symptom(re.compile(r"DO NOT MATCH THE HASHES"), "a downloaded file does not have the hash in the lock"),
     ),
 )
 

@@ -241,7 +241,7 @@ def _stale(project: Project, requirements: RequirementFile, lock: RequirementFil
     yield from _pinned_twice(lock, environment)
     asked = [e for e in requirements.entries if e.applies(environment)]
     for entry in [
-        *(e for e in asked if not _is_unserved(e, requirements)),  # said already
+        *(e for e in asked if not _is_unserved(e, requirements)),  # already reported
         *(c for c in requirements.constraints if c.name in pins and c.applies(environment)),
     ]:
         yield from _unanswered(entry, pins.get(entry.name), lock)
@@ -311,7 +311,7 @@ def _pinned_twice(lock: RequirementFile, environment: dict[str, str]) -> Iterato
 
 def _unanswered(entry: Entry, pin: Entry | None, lock: RequirementFile) -> Iterator[Finding]:
     if entry.requirement is None or entry.requirement.url:
-        return  # said already
+        return  # already reported
     if pin is None:
         yield STALE.finding(f"{lock.path} does not pin {entry.name}", location=entry.location)
     elif pin.version and not entry.requirement.specifier.contains(pin.version, prereleases=True):

@@ -1,6 +1,6 @@
 """Family 1, the pair: do torch and torchvision fit each other and the configured Python, and do they import?
 
-Versions are judged by the published table, never computed: patch numbers of the two do not run together.
+Versions are judged by the published table, never computed: the patch numbers of the two do not match.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ MISMATCHED = Rule(
     title="torch and torchvision do not belong together",
     explanation=(
         "torchvision holds compiled code that was built against one torch. Every release up to 0.29.0 asks "
-        "for exactly one torch version, and the patch numbers do not run together (torchvision 0.15.1 "
-        "belongs to torch 2.0.0). With another torch pip refuses to install the pair; installed all the "
-        "same, the compiled part does not load: since torchvision 0.17 the import itself fails, before that "
+        "for exactly one torch version, and the patch numbers do not match (torchvision 0.15.1 "
+        "belongs to torch 2.0.0). With another torch pip refuses to install the pair; if it is installed "
+        "anyway, the compiled part does not load: since torchvision 0.17 the import itself fails, before that "
         "the operators are missing."
     ),
     fix="write two versions that belong together in requirements.in, then run `seatrial lock`",
     detected=(
         "The versions are looked up in a table that was read from the published wheels. Pins of the lock are judged, "
-        "and what requirements.in pins but the lock does not. Of ranges and wildcards it is judged whether "
-        "any two releases of the table answer both. A torchvision that is newer than the table is not judged."
+        "and what requirements.in pins but the lock does not. For ranges and wildcards the question is "
+        "whether any two releases of the table satisfy both. A torchvision that is newer than the table is not judged."
     ),
     bad="torch==1.13.1\ntorchvision==0.15.1",
     good="torch==1.13.1\ntorchvision==0.14.1",
@@ -176,7 +176,7 @@ def _torches() -> list[Version]:
 
 
 def _ways_out(table: TorchPairs, python: str, torch: Version, torchvision: Version) -> str:
-    """Name the right partner both ways, with what a partner lacks for the configured Python."""
+    """Return the right partner for each of the two, and what it lacks for the configured Python."""
     ways = []
     if fitting := table.for_torch(torch):
         partner = fitting[-1]

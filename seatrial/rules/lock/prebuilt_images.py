@@ -1,4 +1,4 @@
-"""Family 1, prebuilt images: Google's prediction images for PyTorch, and the day on which each is gone."""
+"""Family 1, prebuilt images: Google's prediction images for PyTorch, and the day on which each ends."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 PREBUILT_GONE = Rule(
     code="ST114",
-    title="a prebuilt prediction image at its end",
+    title="a prebuilt prediction image at its end of life",
     explanation=(
         "Google's prebuilt PyTorch prediction images end with torch 2.4 on Python 3.9. Their patches ended on "
-        "2026-07-14, the last of them cannot be had after 2027-01-14, and 2.1 and older are gone: a deployment that "
-        "names one fails, and one that runs is not patched."
+        "2026-07-14, the last of them is not available after 2027-01-14, and 2.1 and older are gone: a deployment "
+        "that names one fails, and one that runs is not patched."
     ),
     fix="serve from a custom container: `seatrial image build` makes one from the lock",
     detected=(
         "By names of the form prediction/pytorch-cpu.2-4 in pyproject.toml, Dockerfiles, workflows, scripts and "
-        "requirement files, against a table of end dates and today's date: an error once the image cannot be had, a "
+        "requirement files, against a table of end dates and today's date: an error once the image is gone, a "
         "warning before. A name that is put together at run time is not seen."
     ),
     bad="FROM us-docker.pkg.dev/vertex-ai/prediction/pytorch-gpu.2-1:latest",
@@ -48,10 +48,10 @@ def _prebuilt_gone(facts: Facts) -> Iterator[Finding]:
                 continue
             gone = facts.today >= end
             if gone:
-                since = f" since {end}" if end.year > 1 else ""
-                message = f"the prebuilt image {named.setting} cannot be had any more{since}"
+                since = f" (since {end})" if end.year > 1 else ""
+                message = f"the prebuilt image {named.setting} is no longer available{since}"
             else:
-                message = f"the prebuilt image {named.setting} gets no patches, and cannot be had from {end} on"
+                message = f"the prebuilt image {named.setting} gets no patches, and is not available from {end} on"
             left = "" if gone else f"; {(end - facts.today) // timedelta(days=1)} days are left"
             yield PREBUILT_GONE.finding(
                 message,

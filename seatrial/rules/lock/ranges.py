@@ -30,7 +30,7 @@ WILDCARD = Rule(
     title="a range of torchvision whose newest release belongs to another torch",
     explanation=(
         "Patch releases of the two go together one to one: torchvision 0.22.0 belongs to torch 2.7.0 and 0.22.1 to "
-        "2.7.1. A wildcard that allows both is resolved right only as long as torch takes part; an install of "
+        "2.7.1. A wildcard that allows both is resolved correctly only if torch takes part; an install of "
         "torchvision alone, or one without dependencies, takes the newest and breaks the pair."
     ),
     fix="pin the torchvision that belongs to the torch, then run `seatrial lock`",
@@ -94,7 +94,7 @@ HALF_PINNED = Rule(
     explanation=(
         "Up to 0.29.0 torchvision asks for exactly one torch, so that pinning torchvision pins both. From 0.29.1 on it "
         "asks for `torch>=2.14.0` only: with torch left open every install takes the newest one, and its behaviour "
-        "changes without a word."
+        "changes silently."
     ),
     fix="pin torch too and run `seatrial lock`; install both from the lock",
     severity=Severity.WARNING,
@@ -126,7 +126,7 @@ def _half_pinned(facts: Facts) -> Iterator[Finding]:
         torch = pinned(wanted[TORCH]) if TORCH in wanted else None
         if version and torch is None and _is_lenient(version) and not install.has("--no-deps"):
             yield HALF_PINNED.finding(
-                f"`pip install` pins torchvision {version}, and leaves torch open",
+                f"`pip install` pins torchvision {version}, but leaves torch open",
                 location=install.location,
                 cause="this torchvision takes every torch from 2.14.0 on; what is installed already cannot be seen",
             )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SEVERAL_INSTALLS = Rule(
     code="ST108",
-    title="several installs, of which a later one can move what an earlier one installed",
+    title="a later install can change what an earlier one installed",
     explanation=(
         "Each `pip install` resolves for itself. A later one that is neither from a hashed lock nor without "
         "dependencies may replace what an earlier one chose, torch included, and leave a torchvision behind that was "
@@ -29,8 +29,8 @@ SEVERAL_INSTALLS = Rule(
     severity=Severity.WARNING,
     detected=(
         "By the `pip install` commands of a stage of a Dockerfile, without those of pip and build tools alone: a "
-        "second one that has neither --no-deps nor --require-hashes and is not of a file of hashed pins. What it "
-        "really installs only the build shows, so this only warns."
+        "second one that has neither --no-deps nor --require-hashes and is not of a file of hashed pins. Only the "
+        "build shows what it really installs, so this only warns."
     ),
     bad="RUN pip install torch==2.8.0 torchvision==0.23.0\nRUN pip install timm",
     good="RUN pip install --require-hashes -r requirements.txt",
@@ -52,10 +52,10 @@ def _several_installs(facts: Facts) -> Iterator[Finding]:
             before = first.setdefault(install.stage, install)
             if before is not install and not _moves_nothing(install, facts):
                 yield SEVERAL_INSTALLS.finding(
-                    f"this `pip install` can move what the one in line {before.location.line} installed",
+                    f"this `pip install` can change what the one in line {before.location.line} installed",
                     location=install.location,
-                    cause="it resolves for itself, without hashes and with dependencies; what it takes only the build "
-                    "shows",
+                    cause="it resolves for itself, without hashes and with dependencies; only the build shows "
+                    "what it takes",
                 )
 
 

@@ -21,7 +21,7 @@ OTHER_VERSIONS = Rule(
     code="ST130",
     title="the lock holds other versions than training used",
     explanation=(
-        "The same code gives other numbers in other versions: torchvision 0.17 turned antialias on for "
+        "The same code gives different numbers in different versions: torchvision 0.17 turned antialias on for "
         "tensors, Pillow 9.0 decodes JPEG with another library. A different major or minor version of "
         "torch, torchvision or Pillow is an error; every other difference, a patch, numpy or Python itself, "
         "is a warning, and the golden answers decide."
@@ -91,7 +91,7 @@ _CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "torchvision": (
         ("0.17", "from 0.17 on Resize smooths tensors by default (`antialias=True`); 0.10 to 0.16 did not"),
     ),
-    "numpy": (("2", "numpy 2 promotes mixed types otherwise than numpy 1"),),
+    "numpy": (("2", "numpy 2 promotes mixed types differently from numpy 1"),),
 }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ MISSING_DISTRIBUTION = Rule(
         "The predictor imports a module that no distribution in the lock provides. On the machine where it "
         "was trained the module happens to be installed; the server has the lock and nothing else. torch "
         "brings neither torchvision nor Pillow nor numpy, and what the serving runtime itself installs is "
-        "not the predictor's."
+        "not for the predictor."
     ),
     fix="add the distribution to requirements.in, then run `seatrial lock`",
     telling=Telling.WIDE,

@@ -1,6 +1,6 @@
-"""Family 1, wheels: does what the locked wheels say of themselves fit the lock and the disk?
+"""Family 1, wheels: does the metadata of the locked wheels fit the lock and the disk?
 
-What a rule needs to know of a wheel comes from the kept environment or the index; a pin that is unknown is not judged.
+What is known of a wheel comes from the kept environment or the index; a pin of which nothing is known is not judged.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TOO_LARGE = Rule(
     code="ST106",
     title="installing the lock takes more disk than a hosted runner has",
     explanation=(
-        "An installer keeps every wheel while it unpacks it, so that an install needs the size of both. The standard "
+        "An installer keeps every wheel while it unpacks it, so an install needs the size of both. The standard "
         "runners of GitHub have 14 GB of disk; an image needs the same again for its layers. The old AI Platform "
         "counted installed packages as the model's memory."
     ),
@@ -38,7 +38,7 @@ TOO_LARGE = Rule(
     severity=Severity.WARNING,
     needs_wheels=True,
     detected=(
-        "By the sizes of the locked wheels, as their RECORD or the index gives them. What is unknown counts nothing, "
+        "By the sizes of the locked wheels, as their RECORD or the index gives them. What is unknown is not counted, "
         "so the number is a lower bound. Which runner is used, and what else is on its disk, is unknown, so this only "
         "warns."
     ),
@@ -86,7 +86,7 @@ UNMET = Rule(
     title="a locked distribution asks for what the lock does not have",
     explanation=(
         "Every wheel names what it needs, and some needs are narrow: torch 2.5.1 and 2.6.0 ask for exactly one sympy, "
-        "torch 2.11.0 and 2.12.1 for setuptools before 82. A lock is installed as it is, without a resolver, so that "
+        "torch 2.11.0 and 2.12.1 for setuptools before 82. A lock is installed as it is, without a resolver, so "
         "an unmet need shows only when something fails."
     ),
     fix="run `seatrial lock`, which lets a resolver choose versions that fit each other",
@@ -111,7 +111,7 @@ def _unmet(facts: Facts) -> Iterator[Finding]:
         absent: list[str] = []
         for text in wheel.requires or ():
             if "extra ==" in text and not extras:
-                continue  # most lines are such, and reading each takes its time
+                continue  # most lines are like this, and parsing each takes time
             try:
                 need = Requirement(text)
             except InvalidRequirement:
@@ -120,7 +120,7 @@ def _unmet(facts: Facts) -> Iterator[Finding]:
             name = str(canonicalize_name(need.name))
             pin = pins.get(name)
             if not holds or {entry.name, name} == {"torch", "torchvision"}:
-                continue  # of the pair ST120 says more
+                continue  # ST120 says more about the pair
             if pin is None:
                 absent.append(_shown(need))
                 continue
@@ -231,10 +231,10 @@ def _for_what(files: list[str]) -> list[str]:
 
 OTHER_FILES = Rule(
     code="ST118",
-    title="the lock's hashes are of no file that the index has",
+    title="no file on the index has a hash of the lock",
     explanation=(
-        "The same version is another file on another index: a lock that was made against one cannot be installed from "
-        "the other, and a file that was published again has another hash too."
+        "The same version can be a different file on another index: a lock that was made against one cannot be "
+        "installed from the other, and a file that was published again has another hash too."
     ),
     fix="run `seatrial lock` with the index that will be installed from",
     severity=Severity.WARNING,
@@ -266,7 +266,7 @@ def _other_files(facts: Facts) -> Iterator[Finding]:
 
 UNDECIDED = Rule(
     code="ST119",
-    title="what the locked wheels say is not known",
+    title="the metadata of the locked wheels is not known",
     explanation=(
         "Some rules need the metadata of the locked wheels: from the environment that an earlier trial kept, or from "
         "the package index, which is asked once for a lock. Without either they decide nothing."
@@ -290,7 +290,7 @@ def _undecided(facts: Facts) -> Iterator[Finding]:
             continue
         some = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
         yield UNDECIDED.finding(
-            f"nothing is known of the wheels of {some}: not decided of them were "
+            f"nothing is known of the wheels of {some}, so these rules did not judge them: "
             f"{', '.join(rule.code for rule in (TOO_LARGE, UNMET, NO_FITTING_FILE, OTHER_FILES))}",
             location=Location(lock.path),
             cause=wheels.fault if wheels and wheels.fault else "the check was told to ask no index",

@@ -1,6 +1,6 @@
 """Family 2, names of packages: is the name of the package free in the serving environment?
 
-The standard library and the serving runtime have names of their own; neither can give way.
+The standard library and the serving runtime have names of their own, which cannot change.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NAME_TAKEN = Rule(
         "name of a package of the runtime overwrites it. On the machine where it was trained the project's own "
         "folder comes first, so nothing is noticed there."
     ),
-    fix="rename the package, and `predictor` and `packages` in [tool.seatrial] with it",
+    fix="rename the package, and change `predictor` and `packages` in [tool.seatrial] to match",
     cloud=SERVER_EXITED,
     sources=("https://docs.python.org/3/library/sys_path_init.html", EXITED_SOURCE),
     detected=(
@@ -61,11 +61,12 @@ def _name_taken(facts: Facts) -> Iterator[Finding]:
             location=Location("pyproject.toml"),
             subject=name,
             cause=cause,
-            fix=f"rename it, for example to `{name}_predictor`, and {setting} in [tool.seatrial] and imports with it",
+            fix=f"rename it, for example to `{name}_predictor`, and change {setting} in [tool.seatrial] "
+            "and the imports",
         )
 
 
-# What the standard library had and gave up, by the first Python without it: "What's New" 3.12, and PEP 594 for 3.13.
+# Modules removed from the standard library, by the first Python without them: "What's New" 3.12, and PEP 594 for 3.13.
 _GONE = {
     (3, 12): frozenset(("asynchat", "asyncore", "distutils", "imp", "smtpd")),
     (3, 13): frozenset(

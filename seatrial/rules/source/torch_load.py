@@ -1,6 +1,6 @@
 """Family 2, torch.load: what calls of it get, by the checkpoints in the artifacts and the locked torch.
 
-What a call really gets, and whether its line runs, the text seldom proves; then a finding is a warning and says so.
+The source seldom proves what a call loads or whether its line runs; then a finding is a warning and says so.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _KNOWS_WEIGHTS_ONLY, _DEFAULTS_TO_IT = Version("1.13"), Version("2.6")
 
 UNSAFE_LOAD = Rule(
     code="ST205",
-    title="torch.load gets what torch 2.6 will refuse",
+    title="torch.load reads what torch 2.6 will refuse",
     explanation=(
         "Before torch 2.6 torch.load unpickles whatever the file holds, and runs any code in it; from 2.6 on it loads "
         "only tensors and plain containers by default. A checkpoint with other objects in it loads with "
@@ -66,7 +66,7 @@ def _unsafe_load(facts: Facts) -> Iterator[Finding]:
         return
     for call in _loads_that_leave_it_open(facts):
         yield UNSAFE_LOAD.finding(
-            f"torch.load unpickles more than tensors here, which torch {version} does and torch 2.6 refuses",
+            f"torch.load unpickles more than tensors here: torch {version} does, torch 2.6 refuses",
             location=call.location,
             evidence=tuple(f"{path} holds a pickled {name}" for path, name in refused.items()),
         )
@@ -113,7 +113,7 @@ def _dict_as_model(facts: Facts) -> Iterator[Finding]:
         if as_model:
             unsure = call.context.tried or call.context.guards
             yield DICT_AS_MODEL.finding(
-                f"what torch.load gave is {'asked for ' + call.method if call.method else 'called'}, and it is a dict",
+                f"torch.load's result is {'asked for ' + call.method if call.method else 'called'}, but it is a dict",
                 severity=Severity.WARNING if unsure else Severity.ERROR,
                 location=call.location,
                 evidence=tuple(f"{c.path} holds a {c.top}" for c in files),
@@ -125,7 +125,7 @@ OPEN_LOAD = Rule(
     title="torch.load may run what the file holds",
     explanation=(
         "Before torch 2.6 torch.load unpickles, and so runs, whatever is in the file unless weights_only=True is "
-        "written. The checkpoint here holds tensors alone, so nothing is lost by it; whoever can change the file can "
+        "written. The checkpoint here holds only tensors, so nothing is lost by it; whoever can change the file can "
         "then no longer run code in the server."
     ),
     fix="write weights_only=True",
@@ -153,7 +153,7 @@ def _open_load(facts: Facts) -> Iterator[Finding]:
     for call in _loads_that_leave_it_open(facts):
         safe = insertion(call, ", weights_only=True")
         yield OPEN_LOAD.finding(
-            f"torch.load runs what the file holds in torch {version}, and it holds tensors alone",
+            f"torch.load in torch {version} runs what the file holds, and it holds only tensors",
             location=call.location,
             edits=(safe,) if safe else (),
         )

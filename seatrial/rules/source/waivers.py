@@ -43,8 +43,8 @@ WAIVES_NOTHING = Rule(
     severity=Severity.WARNING,
     sources=_SOURCES,
     detected=(
-        "Every rule of the check is asked, whatever --select and --ignore leave out. Only `seatrial check` and the "
-        "check within the trial apply waivers: a waiver for a rule that only a running server shows waives nothing."
+        "Every rule of the check is asked, even those that --select and --ignore leave out. Only `seatrial check` and "
+        "the check within the trial apply waivers: a waiver for a rule that only a running server shows waives nothing."
     ),
     bad="size = 28  # seatrial: ignore[ST412] the line was changed since",
     good="size = 28",

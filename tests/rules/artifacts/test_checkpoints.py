@@ -41,7 +41,7 @@ def test_a_class_of_main_is_found_at_its_definition(tmp_path: Path) -> None:
     files = {**checkpoint("whole_model.pt"), "training/train.py": "import torch\n\nclass Labelled:\n    pass\n"}
     (found,) = findings(small_project(tmp_path, files))
     assert (found.code, str(found.location)) == ("ST301", "training/train.py:3:7")
-    assert "`Labelled` that lived in `__main__`" in found.message
+    assert "`Labelled` that was defined in `__main__`" in found.message
 
 
 def test_a_class_of_main_that_is_nowhere_is_found_at_the_file(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_a_package_whose_name_is_taken_is_told_to_be_renamed(tmp_path: Path, nam
     (found,) = findings(project)
     assert (found.code, found.subject) == ("ST204", name)
     assert found.message == f"the package `{name}` has the name of {whose}"
-    assert f"rename it, for example to `{name}_predictor`, and `predictor` in [tool.seatrial]" in found.fix
+    assert f"rename it, for example to `{name}_predictor`, and change `predictor` in [tool.seatrial]" in found.fix
 
 
 def test_a_single_module_beside_the_predictor_may_not_take_a_name_either(tmp_path: Path) -> None:
