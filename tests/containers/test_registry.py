@@ -20,6 +20,7 @@ import pytest
 from seatrial.containers.registry import read_manifest
 from seatrial.errors import EnvironmentFaultError
 from seatrial.system.identity import RefusedError
+from tests import certificates
 from tests.engines import ROOM, Base
 from tests.gate import errors, gate
 
@@ -85,21 +86,10 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a certificate for the host, with its key in the same file, and trust it."""
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("needs openssl, which is not installed")
-    file = tmp_path / "certificate.pem"
-    subprocess.run(
-        [
-            program, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST},DNS:elsewhere.example", "-days", "2",
-            "-keyout", str(file), "-out", str(tmp_path / "public.pem"),
-        ],
-        check=True, capture_output=True, timeout=30,
-    )  # fmt: skip
-    with file.open("a") as both:
-        both.write((tmp_path / "public.pem").read_text())
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "public.pem"))
+    public, key = certificates.make(tmp_path, HOST, "elsewhere.example")
+    monkeypatch.setenv("SSL_CERT_FILE", str(public))
+    file = tmp_path / "both.pem"
+    file.write_text(key.read_text() + public.read_text())
     return file
 
 

@@ -36,12 +36,12 @@ def merged(lock: RequirementFile, lock_text: str, runtime: RequirementFile) -> s
 
 
 def name_of(executable: str, version: str, text: str) -> str:
-    """Give the name under which the environment of an interpreter and a merged lock is kept."""
+    """Return the name under which the environment of an interpreter and a merged lock is kept."""
     return hashlib.sha256(f"{_FORMAT}\n{executable}\n{version}\n{text}".encode()).hexdigest()[:32]
 
 
 def find(cache: Path, text: str, python: str) -> Path | None:
-    """Give the folder of distributions of the environment that was made of this very merged lock, if one is kept."""
+    """Return the folder of distributions of the environment that was made from this merged lock, if one is kept."""
     for snapshot in cache.glob("*/snapshot.json"):
         root = snapshot.parent / "environment"
         try:
@@ -83,7 +83,7 @@ def _wheel(site: Path, info: Path, names: frozenset[str]) -> Iterator[Wheel]:
 
 
 def headers(metadata: str) -> dict[str, tuple[str, ...]]:
-    """Give the fields of a METADATA by their name in lower case; a continued line belongs to the one before it."""
+    """Return the fields of a METADATA by name in lower case; a continued line belongs to the one before it."""
     head = re.sub(r"\n[ \t]+", " ", metadata.replace("\r\n", "\n").partition("\n\n")[0])
     found: dict[str, list[str]] = {}
     for line in head.splitlines():

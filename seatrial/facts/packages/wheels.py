@@ -81,12 +81,12 @@ class Wheels:
 
 
 def key_of(lock_text: str, python: str) -> str:
-    """Give the name under which is remembered what is known of a lock for a Python."""
+    """Return the name under which the facts of a lock are remembered for a Python."""
     return hashlib.sha256(f"{_FORMAT}\n{python}\n{lock_text}".encode()).hexdigest()[:32]
 
 
 def recall(cache: Path, key: str) -> Wheels | None:
-    """Give what is remembered of a lock; None where there is nothing that can be read."""
+    """Return what is remembered of a lock; None if there is nothing that can be read."""
     try:
         with (cache / "wheels" / f"{key}.json").open("rb") as opened:
             content: dict[str, Any] = json.loads(opened.read(_LARGEST))

@@ -30,6 +30,7 @@ from seatrial.deploy.vertex.target import vertex as on_vertex
 from seatrial.emulator.api.control_plane import ControlPlane
 from seatrial.emulator.wire import grpc_server
 from seatrial.errors import EnvironmentFaultError
+from tests import certificates
 from tests.deploy.emulated import QUICK, Emulated, Nothing
 from tests.deploy.vertex.resources import project, set_split, version
 from tests.stages import ended
@@ -313,10 +314,7 @@ with Vertex(Target("vertex", "demo", "us-central1", sys.argv[1])) as vertex:
 
 def test_on_google_cloud_calls_are_encrypted_and_carry_the_identity(tmp_path: Path, services: Services) -> None:
     """Credentials and certificate are of this test's making; the rest is what runs on Google Cloud."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
-    subprocess.run([*make, "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True, timeout=60)
+    certificate, key = certificates.make(tmp_path, "localhost")
     identity = {
         "type": "service_account",
         "client_email": "deployer@demo.iam.gserviceaccount.com",

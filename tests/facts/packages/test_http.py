@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.facts.packages import http
+from tests import certificates
 from tests.facts.packages.test_index import Answers, answering
 
 LOGIN = "Basic bWU6c2VjcmV0"
@@ -79,7 +79,7 @@ def test_a_redirect_from_tls_to_plain_http_is_not_followed(
     web: Answers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Secured(tmp_path, f"{web.url}/plain") as address:
-        monkeypatch.setenv("PIP_CERT", str(tmp_path / "cert.pem"))
+        monkeypatch.setenv("PIP_CERT", str(tmp_path / "certificate.pem"))
         with pytest.raises(OSError, match=r"^a redirect to http$"):
             http.get(address, LOGIN, soon())
     assert web.asked == []
@@ -139,12 +139,7 @@ class Secured:
     """A server with TLS that redirects everything to one address."""
 
     def __init__(self, folder: Path, target: str) -> None:
-        self._cert, self._key = folder / "cert.pem", folder / "key.pem"
-        subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-        make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
-        subprocess.run(
-            [*make, "-keyout", str(self._key), "-out", str(self._cert)], check=True, capture_output=True, timeout=60
-        )
+        self._cert, self._key = certificates.make(folder, "localhost")
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
