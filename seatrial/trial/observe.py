@@ -111,7 +111,7 @@ def _load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
     healthy = server.wait_until_healthy(gathered.project.smoke.load_timeout)
     if healthy:
         trial.healthy_after = time.monotonic() - server.began
-        trial.interface = str(server.wait_for_record("INFO", "ready").get("interface", ""))
+        trial.interface = str(server.wait_for_record("INFO", message="ready").get("interface", ""))
         yield Step(f"healthy after {trial.healthy_after:.2f} s; the predictor's interface is {trial.interface}")
         return
     yield from _outside(gathered, server)
@@ -218,9 +218,8 @@ def _compare(
 
 def _refused(gathered: Gathered, server: Server, subject: str, answer: Answer | None) -> Iterator[Finding]:
     """Yield why a golden input got no prediction."""
-    records = [r for r in server.records("ERROR") if r.get("phase") == "predict"]
-    if answer is not None and answer.status >= 500 and records and records[-1].get("traceback"):
-        for finding in _translated(gathered, records[-1], contract.FAILED, server):
+    if answer is not None and answer.status >= 500 and (record := server.logged_failure()).get("traceback"):
+        for finding in _translated(gathered, record, contract.FAILED, server):
             yield replace(finding, subject=subject)
         return
     if answer is None:

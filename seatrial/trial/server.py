@@ -33,6 +33,8 @@ ANSWER_TIMEOUT = 60.0  # seconds; what a shared public endpoint allows a predict
 SCRIPT_TIMEOUT = 120.0  # seconds; a first import of torch from a slow disk takes tens
 _POLL = 0.02  # seconds between two health checks
 
+Record = dict[str, Any]  # of a structured log
+
 # Names and forms as Vertex gives them; see "Custom container requirements for inference", table of variables.
 CONTRACT = {
     "AIP_MODE": "PREDICTION",
@@ -69,6 +71,7 @@ class Server(ABC):
         self._printing = printing
         self.began = began
         self._lines: list[str] = []
+        self._lines_before = 0  # the last prediction was asked for
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -94,6 +97,7 @@ class Server(ABC):
     def predict(self, instances: list[Any]) -> Answer | None:
         """Send one predict request; None if the connection broke or no answer came in time."""
         body = json.dumps({"instances": instances}).encode()
+        self._lines_before = len(self._lines)
         try:
             status, data = self._ask("POST", CONTRACT["AIP_PREDICT_ROUTE"], body, timeout=ANSWER_TIMEOUT)
         except (OSError, http.client.HTTPException):
@@ -109,19 +113,27 @@ class Server(ABC):
         """Everything printed so far, line by line."""
         return list(self._lines)
 
-    def records(self, severity: str) -> list[dict[str, Any]]:
+    def records(self, severity: str) -> list[Record]:
         """Return the structured log lines of a severity."""
         return [record for record in _parsed(self.log) if record.get("severity") == severity]
 
-    def wait_for_record(self, severity: str, message: str, timeout: float = 5.0) -> dict[str, Any]:
-        """Return the log record of a message; its line may be read a moment after the server has acted."""
+    def wait_for_record(self, severity: str, timeout: float = 5.0, *, first_line: int = 0, **fields: str) -> Record:
+        """Return the log record with these fields, from `first_line` on; {} if none comes within `timeout` seconds.
+
+        A line may be read a moment after the server has acted.
+        """
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            for record in self.records(severity):
-                if record.get("message") == message:
+        while True:
+            for record in _parsed(self._lines[first_line:]):
+                if record.get("severity") == severity and fields.items() <= record.items():
                     return record
+            if time.monotonic() > deadline:
+                return {}
             time.sleep(_POLL)
-        return {}
+
+    def logged_failure(self) -> Record:
+        """Return the record of the prediction that failed last; {} if the server does not log as our runtime does."""
+        return self.wait_for_record("ERROR", 2.0, first_line=self._lines_before, phase="predict")
 
     @property
     def ending(self) -> str:
@@ -223,7 +235,7 @@ class ProcessServer(Server):
         return run_script(self._copy, name, "cpu")
 
 
-def _parsed(lines: list[str]) -> Iterator[dict[str, Any]]:
+def _parsed(lines: list[str]) -> Iterator[Record]:
     for line in lines:
         with contextlib.suppress(ValueError):
             record = json.loads(line)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
@@ -14,6 +16,7 @@ from seatrial.facts import gather as facts
 from seatrial.facts.gather import Gathered
 from seatrial.findings import Severity
 from seatrial.trial.observe import Trial
+from seatrial.trial.server import Server
 from seatrial.trial.smoke import smoke
 from tests.stages import Ended, ended
 
@@ -309,7 +312,10 @@ def test_cuda_without_a_card_is_refused_at_once(halves: Path, monkeypatch: pytes
         ended(smoke(Gathered(project.load(halves)), "cuda"))
 
 
-def test_an_answer_count_that_differs_is_named(copied: Copied) -> None:
+def test_an_answer_count_that_differs_is_named_however_late_the_log_is_read(
+    copied: Copied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Server, "_read", _read_late)
     root = copied("tests/projects/packaged-transform")
     (root / "predictor/__init__.py").write_text(
         "class HalfPredictor:\n"
@@ -326,3 +332,12 @@ def test_an_answer_count_that_differs_is_named(copied: Copied) -> None:
     assert error.code == "ST503"
     assert error.subject == "a batch of 2"
     assert error.message == "2 instances were sent, 1 predictions came back"
+
+
+def _read_late(server: Server) -> None:
+    """Read the log as a busy machine does: the answer is here before the lines that were printed before it."""
+    assert server._printing.stdout is not None
+    with contextlib.suppress(ValueError):  # closed while it was read
+        for line in server._printing.stdout:
+            time.sleep(0.3)
+            server._lines.append(line.rstrip("\n"))
