@@ -19,7 +19,7 @@ Answer = tuple[int, str]
 
 
 def errors(code: str, message: str) -> str:
-    """Give the body of a refusal as registries write it."""
+    """Return the body of a refusal as registries write it."""
     return json.dumps({"errors": [{"code": code, "message": message}]})
 
 
@@ -179,7 +179,7 @@ def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 def _token(authorization: str) -> str:
-    """Give the token that came as a bearer's, or as the password of Google's name for them."""
+    """Return the token that came as a bearer's, or as the password of Google's name for them."""
     kind, _, value = authorization.partition(" ")
     if kind == "Basic":
         user, _, token = base64.b64decode(value).decode().partition(":")

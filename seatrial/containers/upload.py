@@ -149,7 +149,7 @@ def _attempt(engine: Engine, image: str, target: str, identity: Identity | None,
 
 @contextlib.contextmanager
 def _tagged(engine: Engine, image: str, target: str) -> Iterator[None]:
-    """Give an image the name under which docker pushes it, until the block ends."""
+    """Tag an image with the name under which docker pushes it, until the block ends."""
     if engine.name == "podman":
         yield
         return

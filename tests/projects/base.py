@@ -23,7 +23,7 @@ PINS = {"numpy": "2.3.3", "pillow": "11.3.0", "torch": "2.8.0", "torchvision": "
 
 
 def lock(pins: Mapping[str, str]) -> str:
-    """Give a lock of these pins, name → version, each with a hash."""
+    """Return a lock of these pins, name → version, each with a hash."""
     return "".join(f"{name}=={version} \\\n    --hash=sha256:{'0' * 64}\n" for name, version in pins.items())
 
 

@@ -6,7 +6,7 @@ from tests.projects.base import BASE, PINS, PREDICTOR, TRANSFORMS, Files, Twin, 
 
 
 def predictor(old: str, new: str, *others: tuple[str, str]) -> str:
-    """Give the base's predictor with other text in it."""
+    """Return the base's predictor with other text in it."""
     text = PREDICTOR
     for before, after in ((old, new), *others):
         assert before in text
@@ -15,7 +15,7 @@ def predictor(old: str, new: str, *others: tuple[str, str]) -> str:
 
 
 def served(text: str, versions: Files | None = None, **others: str | bytes) -> Files:
-    """Give the predictor's module and further modules of the package."""
+    """Return the predictor's module and further modules of the package."""
     files = {f"predictor/{name}.py": content for name, content in others.items()}
     return {**(versions or {}), "predictor/predictor.py": text, **files}
 
@@ -49,7 +49,7 @@ def moved(folder: str, predictor: str) -> Files:
 
 
 def locked(python: str = "3.11", **pins: str) -> Files:
-    """Give a lock with other pins, and no manifest, which would say that training used the base's."""
+    """Return a lock with other pins, and no manifest, which would say that training used the base's."""
     return {
         "requirements.txt": lock({**PINS, **pins}),
         "artifacts/manifest.json": None,
@@ -61,7 +61,7 @@ OLD = locked(torch="2.0.1", torchvision="0.15.2", numpy="1.26.4", pillow="9.5.0"
 
 
 def code(text: str, versions: Files | None = None, **others: str) -> Files:
-    """Give a module of transforms and further modules of the package."""
+    """Return a module of transforms and further modules of the package."""
     files = {f"predictor/{name}.py": content for name, content in others.items()}
     return {**(versions or {}), "predictor/transforms.py": text, **files}
 
@@ -77,7 +77,7 @@ def twins(
 
 
 def composed(imports: str, *steps: str) -> str:
-    """Give a module whose `transform` composes these steps."""
+    """Return a module whose `transform` composes these steps."""
     return f"{imports}\n\n\ndef transform():\n    return {steps[0]}([{', '.join(steps[1:])}])\n"
 
 

@@ -25,7 +25,7 @@ def without(name: str) -> dict[str, str]:
 
 
 def of(**versions: str) -> Files:
-    """Give the base with other pins, and without a manifest that knows of the base's."""
+    """Return the base with other pins, and without a manifest that knows of the base's."""
     return {"requirements.txt": lock({**PINS, **versions}), **NO_MANIFEST}
 
 

@@ -11,7 +11,7 @@ def known(*wheels: Wheel, fault: str = "", unknown: tuple[str, ...] = ()) -> Whe
 
 
 def labelled(torch: str, torchvision: str) -> Files:
-    """Give a project that asks an index of its own for labelled builds."""
+    """Return a project that asks an index of its own for labelled builds."""
     return {
         "requirements.in": "--index-url https://packages.example/cuda\n"
         f"torch==2.8.0+{torch}\ntorchvision==0.23.0+{torchvision}\npillow\n",

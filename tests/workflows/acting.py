@@ -53,11 +53,11 @@ class Acted:
     annotations: list[str]
 
     def printed(self, job: str) -> str:
-        """Give what a job printed."""
+        """Return what a job printed."""
         return "\n".join(text for name, text in self.log if name == job)
 
     def reports(self) -> Iterator[dict[str, Any]]:
-        """Give the reports that the jobs uploaded."""
+        """Return the reports that the jobs uploaded."""
         for file in sorted(self.artifacts.glob("*/report/*.json")):
             yield json.loads(file.read_text())
 
@@ -159,7 +159,7 @@ class Caller:
 
 
 def _name(record: Mapping[str, Any]) -> str:
-    """Give a job's path of names without what act adds: blanks that align them, and the number of a matrix row."""
+    """Return a job's path of names without what act adds: blanks that align them, and the number of a matrix row."""
     name = "/".join(part.strip() for part in str(record.get("job", "")).split("/"))
     return re.sub(r"-\d+$", "", name) if record.get("matrix") else name
 

@@ -21,7 +21,7 @@ _PARTS = ("seatrial", "locks", ".github", "noxfile.py", "pyproject.toml", "READM
 
 
 def adapted(text: str) -> str:
-    """Give a workflow or an action as act can read it."""
+    """Return a workflow or an action as act can read it."""
     return _SELF.sub(rf"{REPOSITORY}/\1@{COMMIT}", text).replace("job.workflow_sha", f"'{COMMIT}'")
 
 
@@ -32,12 +32,12 @@ def restored(text: str) -> str:
 
 
 def sources() -> list[Path]:
-    """Give every file of YAML that GitHub executes."""
+    """Return every file of YAML that GitHub executes."""
     return sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/actions/*/action.yml")])
 
 
 def pins() -> list[tuple[str, str]]:
-    """Give each action of others that is used, with its commit."""
+    """Return each action of others that is used, with its commit."""
     return sorted({found for file in sources() for found in _PINNED.findall(file.read_text(encoding="utf-8"))})
 
 

@@ -18,7 +18,7 @@ Make = Callable[..., Caller]
 
 @pytest.fixture(scope="session")
 def tool(shared_cache: Path) -> Path:
-    """Give the copy of this repository that callers call, made once a run."""
+    """Return the copy of this repository that callers call, made once a run."""
     made = shared_cache / "tool"
     shared_cache.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{made}.lock", timeout=300):

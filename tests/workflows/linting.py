@@ -23,7 +23,7 @@ _SCHEMAS = ("vendor.github-workflows", "custom.github-workflows-require-timeout"
 
 
 def workflows(root: Path) -> list[Path]:
-    """Give the workflows of a repository."""
+    """Return the workflows of a repository."""
     return sorted(root.glob(".github/workflows/*.yml"))
 
 
@@ -107,7 +107,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 def steps(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the steps of a workflow or of a composite action."""
+    """Return the steps of a workflow or of a composite action."""
     for job in document.get("jobs", {}).values():
         yield from job.get("steps", ())
     yield from document.get("runs", {}).get("steps", ())

@@ -17,7 +17,7 @@ GUIDE, REFERENCE, README = (ROOT / name for name in ("docs/guide/github.md", "do
 
 
 def blocks(language: str, *pages: Any) -> list[str]:
-    """Give the blocks of code of a language, in the order of the pages."""
+    """Return the blocks of code of a language, in the order of the pages."""
     pattern = re.compile(rf"```{language}\n(.*?)```", re.DOTALL)
     return [str(block) for page in pages for block in pattern.findall(page.read_text(encoding="utf-8"))]
 

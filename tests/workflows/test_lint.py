@@ -20,7 +20,7 @@ WORKFLOWS = [file for file in FILES if file.parent.name == "workflows"]
 
 @pytest.fixture
 def modules(shared_cache: Path) -> Path:
-    """Give the folder of the linters for Node."""
+    """Return the folder of the linters for Node."""
     shared_cache.mkdir(parents=True, exist_ok=True)
     return linting.install_modules(shared_cache / "node")
 
@@ -45,7 +45,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def called(name: str) -> dict[str, Any]:
-    """Give inputs and outputs of a reusable workflow."""
+    """Return inputs and outputs of a reusable workflow."""
     call: dict[str, Any] = read(Path(f".github/workflows/{name}.yml"))["on"]["workflow_call"]
     return call
 

@@ -37,13 +37,13 @@ Make = Callable[..., Caller]
 
 
 def documented(file: str, called: str) -> str:
-    """Give the first workflow that a page shows for those who call one of ours."""
+    """Return the first workflow that a page shows for those who call one of ours."""
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), flags=re.DOTALL)
     return next(str(block) for block in blocks if f"/{called}@v1" in block)
 
 
 def ship(**inputs: Any) -> str:
-    """Give a caller of ship.yml that prints the outputs."""
+    """Return a caller of ship.yml that prints the outputs."""
     given = "".join(f"      {name.replace('_', '-')}: {json.dumps(value)}\n" for name, value in inputs.items())
     return f"""\
 name: predictor
@@ -65,13 +65,13 @@ jobs:
 
 
 def jobs(acted: Acted, of: str) -> dict[str, str]:
-    """Give the results of the jobs of a called workflow, by the name of the job that calls it."""
+    """Return the results of the jobs of a called workflow, by the name of the job that calls it."""
     paths = [(name.split("/"), result) for name, result in acted.results.items()]
     return {path[-1]: result for path, result in paths if path[0] == of}
 
 
 def verdicts(acted: Acted) -> dict[str, str]:
-    """Give the verdict of each report that the run uploaded."""
+    """Return the verdict of each report that the run uploaded."""
     return {file.stem: json.loads(file.read_text())["verdict"] for file in acted.artifacts.glob("*/report/*.json")}
 
 
@@ -82,7 +82,7 @@ def outputs(acted: Acted) -> dict[str, str]:
 
 
 def deployed(acted: Acted) -> dict[str, Any]:
-    """Give deploy.json as the run uploaded it."""
+    """Return deploy.json as the run uploaded it."""
     (file,) = acted.artifacts.glob("*/deploy/deploy.json")
     found: dict[str, Any] = json.loads(file.read_text())
     return found
@@ -232,7 +232,7 @@ def test_a_cancelled_run_stops_what_it_started_and_deploys_nothing(caller: Make)
 
 
 def _running(folder: Path) -> str:
-    """Give the processes that still work in a folder."""
+    """Return the processes that still work in a folder."""
     listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True, timeout=30).stdout
     return "\n".join(line for line in listing.splitlines() if str(folder) in line)
 

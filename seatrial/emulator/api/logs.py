@@ -156,7 +156,7 @@ def parsed(query: str) -> list[Comparison]:
         try:
             _comparable(comparison.field, comparison.value)
         except ValueError:
-            raise QueryError(f"Unparseable filter: {value!r} is no {comparison.field}") from None
+            raise QueryError(f"Unparseable filter: {value!r} is not a {comparison.field}") from None
         found.append(comparison)
         place = match.end()
     return found

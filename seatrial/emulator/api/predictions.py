@@ -144,14 +144,14 @@ def _predictions(body: bytes) -> list[Any]:
     try:
         read = json.loads(body, parse_constant=_no_number)
     except ValueError as error:
-        raise refusals.RefusedError(refusals.INTERNAL, f"The model server's answer is no JSON: {error}") from error
+        raise refusals.RefusedError(refusals.INTERNAL, f"The model server's answer is not JSON: {error}") from error
     if not isinstance(read, dict) or not isinstance(read.get("predictions"), list):
         raise refusals.RefusedError(refusals.INTERNAL, "The model server's answer has no list of predictions.")
     return list(read["predictions"])
 
 
 def _no_number(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def _timeout(endpoint: Message) -> float:

@@ -272,7 +272,7 @@ def _container(field: str, spec: Message, region: str) -> Problems:
             if not 1 <= port.container_port <= 65535:
                 problems.append((f"{field}.{name}", "between 1 and 65535"))
     names = [variable.name for variable in spec.env]
-    problems += [(f"{field}.env", f"{n!r} is no valid C identifier") for n in names if not _ENV_NAME.fullmatch(n)]
+    problems += [(f"{field}.env", f"{n!r} is not a valid C identifier") for n in names if not _ENV_NAME.fullmatch(n)]
     problems += [(f"{field}.env", f"{n} is set by Vertex AI itself") for n in names if n.startswith("AIP_")]
     if not 0 <= spec.deployment_timeout.ToTimedelta().total_seconds() <= _DEPLOYMENT_TIMEOUT:
         problems.append((f"{field}.deployment_timeout", "up to 2 hours"))
@@ -302,8 +302,8 @@ def _probe(field: str, probe: Message) -> Problems:
 def _split(field: str, split: Message) -> Problems:
     if not split:
         return []
-    problems = [(field, f"{i!r} is no DeployedModel ID") for i in split if not i.isdecimal()]
-    problems += [(field, f"{i}: {p} is no percentage") for i, p in split.items() if not 0 <= p <= 100]
+    problems = [(field, f"{i!r} is not a DeployedModel ID") for i in split if not i.isdecimal()]
+    problems += [(field, f"{i}: {p} is not a percentage") for i, p in split.items() if not 0 <= p <= 100]
     if (total := sum(split.values())) != 100:
         problems.append((field, f"The traffic percentage values must add up to 100, not {total}"))
     return problems
@@ -329,7 +329,7 @@ def _resources(field: str, resources: Message) -> Problems:
         problems.append((f"{field}.autoscaling_metric_specs", "At most one entry is allowed per metric"))
     for metric in resources.autoscaling_metric_specs:
         if metric.metric_name not in _METRICS:
-            problems.append((f"{field}.autoscaling_metric_specs", f"{metric.metric_name!r} is no supported metric"))
+            problems.append((f"{field}.autoscaling_metric_specs", f"{metric.metric_name!r} is not a supported metric"))
         if metric.target < 0 or (metric.target > 100 and metric.metric_name != _METRICS[2]):
             problems.append((f"{field}.autoscaling_metric_specs", f"target {metric.target} is not within 1 to 100"))
         if metric.metric_name == _DUTY_CYCLE and not spec.accelerator_count:

@@ -63,7 +63,7 @@ def _value(value: Any, schema: dict[str, Any], where: str) -> Iterator[str]:
         return
     if kind == "array":
         if not isinstance(value, list):
-            yield f"{where}: {value!r} is no list"
+            yield f"{where}: {value!r} is not a list"
             return
         for n, item in enumerate(value):
             yield from _value(item, schema["items"], f"{where}[{n}]")
@@ -75,7 +75,7 @@ def _value(value: Any, schema: dict[str, Any], where: str) -> Iterator[str]:
 
 def _object(value: Any, schema: dict[str, Any], where: str) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield f"{where}: {value!r} is no object"
+        yield f"{where}: {value!r} is not an object"
         return
     known = schema.get("properties", {})
     for name, item in value.items():
@@ -101,10 +101,10 @@ def _plain(value: Any, schema: dict[str, Any], where: str) -> Iterator[str]:
         "number": isinstance(value, int | float) and not isinstance(value, bool),
     }[kind]
     if not right:
-        yield f"{where}: {value!r} is no {kind}"
+        yield f"{where}: {value!r} is not a {kind}"
     elif "enum" in schema and value not in schema["enum"]:
         yield f"{where}: {value!r} is none of {schema['enum']}"
     elif form == "google-datetime" and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", value):
-        yield f"{where}: {value!r} is no time"
+        yield f"{where}: {value!r} is not a time"
     elif form == "int64" and not re.fullmatch(r"-?\d+", value):
-        yield f"{where}: {value!r} is no int64"
+        yield f"{where}: {value!r} is not an int64"

@@ -107,7 +107,7 @@ def published(name: str, **fields: object) -> dict[str, object]:
 
 
 def pinned(folder: Path, *pins: str, **files: str) -> Project:
-    """Give a project whose lock pins these, with the hash of the file that `files` names for each, else of its name."""
+    """Return a project whose lock pins these, with the hash of the file in `files` for each, or else of its name."""
     lines = [f"{pin} --hash=sha256:{digest(files.get(pin.split('==')[0], pin))}\n" for pin in pins]
     asked = "".join(f"{pin}\n" for pin in pins)
     return small_project(folder, {"requirements.in": asked, "requirements.txt": "".join(lines)})

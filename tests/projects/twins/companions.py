@@ -7,7 +7,7 @@ from tests.projects.locks import LOCK, of
 
 
 def opencv(*names: str) -> Files:
-    """Give a lock with these builds of OpenCV, one of which the predictor may import."""
+    """Return a lock with these builds of OpenCV, one of which the predictor may import."""
     return {"requirements.txt": LOCK + lock(dict.fromkeys(names, "4.11.0.86"))}
 
 

@@ -6,7 +6,7 @@ from tests.projects.base import Files, Twin
 
 
 def script(text: str) -> Files:
-    """Give a script that does not ship."""
+    """Return a script that does not ship."""
     return {"scripts/release.py": text}
 
 

@@ -8,7 +8,7 @@ LOCK = lock({**PINS, "scikit-image": "0.25.2"})
 
 
 def transforms(text: str) -> Files:
-    """Give a module of transforms that begins with a text, and the lock."""
+    """Return a module of transforms that begins with a text, and the lock."""
     return {"requirements.txt": LOCK, "predictor/transforms.py": f"{text}\n{TRANSFORMS}"}
 
 

@@ -7,7 +7,7 @@ from tests.projects.locks import HASHED, INDEX, LOCK, SETTINGS, asked, dockerfil
 
 
 def locked(*lines: str) -> Files:
-    """Give lines of an index in requirements.in and in the lock alike, as `seatrial lock` writes them."""
+    """Return lines of an index in requirements.in and in the lock alike, as `seatrial lock` writes them."""
     return {**asked(*lines), "requirements.txt": "".join(f"{line}\n" for line in lines) + LOCK}
 
 

@@ -7,7 +7,7 @@ from tests.projects.locks import HASHED, NO_MANIFEST, dockerfile, without
 
 
 def asked(torch: str, torchvision: str, pins: dict[str, str] | None = None) -> Files:
-    """Give a requirements.in with these lines for the pair, and a lock of other pins."""
+    """Return a requirements.in with these lines for the pair, and a lock of other pins."""
     return {
         "requirements.in": f"{torch}\n{torchvision}\npillow\n",
         "requirements.txt": lock(pins if pins is not None else PINS),

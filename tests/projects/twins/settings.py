@@ -10,7 +10,7 @@ PYPROJECT = str(BASE["pyproject.toml"])
 
 
 def vertex(image: str = "", **settings: str | int) -> Files:
-    """Give the base's configuration with a table for Vertex AI, and a repository for the image."""
+    """Return the base's configuration with a table for Vertex AI, and a repository for the image."""
     lines = [f"{key.replace('_', '-')} = {json.dumps(value)}" for key, value in settings.items()]
     tables = [PYPROJECT, "[tool.seatrial.vertex]", *lines]
     if image:
@@ -19,7 +19,7 @@ def vertex(image: str = "", **settings: str | int) -> Files:
 
 
 def golden(size: int, **settings: str) -> Files:
-    """Give one golden example of a size in bytes, with its settings."""
+    """Return one golden example of a size in bytes, with its settings."""
     example = [{"instance": "x" * size, "response": {"scores": [0.5]}}]
     return {"artifacts/golden/golden.json": json.dumps(example), **vertex(**settings)}
 

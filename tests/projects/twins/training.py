@@ -7,7 +7,7 @@ from tests.projects.locks import manifest
 
 
 def trained_with(**versions: str) -> Files:
-    """Give a manifest of the base's artifacts that training wrote with other versions."""
+    """Return a manifest of the base's artifacts that training wrote with other versions."""
     return {"artifacts/manifest.json": manifest({**PINS, "python": "3.11.7", **versions})}
 
 
