@@ -20,7 +20,7 @@ OTHER_ANSWER = Rule(
     code="ST401",
     title="the answer differs from the one that training recorded",
     explanation=(
-        "The predictor loads and answers, but with other numbers than in training. Something between the "
+        "The predictor loads and answers, but with different numbers than in training. Something between the "
         "image and the answer differs: decoding, a transform's default, the weights, a model left in "
         "training mode."
     ),
@@ -30,11 +30,11 @@ OTHER_ANSWER = Rule(
 
 WRONG_LABEL = Rule(
     code="ST402",
-    title="the predictor gives a golden image another label than its true one",
+    title="the predictor gives a golden image the wrong label",
     explanation=(
-        "The golden examples hold images with their true labels. A single miss can be the model's own; "
-        "several mean that the labels are in another order or that the images are prepared differently than "
-        "in training."
+        "The golden examples hold images with their true labels. A single wrong label can be the "
+        "model's own mistake; several mean that the labels are in another order or that the images are prepared "
+        "differently than in training."
     ),
     fix="compare the order of the labels and the preparation of the image with training's",
     sources=("https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html",),
@@ -60,7 +60,7 @@ BAD_GOLDEN = Rule(
     sources=("https://www.rfc-editor.org/rfc/rfc8259",),
     detected=(
         "artifacts/golden/golden.json is read as the trial reads it: a list of examples, each with an image "
-        "that is there or an instance."
+        "that exists or an instance."
     ),
     bad='[{"image": "missing.png", "label": "3"}]',
     good='[{"image": "scan-0000.png", "label": "3"}]',

@@ -1,6 +1,6 @@
-"""Family 4, images: those that do not suit the transforms or the model, and bytes that are not an image.
+"""Family 4, images: the wrong mode, shape or type for the transforms or the model, and bytes that are not an image.
 
-Nothing here is decided from facts: the texts of torch and Pillow say what happened to one request.
+Nothing here is decided from facts: the messages of torch and Pillow show what happened to a request.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ MODE = Rule(
     code="ST430",
     title="an image's mode does not suit the transforms",
     explanation=(
-        "Transforms that end in a Normalize of three channels take RGB only. A PNG with transparency has four "
-        "channels, a CMYK JPEG too, a grey or palette image has one, a 16-bit image no bytes at all. Clients send all "
-        "of these."
+        "Transforms that end in a Normalize of three channels take RGB only. A PNG with transparency and a "
+        "CMYK JPEG have four channels, a grey or palette image has one, and the pixels of a 16-bit image are not "
+        "bytes. Clients send all of these."
     ),
     fix='convert every image as training did, by `serving.image.mode = "RGB"` or `.convert("RGB")` after opening it',
     cloud="The size of tensor a (4) must match the size of tensor b (3) at non-singleton dimension 0",
@@ -27,28 +27,28 @@ MODE = Rule(
             re.compile(
                 r"size of tensor a \((?P<a>\d)\) must match the size of tensor b \((?P<b>\d)\) at non-singleton"
             ),
-            "an image with {a} channels meets a transform for {b}; set serving.image.mode",
+            "an image with {a} channels is passed to a transform for {b}; set serving.image.mode",
         ),
         Symptom(
             re.compile(r"output with shape (?P<shape>\[1, [\d, ]{1,40}\]) doesn't match the broadcast shape"),
-            "a grey image meets a transform for three channels; set serving.image.mode",
+            "a grey image is passed to a transform for three channels; set serving.image.mode",
         ),
         Symptom(
             re.compile(r"Input tensor should be a float tensor\. Got torch\.(?P<type>\w{1,20})"),
-            "an image of {type} numbers meets a Normalize; set serving.image.mode",
+            "an image of {type} numbers is passed to Normalize; set serving.image.mode",
         ),
     ),
 )
 
 SHAPE = Rule(
     code="ST431",
-    title="the model gets a tensor of another shape or type than it was built for",
+    title="the model gets a tensor of the wrong shape or type",
     explanation=(
-        "A model takes batches: four dimensions, channels before height and width, floating-point numbers. An image "
-        "without a batch dimension, an array of Pillow's order or unscaled bytes is refused by its first layer, and "
-        "images of different sizes cannot be stacked into one batch."
+        "A model takes batches: four dimensions, channels before height and width, floating-point numbers. Its first "
+        "layer refuses an image without a batch dimension, an array in Pillow's order or unscaled bytes. Images of "
+        "different sizes cannot be stacked into one batch."
     ),
-    fix="prepare an image as training did (Resize to two numbers or a crop, ToTensor), then stack images to one batch",
+    fix="prepare an image as training did (Resize to two numbers or a crop, ToTensor), then stack images into a batch",
     cloud="RuntimeError: Given groups=1, weight of size [64, 3, 7, 7], expected input[1, 224, 224, 3] …",
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html",),
     symptoms=(
@@ -83,7 +83,7 @@ SHAPE = Rule(
         ),
         Symptom(
             re.compile(r"stack expects each tensor to be equal size, but got (?P<a>\[[\d, ]{1,60}\])"),
-            "images of different sizes cannot be one batch: the first is {a}",
+            "images of different sizes cannot be stacked into one batch: the first is {a}",
         ),
     ),
 )
@@ -93,8 +93,8 @@ NO_IMAGE = Rule(
     title="what was sent is not an image",
     explanation=(
         "The bytes are not in a format that Pillow knows, or were never decoded: base64 with a `data:image/…` prefix, "
-        "in the alphabet for URLs or without its padding, or text where an image is expected. One such instance must "
-        "be refused by itself, not end the whole request."
+        "in the alphabet for URLs or without its padding, or text where an image is expected. The server must "
+        "refuse only that instance, not the whole request."
     ),
     fix="decode base64 strictly and answer 400 for the instance, as seatrial's runtime does",
     cloud="PIL.UnidentifiedImageError: cannot identify image file",
@@ -124,8 +124,8 @@ BROKEN_IMAGE = Rule(
     code="ST433",
     title="an image is cut off or too large",
     explanation=(
-        "Pillow opens an image by its first bytes and reads the rest when its pixels are needed: an upload that broke "
-        "off fails only then. An image of more than 179 million pixels is refused as an attack on memory."
+        "Pillow opens an image from its first bytes and reads the rest when the pixels are needed, so an incomplete "
+        "upload fails only then. It refuses an image of more than 179 million pixels as an attack on memory."
     ),
     fix="answer 400 for the instance, as seatrial's runtime does; never set LOAD_TRUNCATED_IMAGES on a server",
     cloud="OSError: image file is truncated (… bytes not processed)",

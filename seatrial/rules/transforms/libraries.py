@@ -1,6 +1,6 @@
-"""Family 4, names of the libraries beside torchvision: numpy, torch, scikit-image and SciPy without what code takes.
+"""Family 4, names of other libraries: what the locked numpy, torch, scikit-image and SciPy do not have.
 
-Only names that are resolved to the library count, and only where its locked version is known.
+A name counts only if it resolves to the library and the library's locked version is known.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ GONE_NAME = Rule(
     code="ST421",
     title="a name of numpy, torch, scikit-image or SciPy that the locked version does not have",
     explanation=(
-        "numpy 1.24 removed np.float, np.int and their like, numpy 2 np.float_, np.Inf and np.NaN, torch 2.0 the "
-        "private torch._six, scikit-image 0.18 compare_ssim, and SciPy 1.3 imread. Research code still holds "
-        "them; an attribute fails when its line runs, which may be the first request."
+        "numpy 1.24 removed np.float, np.int and similar names, numpy 2 np.float_, np.Inf and np.NaN, torch 2.0 the "
+        "private torch._six, scikit-image 0.18 compare_ssim, and SciPy 1.3 imread. Research code still uses "
+        "them; an attribute fails when its line runs, which may be on the first request."
     ),
-    fix="write the name that took its place, or lock the version that training used",
+    fix="write the name that replaced it, or lock the version that training used",
     cloud="AttributeError: module 'numpy' has no attribute 'float'.",
     sources=(
         "https://numpy.org/devdocs/release/1.24.0-notes.html",
@@ -36,7 +36,7 @@ GONE_NAME = Rule(
         "https://github.com/microsoft/DeepSpeed/issues/2845",
     ),
     detected=(
-        "One of them is imported, called or read in what serving reaches, and the lock has a version without it. "
+        "One of them is imported, called or read in code that serving reaches, and the lock has a version without it. "
         "There is no finding if a try, hasattr or a comparison of versions guards it. An attribute in a function "
         "other than the predictor's may never be reached, so it is a warning."
     ),
@@ -55,7 +55,7 @@ _GONE: dict[str, tuple[str, str, str, str]] = {  # name → distribution, first 
     **{f"numpy.{old}": ("numpy", "1.24", "", f"write {new}") for old, new in _ALIASES.items()},
     "numpy.bool": ("numpy", "1.24", "2.0", "write bool"),
     **{f"numpy.{old}": ("numpy", "2.0", "", f"write np.{new}".replace("np.-", "-")) for old, new in _NUMPY_2.items()},
-    "torch._six": ("torch", "2.0", "", "import inf from math; str and collections.abc are what else it had"),
+    "torch._six": ("torch", "2.0", "", "import inf from math, and use str and collections.abc"),
     "skimage.measure.compare_ssim": ("scikit-image", "0.18", "", "import structural_similarity from skimage.metrics"),
     "skimage.measure.compare_psnr": ("scikit-image", "0.18", "", "import peak_signal_noise_ratio from skimage.metrics"),
     "skimage.measure.compare_mse": ("scikit-image", "0.18", "", "import mean_squared_error from skimage.metrics"),
@@ -78,13 +78,13 @@ def _gone_name(facts: Facts) -> Iterator[Finding]:
             f"{distribution} {version} has no `{name}`",
             severity=Severity.ERROR if sure else Severity.WARNING,
             location=location,
-            cause="" if sure else "whether serving comes there cannot be seen",
+            cause="" if sure else "the check cannot see whether serving reaches it",
             fix=fix,
         )
 
 
 def _uses(facts: Facts) -> Iterator[tuple[str, Location, bool]]:
-    """Yield what serving takes of these names: the name, its place, and whether serving surely comes there."""
+    """Yield each of these names that serving uses, its location, and whether serving certainly reaches it."""
     sources = facts.sources
     patched = {name for module in sources.serving_modules() for name in module.uses.patched}
     imported_names: set[str] = set()

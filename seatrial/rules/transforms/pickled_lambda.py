@@ -20,10 +20,10 @@ PICKLED_LAMBDA = Rule(
     code="ST420",
     title="a transform with a lambda is pickled",
     explanation=(
-        "pickle writes a function as its module and name, and a lambda has no name: saving a Compose with "
-        "transforms.Lambda(lambda …) fails, in torch.save as in pickle.dump, usually after hours of training."
+        "pickle stores a function as its module and name, and a lambda has no name. Saving a Compose with "
+        "transforms.Lambda(lambda …) fails in torch.save and in pickle.dump, usually after hours of training."
     ),
-    fix="name the function in a module of the package; better keep transforms as code and save no transform at all",
+    fix="define a named function in a module of the package, or better, keep transforms as code and do not save them",
     severity=Severity.WARNING,
     cloud="_pickle.PicklingError: Can't pickle <function <lambda> at 0x…>: attribute lookup <lambda> on __main__ …",
     sources=(
@@ -39,8 +39,8 @@ PICKLED_LAMBDA = Rule(
         ),
     ),
     detected=(
-        "In any script or module torch.save or pickle.dump gets a transform, alone or in a dict, whose text in the "
-        "same module has a Lambda with a lambda. Whether that line runs is not known, so it is a warning."
+        "In any script or module, torch.save or pickle.dump gets a transform, alone or in a dict, that the same module "
+        "makes with a Lambda of a lambda. Whether that line runs is not known, so it is a warning."
     ),
     bad='torch.save(transforms.Compose([transforms.Lambda(lambda x: x / 255)]), "transform.pt")',
     good='torch.save(model.state_dict(), "weights.pt")  # the transform is code in the package',
@@ -64,7 +64,7 @@ def _pickled_lambda(facts: Facts) -> Iterator[Finding]:
 
 
 def _lambda_in(value: Value, calls: Mapping[tuple[int, int], Call], depth: int) -> Call | None:
-    """Find the transforms.Lambda with a lambda in what is saved."""
+    """Return the transforms.Lambda of a lambda in a saved value, if there is one."""
     if depth > 3:
         return None
     call = calls.get(value.end) if value.end else None

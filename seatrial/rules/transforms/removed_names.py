@@ -1,6 +1,6 @@
 """Family 4, names: what the locked torchvision and Pillow no longer have, or do not have yet.
 
-The name alone decides, so most of these are errors; a name that a try or a look at the version guards is let alone.
+The name alone decides, so most of these are errors. A name inside a try or a check of the version is ignored.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PRIVATE_MODULE = Rule(
     title="an import of torchvision.transforms.functional_tensor, which is gone",
     explanation=(
         "`functional_tensor` and `functional_pil` were never public. torchvision 0.15 renamed them with an underscore "
-        "and 0.17 removed the old names, so that the import fails; code around basicsr and GFPGAN still has it."
+        "and 0.17 removed the old names, so the import fails. Code around basicsr and GFPGAN still uses them."
     ),
     fix="import the function from torchvision.transforms.functional",
     cloud="ModuleNotFoundError: No module named 'torchvision.transforms.functional_tensor'",
@@ -46,7 +46,7 @@ PRIVATE_MODULE = Rule(
         ),
     ),
     detected=(
-        "A module that serving imports imports one of the two, the lock has torchvision 0.17 or later, and no try or "
+        "A module that serving reaches imports one of the two, the lock has torchvision 0.17 or later, and no try or "
         "condition guards the import. Imports inside installed distributions are not seen; the trial shows them."
     ),
     bad="from torchvision.transforms.functional_tensor import rgb_to_grayscale",
@@ -72,8 +72,8 @@ WEIGHTS_ARGUMENT = Rule(
     title="pretrained= and weights= in the wrong version of torchvision",
     explanation=(
         "torchvision 0.13 replaced `pretrained=True` by `weights=`. The old argument still works with a warning, but "
-        '`weights="DEFAULT"` is not its successor: for many models it names newer weights that want another '
-        'preparation of the image; `weights="IMAGENET1K_V1"` are the old ones. Before 0.13 `weights` does not exist, '
+        '`weights="DEFAULT"` does not replace it: for many models it means newer weights that need a different '
+        'preparation of the image; `weights="IMAGENET1K_V1"` means the old ones. Before 0.13 `weights` does not exist, '
         "and the model's class refuses it."
     ),
     fix='write weights=None for pretrained=False and weights="IMAGENET1K_V1" for pretrained=True',
@@ -84,7 +84,7 @@ WEIGHTS_ARGUMENT = Rule(
     ),
     detected=(
         "A function of torchvision.models is called with pretrained= and a lock of 0.13 or later (a warning), or with "
-        "weights= and an older one (an error). Arguments that come by `**` are not seen."
+        "weights= and an older one (an error). Arguments that are passed by `**` are not seen."
     ),
     bad="models.resnet18(pretrained=False)",
     good="models.resnet18(weights=None)",
@@ -99,7 +99,7 @@ def _weights_argument(facts: Facts) -> Iterator[Finding]:
         if not family.startswith("torchvision.models") or "(" in call.name or not name[:1].islower():
             continue
         old, new = call.keywords.get("pretrained"), call.keywords.get("weights")
-        downloads = old is not None and old.is_exactly(constant=True)  # ST520 says it all
+        downloads = old is not None and old.is_exactly(constant=True)  # ST520 reports it
         if old is not None and new is None and not downloads and served and served >= Version("0.13"):
             value = "None" if old.is_exactly(constant=False) else '"IMAGENET1K_V1"'
             yield WEIGHTS_ARGUMENT.finding(
@@ -114,7 +114,7 @@ def _weights_argument(facts: Facts) -> Iterator[Finding]:
                 f"`{name}` is called with weights=, which torchvision {served} does not know",
                 severity=Severity.WARNING if call.context.guards else Severity.ERROR,
                 location=call.location,
-                cause="torchvision 0.13 brought it; before, the model's class refuses it",
+                cause="torchvision 0.13 introduced it; before that, the model's class refuses it",
                 cloud="TypeError: __init__() got an unexpected keyword argument 'weights'",
                 fix="write pretrained=False, or lock torchvision 0.13 or later",
             )
@@ -126,9 +126,9 @@ V2_NAMES = Rule(
     explanation=(
         "The v2 transforms were a beta in torchvision 0.15, and 0.16 renamed or removed several: ClampBoundingBox, "
         "SanitizeBoundingBox, ConvertDtype, ToImagePIL and ToImageTensor; torchvision.datapoints became tv_tensors. "
-        "v2.ToTensor is there and deprecated. A name that is missing ends the server on import or on load."
+        "v2.ToTensor exists but is deprecated. A missing name ends the server on import or on load."
     ),
-    fix="take the new name: ClampBoundingBoxes, SanitizeBoundingBoxes, ToDtype, ToPILImage, ToImage, tv_tensors",
+    fix="use the new name: ClampBoundingBoxes, SanitizeBoundingBoxes, ToDtype, ToPILImage, ToImage, tv_tensors",
     cloud="AttributeError: module 'torchvision.transforms.v2' has no attribute 'ToImageTensor'",
     sources=(
         "https://github.com/pytorch/vision/releases/tag/v0.16.0",
@@ -153,9 +153,9 @@ V2_NAMES = Rule(
         ),
     ),
     detected=(
-        "A call, an attribute or an import in what serving reaches names one of them, and the locked torchvision is "
-        "0.16 or later; or v2 at all with one before 0.15, tv_tensors with one before 0.16. Names that a try or a "
-        "condition on the version guards are left alone. v2.ToTensor is only a warning."
+        "A call, an attribute or an import in code that serving reaches uses one of them, and the lock has torchvision "
+        "0.16 or later. Any name of v2 before 0.15 is also a finding, and so is one of tv_tensors before 0.16. Names "
+        "inside a try or a check of the version are ignored. v2.ToTensor is only a warning."
     ),
     bad="v2.Compose([v2.ToImageTensor(), v2.ConvertDtype(torch.float32)])",
     good="v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])",
@@ -208,7 +208,7 @@ PILLOW_NAMES = Rule(
     title="a constant that Pillow 10 removed",
     explanation=(
         "Pillow 10 removed Image.ANTIALIAS, Image.LINEAR and Image.CUBIC. Their equivalents are in Image.Resampling: "
-        "LANCZOS, BILINEAR and BICUBIC. The attribute fails when the line runs, which may be the first request."
+        "LANCZOS, BILINEAR and BICUBIC. The attribute fails when the line runs, which may be on the first request."
     ),
     fix="write Image.Resampling.LANCZOS, BILINEAR or BICUBIC",
     cloud="AttributeError: module 'PIL.Image' has no attribute 'ANTIALIAS'",
@@ -226,8 +226,8 @@ PILLOW_NAMES = Rule(
         ),
     ),
     detected=(
-        "One of the three is read or imported in what serving reaches, and the lock has Pillow 10 or later. Nothing is "
-        "said where a try or hasattr guards it, or where the project puts the name back itself."
+        "One of the three is read or imported in code that serving reaches, and the lock has Pillow 10 or later. There "
+        "is no finding if a try or hasattr guards it, or if the project restores the name itself."
     ),
     bad="image.resize((224, 224), Image.ANTIALIAS)",
     good="image.resize((224, 224), Image.Resampling.LANCZOS)",
@@ -274,10 +274,10 @@ def _pillow_names(facts: Facts) -> Iterator[Finding]:
 
 IO_NAMES = Rule(
     code="ST418",
-    title="a function of torchvision.io that is gone or going",
+    title="a function of torchvision.io that is removed or deprecated",
     explanation=(
-        "torchvision 0.29 has no video reader and writer any more (read_video, write_video, VideoReader), and says of "
-        "its functions for images that they are deprecated and will be removed."
+        "torchvision 0.29 no longer has a video reader and writer (read_video, write_video, VideoReader). Its "
+        "functions for images are deprecated and will be removed."
     ),
     fix="read images with Pillow, videos with TorchCodec",
     cloud=(
@@ -291,12 +291,12 @@ IO_NAMES = Rule(
                 r"(?:cannot import name '(?P<name>\w{1,80})' from 'torchvision\.io'|"
                 r"module 'torchvision\.io' has no attribute '(?P<other>\w{1,80})')"
             ),
-            "torchvision.io does not have in the installed version what is asked of it",
+            "the installed torchvision.io does not have this function",
         ),
     ),
     detected=(
-        "One of them is called or imported in what serving reaches, and the lock has torchvision 0.29 or later. The "
-        "video functions are an error, the deprecated ones a warning. In 0.28 nothing is said."
+        "One of them is called or imported in code that serving reaches, and the lock has torchvision 0.29 or later. "
+        "The video functions are an error, the deprecated ones a warning. There is no finding for 0.28."
     ),
     bad="from torchvision.io import read_video",
     good="from torchcodec.decoders import VideoDecoder",
@@ -361,8 +361,8 @@ OLD_NAMES = Rule(
         ),
     ),
     detected=(
-        "One of them is called or imported in what serving reaches, and the lock has a version without it. Nothing is "
-        "said inside a try."
+        "One of them is called or imported in code that serving reaches, and the lock has a version without it. There "
+        "is no finding inside a try."
     ),
     bad="transforms.Compose([transforms.Scale(256), transforms.CenterCrop(224)])",
     good="transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])",
@@ -407,7 +407,7 @@ def _renamed(use: Call | Read | Import, old: str, new: str) -> tuple[Edit, ...]:
 
 
 def _names(sources: Sources) -> Iterator[tuple[str, Call | Read | Import]]:
-    """Yield every dotted name that serving imports, calls or reads without a guard; an imported one only there."""
+    """Yield every dotted name that serving imports, calls or reads without a guard, an imported one only there."""
     imported_names: set[str] = set()
     for _, imported in sources.imports():
         names = [f"{imported.module}.{name}" for name in imported.names] or [imported.module]

@@ -1,4 +1,4 @@
-"""Family 4, resizing: calls that resize otherwise than training did, or to sizes that make no batch."""
+"""Family 4, resizing: calls that resize differently than in training, or to sizes that cannot form a batch."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ANTIALIAS = Rule(
     code="ST410",
     title="tensors are resized without antialias",
     explanation=(
-        "Without `antialias` a Resize of tensors gives other pixels before torchvision 0.17 than from then on: the "
-        "default was None, then a warning, then True. Shrinking a photo without it differs from Pillow's resize by a "
-        "tenth of the range in the mean and half of it at edges, and no error is raised. Pillow images are always "
-        "resized with antialiasing."
+        "Without the `antialias` argument, a Resize of tensors gives different pixels before and since torchvision "
+        "0.17: the default was None, then a warning, then True. Shrinking a photo without antialiasing differs from "
+        "Pillow's resize by a tenth of the range on average and by half of it at edges, and raises no error. Pillow "
+        "images are always resized with antialiasing."
     ),
     fix="write antialias=True where training and serving resize, or antialias=False to keep an old model's pixels",
     severity=Severity.WARNING,
@@ -42,10 +42,10 @@ ANTIALIAS = Rule(
         "https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Resize.html",
     ),
     detected=(
-        "A call of Resize, RandomResizedCrop, resize or resized_crop that serving can reach gives no antialias, and "
-        "either the manifest says that training used the other side of 0.17 and nothing shows that it gets a Pillow "
-        "image, or there is no manifest, the lock has torchvision before 0.17 and the text shows a tensor. Whether "
-        "the pixels truly differ only the golden answers tell, so it is a warning."
+        "A call of Resize, RandomResizedCrop, resize or resized_crop that serving can reach has no antialias. It is a "
+        "finding if the manifest's torchvision and the lock's are on different sides of 0.17 and nothing shows that "
+        "the call gets a Pillow image. Without a manifest, it is one if the lock has torchvision before 0.17 and the "
+        "source shows a tensor. Only the golden answers show whether the pixels really differ, so it is a warning."
     ),
     bad="transforms.Compose([transforms.ToTensor(), transforms.Resize((224, 224))])",
     good="transforms.Compose([transforms.ToTensor(), transforms.Resize((224, 224), antialias=True)])",
@@ -81,7 +81,7 @@ def _antialias(facts: Facts) -> Iterator[Finding]:
         kind = inputs.of(module, call)
         if kind == "pillow" or (kind == "" and not straddles):
             continue
-        sees = "it gets a tensor" if kind else "what it gets cannot be seen here"
+        sees = "it gets a tensor" if kind else "its input cannot be seen here"
         versions = f"training used torchvision {trained}, " if straddles else ""
         as_trained = f"antialias={not is_on}"
         yield ANTIALIAS.finding(
@@ -89,7 +89,7 @@ def _antialias(facts: Facts) -> Iterator[Finding]:
             location=call.location,
             cause=f"{sees}; a tensor is resized without antialiasing before torchvision 0.17 and with it since",
             fix=f"write {as_trained}, which is what training did" if straddles else ANTIALIAS.fix,
-            # Where nothing says what training used, either value may be the one that changes the answers.
+            # Where nothing says what training used, either value may change the answers.
             edits=(edit,) if straddles and (edit := insertion(call, f", {as_trained}")) else (),
         )
 
@@ -98,7 +98,7 @@ TO_TENSOR = {"ToTensor", "PILToTensor", "ToImage", "to_tensor", "pil_to_tensor",
 
 
 class _Inputs:
-    """Finds what a resize gets, if the source shows it: the order in a Compose, or the argument of a function."""
+    """The inputs of resizes, where the source shows them: by the order in a Compose, or a function's argument."""
 
     def __init__(self, sources: Sources) -> None:
         self._steps: dict[tuple[str, tuple[int, int] | None], tuple[tuple[Value, ...], int, str]] = {}
@@ -148,16 +148,17 @@ ONE_SIDE = Rule(
     code="ST417",
     title="Resize with one number and no crop after it",
     explanation=(
-        "Resize(256) makes the shorter side 256 and keeps the aspect: a photo of 517x389 becomes 340x256. Images of "
-        "different aspect then have different sizes and cannot be stacked into one batch."
+        "Resize(256) makes the shorter side 256 and keeps the aspect ratio: a photo of 517x389 becomes 340x256. Images "
+        "of different ratios then have different sizes and cannot be stacked into one batch."
     ),
     fix="write both sides, Resize((256, 256)), or crop after it with CenterCrop",
     severity=Severity.WARNING,
     cloud="RuntimeError: stack expects each tensor to be equal size, but got [3, 224, 300] at entry 0",
     sources=("https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Resize.html",),
     detected=(
-        "A Compose that is written out holds a Resize of one number and after it no crop, second Resize or Pad, and "
-        "all of it is torchvision's own. Images that all have one aspect do no harm, so it is a warning."
+        "A Compose that is written out holds a Resize with one number, no crop, second Resize or Pad comes after it, "
+        "and all of it is torchvision's own. It does no harm if all images have the same aspect ratio, so it is a "
+        "warning."
     ),
     bad="transforms.Compose([transforms.Resize(224), transforms.ToTensor()])",
     good="transforms.Compose([transforms.Resize(224), transforms.CenterCrop(224), transforms.ToTensor()])",
@@ -180,9 +181,9 @@ def _one_side(facts: Facts) -> Iterator[Finding]:
                     continue
                 if all(map(_is_known, steps)) and all(map(_keeps_size, steps[index + 1 :])):
                     yield ONE_SIDE.finding(
-                        f"`{_short(resize.name)}` with one number keeps the aspect, and nothing crops after it",
+                        f"`{_short(resize.name)}` with one number keeps the aspect ratio, and nothing crops after it",
                         location=resize.location,
-                        cause="images of different aspect get different sizes and cannot be stacked into a batch",
+                        cause="images of different ratios get different sizes and cannot be stacked into a batch",
                     )
 
 
@@ -197,7 +198,7 @@ def _is_one_number(sources: Sources, resize: Call) -> bool:
 
 
 def _is_known(step: Value) -> bool:
-    """Return whether a step is a library's; one of the project's own may make every image square."""
+    """Return whether a step is a library's; a step of the project may make every image square."""
     return step.name.startswith((f"{T}.", "torch."))
 
 
@@ -221,7 +222,7 @@ def _steps(sources: Sources, call: Call) -> list[tuple[Value, ...]]:
 
 
 def _followed(sources: Sources, value: Value) -> Value:
-    """Follow a step's name into other modules, and keep which call of this one it is."""
+    """Follow a step's name into other modules, but leave a call in this module as it is."""
     further = sources.value(value)
     return value if further.name.startswith("?") or not further.name else further if value.end is None else value
 

@@ -22,9 +22,9 @@ SCALE = Rule(
     code="ST414",
     title="v2.ToDtype to float without scale",
     explanation=(
-        "ToTensor divided by 255; `v2.ToDtype(torch.float32)` only changes the type unless it is given "
-        "`scale=True`. A model that was trained on values from 0 to 1 then gets values from 0 to 255 and answers "
-        "confidently and wrongly."
+        "ToTensor divided by 255; `v2.ToDtype(torch.float32)` only changes the type unless it gets "
+        "`scale=True`. A model that was trained on values from 0 to 1 then gets values from 0 to 255, and its "
+        "answers are confident but wrong."
     ),
     fix="write scale=True, or scale=False if the values are meant to stay between 0 and 255",
     severity=Severity.WARNING,
@@ -47,7 +47,7 @@ def _scale(facts: Facts) -> Iterator[Finding]:
             yield SCALE.finding(
                 "v2.ToDtype to float without scale: the values stay between 0 and 255",
                 location=call.location,
-                cause="unless something divides them by 255 that cannot be seen here",
+                cause="unless something that cannot be seen here divides them by 255",
             )
 
 
@@ -55,9 +55,9 @@ OTHER_DECODER = Rule(
     code="ST416",
     title="training reads images with OpenCV and serving with Pillow",
     explanation=(
-        "OpenCV gives BGR, turns an image by its EXIF orientation and resizes without antialiasing; Pillow gives RGB, "
-        "does not turn and does antialias. A model that saw one of them in training and gets the other answers, but "
-        "not as it was measured."
+        "OpenCV gives BGR, rotates an image by its EXIF orientation and resizes without antialiasing. Pillow gives "
+        "RGB, does not rotate and does antialias. A model that was trained with one and is served with the other "
+        "still answers, but not as it was measured."
     ),
     fix="put decoding and transforms into one module of the package and call it in training and in serving",
     severity=Severity.WARNING,
@@ -88,7 +88,7 @@ def _other_decoder(facts: Facts) -> Iterator[Finding]:
 
 
 def _trains(script: Module) -> bool:
-    """Return whether a script looks like one that trains, or that reads data for training."""
+    """Return whether a script seems to train a model or to read data for training."""
     named = any(word in script.path.lower() for word in ("train", "dataset", "data_load", "dataload"))
     return named or any(
         call.method in ("backward", "fit", "DataLoader") or call.name == "torch.save" for call in script.uses.calls

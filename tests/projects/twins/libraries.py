@@ -1,4 +1,4 @@
-"""Family 4, names of the libraries beside torchvision: the pairs of projects."""
+"""Family 4, names of other libraries: the pairs of projects."""
 
 from __future__ import annotations
 
