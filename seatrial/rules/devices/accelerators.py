@@ -1,4 +1,4 @@
-"""Family 6, accelerators: was the locked torch built for the accelerator of the target, or for none?"""
+"""Family 6, accelerators: does the build of the locked torch fit the target's accelerator?"""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 CUDA_WITHOUT_ACCELERATOR = Rule(
     code="ST610",
-    title="a CUDA lock goes onto a target without accelerator",
+    title="a CUDA lock is used for a target without an accelerator",
     explanation=(
-        "The image is built for a machine without GPU, but its lock holds NVIDIA's libraries. They work as well "
-        "without one, and are never used: the image is several gigabytes larger, and a deployment waits while "
+        "The image is built for a machine without a GPU, but its lock holds NVIDIA's libraries. They work there "
+        "too but are never used: the image is several gigabytes larger, and a deployment waits while "
         "each new machine pulls them."
     ),
     fix="run `seatrial lock --cpu`, which writes requirements-cpu.txt, and build again",
@@ -36,10 +36,10 @@ NO_KERNELS = Rule(
     title="the locked torch has no kernels for the configured accelerator",
     explanation=(
         "A build of torch holds code for some GPUs only. Since CUDA 13, which the default builds use from torch 2.11 "
-        "on, the oldest is the T4: V100, P100 and P4 are left out. `torch.cuda.is_available()` still says True, and "
+        "on, the oldest is the T4: V100, P100 and P4 are left out. `torch.cuda.is_available()` is still True, but "
         "the first operation fails."
     ),
-    fix="take an accelerator that the build has kernels for, such as NVIDIA_TESLA_T4 or NVIDIA_L4, or an older torch",
+    fix="use an accelerator that the build has kernels for, such as NVIDIA_TESLA_T4 or NVIDIA_L4, or an older torch",
     detected=(
         "By `vertex.accelerator-type` and the torch pin of requirements.txt, against a table of architectures that was "
         "read from the published wheels. A build with a label is judged only where its CUDA is 13 or later."
@@ -54,7 +54,7 @@ NO_KERNELS = Rule(
     ),
 )
 
-_CUDA_WITHOUT_VOLTA = (13, Version("7.5"))  # the release notes of CUDA 13.0: its compilers know nothing older
+_CUDA_WITHOUT_VOLTA = (13, Version("7.5"))  # the release notes of CUDA 13.0: its compilers support nothing older
 
 
 @NO_KERNELS.decided_by
@@ -99,12 +99,12 @@ def _other_accelerators(architectures: tuple[Version, ...], *, at_least: bool) -
 
 CPU_BUILD = Rule(
     code="ST612",
-    title="a CPU build of torch goes onto a target with an accelerator",
+    title="a CPU build of torch is used for a target with an accelerator",
     explanation=(
         "The lock that ships to a target with an accelerator is requirements.txt. With a +cpu build in it the server "
-        "runs, and the accelerator is paid for and never used."
+        "runs, but the accelerator is paid for and never used."
     ),
-    fix="pin torch and torchvision without the label in requirements.in and run `seatrial lock`, or take out "
+    fix="pin torch and torchvision without the label in requirements.in and run `seatrial lock`, or remove "
     "`accelerator-type`",
     severity=Severity.WARNING,
     detected="By the label of the torch pin of requirements.txt and `vertex.accelerator-type`.",

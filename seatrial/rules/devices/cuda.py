@@ -1,6 +1,6 @@
-"""Family 6, CUDA: weights and code that ask for a GPU, on a machine with one or without.
+"""Family 6, CUDA: weights and code that ask for a GPU, on a machine with or without one.
 
-What a call really gets, and whether its line runs, the text seldom proves; then a finding is a warning and says so.
+The source seldom proves what a call gets or whether its line runs; then a finding is a warning and says so.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 OTHER_DEVICE = Rule(
     code="ST601",
-    title="tensors are on a device that is not there, or on two",
+    title="tensors are on a device that does not exist, or on two",
     explanation=(
         "A checkpoint remembers the device that each tensor was saved from, and torch.load puts it back "
-        "there. Without that device the load fails; with it, an input left on the CPU meets weights on the "
-        "GPU."
+        "there. Without that device the load fails. With it the weights are on the GPU, while the input may "
+        "still be on the CPU."
     ),
     fix=(
         'load with map_location="cpu", choose `"cuda" if torch.cuda.is_available() else "cpu"` once, '
@@ -45,7 +45,7 @@ OTHER_DEVICE = Rule(
             re.compile(r"Torch not compiled with CUDA enabled"),
             "the predictor asks for CUDA, and the locked torch is a CPU build",
         ),
-        # As a warning, behind "CUDA initialization:", is_available() says it on every machine without a GPU.
+        # After "CUDA initialization:" it is only a warning of is_available() on a machine without a GPU.
         Symptom(
             re.compile(r"(?<!CUDA initialization: )Found no NVIDIA driver"),
             "the predictor asks for CUDA, and the machine has no GPU",
@@ -63,8 +63,8 @@ OTHER_DEVICE = Rule(
         ),
     ),
     detected=(
-        "The devices that the tensors of a checkpoint were saved from, and a torch.load in what serving "
-        "reaches that gives no map_location; which file the call reads is not known, so it is a warning."
+        "A checkpoint's tensors were saved from a GPU, and a torch.load that serving can reach has no "
+        "map_location. Which file the call reads is not known, so it is a warning."
     ),
     bad="torch.load(path)  # the tensors were on cuda:0",
     good='torch.load(path, map_location="cpu")',
@@ -80,8 +80,8 @@ def _other_device(facts: Facts) -> Iterator[Finding]:
     for _, call in facts.sources.calls():
         if call.name == "torch.load" and call.argument("map_location", 1) is None:
             yield OTHER_DEVICE.finding(
-                "torch.load without map_location, and the artifacts hold tensors of a GPU",
-                severity=Severity.WARNING,  # on a machine with that very device it loads
+                "torch.load without map_location, and the artifacts hold tensors that were saved from a GPU",
+                severity=Severity.WARNING,  # it loads on a machine that has this device
                 location=call.location,
                 evidence=tuple(f"{c.path}: tensors of {', '.join(devices)}" for c, devices in on_gpu),
             )
@@ -91,11 +91,11 @@ NO_CUDA = Rule(
     code="ST602",
     title="CUDA was asked for and cannot be used",
     explanation=(
-        "The machine's driver is older than the CUDA of the locked torch needs, or its GPU is older than "
-        "the wheel has kernels for: the published torch 2.11 and later run on compute capability 7.5 (T4) "
-        "and newer. torch.cuda.is_available() may still say True."
+        "The machine's driver is too old for the CUDA of the locked torch, or its GPU is too old for the "
+        "kernels in the wheel: the published torch 2.11 and later run on compute capability 7.5 (T4) "
+        "and newer. torch.cuda.is_available() may still be True."
     ),
-    fix="take a machine with a newer driver or GPU, or lock a torch that was built for this one",
+    fix="use a machine with a newer driver or GPU, or lock a torch that was built for this one",
     cloud="CUDA error: no kernel image is available for execution on the device",
     sources=(
         "https://docs.nvidia.com/deploy/cuda-compatibility/",
@@ -123,18 +123,18 @@ NO_CUDA = Rule(
 
 HARD_CUDA = Rule(
     code="ST603",
-    title="CUDA is asked for without a look whether it is there",
+    title="CUDA is used without checking whether it is available",
     explanation=(
-        'The code says .cuda() or "cuda" whatever the machine. On a machine without a GPU, in the trial on a laptop '
-        "and with a CPU build of torch, the line raises, and the server ends."
+        'The code uses .cuda() or "cuda" on every machine. Without a GPU, as in a trial on a laptop, or with a CPU '
+        "build of torch, the line raises and the server ends."
     ),
     fix='write device = "cuda" if torch.cuda.is_available() else "cpu" once, and use it everywhere',
     cloud=f"AssertionError: Torch not compiled with CUDA enabled\n{SERVER_EXITED}",
     sources=("https://docs.pytorch.org/docs/stable/notes/cuda.html#device-agnostic-code", EXITED_SOURCE),
     detected=(
         "A call that serving can reach names CUDA, it is not inside a condition, try or conditional expression, and "
-        "its module never asks is_available. It is an error if the lock has a CPU build or [tool.seatrial.vertex] "
-        "names a machine without accelerator, else a warning."
+        "its module never calls is_available. It is an error if the lock has a CPU build or [tool.seatrial.vertex] "
+        "names a machine without an accelerator, and a warning otherwise."
     ),
     bad="self._model = build().cuda()",
     good='self._device = "cuda" if torch.cuda.is_available() else "cpu"\nself._model = build().to(self._device)',
@@ -148,9 +148,9 @@ def _hard_cuda(facts: Facts) -> Iterator[Finding]:
         if not _asks_for_cuda(facts.sources, call) or _is_guarded(call) or facts.sources.defines(call.name):
             continue
         if any("is_available" in other.name or "device_count" in other.name for other in module.uses.calls):
-            continue  # it may have left the function before, or be called only then
+            continue  # the function may have returned before, or be called only with CUDA
         yield HARD_CUDA.finding(
-            f"`{call.written or call.method}` asks for CUDA without a look whether it is there",
+            f"`{call.written or call.method}` uses CUDA without checking whether it is available",
             severity=Severity.ERROR if why else Severity.WARNING,
             location=call.location,
             cause=why or "on a machine without a GPU, such as the one of a trial, the line raises",
@@ -166,7 +166,7 @@ def _never_has_cuda(facts: Facts) -> str:
     return f"{vertex.machine_type} has no accelerator" if vertex.project and vertex.device == "cpu" else ""
 
 
-# Each of them begins to use CUDA at once; https://docs.pytorch.org/docs/stable/cuda.html
+# Each of them initializes CUDA at once; https://docs.pytorch.org/docs/stable/cuda.html
 _ONLY_CUDA = {"torch.cuda.set_device", "torch.cuda.current_device", "torch.cuda.init"} | {
     f"torch.cuda.{kind}Tensor" for kind in ("Float", "Half", "Double", "Byte", "Int", "Long", "Bool", "BFloat16")
 }
@@ -191,7 +191,7 @@ def _asks_for_cuda(sources: Sources, call: Call) -> bool:
 
 
 def _is_guarded(call: Call) -> bool:
-    """Return whether a try guards a call, or a test that names a device or something unknown."""
+    """Return whether a try guards a call, or a condition that names a device or something unknown."""
     words = ("cuda", "gpu", "device", "?")
     return call.context.tried or any(word in name.lower() for name in call.context.guards for word in words)
 
@@ -201,7 +201,7 @@ GPU_MEMORY = Rule(
     title="the GPU's memory ran out",
     explanation=(
         "The model and the batch do not fit into the GPU, or several workers hold the model at once: Google's custom "
-        "prediction routine starts one worker for each processor core, and each loads it."
+        "prediction routine starts one worker for each processor core, and each loads the model."
     ),
     fix="serve with one worker (there `VERTEX_CPR_WEB_CONCURRENCY=1`), limit the batch, or take a larger GPU",
     cloud="torch.OutOfMemoryError: CUDA out of memory.",

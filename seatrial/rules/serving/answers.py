@@ -1,6 +1,6 @@
-"""Family 5, answers: what cannot be sent, and routes that are not there.
+"""Family 5, answers: values that cannot be sent, and routes that do not exist.
 
-Nothing here is decided from facts: the texts of the servers say what happened to one request.
+Nothing here is decided from facts: the servers' messages show what happened to a request.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ NOT_FINITE = Rule(
     code="ST540",
     title="an answer holds NaN or infinity",
     explanation=(
-        "JSON has no such numbers. A server that is strict fails; one that is not sends `NaN`, which the client "
-        "cannot parse. It comes from a division by zero in the preparation, a logarithm of zero, or half precision."
+        "JSON has no such numbers. A strict server fails; others send `NaN`, which the client cannot parse. The cause "
+        "is a division by zero in the preparation, a logarithm of zero, or half precision."
     ),
     fix="find where the number arises (`torch.isfinite`), and answer with a number or null",
     cloud="ValueError: Out of range float values are not JSON compliant",
@@ -27,10 +27,10 @@ NOT_FINITE = Rule(
 
 NO_ROUTE = Rule(
     code="ST550",
-    title="the server has no route where Vertex AI asks",
+    title="the server does not have the routes that Vertex AI requests",
     explanation=(
-        "A model that was uploaded without routes is asked at `/v1/endpoints/…/deployedModels/…`, and at the same "
-        "with `:predict`. A server with fixed routes answers 404 there, and the deployment gives up."
+        "If a model was uploaded without routes, Vertex AI requests `/v1/endpoints/…/deployedModels/…` and the same "
+        "path with `:predict`. A server with fixed routes answers 404 there, and the deployment fails."
     ),
     fix="read the routes from `AIP_HEALTH_ROUTE` and `AIP_PREDICT_ROUTE`, as seatrial's runtime does",
     telling=Telling.WIDE,
@@ -42,7 +42,7 @@ NO_ROUTE = Rule(
                 r"(?P<method>GET|POST) (?P<route>/v1/endpoints/[\w-]{1,80}/deployedModels/[\w:-]{1,80})"
                 r"[^\n]{0,40} 404\b"
             ),
-            "{route} is asked and answered with 404",
+            "{route} was requested and answered with 404",
         ),
     ),
 )

@@ -25,7 +25,7 @@ OUTSIDE_TMP = Rule(
             re.compile(r"\[Errno 13\] Permission denied: '(?P<path>/\.[\w./-]{1,200})'"),
             "the predictor writes {path}, because its user has no home, and only /tmp can be written",
         ),
-        # All of /app may be read by everybody, so that only writing can be refused there.
+        # Everybody may read all of /app, so only writing can be refused there.
         Symptom(
             re.compile(r"\[Errno 13\] Permission denied: '(?P<path>/app/[^']+)'"),
             "the predictor writes {path}, and only /tmp can be written",
@@ -35,11 +35,11 @@ OUTSIDE_TMP = Rule(
 
 NO_END = Rule(
     code="ST511",
-    title="a container whose load fails does not end at once",
+    title="a container does not end at once when its load fails",
     explanation=(
-        "The trial starts the image once more with artifacts that are not there. The container must end with an exit "
-        "code other than 0 as soon as the load has failed: one that lives on, or starts its server again and again, "
-        "makes a deployment wait for its time-out and hides the reason."
+        "The trial starts the image once more with artifacts that do not exist. The container must end with an exit "
+        "code other than 0 as soon as the load has failed. If it keeps running, or restarts its server again and "
+        "again, a deployment waits for its time-out and the reason is hidden."
     ),
     fix="let the image start the serving runtime itself, without a shell or supervisor, as `seatrial image build` does",
     cloud=NEVER_READY,

@@ -18,7 +18,7 @@ ENDED = Rule(
         "The predictor's own code raised an exception, or the process was killed, before the server was "
         "healthy. The evidence is the traceback, reduced to the lines of the package."
     ),
-    fix="correct the line that the evidence names; `seatrial smoke` runs exactly this",
+    fix="correct the line that the evidence names; `seatrial smoke` repeats this load",
     cloud=SERVER_EXITED,
     sources=(EXITED_SOURCE, "https://github.com/GoogleCloudPlatform/vertex-ai-samples/issues/3443"),
 )
@@ -27,22 +27,22 @@ NEVER_HEALTHY = Rule(
     code="ST502",
     title="the server was not healthy in time",
     explanation=(
-        "The predictor was still loading when the time for it ran out. The cloud waits for the health route "
+        "The predictor was still loading when its time ran out. The cloud waits for the health route "
         "to answer 200 and then gives up."
     ),
-    fix="load less or smaller files, and none from the network; or raise smoke.load-timeout",
+    fix="load fewer or smaller files, and none from the network; or raise smoke.load-timeout",
     cloud=NEVER_READY,
     sources=(NEVER_READY_SOURCE, CONTAINER_REQUIREMENTS),
 )
 
 WRONG_COUNT = Rule(
     code="ST503",
-    title="as many predictions as instances: not here",
+    title="the numbers of predictions and instances differ",
     explanation=(
         "`predictions` must hold one answer for each instance, in their order. Code that takes "
         "`instances[0]` or calls `squeeze()` breaks for one instance or for several."
     ),
-    fix="give one answer an instance; keep the batch dimension",
+    fix="return one answer for each instance; keep the batch dimension",
     cloud="Invalid response from prediction server - the response field predictions is missing.",
     sources=("https://github.com/googleapis/python-aiplatform/issues/1526", CONTAINER_REQUIREMENTS),
     symptoms=(
@@ -73,8 +73,8 @@ NO_STOP = Rule(
     code="ST505",
     title="the server does not stop on SIGTERM",
     explanation=(
-        "A container is ended with SIGTERM and killed some seconds later; Vertex AI documents no grace period, "
-        "Kubernetes gives 30 seconds. A predictor that blocks the signal or leaves threads behind loses the requests "
+        "A container gets SIGTERM and is killed some seconds later; Vertex AI documents no grace period, "
+        "Kubernetes gives 30 seconds. A predictor that blocks the signal or leaves threads running loses the requests "
         "that are in flight."
     ),
     fix="install no signal handlers in the predictor, and make its threads daemons",

@@ -1,6 +1,6 @@
 """Family 5, the network: what the predictor fetches from outside while it loads or predicts.
 
-Whether a line runs the text seldom proves; then a finding is a warning and says so.
+The source seldom proves whether a line runs; then a finding is a warning and says so.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 OUTSIDE_CONNECTION = Rule(
     code="ST506",
-    title="the predictor reaches out to the network",
+    title="the predictor connects to the network",
     explanation=(
         "While it loaded or predicted, the predictor opened a connection to the outside: pretrained "
-        "weights, a hub, a licence. On the server that makes the start slow and fails without egress; what "
-        "is downloaded is in no lock and no digest."
+        "weights, a hub, a licence. On the server this makes the start slow and fails without egress, and no "
+        "lock or digest covers what is downloaded."
     ),
     fix="build the model with weights=None and load a checkpoint from the artifacts",
     telling=Telling.WIDE,
@@ -41,7 +41,7 @@ OUTSIDE_CONNECTION = Rule(
         ),
         Symptom(
             re.compile(r"host='(?P<host>[\w.-]{1,300})', port=\d+\): Max retries exceeded"),
-            "the predictor asks {host} while it runs",
+            "the predictor connects to {host} while it runs",
         ),
         Symptom(
             re.compile(
@@ -57,9 +57,9 @@ DOWNLOAD = Rule(
     code="ST520",
     title="the predictor downloads weights while it loads",
     explanation=(
-        "pretrained=True, weights= of an enumeration, torch.hub.load, from_pretrained with a model's name and their "
-        "like fetch a file from the network when the server starts. Without egress the start fails, with it every "
-        "replica downloads again, and what it gets is in no lock and no digest."
+        "pretrained=True, weights= of an enumeration, torch.hub.load, from_pretrained with a model's name and similar "
+        "calls fetch a file from the network when the server starts. Without egress the start fails; with it every "
+        "replica downloads again, and no lock or digest covers what it gets."
     ),
     fix="build the model with weights=None and load a checkpoint from the artifacts",
     severity=Severity.WARNING,
@@ -67,8 +67,8 @@ DOWNLOAD = Rule(
     sources=("https://docs.pytorch.org/vision/stable/models.html#initializing-pre-trained-models",),
     detected=(
         "A call that serving can reach is known to download. A file that a cache in the image already holds is not "
-        "seen, so it is a warning; the trial, which has no network, proves it. Values that come from a variable that "
-        "cannot be followed are passed over, and so are arguments that come by `**`."
+        "seen, so it is a warning; the trial, which has no network, proves it. Variables that cannot be followed and "
+        "arguments that are passed by `**` are ignored."
     ),
     bad="model = torchvision.models.resnet18(pretrained=True)",
     good='model = torchvision.models.resnet18(weights=None)\nmodel.load_state_dict(torch.load(uri / "weights.pt"))',
@@ -99,7 +99,7 @@ _FETCHES = {
     "gdown.download",
     "wget.download",
 }
-# ResNet18_Weights.DEFAULT, ResNet18_QuantizedWeights.DEFAULT; get_weight gives one of these by its name.
+# ResNet18_Weights.DEFAULT, ResNet18_QuantizedWeights.DEFAULT; get_weight returns one of these by its name.
 _OF_ENUMERATION = re.compile(r"Weights\.|^torchvision\.models\.(?:\w+\.)?get_weight\(\)$")
 _WITH_BACKBONE = re.compile(r"fasterrcnn|maskrcnn|keypointrcnn|retinanet|fcos|ssd|fcn|deeplabv3|lraspp")
 
@@ -114,7 +114,7 @@ def _downloads(sources: Sources, call: Call) -> str:
     if call.name in _FETCHES:
         return "downloads a file"
     if call.name == "urllib.request.urlopen":
-        return "asks the network"
+        return "sends a request to the network"
     if call.name == "torch.hub.load":
         source = given("source")
         return "" if source and source.constant == "local" else "downloads a repository and its weights"
@@ -145,7 +145,7 @@ _HUBS = ("transformers", "diffusers", "sentence_transformers", "open_clip", "eff
 
 
 def _is_on_hub(loader: str, model: str) -> bool:
-    """Return whether a text names a model of a hub: never a path or file, a bare word only for a hub's own library."""
+    """Return whether a text names a model of a hub: not a path or file, and a bare word only for its own library."""
     if model.startswith((".", "/")) or model.endswith((".pt", ".pth", ".bin", ".onnx", ".safetensors", ".json")):
         return False
     return model.count("/") == 1 or ("/" not in model and loader.partition(".")[0] in _HUBS)

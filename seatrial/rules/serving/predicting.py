@@ -1,6 +1,6 @@
-"""Family 5, code that answers: what the predictor does with a request that serving makes wrong, slow or impossible.
+"""Family 5, code that answers: what makes the answers in serving wrong, slow or impossible.
 
-Judged are the calls that serving can reach. What a value really is the text seldom proves, so all of these are
+The rules judge the calls that serving can reach. The source seldom proves what a value really is, so all of these are
 warnings that say what they could not see.
 """
 
@@ -27,7 +27,7 @@ NOT_JSON = Rule(
     explanation=(
         "json knows numbers, text, lists and dicts. An ndarray, a tensor or a numpy scalar in the answer raises "
         "TypeError on the first request. Seatrial's runtime turns arrays and tensors in an answer into lists itself, "
-        "so only code that calls json on its own has this fault."
+        "so only code that calls json itself has this fault."
     ),
     fix="call .tolist() on arrays and tensors, .item() on scalars, or return them and let the runtime encode them",
     severity=Severity.WARNING,
@@ -43,9 +43,9 @@ NOT_JSON = Rule(
         ),
     ),
     detected=(
-        "json.dumps, json.dump or flask.jsonify gets, alone, in a list or as a value of a dict, the result of "
-        ".numpy(), .cpu(), .detach() or of a function that gives an array, and no default= or cls=. What a variable "
-        "holds that was assigned twice is not followed."
+        "json.dumps, json.dump or flask.jsonify gets no default= or cls= and, alone, in a list or in a dict, the "
+        "result of .numpy(), .cpu(), .detach() or of a function that returns an array. A variable that was assigned "
+        "twice is not followed."
     ),
     bad='return json.dumps({"scores": output.cpu().numpy()})',
     good='return {"scores": output.tolist()}',
@@ -86,9 +86,9 @@ IMAGE_MODE = Rule(
     code="ST522",
     title="an image is opened and never converted to one mode",
     explanation=(
-        "An image file can be grey, have a palette, an alpha channel or CMYK. A transform for three channels then "
-        "fails on the first such request, or an image of another mode slips through with other numbers. The batched "
-        "interface gets images that the runtime converted; code that opens its own has to convert them."
+        "An image file can be grey or CMYK, or have a palette or an alpha channel. A transform for three channels then "
+        "fails on the first such request, or accepts the image with the wrong numbers. The runtime converts the "
+        "images of the batched interface; code that opens images itself has to convert them."
     ),
     fix='write Image.open(…).convert("RGB"), or the mode that training used',
     severity=Severity.WARNING,
@@ -96,8 +96,8 @@ IMAGE_MODE = Rule(
     sources=("https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes",),
     detected=(
         "Serving can reach a call of PIL.Image.open and uses torchvision's transforms, and nothing that serving "
-        "reaches calls convert or Grayscale or looks at the mode. A client that only sends one mode does no harm, so "
-        "it is a warning."
+        "reaches calls convert or Grayscale or looks at the mode. It does no harm if clients send only one mode, "
+        "so it is a warning."
     ),
     bad="image = Image.open(io.BytesIO(data))",
     good='image = Image.open(io.BytesIO(data)).convert("RGB")',
@@ -115,7 +115,7 @@ def _image_mode(facts: Facts) -> Iterator[Finding]:
             yield IMAGE_MODE.finding(
                 "an image is opened here and never converted",
                 location=call.location,
-                cause="a grey or transparent image then meets the transforms as it is",
+                cause="a grey or transparent image then reaches the transforms as it is",
             )
 
 
@@ -152,7 +152,7 @@ def _gradients(facts: Facts) -> Iterator[Finding]:
     loads = _loads_into_a_model(facts.sources)
     if loads and not off & _mentions(facts.sources) and not _inherits_predict(facts):
         yield GRADIENTS.finding(
-            "nothing in what serving reaches turns gradients off",
+            "nothing that serving reaches turns gradients off",
             location=_predict(facts) or loads[0].location,
             cause=f"weights are loaded into a model at {loads[0].location}",
         )
@@ -162,7 +162,7 @@ _CALL_THE_MODEL = ("predict", "inference", "handle", "forward", "__call__")
 
 
 def _inherits_predict(facts: Facts) -> bool:
-    """Return whether the predictor's class leaves the call of the model to a class that is not the project's."""
+    """Return whether the predictor's class inherits the call of the model from a class outside the project."""
     name = facts.project.predictor_class
     for module in facts.sources.serving_modules():
         if bases := module.uses.classes.get(name):
@@ -181,8 +181,8 @@ NO_EVAL = Rule(
     code="ST524",
     title="eval() is never called on the model",
     explanation=(
-        "A module of torch begins in training mode: dropout drops, and batch normalisation uses the batch, so that an "
-        "answer changes with the images beside it, and a batch of one may fail."
+        "A module of torch begins in training mode: dropout drops, and batch normalisation uses the batch, so an "
+        "answer depends on the other images in the batch, and a batch of one may fail."
     ),
     fix="call model.eval() once, right after load_state_dict",
     severity=Severity.WARNING,
@@ -196,7 +196,7 @@ NO_EVAL = Rule(
     ),
     detected=(
         "Serving calls load_state_dict, and nothing that serving reaches names eval or train. A model without dropout "
-        "and batch normalisation answers the same, so it is a warning; the trial asks the same image alone and in a "
+        "and batch normalisation answers the same, so it is a warning; the trial sends the same image alone and in a "
         "batch."
     ),
     bad="self._model.load_state_dict(weights)",
@@ -230,7 +230,7 @@ WORKERS = Rule(
         "https://github.com/googleapis/python-aiplatform/issues/3677",
         "https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.DataLoader",
     ),
-    detected="DataLoader is called with a num_workers that is not 0 in what serving reaches.",
+    detected="Code that serving reaches calls DataLoader with a num_workers above 0.",
     bad="DataLoader(images, batch_size=8, num_workers=4)",
     good="DataLoader(images, batch_size=8)",
 )
@@ -252,18 +252,18 @@ OWN_SERVER = Rule(
     code="ST526",
     title="the package starts its own server on 127.0.0.1",
     explanation=(
-        "A server that listens on 127.0.0.1 answers inside its container only; the cloud's health check comes from "
+        "A server that listens on 127.0.0.1 answers only inside its container; the cloud's health check comes from "
         "outside and never gets an answer. Flask's app.run and uvicorn.run listen there by default. "
         "Seatrial's image starts its own server and needs none from the package."
     ),
-    fix='remove it, or give host="0.0.0.0" and the port of AIP_HTTP_PORT',
+    fix='remove it, or pass host="0.0.0.0" and the port of AIP_HTTP_PORT',
     severity=Severity.WARNING,
     cloud=NEVER_READY,
     sources=(CONTAINER_REQUIREMENTS,),
     detected=(
-        "A module that ships calls uvicorn.run, run() of a Flask application or http.server with no host or with that "
-        'of this machine, under `if __name__ == "__main__"` too. Whether the container runs it is not known, so it '
-        "is a warning."
+        "A module that ships calls uvicorn.run, run() of a Flask application or http.server with no host or with a "
+        'loopback host, also under `if __name__ == "__main__"`. Whether the container runs it is not known, so it is a '
+        "warning."
     ),
     bad="uvicorn.run(app, port=8080)",
     good='uvicorn.run(app, host="0.0.0.0", port=int(os.environ["AIP_HTTP_PORT"]))',
@@ -308,7 +308,7 @@ def _loads_into_a_model(sources: Sources) -> list[Call]:
 
 
 def _mentions(sources: Sources) -> set[str]:
-    """Return every identifier in what serving reaches."""
+    """Return every identifier in code that serving reaches."""
     found: set[str] = set()
     for module in sources.serving_modules():
         found |= module.uses.mentions

@@ -1,6 +1,6 @@
 """Family 5, processes: servers that are killed, or that do not start on the machine.
 
-Nothing here is decided from facts: the texts of torch, gunicorn and the kernel say what happened.
+Nothing here is decided from facts: the messages of torch, gunicorn and the kernel show what happened.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ WORKER_KILLED = Rule(
     title="the server's worker was killed for taking too long",
     explanation=(
         "gunicorn ends a worker that has not reported for its `--timeout`, 30 seconds by default. A worker that "
-        "loads the model with its first request, or that predicts longer than that, is killed in the middle."
+        "loads the model on its first request, or that takes longer to predict, is killed before it answers."
     ),
     fix="load before the server is healthy and raise `--timeout`, or serve with seatrial's runtime",
     cloud="[CRITICAL] WORKER TIMEOUT (pid:…)",
@@ -52,7 +52,7 @@ PORT_TAKEN = Rule(
     title="the port is taken",
     explanation=(
         "Another process is already listening on the port: a second server in the same container, or one that was left "
-        "running. The server cannot start and the health route is answered by the other, or by nobody."
+        "running. The server cannot start, and the other process answers the health route, or nothing does."
     ),
     fix="start one server in a container, on the port of `AIP_HTTP_PORT`",
     cloud=NEVER_READY,
@@ -76,10 +76,10 @@ SHARED_MEMORY = Rule(
     code="ST545",
     title="the container has too little shared memory",
     explanation=(
-        "Workers of a DataLoader hand over tensors in /dev/shm, of which a container has 64 MB by default. "
-        "A server needs no such workers: it has one image at a time, not a data set."
+        "Workers of a DataLoader pass tensors through /dev/shm, and a container has 64 MB of it by default. "
+        "A server does not need such workers: it has one image at a time, not a data set."
     ),
-    fix="set `num_workers=0` in serving, or give the container more by `serving_container_shared_memory_size_mb`",
+    fix="set `num_workers=0` in serving, or give the container more with `serving_container_shared_memory_size_mb`",
     cloud="RuntimeError: DataLoader worker (pid …) is killed by signal: Bus error.",
     sources=(
         "https://github.com/googleapis/python-aiplatform/issues/3434",
@@ -100,7 +100,7 @@ OTHER_PROCESSOR = Rule(
     code="ST546",
     title="the image is for another kind of processor",
     explanation=(
-        "Programs in the image are built for another processor than the machine has. An image that was built on an "
+        "Programs in the image are built for a different processor than the machine's. An image that was built on an "
         "ARM machine, such as a Mac or an ARM runner, does not start on Vertex AI, whose machines are x86-64."
     ),
     fix="build with `--platform linux/amd64`, on an x86-64 machine where packages are compiled",
