@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from seatrial import project
 from seatrial.facts.gather import Gathered
@@ -15,6 +16,22 @@ from tests.stages import ended
 ROOT = Path(__file__).parent.parent.parent
 REQUIREMENTS = [line for line in (ROOT / "requirements.in").read_text().split("\n") if re.match(r"\w", line)]
 MODULES = sorted(path.name for path in (ROOT / "predictor").glob("*.py"))
+# With the check each part is missed at once. Without it torch is loaded, so the gate tries one part of each kind.
+TRIED_IN_THE_GATE = ("torch", "torchvision", "__init__.py", "digit_predictor.py", "transforms.py")
+
+
+def without(names: list[str]) -> list[ParameterSet]:
+    """Return every name with and without the check; what takes long and shows little more is a proof."""
+    return [
+        pytest.param(
+            name,
+            skip_check,
+            id=f"{name}-{'no-check' if skip_check else 'check'}",
+            marks=[pytest.mark.proof] if skip_check and name not in TRIED_IN_THE_GATE else [],
+        )
+        for name in names
+        for skip_check in (False, True)
+    ]
 
 
 def without_requirement(demo: Path, name: str) -> None:
@@ -35,8 +52,7 @@ def test_the_demo_reproduces_what_training_answered(demo: Path) -> None:
     assert trial.value.drift <= 1e-5
 
 
-@pytest.mark.parametrize("skip_check", [False, True], ids=["check", "no-check"])
-@pytest.mark.parametrize("name", REQUIREMENTS)
+@pytest.mark.parametrize(("name", "skip_check"), without(REQUIREMENTS))
 def test_without_a_requirement_the_finding_names_it(demo: Path, name: str, skip_check: bool) -> None:
     without_requirement(demo, name)
     trial = ended(smoke(Gathered(project.load(demo)), "cpu", skip_check=skip_check))
@@ -46,8 +62,7 @@ def test_without_a_requirement_the_finding_names_it(demo: Path, name: str, skip_
     assert not trial.value.finished
 
 
-@pytest.mark.parametrize("skip_check", [False, True], ids=["check", "no-check"])
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(("name", "skip_check"), without(MODULES))
 def test_without_a_module_the_finding_names_it(demo: Path, name: str, skip_check: bool) -> None:
     (demo / "predictor" / name).unlink()
     trial = ended(smoke(Gathered(project.load(demo)), "cpu", skip_check=skip_check))

@@ -154,6 +154,7 @@ def test_main_without_a_cloud_project_rehearses(caller: Make) -> None:
     assert deployed(acted)["target"] == "local"
 
 
+@pytest.mark.proof  # the gate runs main.yml by a push, and a caller that deploys nothing
 def test_main_by_hand_without_a_gpu_runner_proves_on_the_cpu_and_deploys_nothing(caller: Make) -> None:
     acted = caller().dispatch(device="cpu", deploy=False, target="auto")
     assert jobs(acted, "prove") == PROVED
@@ -166,6 +167,7 @@ def test_main_by_hand_for_a_gpu_without_a_runner_is_refused_at_once(caller: Make
     assert "no GPU runner was given" in acted.summary.splitlines()[0]
 
 
+@pytest.mark.proof  # the gate runs the list of labels, whose row for the GPU fails in the same way
 @pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="shows what happens without a GPU")
 def test_a_label_of_a_runner_without_a_gpu_fails_the_trial_on_it(caller: Make) -> None:
     acted = caller(SEATRIAL_GPU_RUNNER="gpu-t4").dispatch(device="gpu", deploy=False, target="local")
@@ -253,7 +255,9 @@ def test_plan_to_deploy_with_the_image_in_between(
     assert told["image"].startswith(f"{registry}/halves@sha256:")
 
 
-@pytest.mark.parametrize("moves", [False, True], ids=["first release", "later release"])
+@pytest.mark.parametrize(
+    "moves", [pytest.param(False, id="first release", marks=pytest.mark.proof), pytest.param(True, id="later release")]
+)
 def test_a_tag_is_built_attested_and_published_and_the_major_version_moves_to_it(
     tool: Path, tmp_path: Path, *, moves: bool
 ) -> None:
