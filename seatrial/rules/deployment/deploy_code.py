@@ -1,7 +1,7 @@
 """Family 7, the project's own deploy scripts: calls of Google's SDK and commands that fail or do something unintended.
 
-Scripts never ship and need not be in use, so only what must fail whenever it runs is an error. The predictor class of
-AI Platform itself is not a fault: Seatrial serves it as it is.
+Scripts never ship and may be unused, so only what is certain to fail is an error. The predictor class of AI Platform
+itself is not a fault: Seatrial serves it as it is.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ RETIRED = Rule(
     title="a command for AI Platform Prediction, which is shut down",
     explanation=(
         "AI Platform Prediction ended on 31 January 2025. `gcloud ai-platform`, the API ml.googleapis.com and "
-        "Airflow's MLEngine operators are still in many scripts and have nothing behind them. A predictor class "
-        "written for it, with from_path and predict, is not a fault: Seatrial serves it on Vertex AI as it is."
+        "Airflow's MLEngine operators are still in many scripts, but no longer work. A predictor class written for it, "
+        "with from_path and predict, is not a fault: Seatrial serves it on Vertex AI as it is."
     ),
-    fix="deploy with `seatrial deploy`, and take the old command out",
+    fix="deploy with `seatrial deploy`, and remove the old command",
     severity=Severity.WARNING,
     sources=("https://cloud.google.com/ai-platform/prediction/docs/deprecations",),
     detected=(
         "A shell script, workflow or Makefile in the usual folders holds `gcloud ai-platform` or an address of "
-        'ml.googleapis.com, or a Python script builds the client "ml" or imports the MLEngine operators. Whether it is '
-        "still run cannot be seen, so it is a warning."
+        'ml.googleapis.com, or a Python script builds the client "ml" or imports the MLEngine operators. The check '
+        "cannot see whether it is still run, so it only warns."
     ),
     bad="gcloud beta ai-platform versions create v1 --model digits --prediction-class predictor.Digits",
     good="seatrial deploy",
@@ -62,10 +62,10 @@ UNTESTED_DEFAULT = Rule(
     code="ST731",
     title="Model.upload makes a new model, or an untested default version",
     explanation=(
-        "Without parent_model every run of the script makes another Model of the same display name. With it, the new "
+        "Without parent_model every run of the script makes another Model with the same display name. With it, the new "
         "version becomes the default at once, before any deployment has tested it, unless is_default_version is False."
     ),
-    fix="give parent_model and is_default_version=False, and make the version the default when it is proven",
+    fix="pass parent_model and is_default_version=False, and make the version the default once it is proven",
     severity=Severity.WARNING,
     sources=(
         "https://github.com/GoogleCloudPlatform/vertex-ai-samples/issues/585",
@@ -73,8 +73,8 @@ UNTESTED_DEFAULT = Rule(
         "https://github.com/kubeflow/pipelines/issues/8257",
     ),
     detected=(
-        "A script calls google.cloud.aiplatform's Model.upload without one of the two. Arguments that come by `**` and "
-        "the very first upload cannot be recognised, so it is a warning."
+        "A script calls google.cloud.aiplatform's Model.upload without one of the two. Arguments passed by `**` and "
+        "the first upload of a model cannot be recognised, so it only warns."
     ),
     bad='aiplatform.Model.upload(display_name="digits", serving_container_image_uri=image)',
     good=(
@@ -94,7 +94,7 @@ def _untested_default(facts: Facts) -> Iterator[Finding]:
             yield UNTESTED_DEFAULT.finding(
                 "Model.upload without parent_model makes another model each time",
                 location=call.location,
-                cause="if the script runs for every release; for the very first upload it is right",
+                cause="right for the first upload, but wrong if the script runs for every release",
             )
         elif call.argument("is_default_version") is None:
             yield UNTESTED_DEFAULT.finding(
@@ -108,18 +108,18 @@ REFUSED_DEPLOY = Rule(
     code="ST732",
     title="arguments of a deploy that Google's SDK refuses",
     explanation=(
-        "The SDK checks a traffic split before it sends anything: its numbers must add up to 100, a percentage lies "
-        "between 0 and 100, and an accelerator has a type and a count or neither."
+        "The SDK checks the arguments before it sends anything: a traffic split must add up to 100, a percentage must "
+        "be between 0 and 100, and an accelerator's type and count must be given together."
     ),
-    fix='let the split add up to 100, with key "0" for the model that is being deployed',
+    fix='make the split add up to 100, with key "0" for the model that is being deployed',
     cloud="ValueError: Sum of all traffic within traffic split needs to be 100.",
     sources=(
         "https://github.com/googleapis/python-aiplatform/blob/main/google/cloud/aiplatform/models.py",
         "https://github.com/kubeflow/pipelines/issues/7347",
     ),
     detected=(
-        "A script that imports google.cloud.aiplatform writes the numbers out. Numbers in variables that were assigned "
-        "twice are not followed. A call inside a try is let alone."
+        "A script that imports google.cloud.aiplatform contains the numbers. Variables that are assigned twice are not "
+        "followed, and a call inside a try is not judged."
     ),
     bad='endpoint.deploy(model, traffic_split={"0": 10, "123": 80})',
     good='endpoint.deploy(model, traffic_split={"0": 10, "123": 90})',
@@ -150,7 +150,7 @@ def _refused_deploy(facts: Facts) -> Iterator[Finding]:
             kind, count = call.argument("accelerator_type"), call.argument("accelerator_count")
             if kind and isinstance(kind.constant, str) and count is None:
                 yield REFUSED_DEPLOY.finding(
-                    f"{kind.constant} is asked for without accelerator_count",
+                    f"{kind.constant} is requested without accelerator_count",
                     location=call.location,
                     cloud="ValueError: Both `accelerator_type` and `accelerator_count` should be set",
                     fix="write accelerator_count=1",

@@ -1,7 +1,7 @@
-"""Family 7, other operations: what AI Platform said of a version, and Vertex AI of batches and of traffic.
+"""Family 7, other operations: errors of AI Platform, and of Vertex AI for batches and traffic.
 
-The deployer never meets these: they are recognised in what somebody pastes, from a service that is gone or from
-scripts of one's own.
+The deployer never causes these. They are recognised in texts that users paste: from a service that is gone, or from
+their own scripts.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ PLATFORM_PICKLE = Rule(
     code="ST742",
     title="AI Platform could not read a pickle",
     explanation=(
-        "The file was written by another Python or library than the runtime's: `unsupported pickle protocol` is a "
+        "The file was not written by the runtime's Python or library: `unsupported pickle protocol` is a "
         "newer Python's pickle, and a single byte such as '\\x03' is joblib's format read as pickle."
     ),
-    fix="write the file with the Python that serves, or save a state_dict and load it by code",
+    fix="write the file with the Python that serves, or save a state_dict and load it in code",
     yields_to=(pickled.OTHER_PYTHON,),
     cloud="Could not load the model: /tmp/model/0001/model.pkl. unsupported pickle protocol: 3.",
     sources=("https://docs.python.org/3/library/pickle.html#data-stream-format", DEPRECATED),
@@ -59,7 +59,7 @@ PLATFORM_LOAD = Rule(
     code="ST741",
     title="AI Platform could not load a version and does not say why",
     explanation=(
-        "`from_path` raised an exception of which only the text is shown, often a bare number, without a traceback. "
+        "`from_path` raised an exception, but only its text is shown: often a bare number, without a traceback. "
         "The service was shut down on 2025-01-31."
     ),
     fix="run `seatrial smoke`, which calls the same class in a clean environment and shows the whole traceback",
@@ -88,10 +88,10 @@ BATCH = Rule(
     code="ST743",
     title="a batch prediction got no answers",
     explanation=(
-        "The job sends instances to containers of its own and gives up where an answer takes longer than its deadline "
-        "or the quota of batch jobs is used up. Nothing is wrong with a request that the endpoint answers quickly."
+        "The job sends instances to its own containers. It gives up if an answer takes longer than its deadline, or if "
+        "the quota of batch jobs is used up. If the endpoint answers the same request quickly, the request is fine."
     ),
-    fix="send smaller batches (`manual_batch_tuning_parameters`), take a faster machine, or ask for more quota",
+    fix="send smaller batches (`manual_batch_tuning_parameters`), use a faster machine, or ask for more quota",
     cloud="('Post request fails. Cannot get predictions. Error: Exceeded retries: Non-OK result 504 …', 16)",
     sources=(f"{DOCS}/troubleshooting", f"{DOCS}/predictions/get-batch-predictions"),
     symptoms=(
@@ -107,12 +107,12 @@ BATCH = Rule(
 
 SPLIT = Rule(
     code="ST744",
-    title="a traffic split that is not 100",
+    title="a traffic split that does not add up to 100",
     explanation=(
-        "The shares of an endpoint's deployed models add up to 100, also after one of them is undeployed. A model "
-        "that still has traffic cannot be undeployed, and the last one only as the last."
+        "The shares of an endpoint's deployed models must add up to 100, even after one of them is undeployed. A model "
+        "that still has traffic cannot be undeployed unless it is the last one."
     ),
-    fix="give all shares in one call, or let `seatrial deploy` move them",
+    fix="set all shares in one call, or let `seatrial deploy` move them",
     cloud="ValueError: Sum of all traffic within traffic split needs to be 100.",
     sources=(MODELS, "https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints"),
     symptoms=(

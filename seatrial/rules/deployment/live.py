@@ -16,11 +16,11 @@ OTHER_ANSWER = Rule(
     code="ST710",
     title="the live endpoint's answer differs from the one that training recorded",
     explanation=(
-        "The version was proven before it was uploaded, and now answers the same golden request with something else: "
-        "another processor, GPU or image than in the trial, or a front end that changes requests. It gets no more "
-        "traffic, and the split is what it was."
+        "The version was proven before it was uploaded, but now answers the same golden request differently. Its "
+        "processor, GPU or image is not that of the trial, or a front end changes requests. It gets no more traffic, "
+        "and the split is as it was before."
     ),
-    fix="run `seatrial smoke` on the device of the target machine; widen a tolerance only if that is right",
+    fix="run `seatrial smoke` on the device of the target machine; widen a tolerance only if that is acceptable",
     sources=("https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html",),
 )
 
@@ -28,8 +28,8 @@ LIVE_ERRORS = Rule(
     code="ST711",
     title="the live endpoint answers with errors",
     explanation=(
-        "Requests that the trial answered are refused or fail on the endpoint. What the container logged meanwhile "
-        "says why; if it logged nothing, requests do not reach it."
+        "Requests that the trial answered are refused or fail on the endpoint. The container's log of that time "
+        "says why; if it has no entry, requests do not reach the container."
     ),
     fix="read the container's log; run `seatrial smoke --image` with the same image",
     telling=Telling.NAMELESS,
@@ -47,8 +47,8 @@ SLOWER = Rule(
     code="ST712",
     title="the new version is slower than the one before",
     explanation=(
-        "Golden requests went to both versions in turn, at the same time and on the same endpoint. The 95th "
-        "percentile of the new one's latency is above `rollout.max-latency-ratio` times that of the old."
+        "Golden requests went to both versions in turn, in the same period and on the same endpoint. The 95th "
+        "percentile of the new version's latency is more than `rollout.max-latency-ratio` times the old one's."
     ),
     fix=(
         "compare the percentiles of both in build/deploy/deploy.json; raise `vertex.rollout.max-latency-ratio` "
@@ -61,8 +61,8 @@ INCONCLUSIVE = Rule(
     code="ST713",
     title="too few answers to judge the new version",
     explanation=(
-        "A step of a rollout needs 50 answers of each version and 200 in all. They did not come within "
-        "`rollout.step-timeout` or 2,000 requests, so that nothing is proven and no traffic was shifted."
+        "A step of a rollout needs 50 answers of each version and 200 in all. They did not arrive within "
+        "`rollout.step-timeout` or 2,000 requests, so nothing is proven and no traffic was shifted."
     ),
     fix="raise `vertex.rollout.step-timeout`, or begin with a larger share in `vertex.rollout.steps`",
     sources=("https://sre.google/workbook/canarying-releases/",),
@@ -73,10 +73,10 @@ SUPERSEDED = Rule(
     title="somebody else changed the endpoint meanwhile",
     explanation=(
         "The traffic split or the record of the rollout is no longer what this deployer wrote: another deployer has "
-        "taken over, or somebody moved the traffic. Both at once would end in an unproven split, so this one "
-        "stops and touches nothing more."
+        "taken over, or somebody moved the traffic. Two at once could leave an unproven split, so this one stops and "
+        "changes nothing more."
     ),
-    fix="look at `seatrial deploy --status`; run again once the other is done, and let one deployer at a time run",
+    fix="look at `seatrial deploy --status`; run again once the other is done, and run only one deployer at a time",
     sources=(
         TRAFFIC,
         "https://docs.github.com/en/actions/how-tos/write-workflows/choose-when-workflows-run/control-workflow-concurrency",

@@ -1,6 +1,6 @@
-"""Family 7, operations: what Vertex AI says where an operation or a request fails.
+"""Family 7, operations: what Vertex AI says when an operation or a request fails.
 
-The deployer recognises these in the errors of operations; the texts are those that Google Cloud really gives.
+The deployer recognises these in the errors of operations; the texts are those that Google Cloud returns.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SERVER_DIED = Rule(
     code="ST701",
     title="the model server exited while it was being deployed",
     explanation=(
-        "The container ended before its health route ever answered 200. The reason is in the container's log, if it "
-        "had the time to write one: a module that is missing, weights that do not load, too little memory, an image "
+        "The container ended before its health route answered 200. The reason is in the container's log, if it had "
+        "time to write one: a missing module, weights that do not load, too little memory, an image "
         "for another processor. The operation itself says only that the server exited."
     ),
     fix="run `seatrial smoke` for the same bundle, or `seatrial smoke --image` for the same image, and read the log",
@@ -51,13 +51,13 @@ NEVER_CAME_UP = Rule(
     code="ST702",
     title="the model server never became ready",
     explanation=(
-        "The container ran, but its health route did not say 200 in time, so the deployment was given up. The server "
-        "listens on another host, port or route than `AIP_HTTP_PORT` and `AIP_HEALTH_ROUTE` say, or the predictor "
-        "takes longer to load than the deployment waits."
+        "The container ran, but its health route did not answer 200 in time, so the deployment was given up. The "
+        "server listens on another host, port or route than `AIP_HTTP_PORT` and `AIP_HEALTH_ROUTE` say, or the "
+        "predictor takes longer to load than the deployment waits."
     ),
     fix=(
-        "serve with seatrial's runtime, which reads the AIP_ variables; where loading really takes that long, let "
-        "load() do less or take a larger machine"
+        "serve with seatrial's runtime, which reads the AIP_ variables; if loading really takes that long, do less in "
+        "load() or use a larger machine"
     ),
     telling=Telling.NAMELESS,
     cloud=NEVER_READY,
@@ -73,12 +73,12 @@ NEVER_CAME_UP = Rule(
 
 UNREADABLE = Rule(
     code="ST703",
-    title="Vertex AI may not read the image or the artifacts",
+    title="Vertex AI is not allowed to read the image or the artifacts",
     explanation=(
         "Images and artifacts are read by the service agent of Vertex AI, "
         "service-PROJECT_NUMBER@gcp-sa-aiplatform.iam.gserviceaccount.com, not by whoever deploys. In its own project "
-        "it may read Artifact Registry without further ado; for a repository or bucket of another project it needs a "
-        "role there. A service account of one's own for the container must be one that the agent may act as."
+        "it can read Artifact Registry by default; for a repository or bucket of another project it needs a role "
+        "there. If the container runs as a service account of your own, the agent must be allowed to act as it."
     ),
     fix=(
         "give the service agent roles/artifactregistry.reader on the repository and roles/storage.objectViewer on the "
@@ -103,7 +103,7 @@ UNREADABLE = Rule(
                 r"Service account `?(?P<account>[^\s`]+)`? does not have permission to access "
                 r"(?:Artifact Registry )?image (?P<image>[^\s,]+)"
             ),
-            "{account} may not read the image {image}, or it does not exist",
+            "{account} is not allowed to read the image {image}, or it does not exist",
         ),
         Symptom(
             re.compile(
@@ -132,7 +132,7 @@ UNREADABLE = Rule(
             re.compile(
                 r"(?i)\bimage [\"'`]?(?P<image>[a-z0-9-]+-docker\.pkg\.dev/[^\s\"'`]+)[\"'`]? (?:was )?not found"
             ),
-            "the image {image} does not exist, or may not be read",
+            "the image {image} does not exist, or cannot be read",
         ),
     ),
 )
@@ -167,11 +167,11 @@ DENIED = Rule(
     code="ST705",
     title="the deployer lacks a permission",
     explanation=(
-        "Google Cloud refused a call of the identity that deploys. roles/aiplatform.user holds all that models and "
-        "endpoints need; a service account of one's own for the container needs roles/iam.serviceAccountUser on it. "
-        "A resource that does not exist is refused with the same words."
+        "Google Cloud refused a call by the identity that deploys. roles/aiplatform.user has every permission that "
+        "models and endpoints need. If the container runs as a service account of your own, the identity also needs "
+        "roles/iam.serviceAccountUser on that account. A resource that does not exist is refused with the same words."
     ),
-    fix="give the identity the named permission, for most of them with roles/aiplatform.user on the project",
+    fix="give the identity the named permission; roles/aiplatform.user on the project has most of them",
     cloud="403 Permission 'aiplatform.…' denied on resource '//aiplatform.googleapis.com/…' (or it may not exist).",
     sources=("https://cloud.google.com/vertex-ai/docs/general/access-control", PERMISSIONS),
     symptoms=(
@@ -184,25 +184,26 @@ DENIED = Rule(
         ),
         Symptom(
             re.compile(r"Permission denied on resource(?: project)? (?P<place>[^\s.]+)"),
-            "the identity that deploys may not use {place}",
+            "the identity that deploys is not allowed to use {place}",
         ),
     ),
 )
 
 SERVICE_FAILED = Rule(
     code="ST706",
-    title="Google Cloud did not answer, or failed by itself",
+    title="Google Cloud did not answer, or had an internal error",
     explanation=(
         "The service was unavailable, did not answer in time, or reported an internal error. Nothing in the project "
-        "can be made responsible. Whether a change took effect was looked up afterwards where it mattered."
+        "is the cause. Where it mattered, the deployer checked afterwards whether a change had taken effect."
     ),
-    fix="run the same command again later: what was done is found and not repeated; see https://status.cloud.google.com",
+    fix="run the same command again later: finished steps are not repeated; see https://status.cloud.google.com",
     telling=Telling.NAMELESS,
     cloud="500 Internal error encountered.",
     sources=(STATUS_CODES, "https://status.cloud.google.com/"),
     symptoms=(
         Symptom(
-            re.compile(r"(?i)\binternal error (?:encountered|has occurred|occurred)"), "Google Cloud failed by itself"
+            re.compile(r"(?i)\binternal error (?:encountered|has occurred|occurred)"),
+            "Google Cloud had an internal error",
         ),
         Symptom(re.compile(r"The service is currently unavailable"), "the service is unavailable"),
     ),
@@ -213,7 +214,7 @@ INVALID = Rule(
     title="the request is invalid",
     explanation=(
         "A field of the request breaks a rule of the API, such as a label in capitals or an accelerator that the "
-        "machine does not take. The answer lists every field that it found wrong."
+        "machine does not support. The answer lists every invalid field."
     ),
     fix="change the key of [tool.seatrial.vertex] that the field comes from",
     cloud="400 List of found errors:\t1.Field: model.labels; Message: …\t",
@@ -230,8 +231,8 @@ CANCELLED = Rule(
     code="ST708",
     title="somebody cancelled the operation",
     explanation=(
-        "The operation ended as cancelled. The deployer cancels only with `--cancel-on-stop` and its own operations "
-        "only: somebody else did it, in the console or by another job."
+        "The operation ended as cancelled. The deployer cancels only its own operations, and only with "
+        "`--cancel-on-stop`: somebody else did it, in the console or by another job."
     ),
     fix="ask who cancelled it, then run the same command again",
     telling=Telling.NAMELESS,
@@ -242,10 +243,10 @@ CANCELLED = Rule(
 
 STOCKOUT = Rule(
     code="ST709",
-    title="the region has no such machine left",
+    title="the region has no such machine free",
     explanation=(
-        "The quota allows the machine, but Google has none of it free in this region now. That is frequent for GPUs "
-        "and changes by the hour."
+        "The quota allows the machine, but none is free in this region now. This is common for GPUs and changes "
+        "by the hour."
     ),
     fix="run again later, or choose another machine type, accelerator or region",
     cloud="503 Machine type temporarily unavailable, please deploy with a different machine type or retry.",

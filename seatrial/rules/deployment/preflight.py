@@ -1,4 +1,4 @@
-"""Family 7, preflight: what must be there before anything slow begins.
+"""Family 7, preflight: what must exist before anything slow begins.
 
 The deployer decides these by asking Google Cloud; most can also be recognised in a text.
 """
@@ -16,7 +16,7 @@ UNPROVEN_DEVICE = Rule(
     title="no trial ran on the target's device",
     explanation=(
         "The target machine has an accelerator, and no trial of this digest ran on one. On another device the same "
-        "weights answer with other numbers, need a driver, and may not fit into memory."
+        "weights return different numbers, need a driver, and might not fit into memory."
     ),
     fix=(
         "run `seatrial smoke --device cuda` on a machine with a GPU, or accept the risk with "
@@ -29,8 +29,8 @@ UNPROVEN = Rule(
     code="ST716",
     title="there is no passing report of what would be deployed",
     explanation=(
-        "Only what a trial passed is deployed: a bundle needs a report of its digest, an image one of its very "
-        "image id. Either no trial ran, or something was changed since."
+        "Only what passed a trial is deployed: a bundle needs a report of its digest, an image needs one of its image "
+        "id. Either no trial ran, or something has changed since."
     ),
     fix="run `seatrial smoke`, or `seatrial image build` and `seatrial smoke --image`, then deploy again",
     sources=(CONTAINER_REQUIREMENTS,),
@@ -62,7 +62,7 @@ NO_CREDENTIALS = Rule(
 API_DISABLED = Rule(
     code="ST721",
     title="an API is not enabled in the project",
-    explanation="Each of Google's services must be enabled in a project before it may be called, once and for all.",
+    explanation="Each of Google's services must be enabled once in a project before it can be called.",
     fix="enable it: `gcloud services enable SERVICE --project PROJECT`, and wait a minute or two",
     cloud="403 … API has not been used in project … before or it is disabled. Enable it by visiting …",
     sources=("https://cloud.google.com/service-usage/docs/enable-disable",),
@@ -81,8 +81,8 @@ PERMISSION_MISSING = Rule(
     code="ST722",
     title="the identity lacks permissions that the deployment needs",
     explanation=(
-        "Before anything slow begins, every permission that a step needs is tested by its name. Those that are "
-        "missing would have ended the deployment at that step, some of them after half an hour."
+        "Before anything slow begins, every permission that a step needs is tested by name. A missing one would "
+        "have ended the deployment at that step, perhaps after half an hour."
     ),
     fix="give the identity the roles that the finding names",
     sources=("https://cloud.google.com/resource-manager/reference/rest/v1/projects/testIamPermissions", PERMISSIONS),
@@ -90,11 +90,11 @@ PERMISSION_MISSING = Rule(
 
 QUOTA_SMALL = Rule(
     code="ST724",
-    title="the quota does not hold what would be deployed",
+    title="the quota is too small for what would be deployed",
     explanation=(
-        "The limit of the quota in this region is below what the machines of one version need at their least number. "
-        "The deployment would be refused after the version was uploaded. A rollout beside a version that runs needs "
-        "as much again."
+        "The quota in this region is smaller than what one version needs with its minimum of replicas. The deployment "
+        "would be refused after the version was uploaded. A rollout beside a running version needs the same amount "
+        "again."
     ),
     fix="ask for more of the named quota in this region, or choose another machine, fewer replicas or another region",
     cloud="429 The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_…",
@@ -105,8 +105,8 @@ STAYS = Rule(
     code="ST727",
     title="what stays running",
     explanation=(
-        "A deployed model is paid for by the hour of its replicas, whether or not it is asked anything, until it is "
-        "undeployed. Models, versions and endpoints without a deployed model cost nothing."
+        "The replicas of a deployed model are billed by the hour until it is undeployed, even if it gets no requests. "
+        "Models, versions and endpoints without a deployed model cost nothing."
     ),
     fix="run `seatrial deploy --undeploy` to stop it",
     severity=Severity.NOTE,

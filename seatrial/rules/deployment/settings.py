@@ -1,6 +1,6 @@
-"""Family 7, settings: what [tool.seatrial.vertex] asks for, held against what Vertex AI has, before anything is asked.
+"""Family 7, settings: whether Vertex AI has what [tool.seatrial.vertex] asks for, decided without asking it.
 
-The check judges the configuration by them, and the preflight of a deploy what is deployed with.
+The check applies these rules to the configuration, and the preflight of a deploy to its final settings.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ REGIONS = Rule(
     code="ST723",
     title="regions disagree",
     explanation=(
-        "A model is made from an image in a regional Artifact Registry of the same region; repositories of a "
-        "multi-region are refused. Artifacts in a bucket far away cost time at every start of a machine."
+        "A model needs an image in an Artifact Registry repository of its own region; repositories of a multi-region "
+        "are refused. Artifacts in a distant bucket slow down every start of a machine."
     ),
     fix="push to REGION-docker.pkg.dev of `vertex.region`, or change `vertex.region`",
     sources=(CONTAINER_REQUIREMENTS,),
@@ -61,7 +61,7 @@ _REGION = re.compile(r"[a-z]+(?:-[a-z]+)+\d+")  # us-central1; multi-regions are
 def regions_agree(image: str, region: str, *, local: bool = False) -> Iterator[Finding]:
     """Yield a finding if no model of a region can be made from an image or repository.
 
-    With `local` it is for a rehearsal, which takes images of other registries too.
+    `local` is for a rehearsal, which accepts images of other registries too.
     """
     registry = _REGISTRY.match(image)
     if registry is None:
@@ -78,10 +78,10 @@ def regions_agree(image: str, region: str, *, local: bool = False) -> Iterator[F
 
 TOO_LARGE = Rule(
     code="ST725",
-    title="a golden request is larger than the endpoint takes",
+    title="a golden request is larger than the endpoint accepts",
     explanation=(
-        "A shared endpoint takes requests and answers of 1.5 MB, a dedicated one of 10 MB. An image travels as "
-        "base64, which is a third larger than the file."
+        "A shared endpoint accepts requests and answers of up to 1.5 MB, a dedicated one of up to 10 MB. An image is "
+        "sent as base64, which is a third larger than the file."
     ),
     fix='set `vertex.endpoint-type = "dedicated"`, send smaller images, or let the predictor read them from a bucket',
     cloud="400 Request payload size exceeds the limit: … bytes.",
@@ -89,14 +89,14 @@ TOO_LARGE = Rule(
     symptoms=(
         Symptom(
             re.compile(r"(?i)request payload size exceeds the limit: (?P<limit>\d+) bytes"),
-            "a request is larger than the {limit} bytes that the endpoint takes",
+            "a request is larger than the {limit} bytes that the endpoint accepts",
         ),
         Symptom(
             re.compile(r"The (?P<what>request|response) size \((?P<size>\d+) bytes\) exceeds (?P<limit>\S+) limit"),
-            "a {what} has {size} bytes, and the endpoint takes {limit}",
+            "a {what} has {size} bytes, but the endpoint accepts {limit}",
         ),
     ),
-    detected="The bytes of each golden example, as a separate request, against the limit of `vertex.endpoint-type`.",
+    detected="By the size of each golden example, as a separate request, and the limit of `vertex.endpoint-type`.",
     bad='[tool.seatrial.vertex]\nendpoint-type = "shared"  # and a golden image of 2 MB',
     good='[tool.seatrial.vertex]\nendpoint-type = "dedicated"',
 )
@@ -113,11 +113,11 @@ _SHOWN = 12  # golden requests that are named; more are not read
 
 
 def requests_fit(sizes: Mapping[str, int], kind: str) -> Iterator[Finding]:
-    """Yield a finding where golden examples, name → bytes of their request, are more than an endpoint takes."""
+    """Yield a finding if golden requests, as name → bytes, are larger than an endpoint accepts."""
     limit = LIMITS[kind]
     large = [f"{name}: {size:,} bytes" for name, size in sizes.items() if size > limit]
     if large:
-        message = f"{len(large)} golden requests are larger than the {limit:,} bytes that a {kind} endpoint takes"
+        message = f"{len(large)} golden requests are larger than the {limit:,} bytes that a {kind} endpoint accepts"
         fix = {} if kind == "shared" else {"fix": "send smaller images, or let the predictor read them from a bucket"}
         yield TOO_LARGE.finding(message, evidence=tuple(large[:_SHOWN]), **fix)
 
@@ -126,15 +126,15 @@ NO_PAIR = Rule(
     code="ST726",
     title="machine type and accelerator do not go together",
     explanation=(
-        "Accelerators are attached to N1 machines only, in fixed numbers that depend on their processors. The A and G "
-        "series come with theirs: type and number are given by the machine's name, and must be written all the same."
+        "Accelerators can be attached only to N1 machines, in fixed numbers that depend on their processors. The A and "
+        "G series come with theirs: the machine's name determines type and number, but both must still be configured."
     ),
     fix="set `vertex.machine-type`, `vertex.accelerator-type` and `vertex.accelerator-count` to a pair that exists",
     cloud="400 List of found errors:\t1.Field: …machine_spec; Message: …\t",
     sources=(COMPUTE, "https://cloud.google.com/compute/docs/gpus"),
     detected=(
-        "`vertex.machine-type` and the accelerator against a table of machine types; a machine that the table does not "
-        "have is a warning, because the table may be older than the machine."
+        "By a table of machine types and their accelerators; a machine that the table does not have is a warning, "
+        "because the table may be older than the machine."
     ),
     bad='[tool.seatrial.vertex]\nmachine-type = "n1-standard-4"\naccelerator-type = "NVIDIA_L4"',
     good='[tool.seatrial.vertex]\nmachine-type = "g2-standard-4"\naccelerator-type = "NVIDIA_L4"',
@@ -147,7 +147,7 @@ def _machine(facts: Facts) -> Iterator[Finding]:
 
 
 def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
-    """Yield a finding if machine type and accelerators do not go together; a warning if that is unknown."""
+    """Yield a finding if machine type and accelerators do not go together; a warning if the machine is unknown."""
     table = machines()
     name, kind, number = settings.machine_type, settings.accelerator_type, settings.accelerator_count
     machine = table.machines.get(name)
@@ -158,10 +158,10 @@ def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
     possible = tuple(f"{each}: {_numbers(numbers)}" for each, numbers in sorted(machine.accelerators.items()))
     if kind is None and machine.built_in:
         yield NO_PAIR.finding(
-            f"{name} comes with accelerators, and `vertex.accelerator-type` names none", evidence=possible
+            f"{name} comes with accelerators, but `vertex.accelerator-type` names none", evidence=possible
         )
     elif kind is not None and not machine.accelerators:
-        yield NO_PAIR.finding(f"{name} takes no accelerator, and {number} {kind} is wanted")
+        yield NO_PAIR.finding(f"{name} takes no accelerator, but {number} {kind} is configured")
     elif kind is not None and number not in machine.accelerators.get(kind, ()):
         yield NO_PAIR.finding(f"{name} cannot have {number} {kind}", evidence=possible)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seatrial.rules.deployment import operations, preflight
 
-# A run whose errors are all of these is the fault of the surroundings, not of what was to be deployed.
+# If all errors of a run are among these, its surroundings are at fault, not what was to be deployed.
 SURROUNDINGS = frozenset(
     rule.code
     for rule in (

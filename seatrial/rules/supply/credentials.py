@@ -1,7 +1,7 @@
 """Family 8, credentials: those in addresses, in the build context and in images.
 
 Requirement files, Dockerfiles, workflows and pip's configuration of the project are judged. A finding never repeats a
-credential, and points at no line that holds one.
+credential, and never points at a line that holds one.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ CREDENTIAL_IN_ADDRESS = Rule(
     code="ST805",
     title="a password or token in an address",
     explanation=(
-        "An index or repository address with a login in it is read by everyone who can read the file, and pip writes "
-        "it into logs and into what it installs. In an image it stays in the history of its layers."
+        "An index or repository address with a login in it is visible to everyone who can read the file, and pip "
+        "writes it into logs and into what it installs. In an image it stays in the history of its layers."
     ),
-    fix="revoke it; give the login by a variable such as PIP_INDEX_URL in the job, by keyring or .netrc, or as a "
+    fix="revoke it; pass the login by a variable such as PIP_INDEX_URL in the job, by keyring or .netrc, or as a "
     "build secret",
     detected=(
         "By addresses with a user or password before the host in requirement files, locks, Dockerfiles, workflows, "
-        "scripts and configuration of pip and uv. Variables such as ${TOKEN} are none. The finding names file and "
-        "line, and shows neither."
+        "scripts and configuration of pip and uv. Variables such as ${TOKEN} do not count. The finding names file "
+        "and line, but does not show the address's login."
     ),
     bad="--index-url https://build:hunter2@packages.example/simple",
     good="--index-url https://packages.example/simple",
@@ -74,14 +74,14 @@ SECRET_IN_CONTEXT = Rule(
     code="ST806",
     title="a build context with a credential is copied whole",
     explanation=(
-        "`COPY . .` takes every file that .dockerignore does not name into a layer of the image, where everyone who "
-        "may pull it reads it, also after a later layer removed it."
+        "`COPY . .` copies every file that .dockerignore does not name into a layer of the image. Everyone who can "
+        "pull the image can read it there, even if a later layer removes it."
     ),
     fix="copy what is needed by name, or write the file into .dockerignore; revoke what was pushed",
     severity=Severity.WARNING,
     detected=(
-        "A Dockerfile copies `.`, and a file whose name is that of a key or credential is in the project and is not "
-        "in .dockerignore. Which folder is the context only the build command says: the project's is assumed, so this "
+        "A Dockerfile copies `.`, and a file in the project has the name of a key or credential and is not in "
+        ".dockerignore. Only the build command says which folder is the context: the project's is assumed, so this "
         "only warns."
     ),
     bad="COPY . /app  # with .env beside it",
@@ -97,8 +97,8 @@ def _secret_in_context(facts: Facts) -> Iterator[Finding]:
         yield SECRET_IN_CONTEXT.finding(
             f"{where.path if where else ''} copies the whole context, and with it {path}",
             location=where,
-            cause=f"{path} has the name of a file with credentials, and no .dockerignore leaves it out; that the "
-            "context is the project's folder is assumed",
+            cause=f"{path} has the name of a file with credentials, and no .dockerignore leaves it out; the context "
+            "is assumed to be the project's folder",
             fix=f"write {path} into .dockerignore, or copy what is needed by name",
             edits=(Edit(".dockerignore", path),),
         )
@@ -108,8 +108,8 @@ SECRET_IN_LAYER = Rule(
     code="ST810",
     title="a layer of the image holds a credential",
     explanation=(
-        "Everyone who may pull the image can read every layer of it, also a file that a later layer removes. The "
-        "file's name or its content is that of a key or of a credential."
+        "Everyone who can pull the image can read every layer, even a file that a later layer removes. The file has "
+        "the name or the content of a key or a credential."
     ),
     fix="build without the file, and revoke the key if the image was ever pushed",
     sources=("https://docs.docker.com/build/building/secrets/",),
@@ -117,13 +117,13 @@ SECRET_IN_LAYER = Rule(
 
 SECRET_IN_CONFIG = Rule(
     code="ST811",
-    title="the image's configuration holds what it must not",
+    title="the image's configuration holds a credential or a variable of Vertex AI",
     explanation=(
-        "Environment, labels and history can be read by everyone who may pull the image, so they are not a place for "
-        "credentials. `AIP_*` variables are set by Vertex AI when a container starts; an image that sets them tells "
-        "the server its location before it exists."
+        "Everyone who can pull the image can read its environment, labels and history, so they must not hold "
+        "credentials. Vertex AI sets the `AIP_*` variables when a container starts; when the image is built, their "
+        "values are not known."
     ),
-    fix="take the variable out of the image, and revoke what was secret in it",
+    fix="remove the variable from the image, and revoke any secret that it held",
     sources=("https://docs.docker.com/build/building/secrets/",),
 )
 

@@ -1,7 +1,7 @@
-"""Family 8, pickles that do things: what is run the moment that a file of the artifacts is loaded.
+"""Family 8, dangerous pickles: files of the artifacts that run code when they are loaded.
 
-Decided from the names that a pickle imports; whoever wants to hide can choose names that no list has, so a file from
-elsewhere is not safe because nothing is found here.
+Decided from the names that a pickle imports. An attacker can choose names that are not in the list, so a file without
+a finding is not proven safe.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ RUNS_CODE = Rule(
     code="ST803",
     title="loading the file runs code",
     explanation=(
-        "A pickle is a program: it may call anything that it can import. A name such as `os.system`, `builtins.eval` "
-        "or `subprocess.Popen` is in no checkpoint that torch.save writes of a model; the call is made while the file "
-        "is loaded, with the rights of the server's service account."
+        "A pickle is a program: it can call anything that it can import. No checkpoint that torch.save writes of a "
+        "model holds a name such as `os.system`, `builtins.eval` or `subprocess.Popen`. The call is made while the "
+        "file is loaded, with the rights of the server's service account."
     ),
-    fix="do not load the file anywhere; take the weights from their source again, as a state_dict or safetensors",
+    fix="do not load the file anywhere; get the weights from their source again, as a state_dict or safetensors",
     cloud="nothing: the code runs, and the server goes on",
     sources=(
         "https://docs.python.org/3/library/pickle.html#module-pickle",
@@ -37,8 +37,8 @@ RUNS_CODE = Rule(
     detected=(
         "By the names that the pickles of the file import, by attributes that they fetch with getattr and call, and by "
         "names that they compute. getattr alone is a warning, because honest pickles use it for bound methods. The "
-        "list is of known names: a file without a finding is not thereby safe. TorchScript and archives of other kinds "
-        "are not followed."
+        "list has only known names: a file without a finding is not proven safe. TorchScript and archives of other "
+        "kinds are not followed."
     ),
     bad="class Model:\n    def __reduce__(self):\n        return (os.system, (command,))",
     good="safetensors.torch.save_file(model.state_dict(), file)",
@@ -54,18 +54,18 @@ def _runs_code(facts: Facts) -> Iterator[Finding]:
         certain = _certain(checkpoint)
         if certain:
             yield RUNS_CODE.finding(
-                f"loading {checkpoint.path} runs code: it calls for {certain[0]}",
+                f"loading {checkpoint.path} runs code: it uses {certain[0]}",
                 location=Location(checkpoint.path),
                 subject=checkpoint.path,
                 evidence=tuple(dict.fromkeys(certain)),
             )
         elif getters := [f"`{m}.{n}`" for m, n in checkpoint.globals if (m, n) in GETTERS]:
             yield RUNS_CODE.finding(
-                f"loading {checkpoint.path} may run code: it calls for {getters[0]}",
+                f"loading {checkpoint.path} may run code: it uses {getters[0]}",
                 severity=Severity.WARNING,
                 location=Location(checkpoint.path),
                 subject=checkpoint.path,
-                cause="a pickled method is written so too; of what an attribute is taken cannot always be seen",
+                cause="a pickled method looks the same; which object the attribute belongs to cannot always be seen",
             )
 
 
@@ -83,7 +83,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Modules of which no class or function belongs in a checkpoint.
+# No class or function of these modules belongs in a checkpoint.
 MODULES = _words(
     "_aix_support _osx_support _posixsubprocess _pyrepl asyncio bdb cProfile code codeop commands ctypes ensurepip "
     "ftplib http httplib idlelib imaplib importlib lib2to3 nntplib pdb pip poplib profile pty pydoc requests runpy "

@@ -1,7 +1,7 @@
 """Family 8, origins: where what is installed comes from.
 
 Requirement files, Dockerfiles, workflows and pip's configuration of the project are judged. A finding never repeats a
-credential, and points at no line that holds one.
+credential, and never points at a line that holds one.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ UNVERIFIED_INSTALL = Rule(
     code="ST804",
     title="a Dockerfile installs from an address or a repository",
     explanation=(
-        "A distribution from a URL, a repository or a folder has no hash that pip would check. Whoever can change what "
+        "A distribution from a URL, a repository or a folder has no hash that pip could check. Whoever can change what "
         "is there decides what the next build installs."
     ),
     fix="ask for published distributions in requirements.in, and install the hashed lock",
     severity=Severity.WARNING,
     detected=(
         "By the arguments of `pip install` in Dockerfiles: git+ and other repositories, addresses without a hash, "
-        "editable installs of those. Folders of the project itself do not count. That the Dockerfile builds what "
-        "serves cannot be seen, so this only warns."
+        "editable installs of those. Folders of the project itself do not count. The check cannot see whether "
+        "the Dockerfile builds what serves, so this only warns."
     ),
     bad="RUN pip install git+https://github.com/example/layers.git",
     good="RUN pip install --require-hashes -r requirements.txt",
@@ -59,7 +59,7 @@ def _unverified_install(facts: Facts) -> Iterator[Finding]:
                     yield UNVERIFIED_INSTALL.finding(
                         f"`pip install {redacted(text)}` checks no hash",
                         location=shown_at(install.location, text),
-                        cause="its contents can change without a change of this project; whether this file builds "
+                        cause="its contents can change while this project does not; whether this file builds "
                         "what serves cannot be seen",
                     )
 
@@ -75,11 +75,11 @@ EXTRA_INDEX = Rule(
     title="a second package index beside the first",
     explanation=(
         "pip treats all indexes alike and takes the highest version from any of them: a lock of CPU builds becomes one "
-        "of CUDA builds, and a stranger's upload under a name of yours wins. In December 2022 torch's own nightly "
-        "builds were attacked in this way, by the name torchtriton."
+        "of CUDA builds, and a stranger's upload under the name of your package wins. In December 2022 torch's own "
+        "nightly builds were attacked in this way, through the name torchtriton."
     ),
-    fix="name one index with --index-url that has everything, or lock with hashes and leave the second index out of "
-    "what is installed at run time",
+    fix="use one --index-url that has everything, or lock with hashes and leave the second index out of what is "
+    "installed at run time",
     severity=Severity.WARNING,
     detected=(
         "By --extra-index-url and find-links addresses in requirements.in, in Dockerfiles, and in configuration of "
@@ -103,7 +103,7 @@ def _extra_index(facts: Facts) -> Iterator[Finding]:
         if not is_second:
             continue
         yield EXTRA_INDEX.finding(
-            f"{name} {redacted(value)} is asked beside the first index",
+            f"{name} {redacted(value)} is used beside the first index",
             location=shown_at(place, value),
             cause="the highest version of any index is taken; whether the two share names cannot be seen here",
         )
@@ -111,12 +111,12 @@ def _extra_index(facts: Facts) -> Iterator[Finding]:
 
 PRERELEASES = Rule(
     code="ST808",
-    title="prereleases or nightly builds are let in",
+    title="prereleases or nightly builds are allowed",
     explanation=(
-        "`--pre` lets every distribution be an unfinished version, and an index of nightly builds drops its files "
+        "`--pre` allows unfinished versions of every distribution, and an index of nightly builds deletes its files "
         "after weeks: what was installed yesterday cannot be installed again."
     ),
-    fix="take the option or index out, and pin a release",
+    fix="remove the option or index, and pin a release",
     severity=Severity.WARNING,
     detected=(
         "By --pre, --prerelease=allow and addresses with /nightly/ in requirement files, Dockerfiles and configuration "
@@ -133,7 +133,7 @@ def _prereleases(facts: Facts) -> Iterator[Finding]:
     for name, value, place in _settings(facts):
         if name == "--pre" or (name == "--prerelease" and value in ("allow", "if-necessary")):
             yield PRERELEASES.finding(
-                f"`{name}` lets every distribution be a prerelease",
+                f"`{name}` allows prereleases of every distribution",
                 location=place,
                 cause="a resolver takes the newest version, finished or not; whether one is newer cannot be seen here",
             )
@@ -141,18 +141,18 @@ def _prereleases(facts: Facts) -> Iterator[Finding]:
             yield PRERELEASES.finding(
                 f"{redacted(value)} is an index of nightly builds",
                 location=shown_at(place, value),
-                cause="its files are dropped after weeks, so that a lock of them cannot be installed for long",
+                cause="its files are deleted after weeks, so a lock of them cannot be installed for long",
             )
 
 
 UNENCRYPTED_INDEX = Rule(
     code="ST809",
-    title="a package index without TLS, or whose certificate is not checked",
+    title="a package index without TLS or without a check of its certificate",
     explanation=(
         "What comes over plain HTTP, or from a host that pip is configured to trust, can be replaced on its way by "
-        "anyone on the network. Hashes find that out at install; while a lock is made there are none yet."
+        "anyone on the network. Hashes detect that at install, but there are none yet while a lock is made."
     ),
-    fix="use an https address with a certificate that the machine knows, and give pip its authority by `cert`",
+    fix="use an https address with a certificate that the machine trusts, and set pip's `cert` to its authority",
     severity=Severity.WARNING,
     detected=(
         "By --trusted-host and http:// indexes in requirement files, Dockerfiles and configuration of pip and uv in "
@@ -176,20 +176,20 @@ def _unencrypted_index(facts: Facts) -> Iterator[Finding]:
         elif name in ("--index-url", "--extra-index-url", "--find-links") and value.startswith("http://"):
             if (urlsplit(value).hostname or "") in _LOOPBACK:
                 continue
-            message = f"{redacted(value)} is asked without TLS"
+            message = f"{redacted(value)} is used without TLS"
         else:
             continue
         yield UNENCRYPTED_INDEX.finding(
             message,
             location=shown_at(place, value),
-            cause="anyone on the way can replace what it answers; who is on the network cannot be seen here",
+            cause="anyone on the network can replace its answers; who is on the network cannot be seen here",
         )
 
 
 def _settings(facts: Facts) -> Iterator[tuple[str, str, Location]]:
-    """Yield every setting of an index that the project makes: option of pip, value, place. The CPU lock makes none.
+    """Yield every setting of an index in the project as pip's option, value and place. Locks are not read.
 
-    What the lock has from requirements.in is reported there, and what it has from elsewhere by ST103.
+    What the lock has from requirements.in is reported there, and ST103 reports what it has from elsewhere.
     """
     for option in facts.requirements.options if facts.requirements else ():
         yield _LONG.get(option.name, option.name), option.value, option.location
@@ -207,5 +207,5 @@ def _of_installs(build: BuildFile) -> Iterator[tuple[str, str, Location]]:
         )
         for name, value in install.options:
             if name == "--pre" and of_installer and install.requirements and not install.others:
-                continue  # it lets only these be prereleases
+                continue  # it allows prereleases of only these
             yield _LONG.get(name, name), value, install.location

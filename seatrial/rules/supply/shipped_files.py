@@ -1,4 +1,4 @@
-"""Family 8, shipped files: secrets and pointers among what ships."""
+"""Family 8, shipped files: secrets and Git LFS pointers among them."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ LFS_POINTER = Rule(
         "A checkout without Git LFS leaves a text of three lines where the file should be. It ships as it "
         "is, and fails when it is opened."
     ),
-    fix="run `git lfs pull`; in a workflow give actions/checkout `lfs: true`",
+    fix="run `git lfs pull`; in a workflow, set `lfs: true` for actions/checkout",
     sources=("https://github.com/actions/checkout#usage", "https://git-lfs.com/"),
 )

@@ -1,4 +1,4 @@
-"""Family 8, pickles that do things: the pairs of projects."""
+"""Family 8, dangerous pickles: the pairs of projects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The texts that Google Cloud really gives where an operation fails."""
+"""The texts that Google Cloud returns when an operation fails."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ REAL = [
     (("403 Permission 'aiplatform.endpoints.predict' denied on resource '//aiplatform.googleapis.com/projects/p/"
      "locations/us-central1/endpoints/openapi' (or it may not exist)."), "ST705", "lacks aiplatform.endpoints.predict"),
     # https://github.com/GoogleCloudPlatform/training-data-analyst/issues/1811
-    ("403 Permission denied on resource project my-project.", "ST705", "may not use my-project"),
-    ("500 Internal error encountered.", "ST706", "failed by itself"),
+    ("403 Permission denied on resource project my-project.", "ST705", "is not allowed to use my-project"),
+    ("500 Internal error encountered.", "ST706", "had an internal error"),
     ("503 The service is currently unavailable.", "ST706", "unavailable"),
     ("400 List of found errors:\t1.Field: model.labels; Message: Label keys must start with a letter.\t", "ST707",
      "the field model.labels is refused: Label keys must start with a letter"),

@@ -1,4 +1,4 @@
-"""What must be there before anything slow begins."""
+"""What must exist before anything slow begins."""
 
 from __future__ import annotations
 

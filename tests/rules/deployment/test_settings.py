@@ -11,7 +11,7 @@ from tests.rules.judging import Judge, twins_of
 
 REAL = [
     ("400 Request payload size exceeds the limit: 1572864 bytes.", "ST725", "1572864 bytes"),
-    ("400 The request size (2097300 bytes) exceeds 1.500MB limit.", "ST725", "takes 1.500MB"),
+    ("400 The request size (2097300 bytes) exceeds 1.500MB limit.", "ST725", "accepts 1.500MB"),
 ]  # fmt: skip
 
 

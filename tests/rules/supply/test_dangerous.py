@@ -1,4 +1,4 @@
-"""Pickles that do things: the pairs of projects."""
+"""Dangerous pickles: the pairs of projects."""
 
 from __future__ import annotations
 
