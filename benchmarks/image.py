@@ -1,8 +1,7 @@
-"""Measures a one-line change beside Google's builder: the same predictor, base image, docker and registry, one run.
+"""Compare a one-line change with Google's builder: the same predictor, base image, docker and registry, in one run.
 
 It builds, changes and pushes examples/cpr with this tool and with `LocalModel.build_cpr_model`, and writes the table
-in docs/image-benchmark.md. It needs docker, docker-registry, mmdebstrap and the network, and writes nothing it did
-not measure.
+in docs/image-benchmark.md. It needs docker, docker-registry, mmdebstrap and the network. Every number is measured.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ CHANGE = "# one more line\n"
 WANTED = ("torch", "torchvision", "pillow")  # what the example's requirements.in names besides the SDK
 TIMEOUT = 1800.0  # seconds for one build or one push
 _PACKAGES = "python3,python3-pip,python-is-python3,ca-certificates"
-# What an image with pip needs where the network is read through a certificate of its own.
+# An image with pip, also for networks that have their own certificates.
 _BASE = """\
 FROM {below}
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
@@ -69,7 +68,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one way took: from nothing, then after the change; and which torch its image holds."""
+    """What one builder took, from nothing and after the change, and the torch in its image."""
 
     torch: str
     first: Round
@@ -77,14 +76,14 @@ class Measured:
 
 
 class Registry:
-    """A registry of the run's own, and which layers it has."""
+    """The run's own registry, and the layers that it has."""
 
     def __init__(self, host: str) -> None:
         self.host = host
         self._known: set[str] = set()
 
     def received(self, name: str, tag: str) -> int:
-        """Give the compressed bytes of the layers of an image that no image asked about before has."""
+        """Return the compressed bytes of an image's layers, without those of earlier images."""
         manifest = registry.read_manifest(self.host, name, tag, None)
         if manifest is None:
             raise LookupError(f"{self.host}/{name}:{tag} is not in the registry")
@@ -94,7 +93,7 @@ class Registry:
 
 
 def main() -> None:
-    """Measure both ways and write the page."""
+    """Measure both builders and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, default=ROOT / "docs/image-benchmark.md", help="the page to write")
     output: Path = parser.parse_args().output
@@ -115,7 +114,7 @@ def main() -> None:
 
 
 def _base(docker: Engine, store: Registry, folder: Path) -> str:
-    """Give a base image with python and pip, as Google's builder wants it, by digest in the registry."""
+    """Push a base image with python and pip, as Google's builder needs it, and return its reference by digest."""
     release = platform.freedesktop_os_release()["VERSION_CODENAME"]
     layer, context = folder / "base.tar", folder / "base"
     _run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={_PACKAGES}", release, str(layer))
@@ -166,7 +165,7 @@ def _record(project: Path, name: str) -> dict[str, Any]:
 
 
 def _google(docker: Engine, store: Registry, base: str, folder: Path) -> tuple[Measured, str]:
-    """Measure Google's builder; give the version of its package too."""
+    """Measure Google's builder, and return the version of its package too."""
     python = folder / "google/bin/python"
     _run("uv", "venv", "--quiet", "--python", load(EXAMPLE).python, str(python.parent.parent))
     # The builder imports the predictor, so torch is needed beside it as well.
@@ -199,7 +198,7 @@ def _torch(docker: Engine, image: str, python: str) -> str:
 
 
 def _run(*command: str) -> str:
-    """Run a program to its end, say what ran and how long, and give what it printed."""
+    """Run a program, print its command and duration, and return its output."""
     shown = " ".join(Path(command[0]).name if part is command[0] else part for part in command if "\n" not in part)
     _say(shown[:150])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -282,7 +281,7 @@ def _page(docker: Engine, ours: Measured, google: Measured, version: str, load_a
 
 Written by `python -m benchmarks.image`; every number is from one run. Both ways build `examples/cpr` on the same base
 image with the same docker, one after the other, append one comment to `{PREDICTOR}`, build again, and push to a
-registry on the same machine. Bytes are those of the layers, compressed, that the registry did not have.
+registry on the same machine. Bytes are those of the compressed layers that the registry did not have.
 
 | | `seatrial image build`, `push` | `build_cpr_model`, `docker push` |
 |---|---:|---:|
@@ -292,14 +291,14 @@ registry on the same machine. Bytes are those of the layers, compressed, that th
   load average when the run began: {load_average:.1f}.
 - docker {server} with {driver}{", buildx" if docker.buildx else ", the builder without BuildKit"}; \
 seatrial {__version__}, google-cloud-aiplatform {version}; Python {platform.python_version()}.
-- torch in the images: {ours.torch} by ours, from the lock of `examples/cpr` with hashes; {google.torch} by Google's,
+- torch in the images: {ours.torch} in ours, from the lock of `examples/cpr` with hashes; {google.torch} in Google's,
   from a requirements file that names {", ".join(WANTED)} without versions.
-- Seconds of ours are those of the whole commands, which start Python, check and build the bundle; Google's are those
-  of the call and of `docker push`, which is what `push_image` runs; it takes no registry but Google's.
-- Ours installs from uv's cache, warm where the machine has installed the lock before; Google's Dockerfile downloads in
-  the container, without a cache.
+- Our seconds are those of the whole commands, which start Python, check and build the bundle. Google's are those of
+  the call and of `docker push`, which `push_image` runs; `push_image` itself accepts only Google's registry.
+- Ours installs from uv's cache, which is warm if the machine has installed the lock before. Google's Dockerfile
+  downloads in the container, without a cache.
 - The base is Debian's own Python with pip, made by mmdebstrap. It also holds the machine's CA certificates and
-  `PIP_CERT`, without which pip in a container cannot read the network of a machine that has certificates of its own.
+  `PIP_CERT`. Without them, pip in a container cannot use a network that has its own certificates.
 - Google's builder has no trial; ours refuses to push an image that did not pass one, so its time is shown.
 """
 
