@@ -1,4 +1,4 @@
-"""Rules: judge facts, never read files. One folder a family, one `Rule` a fault.
+"""Rules: judge facts, never read files. One folder per family, one `Rule` per fault.
 
 A rule is registered by being in a module of its family's folder; all are found once, when this package is imported.
 """
@@ -43,9 +43,9 @@ RULES = _found()
 
 
 def nearest(code: str) -> str:
-    """Return `; did you mean `ST412`?` for a code that does not exist, or "" where none is similar."""
+    """Return `; did you mean `ST412`?` for a code that does not exist, or "" if none is similar."""
     near = difflib.get_close_matches(code.upper(), RULES, n=len(RULES))
-    # Of those that are equally similar, the one that begins like it.
+    # Of equally similar codes, the one with the longest common beginning.
     best = max(near, key=lambda known: _beginning(known, code.upper()), default="")
     return f"; did you mean `{best}`?" if best else ""
 

@@ -1,6 +1,6 @@
 """What an import finds in the serving environment: the package, the lock, the standard library or nothing.
 
-Rules of several families ask this of imports in code and of classes in pickles.
+Rules of several families use this for imports in code and for classes in pickles.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def why_not_executed(module: Module, imported: Import, facts: Facts) -> str:
 
 
 def changes_path(sources: Sources) -> str:
-    """Return the first place in what serves that adds a folder to Python's path; "" if there is none."""
+    """Return the first place in the serving code that adds a folder to Python's path; "" if there is none."""
     called = next((str(call.location) for _, call in sources.calls() if call.name in _PATH_CHANGES), "")
     return called or next((m.path for m in sources.serving_modules() if "sys.path" in m.uses.patched), "")
 

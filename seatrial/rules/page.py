@@ -29,7 +29,7 @@ FAMILY_TITLES = {
 
 
 def page(rule: Rule) -> str:
-    """Return the page of a rule: first what the searched text says, then why, and what to do."""
+    """Return the page of a rule: first the text that people search for, then the cause and the fix."""
     parts = [f"# {rule.code}: {rule.title}", f"Severity: {rule.severity}. Found {_when(rule)}."]
     if rule.cloud:
         parts += ["## What the server or the cloud says instead", f"```text\n{rule.cloud}\n```"]
@@ -56,7 +56,7 @@ def _when(rule: Rule) -> str:
 
 
 def listed(start: str = "ST") -> str:
-    """Return the rules whose code begins with `start`, a line each, under the names of their families."""
+    """Return the rules whose code begins with `start`, one per line, under the names of their families."""
     parts = []
     for family, title in FAMILY_TITLES.items():
         rules = [rule for rule in RULES.values() if rule.code.startswith(family) and rule.code.startswith(start)]
@@ -67,7 +67,7 @@ def listed(start: str = "ST") -> str:
 
 
 def index() -> str:
-    """Return the tables of all rules, one a family."""
+    """Return the tables of all rules, one per family."""
     parts = ["# Rules"]
     for family, title in FAMILY_TITLES.items():
         rules = [rule for rule in RULES.values() if rule.code.startswith(family)]

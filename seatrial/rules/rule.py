@@ -60,8 +60,8 @@ class Rule:
         yields_module_to: likewise, but only if both found the same module.
         confirm: whether a text with a symptom is about this fault in this project; None if it always is.
         refine: completes the finding of a symptom from what the text and the project say.
-        check: decides it from facts, before anything is installed; None where only running shows it.
-        needs_wheels: whether the check reads what the locked wheels say of themselves.
+        check: decides it from facts, before anything is installed; None if only running shows it.
+        needs_wheels: whether the check reads the metadata of the locked wheels.
         detected: how the check decides, what it cannot see, and when it therefore only warns.
         bad: an excerpt of a project that has the fault.
         good: the same excerpt without it.
@@ -87,7 +87,7 @@ class Rule:
     good: str = ""
 
     def finding(self, message: str, **particulars: Any) -> Finding:
-        """Make a finding of this rule; `particulars` are further fields of `Finding`."""
+        """Return a finding of this rule; `particulars` are further fields of `Finding`."""
         particulars.setdefault("fix", self.fix)
         particulars.setdefault("cloud", self.cloud)
         particulars.setdefault("severity", self.severity)
