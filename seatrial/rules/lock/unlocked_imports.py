@@ -50,8 +50,8 @@ MISSING_DISTRIBUTION = Rule(
     cloud=SERVER_EXITED,
     sources=("https://github.com/GoogleCloudPlatform/mlops-on-gcp/issues/24", EXITED_SOURCE),
     detected=(
-        "By the names of imports in code that serving reaches, against the lock, requirements.in, the standard library and "
-        "the package. It only warns if the import is inside an `if` or a function that serving may never call, if "
+        "By the names of imports in code that serving reaches, against the lock, requirements.in, the standard library "
+        "and the package. It only warns if the import is inside an `if` or a function that serving may never call, if "
         "that is true of its module, if the code changes sys.path, or if the lock is not complete, so that what it "
         "names may depend on the module."
     ),

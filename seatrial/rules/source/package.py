@@ -52,8 +52,8 @@ NOT_IN_PACKAGE = Rule(
         EXITED_SOURCE,
     ),
     detected=(
-        "By the names of imports in code that serving reaches, against what ships; `import blocks` beside blocks.py in a "
-        "package lacks the package's name. It only warns if the import is inside an `if` or a function that serving "
+        "By the names of imports in code that serving reaches, against what ships; `import blocks` beside blocks.py in "
+        "a package lacks the package's name. It only warns if the import is inside an `if` or a function that serving "
         "may never call, or if that is true of its module. If the code changes sys.path, a name that lacks its "
         "package is taken to be intended."
     ),

@@ -50,8 +50,8 @@ UNSAFE_LOAD = Rule(
         "https://github.com/e3nn/e3nn/issues/519",
     ),
     detected=(
-        "torch.load is called without weights_only in code that serving reaches, the lock has a torch before 2.6, and a "
-        "checkpoint in the artifacts holds more than tensors in ordered dicts. Whether the call loads that file is "
+        "torch.load is called without weights_only in code that serving reaches, the lock has a torch before 2.6, and "
+        "a checkpoint in the artifacts holds more than tensors in ordered dicts. Whether the call loads that file is "
         "not known, and today it works, so it is a note."
     ),
     bad='torch.save({"args": argparse.Namespace(lr=0.1), "weights": model.state_dict()}, path)',
@@ -135,8 +135,8 @@ OPEN_LOAD = Rule(
         "https://docs.pytorch.org/docs/stable/notes/serialization.html#weights-only",
     ),
     detected=(
-        "torch.load is called without weights_only in code that serving reaches, the lock has a torch from 1.13 to 2.5, and "
-        "every checkpoint in the artifacts was read to its end and holds nothing but tensors in dicts."
+        "torch.load is called without weights_only in code that serving reaches, the lock has a torch from 1.13 to "
+        "2.5, and every checkpoint in the artifacts was read to its end and holds nothing but tensors in dicts."
     ),
     bad='torch.load(path, map_location="cpu")',
     good='torch.load(path, map_location="cpu", weights_only=True)',
