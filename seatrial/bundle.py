@@ -1,8 +1,8 @@
 """`seatrial build`: the bundle, which is everything that ships beside the locked distributions.
 
 Two wheels (predictor and runtime), the predictor's sdist, the two locks, the artifacts, and bundle.json with every
-setting and digest. The same input gives the same bytes. Only what is listed enters; what looks like a secret is
-refused by name even if it would not.
+setting and digest. The same input gives the same bytes. Only what is listed enters; a file
+that holds a credential is refused, also beside what would enter.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from pathlib import Path
 from typing import Any
 
 from seatrial import golden
+from seatrial.check import waivers
 from seatrial.errors import UsageError
+from seatrial.facts import data_files
 from seatrial.facts.packages import requirements
 from seatrial.facts.python.sources import module_files
+from seatrial.facts.secrets import files as secrets
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
 from seatrial.rules.artifacts.manifest import OTHER_ARTIFACTS
 from seatrial.rules.supply import shipped_files
-from seatrial.system import credentials
 
 FORMAT = 1
 SOURCE_DATE_EPOCH = "1580601600"  # 2020-02-02, hatchling's own default: the time of every file in the archives
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"  # the first line of every pointer file
-_BYTECODE = "__pycache__"  # differs from run to run
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def build(project: Project, device: str) -> Stage[Bundle | None]:
     """
     lock_file = _lock_file(project, device)
     listing = list_files(project)
-    refused = list(_refused(project, listing))
+    refused = waivers.not_accepted(project, _refused(project, listing))
     yield from refused
     if refused:
         return None
@@ -122,13 +123,9 @@ def list_files(project: Project) -> Listing:
             )
         package.update(found)
     for pattern in project.package_data:
-        try:
-            matched = list(project.root.glob(pattern))
-        except ValueError as error:
-            raise UsageError(f"`package-data` has {pattern}, which is not a glob: {error}") from None
-        data = [path for path in matched if path.is_file() and _BYTECODE not in path.parts]
+        data = data_files.matched(project, pattern)
         if not data:
-            raise UsageError(f"`package-data` has {pattern}, which matches no file")
+            raise UsageError(f"`package-data` has {pattern}, which matches no file that the project keeps")
         package.update(data)
     return Listing(tuple(sorted(p.relative_to(project.root).as_posix() for p in package)), _artifacts(project))
 
@@ -184,12 +181,6 @@ def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
     """Yield what must not ship: secrets, links out of the project, what is not the file that training wrote."""
     package = {project.root / path for path in listing.package}
     artifacts = {project.artifacts_dir / path for path in listing.artifacts}
-    beside = {
-        path
-        for name in project.packages
-        for path in (project.root / name).rglob("*")
-        if not {_BYTECODE, ".git"}.intersection(path.relative_to(project.root).parts[:-1])
-    }
     manifest = golden.read_manifest(project.artifacts_dir)
     if manifest is not None:
         differences = golden.differences(project.artifacts_dir, manifest)
@@ -198,9 +189,9 @@ def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
             yield OTHER_ARTIFACTS.finding(f"{project.artifacts}/{path} is not what the manifest lists", subject=path)
     homes = (project.root, project.artifacts_dir.resolve())
     vouched = artifacts if manifest is not None else set()
-    for file in sorted(package | artifacts | beside):
-        yield from _secret(project, file)
-        if file not in package | artifacts or not file.is_file():
+    yield from map(shipped_files.secret_finding, secrets.in_package(project, listing.artifacts))
+    for file in sorted(package | artifacts):
+        if not file.is_file():
             continue
         shown = _shown(project, file)
         if file not in vouched and not any(file.resolve().is_relative_to(home) for home in homes):
@@ -211,26 +202,13 @@ def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
             yield shipped_files.LFS_POINTER.finding(message, location=Location(shown))
 
 
-def _secret(project: Project, file: Path) -> Iterator[Finding]:
-    """Yield a finding for a file that looks like a secret by a name in its path or by its first bytes."""
-    shown = _shown(project, file)
-    if any(credentials.is_secret_name(part) for part in shown.split("/")):
-        yield shipped_files.SECRET.finding(f"{shown} looks like a secret, by its name", location=Location(shown))
-    elif file.is_file() and file.suffix != ".py" and credentials.mentions_secret(_head(file)):
-        yield shipped_files.SECRET.finding(f"{shown} holds a private key or credentials", location=Location(shown))
-
-
 def _shown(project: Project, file: Path) -> str:
     return file.relative_to(project.root).as_posix() if file.is_relative_to(project.root) else str(file)
 
 
 def _is_pointer(file: Path) -> bool:
-    return _head(file).startswith(_LFS_POINTER)
-
-
-def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(credentials.LOOKED_AT)
+    with file.open("rb") as opened:
+        return opened.read(len(_LFS_POINTER)) == _LFS_POINTER
 
 
 @contextlib.contextmanager

@@ -162,13 +162,40 @@ class TestWhatIsRefused:
         assert [str(finding.location) for finding in refused(project).errors] == ["predictor/.git"]
 
     @pytest.mark.parametrize(
-        "text", ["-----BEGIN RSA PRIVATE KEY-----\nMII", '{"type": "service_account", "private_key_id": "1"}']
+        ("text", "what"),
+        [
+            ("-----BEGIN RSA PRIVATE KEY-----\nMII", "a private key"),
+            ('{"type": "service_account", "private_key_id": "1"}', "a service account's key"),
+        ],
     )
-    def test_a_private_key_by_any_name(self, project: Project, text: str) -> None:
+    def test_a_private_key_by_any_name(self, project: Project, text: str, what: str) -> None:
         (project.root / "predictor/notes.md").write_text(text)
         ran = refused(project)
         assert ran.codes == ["ST801"]
-        assert ran.errors[0].message == "predictor/notes.md holds a private key or credentials"
+        assert ran.errors[0].message == f"predictor/notes.md holds {what}, in line 1"
+
+    def test_a_public_certificate_ships_and_its_key_does_not(self, project: Project) -> None:
+        certificate = "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIE\n-----END CERTIFICATE-----\n"
+        (project.artifacts_dir / "ca.pem").write_text(certificate)
+        golden.write_manifest(project.artifacts_dir)
+        assert built(project)
+        (project.artifacts_dir / "ca.pem").write_text(certificate + "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\n")
+        golden.write_manifest(project.artifacts_dir)
+        assert refused(project).codes == ["ST801"]
+
+    def test_a_token_in_a_program_unless_the_project_accepts_it_with_a_reason(self, project: Project) -> None:
+        token = f"ghp_{'a1B2' * 9}"
+        deep = project.root / "predictor/inner/deep.py"
+        deep.write_text(f"\nTOKEN = '{token}'\n")
+        (found,) = refused(project).errors
+        assert (str(found.location), found.message) == (
+            "predictor/inner/deep.py",
+            "predictor/inner/deep.py holds a token (github-pat), in line 2",
+        )
+        deep.write_text(f"\nTOKEN = '{token}'  # seatrial: ignore[ST801] revoked, for the tests of the parser\n")
+        assert built(project)
+        deep.write_text(f"TOKEN = '{token}'\n")
+        assert built(project.model_copy(update={"ignore": {"ST801": "revoked, for the tests of the parser"}}))
 
     def test_a_git_lfs_pointer_as_what_it_is(self, project: Project) -> None:
         (project.artifacts_dir / "weights.bin").write_text(LFS_POINTER)
@@ -187,6 +214,19 @@ class TestWhatIsRefused:
         shutil.rmtree(project.root / "predictor")
         with pytest.raises(UsageError, match="`packages` names predictor, but"):
             ended(build(project, "cpu"))
+
+    @pytest.mark.parametrize("pattern", ["**/*", "**/*.json"])
+    def test_nothing_that_was_made_by_an_earlier_build_or_by_another_program(
+        self, project: Project, pattern: str
+    ) -> None:
+        project = project.model_copy(update={"package_data": (pattern,)})
+        first = bundle.list_files(project)
+        digests = {built(project).digest for _ in range(2)}
+        for made in ("env/pyvenv.cfg", "env/lib/x.json", ".cache/CACHEDIR.TAG", ".cache/x.json", ".git/x.json"):
+            (project.root / made).parent.mkdir(parents=True, exist_ok=True)
+            (project.root / made).write_text("{}")
+        assert bundle.list_files(project) == first
+        assert {built(project).digest} == digests
 
     def test_package_data_that_matches_nothing(self, project: Project) -> None:
         (project.root / "predictor/labels.txt").unlink()

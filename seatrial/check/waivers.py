@@ -12,7 +12,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,21 @@ def heed(
         else:
             left.append(finding)
     return left, waived
+
+
+def not_accepted(project: Project, findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings of a later stage that no waiver accepts, without the line of any: it may hold a credential.
+
+    Raises:
+        UsageError: the table names a rule that does not exist.
+    """
+    found = list(findings)
+    if not found:
+        return []
+    paths = {finding.location.path for finding in found if finding.location}
+    left, _ = heed(found, read_waivers(project, paths))
+    kept = [finding for finding in left if finding in found]
+    return [replace(f, location=Location(f.location.path)) if f.location else f for f in kept]
 
 
 def _judge(waiver: Waiver, used: set[tuple[Location, str]], undecided: Set[str]) -> Iterator[Finding]:

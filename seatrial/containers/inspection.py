@@ -16,7 +16,9 @@ from typing import IO, Any, cast
 from seatrial.containers import engine as engines
 from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.system import credentials, process
+from seatrial.facts.secrets import forms, names
+from seatrial.facts.secrets.files import is_secret
+from seatrial.system import process
 
 SAVE_TIMEOUT = 1800.0  # seconds; an image of 10 GB from a slow disk
 _UNKNOWN = re.compile(r"(?i)no such image|image not known|invalid reference format|must be lowercase")
@@ -172,14 +174,14 @@ def _read_layer(file: IO[bytes], name: str, own: str) -> tuple[Layer, list[str]]
                 path = entry.name.removeprefix("./")
                 size, files = size + entry.size, files + 1
                 if not entry.isfile():
-                    if credentials.is_secret_name(PurePosixPath(path).name) and entry.isdir():
+                    if names.is_secret_name(PurePosixPath(path).name) and entry.isdir():
                         suspects.append(path)
                     continue
                 content = cast("IO[bytes]", layer.extractfile(entry))
                 record = _RECORD.match(path)
                 if record and record["name"] != own:
                     public |= {f"{record['site'] or ''}{line}" for line in _listed(content.read())}
-                elif credentials.is_secret(PurePosixPath(path).name, content.read(credentials.LOOKED_AT)):
+                elif path not in public and is_secret(path, content.read(forms.BINARY_LOOKED_AT)):
                     suspects.append(path)
     except tarfile.TarError as error:
         message = f"a layer of the saved image, {name}, cannot be read: {error}"

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from seatrial import golden
 from seatrial.errors import SeatrialError, UsageError
-from seatrial.facts import secrets
 from seatrial.facts.builds import Builds, read_builds
 from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoints
 from seatrial.facts.packages import installed, requirements, wheels
@@ -22,6 +21,7 @@ from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.packages.wheels import Wheels
 from seatrial.facts.python.sources import Sources, read_scripts, read_sources
 from seatrial.facts.python.tree import Tree
+from seatrial.facts.secrets import files as secrets
 from seatrial.system.cache import cache_dir
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Facts:
         golden_fault: why they cannot be read.
         wheels: path of a lock → what is known of its wheels.
         builds: the files that build or deploy the project.
-        secrets: what looks like a credential in what ships: (path, whether by its name).
+        secrets: the files with credentials among what ships and what lies beside it.
         context_secrets: what looks like one, by name, in a build context that a Dockerfile copies whole.
         offline: whether the user forbade asking an index.
         today: the day.
@@ -86,7 +86,7 @@ class Facts:
     golden_fault: str = ""
     wheels: Mapping[str, Wheels] = field(default_factory=dict)
     builds: Builds = field(default_factory=Builds)
-    secrets: tuple[tuple[str, bool], ...] = ()
+    secrets: tuple[secrets.SecretFile, ...] = ()
     context_secrets: tuple[str, ...] = ()
     offline: bool = False
     today: datetime.date = field(default_factory=lambda: datetime.datetime.now(tz=datetime.UTC).date())

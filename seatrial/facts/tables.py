@@ -197,6 +197,27 @@ def machines() -> Machines:
     return Machines(known, table["quotas"], table["source"], table["read_on"])
 
 
+@dataclass(frozen=True, slots=True)
+class SecretForm:
+    """A form of keys or tokens: a regular expression, and the words of which a text that has one contains one.
+
+    What an expression of `allowed` finds in it is an example.
+    """
+
+    regex: str
+    words: tuple[str, ...]
+    allowed: tuple[str, ...]
+
+
+@cache
+def secret_forms() -> Mapping[str, SecretForm]:
+    """Return the table of the forms of keys and tokens, by name."""
+    forms: Mapping[str, Any] = _table("secret_forms.json")["forms"]
+    return {
+        name: SecretForm(form["regex"], tuple(form["words"]), tuple(form["allowed"])) for name, form in forms.items()
+    }
+
+
 def distributions_of(module: str) -> tuple[str, ...]:
     """Return the canonical names of the distributions that may provide a module, the usual one first.
 

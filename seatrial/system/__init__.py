@@ -1,1 +1,1 @@
-"""The operating system and the identities on it: processes, signals, files, credentials."""
+"""The operating system and the identities on it: processes, signals, files, redaction."""

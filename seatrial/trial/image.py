@@ -19,11 +19,11 @@ from seatrial.containers.inspection import Contents, Image, inspect, read_layers
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Gathered
 from seatrial.facts.packages import requirements
+from seatrial.facts.secrets import variables
 from seatrial.findings import Phase, Stage, Step, watched
 from seatrial.project import Project
 from seatrial.rules.serving.container import NO_END
 from seatrial.rules.supply.credentials import SECRET_IN_CONFIG, SECRET_IN_LAYER
-from seatrial.system import credentials
 from seatrial.trial import container
 from seatrial.trial.container import ContainerServer, Isolation
 from seatrial.trial.observe import CUDA_PROBE, LOG_TAIL, Trial, judge_cuda_probe, observe, versions_in
@@ -175,13 +175,13 @@ def _secrets(image: Image, contents: Contents) -> Stage[None]:
     for name, _, value in (variable.partition("=") for variable in image.env):
         if name.startswith("AIP_"):
             yield SECRET_IN_CONFIG.finding(f"the image sets {name}, which is Vertex AI's to set", subject=name)
-        elif credentials.is_secret_variable(name, value):
+        elif variables.is_secret_variable(name, value):
             yield SECRET_IN_CONFIG.finding(f"the image's variable {name} holds a credential", subject=name)
     for name, value in image.labels.items():
-        if credentials.is_secret_variable(name.replace(".", "_").replace("-", "_"), value):
+        if variables.is_secret_variable(name.replace(".", "_").replace("-", "_"), value):
             yield SECRET_IN_CONFIG.finding(f"the image's label {name} holds a credential", subject=name)
     for number, command in enumerate(contents.history, start=1):
-        for name in credentials.secrets_in_command(command):
+        for name in variables.secrets_in_command(command):
             yield SECRET_IN_CONFIG.finding(
                 f"step {number} of the image's history holds a credential: {name}", subject=name
             )

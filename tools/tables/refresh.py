@@ -1,4 +1,4 @@
-"""Makes the tables of published wheels anew from the default index, and shows or writes the difference.
+"""Makes the tables of published wheels and of forms of secrets anew, and shows or writes the difference.
 
 A further table is a module with a function `made`, from the table as it is to the table as it should be, and a row of
 `TABLES`. What the other tables say (machines, images, names of modules) is read from documentation by a person.
@@ -17,7 +17,7 @@ from typing import Any
 
 from seatrial.errors import SeatrialError
 from seatrial.system.files import write
-from tools.tables import class_changes, torch_builds, torch_pairs, weights_only
+from tools.tables import class_changes, secret_forms, torch_builds, torch_pairs, weights_only
 from tools.tables.releases import Table
 
 HERE = Path(__file__).parents[2] / "seatrial/facts/tables"
@@ -30,6 +30,7 @@ TABLES: dict[str, Callable[[Table], Table]] = {
     "torch_builds.json": torch_builds.made,
     "weights_only.json": weights_only.made,
     "class_changes.json": class_changes.made,
+    "secret_forms.json": secret_forms.made,
 }
 
 

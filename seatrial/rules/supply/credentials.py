@@ -129,5 +129,6 @@ SECRET_IN_CONFIG = Rule(
 
 
 def credential_lines(facts: Facts) -> frozenset[tuple[str, int | None]]:
-    """Return the places, as path and line, of all addresses with a credential."""
-    return frozenset((place.path, place.line) for text, place in _addresses(facts) if holds_login(text))
+    """Return the places, as path and line, of all credentials that were found."""
+    addresses = frozenset((place.path, place.line) for text, place in _addresses(facts) if holds_login(text))
+    return addresses | {(secret.path, secret.line) for secret in facts.secrets if secret.line}

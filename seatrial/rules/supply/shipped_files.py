@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
+    from seatrial.facts.secrets.files import SecretFile
     from seatrial.findings import Finding
 
 SECRET = Rule(
@@ -23,7 +24,9 @@ SECRET = Rule(
     fix="move the file out of the package and the artifacts, and revoke the key if it was ever pushed",
     detected=(
         "By the names of all files in the package folders, of `package-data` and of the artifacts that ship, and by "
-        "the first 64 kB of those that are not Python source. A secret in the middle of a program is not seen."
+        "what the first megabyte of each text holds: private keys, credential files, and the forms of tokens that "
+        "gitleaks lists. A certificate is public, whatever its name. A password that has no form, such as "
+        '`password = "word"`, is not seen, nor is anything in an archive.'
     ),
     bad="predictor/service-account.json",
     good="a service account that the container runs as: vertex.service-account",
@@ -33,9 +36,14 @@ SECRET = Rule(
 
 @SECRET.decided_by
 def _secret(facts: Facts) -> Iterator[Finding]:
-    for path, by_name in facts.secrets:
-        what = "looks like a secret, by its name" if by_name else "holds a private key or credentials"
-        yield SECRET.finding(f"{path} {what}", location=Location(path))
+    for secret in facts.secrets:
+        yield secret_finding(secret)
+
+
+def secret_finding(secret: SecretFile) -> Finding:
+    """Return the finding of a file that holds a credential; no line of it may be shown."""
+    what = f"holds {secret.what}, in line {secret.line}" if secret.what else "looks like a secret, by its name"
+    return SECRET.finding(f"{secret.path} {what}", location=Location(secret.path, secret.line))
 
 
 LFS_POINTER = Rule(

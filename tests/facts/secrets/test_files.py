@@ -8,7 +8,7 @@ import tarfile
 import pytest
 
 from seatrial.containers import inspection
-from seatrial.system import credentials
+from seatrial.facts.secrets import files, variables
 
 KEY = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\n" + b"MIIEowIBAAKCAQEAxvJ0" * 3
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIE\n-----END CERTIFICATE-----\n"
@@ -28,7 +28,7 @@ ACCOUNT = b'{"type": "service_account", "project_id": "p", "private_key": "..."}
     ],
 )
 def test_a_credential_is_recognised_by_its_name_or_its_content(name: str, head: bytes) -> None:
-    assert credentials.is_secret(name, head)
+    assert files.is_secret(name, head)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_credential_is_recognised_by_its_name_or_its_content(name: str, head: 
     ],
 )
 def test_certificates_and_programs_that_mention_keys_are_not_credentials(name: str, head: bytes) -> None:
-    assert not credentials.is_secret(name, head)
+    assert not files.is_secret(name, head)
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,14 @@ def test_certificates_and_programs_that_mention_keys_are_not_credentials(name: s
     ],
 )
 def test_variables_that_hold_credentials_are_recognised(name: str, value: str, secret: bool) -> None:
-    assert credentials.is_secret_variable(name, value) is secret
+    assert variables.is_secret_variable(name, value) is secret
 
 
 def test_secrets_in_a_command_are_named_without_their_values() -> None:
     command = "/bin/sh -c HF_TOKEN=hf_abc pip install --index-url https://index.example/simple x"
-    assert credentials.secrets_in_command(command) == ["HF_TOKEN"]
-    assert credentials.secrets_in_command("/bin/sh -c pip install x") == []
-    (told,) = credentials.secrets_in_command("RUN curl https://me:word@files.example/x")
+    assert variables.secrets_in_command(command) == ["HF_TOKEN"]
+    assert variables.secrets_in_command("/bin/sh -c pip install x") == []
+    (told,) = variables.secrets_in_command("RUN curl https://me:word@files.example/x")
     assert "word@" not in told
 
 
