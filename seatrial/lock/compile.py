@@ -114,7 +114,7 @@ def _asked(project: Project) -> RequirementFile:
         )
     if asked.missing:
         option = asked.missing[0]
-        raise UsageError(f"{option.location} includes {option.value}, which is not a file of the project")
+        raise UsageError(f"{option.location} includes {option.value}, which is not a file of this repository")
     return asked
 
 

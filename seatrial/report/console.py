@@ -7,6 +7,7 @@ each stage is a line when it ends, with a heartbeat if it takes long, and rich i
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -129,8 +130,11 @@ class Console:
         if location.line is None:
             return None
         try:
-            lines = (self._root / location.path).read_text(encoding="utf-8").split("\n")  # as Python counts lines
-        except (OSError, UnicodeDecodeError):
+            file = (self._root / location.path).resolve()
+            if not file.is_relative_to(self._root.resolve()):
+                return None  # of a file that is not the project's nothing is shown, whoever names it or links to it
+            lines = file.read_text(encoding="utf-8").split("\n")  # as Python counts lines
+        except (OSError, RuntimeError, ValueError):  # RuntimeError: links that form a circle
             return None
         if not 0 < location.line <= len(lines):
             return None
@@ -177,7 +181,8 @@ class Console:
         if self._terminal:
             self._terminal.show(pairs)
         elif sys.stderr is not None:
-            sys.stderr.write(f"{''.join(text for text, _ in pairs).translate(_CONTROLS)}\n")
+            text = "".join(text for text, _ in pairs).translate(_CONTROLS)
+            sys.stderr.write(f"{_harmless(text) if os.environ.get('GITHUB_ACTIONS') else text}\n")
             sys.stderr.flush()
 
 
@@ -189,6 +194,11 @@ def _terminal() -> Terminal | None:
     from seatrial.report.terminal import Terminal
 
     return Terminal()
+
+
+def _harmless(text: str) -> str:
+    """Return a text in which GitHub's runner reads no command: `::` at the start of a line, or `##[` anywhere."""
+    return re.sub(r"(?m)^(\s*)::", r"\1| ::", text).replace("##[", "## [")
 
 
 def _cells(text: str) -> int:

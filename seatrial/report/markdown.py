@@ -18,7 +18,7 @@ Data = Mapping[str, Any]
 _BAD = ("failure", "cancelled")
 _LIMIT = 900_000  # bytes; GitHub refuses a summary of more than 1 MiB: docs.github.com, "Job summaries"
 _EVIDENCE = 30  # lines of a finding's evidence
-_MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]#|~"})
+_MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]#|~$"})
 
 
 class Markdown(DocumentRenderer):
@@ -69,7 +69,7 @@ def _first_line(reports: Sequence[Data], jobs: Sequence[Job]) -> str:
 def _what_to_do(finding: Data) -> str:
     where = _where(finding)
     at = f" `{where}`" if where and "`" not in where else ""
-    return f"**{finding['code']}**{at}: {_text(finding.get('fix') or finding['message'])}"
+    return f"**{_text(str(finding['code']))}**{at}: {_text(finding.get('fix') or finding['message'])}"
 
 
 def _outcome(reports: Sequence[Data]) -> str:
@@ -91,14 +91,14 @@ def _table(reports: Sequence[Data], jobs: Sequence[Job]) -> Iterator[str]:
 
 def _details(finding: Data) -> Iterator[str]:
     title = f"{finding['severity']}[{finding['code']}]: {finding['message']}"
-    yield f"<details><summary>{html.escape(title)}</summary>"
+    # An empty line would end the block, and what follows would be Markdown.
+    yield f"<details><summary>{html.escape(' '.join(title.split()))}</summary>"
     yield ""
     lines = [f"--> {_where(finding)}"] if _where(finding) else []
     lines += [str(line) for line in finding.get("evidence", ())][:_EVIDENCE]
     lines += [f"{label}: {finding[label]}" for label in ("cause", "cloud", "fix") if finding.get(label)]
     lines += [f"seatrial explain {finding['code']} says more"]
-    # An empty line would end the block, and what follows would be Markdown again.
-    text = "\n".join(line or " " for line in "\n".join(lines).splitlines())
+    text = "\n".join(line if line.strip() else " " for line in "\n".join(lines).splitlines())
     yield f"<pre>{html.escape(text)}</pre>"
     yield "</details>"
 
@@ -106,8 +106,9 @@ def _details(finding: Data) -> Iterator[str]:
 def _where(finding: Data) -> str:
     place = finding.get("location")
     if not place:
-        return str(finding.get("subject") or "")
-    return ":".join(str(place[name]) for name in ("path", "line", "column") if place.get(name) is not None)
+        return " ".join(str(finding.get("subject") or "").split())
+    parts = (str(place[name]) for name in ("path", "line", "column") if place.get(name) is not None)
+    return " ".join(":".join(parts).split())
 
 
 def _text(text: str) -> str:

@@ -17,6 +17,7 @@ from seatrial import __version__
 from seatrial.report import json as json_report
 from seatrial.report.document import DocumentRenderer
 from seatrial.report.renderer import Report, RuleText
+from seatrial.system.files import repository_of
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 REPOSITORY = "https://github.com/seatrial/seatrial"  # pyproject.toml: project.urls
@@ -162,8 +163,4 @@ def _added(file: Path, edit: Data) -> dict[str, Any]:
 
 def _folder_in_repository(root: Path) -> str:
     """Return the project's folder in its repository: code scanning reads paths from the repository's root."""
-    root = root.resolve()
-    for parent in (root, *root.parents):
-        if (parent / ".git").exists():
-            return root.relative_to(parent).as_posix()
-    return "."
+    return root.resolve().relative_to(repository_of(root)).as_posix()

@@ -1,4 +1,4 @@
-"""Write files whole or not at all.
+"""Write files whole or not at all, and find the repository that a folder is in.
 
 Standard library only: `seatrial.golden` uses it in a training environment.
 """
@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def repository_of(folder: Path) -> Path:
+    """Return the root of the git repository that a folder is in, or the folder itself if it is in none."""
+    folder = folder.resolve()
+    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
 
 
 def write(file: Path, content: str | bytes) -> None:

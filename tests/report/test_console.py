@@ -105,6 +105,31 @@ class TestAFinding:
         assert printed.out == ""
 
 
+class TestWhatIsNotShown:
+    def test_no_line_of_a_file_outside_of_the_project(self, root: Path) -> None:
+        outside = root.parent / "private"
+        outside.write_text("SECRET=hunter2\n")
+        (root / "link.py").symlink_to(outside)
+        (root / "circle.py").symlink_to("circle.py")
+        for path in (str(outside), "../private", "link.py", "circle.py", "/proc/self/environ", "nul\0byte"):
+            assert not any(
+                "SECRET" in line or line.startswith("1 |") for line in shown(root, finding(Location(path, 1)))
+            )
+
+    def test_no_text_from_elsewhere_is_a_command_to_github(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+        text = "a\n::error::b\n  ::add-mask::c\nd ##[error]e"
+        console = Console(root)
+        console.error(text, fix=text)
+        console.finding(finding(cause=text, fix=text, evidence=(text,)))
+        printed = capsys.readouterr().err
+        assert "| ::error::b" in printed
+        assert "##[" not in printed
+        assert not any(line.lstrip().startswith("::") for line in printed.splitlines())
+
+
 class TestProgress:
     def test_leaves_a_line_for_each_stage_off_a_terminal(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         console = Console(root)

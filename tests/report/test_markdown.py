@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
+
+from markdown_it import MarkdownIt
 
 from seatrial.findings import Finding, Location, Severity
 from seatrial.report import json as json_report
@@ -58,6 +61,51 @@ def test_foreign_text_is_neither_markdown_nor_html() -> None:
     assert "<img" not in page
     assert "\\| \\`a\\` \\*b\\* \\# c" in page
     assert all(line.count(" | ") + 2 == 5 for line in page.splitlines() if line.startswith("| ") and "\\|" not in line)
+
+
+HOSTILE = """<img src=x onerror=y> <b>
+
+# A heading
+## another
+
+</details></pre></summary>
+
+| a | b |
+|---|---|
+* [a link](https://a.example) ![an image](https://a.example/x.png) <https://a.example> `code` $x$
+
+\t
+    an indented block
+
+```
+1. a list
+<script>alert(1)</script>
+&amp; &#35; \\# ~~~ === ---
+"""
+
+
+def test_no_field_of_a_report_can_write_markup_of_its_own() -> None:
+    location = Location(f"a`{HOSTILE}", 2, 1)
+    finding = Finding(
+        "ST120", HOSTILE, location=location, cause=HOSTILE, cloud=HOSTILE, fix=HOSTILE, evidence=(HOSTILE, "\t")
+    )
+    subject = Finding("ST121", HOSTILE, subject=HOSTILE)
+    pages = [
+        markdown.page([report(HOSTILE, finding, subject, device=HOSTILE, summary=HOSTILE)], [Job(HOSTILE, "failure")]),
+        markdown.page([error(HOSTILE, HOSTILE, HOSTILE)], [Job(HOSTILE, "cancelled")]),
+        markdown.page([report("check", summary=HOSTILE)], []),
+    ]
+    reader = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for page in pages:
+        blocks = reader.parse(page)
+        kinds = {token.type.removesuffix("_open").removesuffix("_close") for token in blocks}
+        assert kinds <= {"paragraph", "inline", "html_block", "table", "thead", "tbody", "tr", "th", "td"}
+        inline = {child.type for token in blocks for child in token.children or ()}
+        assert inline <= {"text", "strong_open", "strong_close", "code_inline", "text_special"}
+        assert sum(token.type == "table_open" for token in blocks) == 1
+        html = "".join(token.content for token in blocks if token.type == "html_block")
+        assert set(re.findall(r"</?\w+", html)) <= {"<details", "<summary", "</summary", "<pre", "</pre", "</details"}
+        assert html.count("<pre>") == html.count("</pre>") == html.count("<details>") == html.count("</details>")
 
 
 def test_a_summary_stays_within_what_github_takes() -> None:

@@ -10,7 +10,7 @@ import codecs
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from packaging.version import InvalidVersion, Version
 
 from seatrial.errors import UsageError
 from seatrial.findings import Edit, Location
+from seatrial.system.files import repository_of
 
 _FILES_AT_MOST = 100  # that one file includes, directly or indirectly
 _LARGEST = 16_777_216  # bytes of a file; a lock of a thousand pins with every hash has one million
@@ -94,7 +95,7 @@ class RequirementFile:
         entries: requirements of the file and of its `-r` files, in order.
         constraints: the entries of its `-c` files.
         options: every other option line.
-        missing: `-r` and `-c` lines whose file does not exist.
+        missing: `-r` and `-c` lines whose file does not exist, or is outside of the project's repository.
         made_for: the Python that pip-compile's header names, such as "3.11"; empty if there is none.
     """
 
@@ -140,9 +141,12 @@ def read(file: Path, root: Path, shown_as: str = "") -> RequirementFile:
 
     Raises:
         FileNotFoundError: the file does not exist.
-        UsageError: it, or a file that it includes, is not text.
+        UsageError: it, or a file that it includes, is not text, or it is a link that leaves the project's repository.
     """
-    return _Reader(root).read(file, shown_as)
+    reader = _Reader(root)
+    if not shown_as and file.is_file() and not reader.may_read(file):
+        raise UsageError(f"{file.name} is a link to a file outside of the project", fix="write the file itself")
+    return reader.read(file, shown_as)
 
 
 def read_runtime(name: str) -> RequirementFile:
@@ -155,8 +159,16 @@ class _Reader:
     """Reads one file and the files that it includes, each once."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root = root.resolve()
+        self._limit = repository_of(root)
         self._seen: set[Path] = set()
+
+    def may_read(self, file: Path) -> bool:
+        """Return whether a file is one of the project's repository: others, such as /proc/self/environ, are private."""
+        try:
+            return file.is_file() and file.resolve().is_relative_to(self._limit)
+        except (OSError, RuntimeError, ValueError):  # links that form a circle, a name that no file can have
+            return False
 
     def read(self, file: Path, shown_as: str = "") -> RequirementFile:
         entries: list[Entry] = []
@@ -167,17 +179,19 @@ class _Reader:
         self._seen.add(file.resolve())
         text = _text(file)
         lines = text.splitlines()
+        is_own = bool(shown_as) or file.resolve().is_relative_to(self._root)
         for number, line, comments in _logical_lines(text):
             location = Location(path, number, 1, len(line) + 1)
             option = _option(line, location)
             if option is None or option.name in ("-e", "--editable"):
-                entries.append(_entry(line, lines[number - 1], comments, location, editable=option is not None))
+                entry = _entry(line, lines[number - 1], comments, location, editable=option is not None)
+                entries.append(entry if is_own or entry.requirement else replace(entry, text=f"line {number}"))
                 continue
             if option.name not in ("-r", "--requirement", "-c", "--constraint"):
                 options.append(option)
                 continue
             included = file.parent / option.value
-            if not included.is_file():
+            if not self.may_read(included):
                 missing.append(option)
             elif len(self._seen) < _FILES_AT_MOST and included.resolve() not in self._seen:
                 other = self.read(included)
@@ -192,7 +206,7 @@ class _Reader:
 
     def _relative(self, file: Path) -> str:
         try:
-            return file.resolve().relative_to(self._root.resolve()).as_posix()
+            return file.resolve().relative_to(self._root).as_posix()
         except ValueError:
             return file.as_posix()
 

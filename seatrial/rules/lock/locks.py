@@ -261,9 +261,10 @@ def unlockable(requirements: RequirementFile, environment: dict[str, str]) -> It
         remote = "://" in option.value
         yield STALE.finding(
             f"{option.location.path} includes {redacted(option.value)}, which "
-            + ("is elsewhere, where it can change" if remote else "does not exist"),
+            + ("is elsewhere, where it can change" if remote else "is not a file of this repository"),
             location=option.location,
-            fix=f"{'copy its content into the project' if remote else f'create {option.value}'} or remove the line",
+            fix=f"{'copy its content into the project' if remote else 'write what it asks for into the project'} or "
+            "remove the line",
         )
     for entry in requirements.entries:
         if not entry.applies(environment):

@@ -238,3 +238,36 @@ def test_an_entry_that_stands_as_it_is_can_be_rewritten_and_another_cannot(tmp_p
     first, second, third = parsed(tmp_path, "torch==2.1  # why\n  numpy\npillow \\\n  >=1\n").entries
     assert rewritten(first, "torch==2.2") == (Edit("requirements.in", "torch==2.2", 1, 1, 11, was="torch==2.1"),)
     assert rewritten(second, "x") == rewritten(third, "x") == ()
+
+
+class TestAFileOutsideOfTheRepository:
+    @pytest.mark.parametrize("line", ["-r {}", "-c {}", "-r link.in", "-r ../{.name}"])
+    def test_is_not_read_whoever_names_it(self, tmp_path: Path, line: str) -> None:
+        outside = tmp_path / "private"
+        outside.write_text("SECRET=hunter2\n")
+        root = tmp_path / "project"
+        root.mkdir()
+        (root / "link.in").symlink_to(outside)
+        (root / "requirements.in").write_text(line.format(outside) + "\n")
+        file = read(root / "requirements.in", root)
+        assert (len(file.missing), file.entries, file.constraints) == (1, (), ())
+
+    def test_is_not_read_when_the_requirements_are_a_link_to_it(self, tmp_path: Path) -> None:
+        root = tmp_path / "project"
+        root.mkdir()
+        (root / "requirements.in").symlink_to("/proc/self/environ")
+        with pytest.raises(UsageError, match="link to a file outside of the project"):
+            read(root / "requirements.in", root)
+
+    @pytest.mark.parametrize("name", ["circle.in", "a" * 300, "nul\0byte", "/dev/zero", "."])
+    def test_that_no_file_can_be_is_missing(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "circle.in").symlink_to("circle.in")
+        assert len(parsed(tmp_path, f"-r {name}\n").missing) == 1
+
+    def test_of_the_project_but_of_its_repository_is_read_and_its_lines_are_not_repeated(self, tmp_path: Path) -> None:
+        (tmp_path / ".git").mkdir()
+        (tmp_path / "common.in").write_text("numpy\nnot a requirement\n")
+        root = tmp_path / "project"
+        root.mkdir()
+        (root / "requirements.in").write_text("-r ../common.in\n")
+        assert [entry.text for entry in read(root / "requirements.in", root).entries] == ["numpy", "line 2"]
