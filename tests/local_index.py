@@ -45,11 +45,15 @@ def sha256(path: Path) -> str:
 
 @dataclass
 class Index:
-    """A running index: serves the wheels of `folder`; a request for what `held` names is never answered."""
+    """A running index: serves the wheels of `folder`.
+
+    A request for what `held` names is never answered; with `refusal`, every request is answered with that status.
+    """
 
     folder: Path
     url: str = ""
     held: str = "nothing"
+    refusal: int = 0
     reached: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
     logins: set[str] = field(default_factory=set)
@@ -82,7 +86,7 @@ def serving(folder: Path) -> Iterator[Index]:
                 index.reached.set()
                 index.released.wait()
             content = index.answer(path)
-            self.send_response(404 if content is None else 200)
+            self.send_response(index.refusal or (404 if content is None else 200))
             self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()

@@ -13,10 +13,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -29,8 +30,12 @@ from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.project import Project
 from seatrial.rules.lock.locks import CPU_BUILDS, index_lines, judge, unlockable
 from seatrial.system import files, process
+from seatrial.system.redaction import redacted
 
 COMPILE_TIMEOUT = 1800.0  # seconds; pip-compile downloads every wheel of an index that offers no metadata files
+
+# An index that answers 403 for what it does not have; uv goes on there too: https://docs.astral.sh/uv/concepts/indexes/
+_FORBIDS_WHAT_IT_LACKS = ("download.pytorch.org",)
 
 # The default header stays: Dependabot and Renovate recognise a lock by it.
 _FLAGS = (
@@ -61,7 +66,7 @@ def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
 
     Raises:
         UsageError: requirements.in does not exist, or no versions satisfy it.
-        EnvironmentFaultError: pip-compile could not reach the index, or exceeded its time limit.
+        EnvironmentFaultError: pip-compile could not reach an index, was refused by one, or exceeded its time limit.
     """
     asked, former = _asked(project), _read(project.lock_file, project)
     never = list(unlockable(asked, marker_environment(project.python)))
@@ -114,7 +119,7 @@ def _asked(project: Project) -> RequirementFile:
         )
     if asked.missing:
         option = asked.missing[0]
-        raise UsageError(f"{option.location} includes {option.value}, which is not a file of this repository")
+        raise UsageError(f"{option.location} includes {option.value}, which is no file of the repository")
     return asked
 
 
@@ -157,6 +162,8 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
         PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1", TMPDIR=str(draft.parent)
     )
     env |= _pip_settings(python, project) | ({"CUSTOM_COMPILE_COMMAND": command} if command else {})
+    log = draft.parent / "pip.log"
+    env |= {"PIP_LOG": str(log), "PIP_NO_INPUT": "1"}
     run = process.lines(
         [
             str(python), "-I", "-m", "piptools", "compile", "--no-config", "--verbose", *_FLAGS, *extra,
@@ -169,11 +176,35 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
         try:
             printed.append(next(run))
         except StopIteration as end:
+            _refuse_if_refused(log, CPU_BUILDS if command else ())
             if end.value != 0:
                 raise _failure("\n".join(line for line in printed if line.strip())) from None
             return
         if found := re.match(r"\s*(Collecting|Downloading|Hashing) (\S+)", printed[-1]):
             yield Step(f"{found[1].lower()} {found[2].rsplit('/', 1)[-1]}")
+
+
+def _refuse_if_refused(log: Path, names: Collection[str]) -> None:
+    """Raise an error if an index refused to say what it has: pip goes on, and takes the name from any other index.
+
+    With `names`, only these are taken from the run.
+
+    Raises:
+        EnvironmentFaultError: an index answered 401 or 403.
+    """
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    for found in re.finditer(r"Could not fetch URL (\S+): (401|403) Client Error", text):
+        address = urlsplit(found[1])
+        if found[2] == "403" and address.hostname in _FORBIDS_WHAT_IT_LACKS:
+            continue
+        index, _, name = redacted(found[1]).rstrip("/").rpartition("/")
+        if names and name not in names:
+            continue
+        raise EnvironmentFaultError(
+            f"the index {index} refused to say what it has of {name} (status {found[2]}); another index may have "
+            "something else of this name",
+            fix="renew the login that pip uses for this index, or take the index out of pip's configuration",
+        )
 
 
 def _compiler(project: Project) -> Stage[Kept]:

@@ -236,6 +236,19 @@ class TestAFailedRun:
         assert "network" in raised.value.fix
         assert files(made.root) == before
 
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_takes_nothing_from_another_index_when_one_refuses(
+        self, public: Index, cpu: Index, project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, status: int
+    ) -> None:
+        made = project("pillow\n")
+        monkeypatch.setenv("PIP_EXTRA_INDEX_URL", cpu.url)
+        public.refusal = status
+        with pytest.raises(EnvironmentFaultError, match=rf"refused to say what it has of pillow \(status {status}\)"):
+            ended(compile_lock(made))
+        assert not made.lock_file.exists()
+        public.refusal = 404
+        assert ended(compile_lock(made)).value
+
     @pytest.mark.parametrize("line", ["numpy = 1.2", "-e .", "./local", "https://example.com/numpy.whl"])
     def test_names_the_line_that_no_lock_can_satisfy(self, project: Callable[..., Project], line: str) -> None:
         ran = ended(compile_lock(project(f"{line}\n")))

@@ -261,7 +261,7 @@ def unlockable(requirements: RequirementFile, environment: dict[str, str]) -> It
         remote = "://" in option.value
         yield STALE.finding(
             f"{option.location.path} includes {redacted(option.value)}, which "
-            + ("is elsewhere, where it can change" if remote else "is not a file of this repository"),
+            + ("is elsewhere, where it can change" if remote else "is no file of the repository"),
             location=option.location,
             fix=f"{'copy its content into the project' if remote else 'write what it asks for into the project'} or "
             "remove the line",

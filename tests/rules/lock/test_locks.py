@@ -91,7 +91,10 @@ class TestAStaleLock:
                 "requirements.in:1:1 requirements.txt does not pin numpy",
             ),
             ("numpy\n", "numpy==2%\nnumpy==3%\n", "requirements.txt:2:1 requirements.txt pins numpy twice"),
-            ("-r base.in\n", "", "requirements.in:1:1 requirements.in includes base.in, which is not a file of this repository"),
+            (
+                "-r base.in\n", "",
+                "requirements.in:1:1 requirements.in includes base.in, which is no file of the repository",
+            ),
             (
                 "-c https://a.example/c\n", "",
                 REMOTE,
