@@ -156,21 +156,16 @@ def _describe(project: Project, listing: Listing, lock_file: Path) -> dict[str, 
         "interface": project.interface,
         "python": project.python,
         "serving": project.serving.model_dump(mode="json", by_alias=True),
-        "lock": _sha256(lock_file),
+        "lock": golden.file_digest(lock_file),
         "runtime": {**_runtime_files(), "requirements.txt": _text_sha256(runtime_text("requirements.txt"))},
-        "package": {path: _sha256(project.root / path) for path in listing.package},
-        "artifacts": {path: _sha256(project.artifacts_dir / path) for path in listing.artifacts},
+        "package": {path: golden.file_digest(project.root / path) for path in listing.package},
+        "artifacts": {path: golden.file_digest(project.artifacts_dir / path) for path in listing.artifacts},
     }
 
 
 def _digest(described: dict[str, Any]) -> str:
     canonical = json.dumps(described, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _text_sha256(text: str) -> str:

@@ -113,10 +113,16 @@ class TestGoldenExamples:
 
     def test_have_probabilities_that_fit_their_label(self, examples: tuple[GoldenExample, ...]) -> None:
         for example in examples:
-            assert example.scores is not None
+            assert isinstance(example.scores, tuple)
             assert len(example.scores) == 10
             assert sum(example.scores) == pytest.approx(1, abs=1e-6)
-            assert str(example.scores.index(max(example.scores))) == example.label
+            assert str(example.scores.index(max(example.scores))) == example.label == example.truth
+
+    def test_are_those_of_the_model_that_was_trained(self, manifest: Manifest) -> None:
+        assert manifest.recorded is not None
+        assert manifest.recorded.how == "training"
+        assert manifest.recorded.model == manifest.model
+        assert manifest.recorded.accuracy == pytest.approx(0.98, abs=0.02)
 
 
 class TestPredictor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -19,6 +20,20 @@ from seatrial.golden import Differences, GoldenExample
 ROOT = Path(__file__).parent.parent
 PNG = b"\x89PNG\r\n\x1a\n and more"
 GREY = "gréy.png"
+RECORDED = '{"format": 1, "files": {}, "trained_with": {}, "recorded": {"how": "%s", "code": {}, "model": {}}}'
+TRAIN = """
+import pathlib
+from shop import loader
+from seatrial import golden
+
+artifacts = pathlib.Path("artifacts")
+artifacts.mkdir(exist_ok=True)
+if not (artifacts / "weights").exists():
+    (artifacts / "weights").write_bytes(b"w" * 100)
+(artifacts / "labels.json").write_text("[]")
+golden.write(artifacts, [golden.GoldenExample(instance=loader.ANSWER, label="7")])
+golden.write_manifest(artifacts, how="training", accuracy=0.5)
+"""
 
 
 @pytest.fixture
@@ -48,6 +63,7 @@ class TestExamples:
         GoldenExample(image="more/b.jpg", label="1"),
         GoldenExample(instance=[[1.5, "é"], None], response={"label": "7", "boxes": []}),
         GoldenExample(instance=0, scores=()),
+        GoldenExample(instance=1, label=7, truth="1", scores={"1": 0.5, "7": 0.75}),
     )
 
     def test_are_read_as_they_were_written(self, artifacts: Path) -> None:
@@ -86,6 +102,41 @@ class TestExamples:
         assert sorted(p.name for p in (artifacts / "golden").iterdir()) == ["golden.json", GREY, "more"]
 
 
+class TestOrderOfLabels:
+    LEFT, RIGHT, TOP = (
+        GoldenExample(instance=n, label=label, scores=tuple(float(n == place) for place in range(3)))
+        for n, label in enumerate(("left", "right", "top"))
+    )
+
+    @pytest.mark.parametrize(
+        ("examples", "listed", "order"),
+        [
+            ([TOP, LEFT, RIGHT], None, ("left", "right", "top")),
+            ([TOP, LEFT, RIGHT], ["top", "left", "right"], ("left", "right", "top")),
+            ([TOP, LEFT], None, ()),
+            ([TOP, LEFT], ["left", "right", "top"], ("left", "right", "top")),
+            ([TOP, LEFT], ["top", "right", "left"], ()),
+            ([TOP, LEFT], ["left", "top"], ()),
+            ([TOP, LEFT], {"left": 0}, ()),
+            ([TOP, LEFT, RIGHT, GoldenExample(instance=3, label="left", scores=(0.0, 0.2, 0.8))], None, ()),
+            ([GoldenExample(instance=n, label=f"l{n}", scores=(n, 1 - n)) for n in range(2)], None, ("l1", "l0")),
+            ([GoldenExample(instance=n, label=f"l{n}", scores=(n, 3 - n)) for n in (1, 2)], None, ()),
+            ([GoldenExample(instance=0, scores={"a": 1.0, "b": 0.0})], ["b", "a"], ("b", "a")),
+        ],
+        ids=[
+            "each shown", "shown is believed", "one not shown", "listed", "listed otherwise", "too few listed",
+            "no list", "two labels for one place", "two probabilities", "two distances", "recorded by label",
+        ],
+    )  # fmt: skip
+    def test_is_what_the_examples_show_or_what_labels_json_lists(
+        self, tmp_path: Path, examples: list[GoldenExample], listed: Any, order: tuple[str, ...]
+    ) -> None:
+        golden.write(tmp_path, examples)
+        if listed is not None:
+            (tmp_path / "labels.json").write_text(json.dumps(listed))
+        assert {example.order for example in golden.read(tmp_path)} == {order}
+
+
 class TestMalformedExamples:
     @pytest.mark.parametrize("text", ["[", "[] []", "[" * 100_000], ids=["cut short", "two values", "deep"])
     def test_refuse_what_is_not_json(self, artifacts: Path, text: str) -> None:
@@ -108,12 +159,15 @@ class TestMalformedExamples:
             ({"image": GREY, "lable": "7"}, "has an unknown key `lable`"),
             ({"label": "7"}, "needs an image or an instance"),
             ({"image": GREY, "instance": {}}, "needs an image or an instance, not both"),
-            ({"image": GREY, "label": 7}, "has a label that is not text"),
-            ({"image": GREY, "scores": 0.5}, "has scores that are not a list of finite numbers"),
-            ({"image": GREY, "scores": ["0.5"]}, "has scores that are not a list of finite numbers"),
-            ({"image": GREY, "scores": [True]}, "has scores that are not a list of finite numbers"),
-            ({"image": GREY, "scores": [float("nan")]}, "has scores that are not a list of finite numbers"),
-            ({"image": GREY, "scores": [10**400]}, "has scores that are not a list of finite numbers"),
+            ({"image": GREY, "label": [7]}, "has a label that is neither text nor a number"),
+            ({"image": GREY, "label": "7", "truth": {}}, "has a truth that is neither text nor a number"),
+            ({"image": GREY, "truth": "7"}, "records no answer"),
+            ({"image": GREY, "scores": {"7": None}}, "has scores that are neither a list of finite numbers nor"),
+            ({"image": GREY, "scores": 0.5}, "has scores that are neither a list of finite numbers nor"),
+            ({"image": GREY, "scores": ["0.5"]}, "has scores that are neither a list of finite numbers nor"),
+            ({"image": GREY, "scores": [True]}, "has scores that are neither a list of finite numbers nor"),
+            ({"image": GREY, "scores": [float("nan")]}, "has scores that are neither a list of finite numbers nor"),
+            ({"image": GREY, "scores": [10**400]}, "has scores that are neither a list of finite numbers nor"),
             ({"image": GREY}, "records no answer"),
             ({"image": "absent.png"}, "names an image that does not exist: 'absent.png'"),
             ({"image": "more"}, "names an image that does not exist: 'more'"),
@@ -182,6 +236,11 @@ class TestManifest:
             ('{"format": 1, "trained_with": {}}', "must map text to text"),
             ('{"format": 1, "files": {"a": 1}, "trained_with": {}}', "must map text to text"),
             ('{"format": 1, "files": {}, "trained_with": []}', "must map text to text"),
+            (
+                '{"format": 1, "files": {}, "trained_with": {}, "recorded": {"how": "training"}}',
+                '"recorded" is not what',
+            ),
+            (RECORDED % "guessed", '"recorded" is not what'),
         ],
     )
     def test_that_is_malformed_is_refused(self, artifacts: Path, text: str, why: str) -> None:
@@ -189,6 +248,73 @@ class TestManifest:
         with pytest.raises(UsageError) as refused:
             golden.read_manifest(artifacts)
         assert why in refused.value.message
+
+
+class TestRecording:
+    @pytest.fixture
+    def recorded(self, artifacts: Path) -> Path:
+        """Return a folder of artifacts that this process wrote, with one golden answer."""
+        golden.write(artifacts, [GoldenExample(image=GREY, label="7")])
+        return artifacts
+
+    def test_is_not_told_where_there_are_no_golden_answers(self, tmp_path: Path) -> None:
+        (tmp_path / "weights.pt").write_bytes(b"weights")
+        assert golden.write_manifest(tmp_path).recorded is None
+
+    def test_is_unknown_unless_it_is_said(self, recorded: Path) -> None:
+        found = golden.write_manifest(recorded).recorded
+        assert found is not None
+        assert (found.how, found.accuracy, list(found.model)) == ("unknown", None, ["weights.pt"])
+
+    def test_is_read_as_it_was_written(self, recorded: Path) -> None:
+        manifest = golden.write_manifest(recorded, how="training", accuracy=0.97)
+        assert manifest.recorded is not None
+        assert (manifest.recorded.how, manifest.recorded.accuracy) == ("training", 0.97)
+        assert golden.read_manifest(recorded) == manifest
+
+    @pytest.mark.parametrize("wrong", [{"how": "honestly"}, {"accuracy": 97.0}])
+    def test_takes_no_other_words_and_shares(self, recorded: Path, wrong: dict[str, Any]) -> None:
+        with pytest.raises(ValueError, match="a share from 0 to 1"):
+            golden.write_manifest(recorded, **wrong)
+
+    @pytest.mark.parametrize("how", [None, "unknown"])
+    def test_is_later_where_the_model_was_there_before_whatever_is_said(self, recorded: Path, how: Any) -> None:
+        os.utime(recorded / "weights.pt", (0, 0))
+        found = golden.write_manifest(recorded, how=how).recorded
+        assert found is not None
+        assert found.how == "later"
+
+    def test_is_kept_while_the_answers_stay_the_same_with_the_model_that_they_were_recorded_for(
+        self, recorded: Path
+    ) -> None:
+        first = golden.write_manifest(recorded, how="training").recorded
+        (recorded / "weights.pt").write_bytes(b"others")
+        again = golden.write_manifest(recorded)
+        assert again.recorded == first
+        assert again.recorded is not None
+        assert again.recorded.model != again.model
+        golden.write(recorded, [GoldenExample(image=GREY, label="8")])
+        changed = golden.write_manifest(recorded).recorded
+        assert changed is not None
+        assert changed.how == "unknown"
+
+    def test_names_the_code_of_the_process_and_what_it_found(self, tmp_path: Path) -> None:
+        (tmp_path / "shop").mkdir()
+        for name, text in {"__init__": "", "loader": "ANSWER = 7\n", "unused": "", "train": TRAIN}.items():
+            (tmp_path / "shop" / f"{name}.py").write_text(text)
+        command = [sys.executable, "-m", "shop.train"]
+        env = {"PYTHONPATH": str(ROOT)}
+        found = []
+        for _ in range(2):  # the second process finds the weights of the first
+            done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+            assert done.returncode == 0, done.stderr
+            manifest = golden.read_manifest(tmp_path / "artifacts")
+            assert manifest is not None
+            assert manifest.recorded is not None
+            assert list(manifest.recorded.code) == ["shop/__init__.py", "shop/loader.py", "shop/train.py"]
+            assert manifest.recorded.code["shop/loader.py"] == golden.file_digest(tmp_path / "shop/loader.py")
+            found.append((manifest.recorded.how, "did not write weights:" in done.stderr))
+        assert found == [("training", False), ("later", True)]
 
 
 def test_the_module_imports_where_nothing_is_installed() -> None:

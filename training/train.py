@@ -1,7 +1,8 @@
 """Train the demo predictor and write artifacts/: weights, labels, golden answers, manifest.
 
 Deterministic: the same lock on the same kind of machine writes the same bytes. The predictor class itself answers the
-held-out scans, one file at a time, as a server does; the folder is replaced only if enough answers are right.
+held-out scans, one file at a time, as a server does; the folder is replaced only if enough answers are right. The
+golden answers are those of the model that was trained, before anything was loaded from a file.
 """
 
 from __future__ import annotations
@@ -89,8 +90,8 @@ def write(artifacts: Path, model: nn.Module, held_out: list[scans.Scan]) -> None
     predictor.load(str(made))
     right = rightly_answered(predictor, held_out)
     chosen = _one_a_label_first(right)
-    golden.write(made, [_golden_example(made / "golden", predictor, page) for page in chosen])
-    golden.write_manifest(made)
+    golden.write(made, [_golden_example(made / "golden", model.eval(), page) for page in chosen])
+    golden.write_manifest(made, how="training", accuracy=len(right) / len(held_out))
     _replace(artifacts, made)
 
 
@@ -112,13 +113,16 @@ def _one_a_label_first(pages: list[scans.Scan]) -> list[scans.Scan]:
     return sorted(chosen, key=lambda page: page.index)
 
 
-def _golden_example(folder: Path, predictor: DigitPredictor, page: scans.Scan) -> golden.GoldenExample:
-    """Write the page into `folder` and record the predictor's answer to the written file."""
+@torch.inference_mode()
+def _golden_example(folder: Path, model: nn.Module, page: scans.Scan) -> golden.GoldenExample:
+    """Write the page into `folder` and record the model's answer to the written file."""
     file = folder / f"scan-{page.index:04}{page.suffix}"
     file.write_bytes(page.data)
     with Image.open(file) as image:
-        scores = _answer(predictor, image.convert("RGB"))["scores"]
-    return golden.GoldenExample(image=file.name, label=page.label, scores=tuple(scores))
+        inputs = build_transform()(image.convert("RGB")).unsqueeze(0)
+    scores = model(inputs).softmax(dim=1)[0]
+    label = LABELS[int(scores.argmax())]
+    return golden.GoldenExample(image=file.name, label=label, truth=page.label, scores=tuple(scores.tolist()))
 
 
 def _answer(predictor: DigitPredictor, image: Image.Image) -> dict[str, Any]:

@@ -41,12 +41,13 @@ def main() -> None:
         sys.exit(f"only {accuracy:.3f} of {len(right)} held-out digits are right")
     ARTIFACTS.mkdir(exist_ok=True)
     np.save(ARTIFACTS / "centroids.npy", centroids, allow_pickle=False)
+    answered = zip(instances, responses, data.target[held_out], strict=True)
     examples = [
-        golden.GoldenExample(instance=instance, response=response)
-        for instance, response in zip(instances[:GOLDEN], responses[:GOLDEN], strict=True)
+        golden.GoldenExample(instance=instance, response=response, truth=str(label))
+        for instance, response, label in list(answered)[:GOLDEN]
     ]
     golden.write(ARTIFACTS, examples)
-    golden.write_manifest(ARTIFACTS)
+    golden.write_manifest(ARTIFACTS, how="training", accuracy=accuracy)
     print(f"{accuracy:.3f} of {len(right)} held-out digits are right")  # noqa: T201
 
 

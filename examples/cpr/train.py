@@ -57,11 +57,11 @@ def main() -> None:
         for file in folder.iterdir():
             (ARTIFACTS / file.name).write_bytes(file.read_bytes())
     examples = [
-        golden.GoldenExample(instance=instance, response=response)
-        for instance, response in zip(instances[:GOLDEN], responses[:GOLDEN], strict=True)
+        golden.GoldenExample(instance=instance, response=response, truth=str(int(labels[index])))
+        for instance, response, index in list(zip(instances, responses, indices, strict=True))[:GOLDEN]
     ]
     golden.write(ARTIFACTS, examples)
-    golden.write_manifest(ARTIFACTS)
+    golden.write_manifest(ARTIFACTS, how="training", accuracy=accuracy)
     print(f"{accuracy:.3f} of {len(right)} held-out digits are right")  # noqa: T201
 
 

@@ -31,9 +31,7 @@ def differences(reply: Reply, tolerance: float, drift: Drift) -> list[Finding]:
     return [
         _live(finding, example, prediction, reply.deployed_model)
         for example, prediction in zip(reply.question.examples, reply.predictions, strict=True)
-        for finding in parity.compare(
-            example, _as_written(example, prediction), tolerance=tolerance, drift=drift, alone=asked == 1
-        )
+        for finding in parity.compare(example, prediction, tolerance=tolerance, drift=drift, alone=asked == 1)
     ]
 
 
@@ -65,11 +63,3 @@ def _live(finding: Finding, example: GoldenExample, prediction: Any, deployed_id
     evidence = finding.evidence or (f"recorded: label {example.label}", f"answered: {str(prediction)[:100]}")
     who = f"answered by deployed model {deployed_id}"
     return live.OTHER_ANSWER.finding(finding.message, subject=finding.subject, evidence=(who, *evidence))
-
-
-def _as_written(example: GoldenExample, prediction: Any) -> Any:
-    """Return a label 7 as 7.0, as it was before it passed through the API, if 7.0 is what training recorded."""
-    label = prediction.get("label") if isinstance(prediction, dict) else prediction
-    if isinstance(label, bool) or not isinstance(label, int) or example.label != f"{label}.0":
-        return prediction
-    return {**prediction, "label": float(label)} if isinstance(prediction, dict) else float(label)

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 def preflight(platform: Platform, project: Project, image: str = "") -> Stage[None]:
     """Check what can be checked before a deploy; `image` is REPOSITORY@DIGEST, or "" if there is none."""
     yield from machine_fits(project.vertex)
-    yield from requests_fit(golden.request_sizes(project.artifacts_dir), project.vertex.endpoint_type)
+    sizes = golden.request_sizes(project.artifacts_dir, golden.read(project.artifacts_dir))
+    yield from requests_fit(sizes, project.vertex.endpoint_type)
     yield from regions_agree(image, platform.region, local=platform.traits.rehearsal)
     if (yield from platform.preflight(project, image)):
         yield from stays(project, platform.traits, platform.region)

@@ -57,6 +57,7 @@ class Facts:
         manifest: artifacts/manifest.json.
         differences: how the artifacts differ from the manifest.
         manifest_fault: why the manifest cannot be read.
+        golden_examples: what training answered.
         golden_requests: golden example → bytes of a request with it alone.
         golden_fault: why they cannot be read.
         wheels: path of a lock → what is known of its wheels.
@@ -82,6 +83,7 @@ class Facts:
     manifest: golden.Manifest | None = None
     differences: golden.Differences = field(default_factory=golden.Differences)
     manifest_fault: str = ""
+    golden_examples: tuple[golden.GoldenExample, ...] = ()
     golden_requests: Mapping[str, int] = field(default_factory=dict)
     golden_fault: str = ""
     wheels: Mapping[str, Wheels] = field(default_factory=dict)
@@ -125,7 +127,7 @@ def gather(project: Project) -> Facts:
     pickled = {g for checkpoint in checkpoints for g in checkpoint.globals}
     of_main = {name for module, name in pickled if module == "__main__"}
     manifest, differences, manifest_fault = _manifest(project.artifacts_dir)
-    requests, golden_fault = _golden(project.artifacts_dir)
+    examples, golden_fault = _golden(project.artifacts_dir)
     locks = [_requirements(file, project.root) for file in (project.lock_file, project.cpu_lock_file)]
     builds = read_builds(project.root)
     ships = [*manifest.files, golden.MANIFEST_FILE] if manifest else list(secrets.listed(project.artifacts_dir))
@@ -145,7 +147,8 @@ def gather(project: Project) -> Facts:
         manifest=manifest,
         differences=differences,
         manifest_fault=manifest_fault,
-        golden_requests=requests,
+        golden_examples=examples,
+        golden_requests=golden.request_sizes(project.artifacts_dir, examples),
         golden_fault=golden_fault,
         wheels={lock.path: known for lock in locks if lock and (known := _known_wheels(project, lock))},
         builds=builds,
@@ -219,8 +222,8 @@ def _manifest(artifacts: Path) -> tuple[golden.Manifest | None, golden.Differenc
     return manifest, golden.differences(artifacts, manifest) if manifest else golden.Differences(), ""
 
 
-def _golden(artifacts: Path) -> tuple[Mapping[str, int], str]:
+def _golden(artifacts: Path) -> tuple[tuple[golden.GoldenExample, ...], str]:
     try:
-        return golden.request_sizes(artifacts), ""
+        return golden.read(artifacts), ""
     except UsageError as error:
-        return {}, error.message
+        return (), error.message

@@ -21,7 +21,7 @@ from seatrial.rules.rule import Rule
 from seatrial.rules.serving import contract, network
 from seatrial.rules.transforms.golden import NO_GOLDEN
 from seatrial.serving import interfaces
-from seatrial.trial import parity, samples
+from seatrial.trial import evidence, parity, samples
 from seatrial.trial.parity import Drift
 from seatrial.trial.server import Answer, Server
 
@@ -187,8 +187,7 @@ def _ask(gathered: Gathered, server: Server, examples: tuple[GoldenExample, ...]
         for chunk in parity.batches(inputs):
             yield from _compare(gathered, server, chunk, trial, drift)
     trial.drift, trial.compared = drift.largest, drift.compared
-    if examples and not drift.compared:
-        trial.unproven.append("that scores equal training's: the golden answers record no scores")
+    yield from evidence.weigh(gathered.project, examples, drift, trial.unproven)
 
 
 def _compare(

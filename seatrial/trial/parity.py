@@ -1,25 +1,37 @@
-"""Compare a prediction with its golden example: label, scores, whole response."""
+"""Compare a prediction with its golden example: label, scores, whole response.
+
+Objects are compared by their keys, never by their order, which an answer loses on its way through Vertex AI.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from seatrial.findings import Finding
 from seatrial.golden import GoldenExample
 from seatrial.rules.transforms import golden
 
+_KINDS = {str: "text", bool: "boolean"}
 REQUEST_BYTES = 1_500_000  # of a request to a shared public endpoint; Vertex's custom-container requirements
 
 
 @dataclass(slots=True)
 class Drift:
-    """How far numbers of training and serving differ so far: the largest difference, and how many were compared."""
+    """How far the answers of training and serving differ so far.
+
+    Attributes:
+        largest: the largest difference of two numbers; `compared` is how many were compared.
+        unrecorded: fields of answers that training did not record.
+        guessed: (truth, answered label) of the inputs whose truth is recorded, but not what training answered.
+    """
 
     largest: float = 0.0
     compared: int = 0
+    unrecorded: set[str] = field(default_factory=set)
+    guessed: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def note(self, expected: float, actual: float) -> float:
         """Add one pair and return its difference; not-a-number counts as infinite."""
@@ -38,23 +50,76 @@ def compare(
 ) -> Iterator[Finding]:
     """Yield how a prediction differs from what training recorded; numbers may differ by `tolerance`."""
     subject = example_name(example) + ("" if alone else ", in a batch")
-    fields = prediction if isinstance(prediction, dict) else {"label": prediction}  # a bare label is an answer too
-    if example.label is not None and str(fields.get("label")) != example.label:
-        yield golden.WRONG_LABEL.finding(
-            f"{subject}: the answer is {_short(fields.get('label', prediction))}, the label is {example.label}",
-            subject=subject,
-        )
-    if example.scores is not None:
-        scores = fields.get("scores")
-        values = list(scores.values()) if isinstance(scores, dict) else scores
-        yield from _differences(subject, "scores", list(example.scores), values, tolerance, drift)
+    fields = _fields(example, prediction)
+    scores = [] if example.scores is None else list(_scores(subject, example, fields.get("scores"), tolerance, drift))
+    if example.label is not None:
+        yield from _label(subject, example, fields.get("label", prediction), same_scores=not scores)
+    yield from scores
     if example.response is not None:
         yield from _differences(subject, "response", example.response, prediction, tolerance, drift)
+    elif example.label is not None or example.scores is not None:
+        recorded = {name for name in ("label", "scores") if getattr(example, name) is not None}
+        drift.unrecorded |= fields.keys() - recorded
+    if example.truth is not None and example.answered is None:
+        drift.guessed[example_name(example)] = (str(example.truth), str(fields.get("label")))
 
 
 def example_name(example: GoldenExample) -> str:
     """Name an example as a person would look for it."""
     return f"golden/{example.image}" if example.image else f"instance {_short(example.instance)}"
+
+
+def _fields(example: GoldenExample, prediction: Any) -> Mapping[str, Any]:
+    """Return the label and scores of an answer by name; a label alone, or scores alone, are an answer too."""
+    if not isinstance(prediction, dict):
+        return {"scores" if isinstance(prediction, list) else "label": prediction}
+    numbers = bool(prediction) and all(map(_is_number, prediction.values()))
+    only_scores = numbers and example.scores is not None and not prediction.keys() & {"label", "scores"}
+    return {"scores": prediction} if only_scores else prediction
+
+
+def _label(subject: str, example: GoldenExample, answer: Any, *, same_scores: bool) -> Iterator[Finding]:
+    """Yield a finding if the label is another one, or of another type: to a client, "7" is not 7."""
+    label = example.label
+    kinds = [_KINDS.get(type(each), "number") for each in (answer, label)]
+    if label == answer and kinds[0] == kinds[1]:
+        return
+    shown = [_short(each).strip("'") for each in (answer, label)]
+    message = f"{subject}: the answer is {_short(answer)}, training answered {_short(label)}"
+    fix = golden.WRONG_LABEL.fix
+    if shown[0] == shown[1]:
+        message = f"{subject}: the label is the {kinds[0]} {shown[0]}, training recorded the {kinds[1]} {shown[1]}"
+        fix = "answer with the type that training recorded; if the answer is right, record the label in its type"
+    elif example.scores is not None and same_scores:
+        message += ", with the same scores"
+        fix = (
+            "compare the order of the labels with training's; if training itself misread this input, record its answer "
+            "as `label`, and what the input is as `truth`"
+        )
+    yield golden.WRONG_LABEL.finding(message, subject=subject, fix=fix)
+
+
+def _scores(subject: str, example: GoldenExample, answered: Any, tolerance: float, drift: Drift) -> Iterator[Finding]:
+    """Compare scores by label if either side names labels, otherwise by place."""
+    recorded = example.scores
+    expected: Any = dict(recorded) if isinstance(recorded, Mapping) else list(recorded or ())
+    if isinstance(answered, dict | list) and isinstance(answered, dict) != isinstance(expected, dict):
+        listed, named = (expected, answered) if isinstance(answered, dict) else (answered, expected)
+        places = tuple(map(str, range(len(listed))))
+        order = places if named.keys() == set(places) else example.order
+        if len(order) != len(listed):
+            words = ("an object", "a list") if named is answered else ("a list", "an object")
+            yield golden.OTHER_ANSWER.finding(
+                f"{subject}: scores is {words[0]}, training recorded {words[1]}, and nothing says which score belongs "
+                "to which label",
+                subject=subject,
+                fix="record the scores as an object, label → score, and answer with one; the order of a list is not "
+                "that of an object",
+            )
+            return
+        listed = dict(zip(order, listed, strict=True))
+        expected, answered = (listed, named) if named is answered else (named, listed)
+    yield from _differences(subject, "scores", expected, answered, tolerance, drift)
 
 
 def _differences(

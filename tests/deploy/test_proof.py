@@ -168,7 +168,7 @@ def test_without_golden_examples_a_predictor_with_its_own_format_is_not_asked(tm
 
 @pytest.mark.parametrize("answer", [7, 7.0, {"label": 7.0}])
 def test_a_label_that_is_a_number_survives_an_api_that_knows_floats_only(tmp_path: Path, answer: Any) -> None:
-    recorded = str(answer["label"] if isinstance(answer, dict) else answer)
+    recorded = answer["label"] if isinstance(answer, dict) else answer
     files = {"artifacts/golden/golden.json": json.dumps([{"instance": {"n": 1}, "label": recorded}])}
     project = small_project(tmp_path, {**files})
     with live(tmp_path, {NEW: 100}, {NEW: lambda _: [answer]}) as (platform, endpoint):

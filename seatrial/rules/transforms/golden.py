@@ -1,20 +1,23 @@
-"""Family 4, golden answers: does the predictor answer what training recorded?
+"""Family 4, golden answers: does the predictor answer what training recorded, and could that show a fault?
 
-Only the golden file is judged from facts; everything else is seen while the predictor runs.
+The golden file and the manifest are judged from facts; answers are seen while the predictor runs.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from seatrial.findings import Location, Severity
 from seatrial.rules.rule import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
+    from seatrial.golden import GoldenExample
 
 OTHER_ANSWER = Rule(
     code="ST401",
@@ -30,11 +33,12 @@ OTHER_ANSWER = Rule(
 
 WRONG_LABEL = Rule(
     code="ST402",
-    title="the predictor gives a golden image the wrong label",
+    title="the predictor answers another label than training did",
     explanation=(
-        "The golden examples hold images with their true labels. A single wrong label can be the "
-        "model's own mistake; several mean that the labels are in another order or that the images are prepared "
-        "differently than in training."
+        "`label` of a golden example is what training answered, right or wrong. Another label with the same scores "
+        "means that the labels are in another order; with other scores, that the images are prepared differently. The "
+        'type counts too: to a client, "7" is not 7. If training itself misread an image, its wrong answer is the '
+        "`label`, and what the image shows is its `truth`."
     ),
     fix="compare the order of the labels and the preparation of the image with training's",
     sources=("https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html",),
@@ -72,3 +76,110 @@ def _bad_golden(facts: Facts) -> Iterator[Finding]:
     if facts.golden_fault:
         place = Location(f"{facts.project.artifacts}/golden/golden.json")
         yield BAD_GOLDEN.finding(facts.golden_fault, location=place)
+
+
+WIDE_TOLERANCE = Rule(
+    code="ST405",
+    title="the tolerance hides wrong answers",
+    explanation=(
+        "Served scores may differ from the recorded ones by the tolerance. Where the two largest recorded scores are "
+        "not farther apart than twice that, another label would pass the comparison, and the trial proves nothing."
+    ),
+    fix="make the tolerance smaller than half the distance of the two largest scores; leave it out for its default",
+    sources=("https://docs.python.org/3/library/math.html#math.isclose",),
+    detected=(
+        "The tolerance of the CPU, and that of CUDA if it is set or an accelerator serves, against the recorded "
+        "scores of each golden example. It is a finding if it hides half of the examples or more: the scores of a "
+        "few may really be close."
+    ),
+    bad="[tool.seatrial.smoke]\ntolerance-cpu = 1000.0",
+    good="[tool.seatrial.smoke]\ntolerance-cpu = 1e-5",
+)
+
+LESS_ACCURATE = Rule(
+    code="ST406",
+    title="the golden answers are less often right than training reported",
+    explanation=(
+        "Golden examples may say what an image shows (`truth`) beside what was answered (`label`), and the manifest "
+        "which accuracy training measured. A model of that accuracy would hardly ever answer so few of them rightly: "
+        "the answers were probably recorded where something was already broken."
+    ),
+    fix=(
+        "record the answers again in the process that trains, and compare labels and preparation there; if the "
+        "examples were chosen because they are hard, leave out their `truth`"
+    ),
+    sources=("https://developers.google.com/machine-learning/guides/rules-of-ml#training-serving_skew",),
+    detected=(
+        "How many golden labels are their `truth`, against the accuracy in the manifest (0.99 if it is higher): the "
+        "chance that a model of this accuracy gives so few right answers is below one in a thousand."
+    ),
+    bad='4 golden examples, 1 with "label" equal to "truth", and a manifest with "accuracy": 0.98',
+    good='4 golden examples, 4 with "label" equal to "truth", and a manifest with "accuracy": 0.98',
+)
+_HARDLY_EVER = 1e-3
+_MOST = 0.99  # a perfect score on a few hundred inputs does not show that a model is never wrong
+
+
+@WIDE_TOLERANCE.decided_by
+def _wide_tolerance(facts: Facts) -> Iterator[Finding]:
+    smoke, serves = facts.project.smoke, facts.project.vertex.device
+    for device in ("cpu", "cuda"):
+        tolerance, key = smoke.tolerance_for(device), f"tolerance-{device}"
+        if device not in ("cpu", serves) and key.replace("-", "_") not in smoke.model_fields_set:
+            continue
+        widths = _widths(facts.golden_examples)
+        hidden = [width for width in widths if 0 < width <= 2 * tolerance]  # equal ones are not the tolerance's doing
+        if hidden and len(hidden) * 2 >= len(widths):
+            yield WIDE_TOLERANCE.finding(
+                f"`smoke.{key}` is {tolerance:g}, which hides another answer for {len(hidden)} of {len(widths)} golden "
+                f"examples: their largest scores differ by {max(hidden):.2g} at most",
+                location=Location("pyproject.toml"),
+            )
+
+
+@LESS_ACCURATE.decided_by
+def _less_accurate(facts: Facts) -> Iterator[Finding]:
+    recorded = facts.manifest.recorded if facts.manifest else None
+    judged = [each for each in facts.golden_examples if None not in (each.truth, each.answered)]
+    if recorded and recorded.accuracy is not None:
+        right = sum(str(each.truth) == str(each.answered) for each in judged)
+        yield from less_accurate(right, len(judged), recorded.accuracy)
+
+
+def less_accurate(right: int, asked: int, reported: float) -> Iterator[Finding]:
+    """Yield a finding if a model of the reported accuracy would hardly ever give so few right answers."""
+    share = min(reported, _MOST)
+    chance = sum(math.comb(asked, n) * share**n * (1 - share) ** (asked - n) for n in range(right + 1))
+    if asked and chance < _HARDLY_EVER:
+        yield LESS_ACCURATE.finding(
+            f"{right} of {asked} golden examples are answered with their truth, and training reported an accuracy of "
+            f"{reported:g}",
+            evidence=(f"the chance of so few is {chance:.1g}",),
+        )
+
+
+def _widths(examples: Sequence[GoldenExample]) -> list[float]:
+    """Return how far apart the two largest scores of each example are; single scores, from each other."""
+    scores = [s for example in examples if (s := _scores(example))]
+    singles = [s[0] for s in scores if len(s) == 1]
+    widths = [s[-1] - s[-2] for s in scores if len(s) > 1]
+    return widths + [max(singles) - min(singles)] * len(singles) if len(singles) > 1 else widths
+
+
+def _scores(example: GoldenExample) -> list[float]:
+    """Return the recorded scores, ascending; without scores, the numbers of the response that are farthest apart."""
+    response = example.response
+    scores = response.get("scores") if example.scores is None and isinstance(response, dict) else example.scores
+    found = list(_numbers(scores)) or list(_numbers(response))
+    return sorted(max(found, key=lambda each: max(each) - min(each), default=[]))
+
+
+def _numbers(value: Any) -> Iterator[list[float]]:
+    """Yield every list of numbers, and every object's numbers, within a JSON value."""
+    inner = list(value.values()) if isinstance(value, Mapping) else value
+    if not isinstance(inner, list | tuple):
+        return
+    if numbers := [each for each in inner if type(each) in (int, float)]:
+        yield numbers
+    for each in inner:
+        yield from _numbers(each)

@@ -206,7 +206,7 @@ def test_what_a_version_takes_of_which_quota(settings: dict[str, Any], metrics: 
 def test_golden_requests_are_held_against_the_endpoints_limit(tmp_path: Path, kind: str, size: int, fits: bool) -> None:
     examples = [{"instance": "x" * size, "label": "a"}, {"instance": "small", "label": "b"}]
     project = small_project(tmp_path, {"artifacts/golden/golden.json": json.dumps(examples)})
-    found = list(requests_fit(golden.request_sizes(project.artifacts_dir), kind))
+    found = list(requests_fit(golden.request_sizes(project.artifacts_dir, golden.read(project.artifacts_dir)), kind))
     assert [f.code for f in found] == ([] if fits else ["ST725"])
     assert [f.evidence for f in found] == ([] if fits else [(f"example 0: {size + 19:,} bytes",)])
 

@@ -1,0 +1,80 @@
+"""What golden answers do not prove, in words: who recorded them, and which answers nothing was compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from seatrial import bundle, golden
+from seatrial.rules.transforms.golden import less_accurate
+
+if TYPE_CHECKING:
+    from seatrial.findings import Finding
+    from seatrial.golden import GoldenExample, Recording
+    from seatrial.project import Project
+    from seatrial.trial.parity import Drift
+
+_NAMED = 3  # files that a verdict names
+
+
+def weigh(project: Project, examples: Sequence[GoldenExample], drift: Drift, unproven: list[str]) -> Iterator[Finding]:
+    """Add to `unproven` what equal answers do not prove; yield a finding if the answers are less often right."""
+    if not examples:
+        return
+    manifest = golden.read_manifest(project.artifacts_dir)
+    recorded = manifest.recorded if manifest else None
+    unproven += _how(project, recorded, manifest.model if manifest else {})
+    if not drift.compared:
+        unproven.append("that scores equal training's: the golden answers record no scores")
+    if "label" in drift.unrecorded:
+        unproven.append("that labels are right: the golden answers record scores without labels")
+    if more := sorted(drift.unrecorded - {"label", "scores"}):
+        unproven.append(f"what the answers hold in {_names(more)}: training recorded no such field")
+    unproven += _coverage(examples)
+    reported = recorded.accuracy if recorded else None
+    guessed = [truth == answered for truth, answered in drift.guessed.values()]
+    known = [str(each.truth) == str(each.answered) for each in examples if None not in (each.truth, each.answered)]
+    if guessed and reported is not None:
+        yield from less_accurate(sum(guessed + known), len(guessed + known), reported)
+    elif not all(guessed + known) and reported is None:
+        right = f"{sum(guessed + known)} of {len(guessed + known)} golden answers are right"
+        unproven.append(f"that the model is as accurate as in training: {right}, and training reported no accuracy")
+
+
+def _how(project: Project, recorded: Recording | None, model: Mapping[str, str]) -> Iterator[str]:
+    """Yield why equal answers are not parity with training, from how they were recorded."""
+    if recorded is None or recorded.how == "unknown":
+        yield "parity with training: it is not known how the golden answers were recorded, no manifest says it"
+    elif recorded.how == "later":
+        package = bundle.list_files(project).package
+        shared = {path: golden.file_digest(project.root / path) for path in package if path in recorded.code}
+        if not shared:
+            who = "by other code than the predictor's"
+        elif changed := [path for path, digest in shared.items() if recorded.code[path] != digest]:
+            who = f"by the predictor from its files, and {_names(changed)} was changed since"
+        else:
+            who = (
+                "by this very code from its files; they show that it repeats its answers, not that they are training's"
+            )
+        yield f"parity with training: the golden answers were recorded after training, {who}"
+    if recorded and (other := sorted({path for path, _ in recorded.model.items() ^ model.items()})):
+        yield f"that the golden answers are those of this model: {_names(other)} changed after they were recorded"
+
+
+def _coverage(examples: Sequence[GoldenExample]) -> Iterator[str]:
+    """Yield that the golden answers are few: one example, one label, or not all labels."""
+    labels = {str(each.answered) for each in examples if each.answered is not None}
+    scores = max(
+        (len(e.scores) for e in examples if e.scores is not None and not isinstance(e.scores, Mapping)), default=0
+    )
+    if len(examples) == 1:
+        yield "other answers than one: there is a single golden example, which is little proof"
+    elif len(labels) == 1:
+        yield f"other labels than {min(labels)}: all {len(examples)} golden examples have it, which is little proof"
+    elif labels and len(labels) < scores:
+        yield f"{scores - len(labels)} of {scores} labels: no golden example was answered with them"
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
