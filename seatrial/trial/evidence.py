@@ -64,9 +64,8 @@ def _how(project: Project, recorded: Recording | None, model: Mapping[str, str])
 def _coverage(examples: Sequence[GoldenExample]) -> Iterator[str]:
     """Yield that the golden answers are few: one example, one label, or not all labels."""
     labels = {str(each.answered) for each in examples if each.answered is not None}
-    scores = max(
-        (len(e.scores) for e in examples if e.scores is not None and not isinstance(e.scores, Mapping)), default=0
-    )
+    recorded = (e.response.get("scores") if isinstance(e.response, dict) else e.scores for e in examples)
+    scores = max((len(each) for each in recorded if isinstance(each, list | tuple)), default=0)
     if len(examples) == 1:
         yield "other answers than one: there is a single golden example, which is little proof"
     elif len(labels) == 1:
