@@ -20,6 +20,7 @@ from seatrial.findings import Finding, Stage
 from seatrial.golden import GoldenExample
 from seatrial.rules.deployment import live
 from seatrial.serving.interfaces import BATCHED
+from seatrial.trial import evidence
 
 if TYPE_CHECKING:
     from seatrial.deploy.platform import Endpoint, Platform
@@ -175,13 +176,13 @@ class _Coverage(Inquiry):
 
     def proof(self) -> Proof:
         """Return what was proven."""
-        unproven = []
+        examples = [example for state in self._states for example in state.question.examples]
         if not self._compares:
-            unproven.append("that live answers equal training's: those of a former version are not here")
-        elif not any(_recorded(example) for state in self._states for example in state.question.examples):
-            unproven.append("that live answers equal training's: there are no golden answers")
-        elif not self._drift.compared:
-            unproven.append("that live scores equal training's: the golden answers record none")
+            unproven = ["that live answers equal training's: those of a former version are not here"]
+        elif not any(_recorded(example) for example in examples):
+            unproven = ["that live answers equal training's: there are no golden answers"]
+        else:
+            unproven = evidence.unproven(self._project, examples, self._drift)
         return Proof(
             self._id,
             proven=not self._pending and not self._wrong and self._refused is None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from seatrial import bundle, golden
@@ -17,32 +17,55 @@ if TYPE_CHECKING:
 _NAMED = 3  # files that a verdict names
 
 
-def weigh(project: Project, examples: Sequence[GoldenExample], drift: Drift, unproven: list[str]) -> Iterator[Finding]:
-    """Add to `unproven` what equal answers do not prove; yield a finding if the answers are less often right."""
+def weigh(project: Project, examples: Sequence[GoldenExample], drift: Drift, lines: list[str]) -> Iterator[Finding]:
+    """Add to `lines` what equal answers do not prove; yield a finding if the answers are less often right."""
+    lines += unproven(project, examples, drift)
+    reported = recorded.accuracy if (recorded := _recorded(project)) else None
+    if drift.guessed and reported is not None:
+        right = _right(examples, drift)
+        yield from less_accurate(sum(right), len(right), reported)
+
+
+def unproven(project: Project, examples: Sequence[GoldenExample], drift: Drift) -> list[str]:
+    """Return what equal answers do not prove, each to be read after "NOT proven:"; nothing without examples."""
     if not examples:
-        return
+        return []
+    return [*_how(project), *_compared(drift), *_coverage(examples), *_accuracy(project, examples, drift)]
+
+
+def _recorded(project: Project) -> Recording | None:
+    manifest = golden.read_manifest(project.artifacts_dir)
+    return manifest.recorded if manifest else None
+
+
+def _right(examples: Sequence[GoldenExample], drift: Drift) -> list[bool]:
+    """Return of each input whose truth is known whether it was answered with it, by training or else in the trial."""
+    known = [str(each.truth) == str(each.answered) for each in examples if None not in (each.truth, each.answered)]
+    return known + [truth == answered for truth, answered in drift.guessed.values()]
+
+
+def _accuracy(project: Project, examples: Sequence[GoldenExample], drift: Drift) -> Iterator[str]:
+    """Yield that wrong answers cannot be held against an accuracy that nobody reported."""
+    recorded, right = _recorded(project), _right(examples, drift)
+    if not all(right) and (recorded is None or recorded.accuracy is None):
+        told = f"{sum(right)} of {len(right)} golden answers are right"
+        yield f"that the model is as accurate as in training: {told}, and training reported no accuracy"
+
+
+def _compared(drift: Drift) -> Iterator[str]:
+    """Yield which parts of the answers nothing was compared with."""
+    if not drift.compared:
+        yield "that scores equal training's: the golden answers record no scores"
+    if "label" in drift.unrecorded:
+        yield "that labels are right: the golden answers record scores without labels"
+    if more := sorted(drift.unrecorded - {"label", "scores"}):
+        yield f"what the answers hold in {_names(more)}: training recorded no such field"
+
+
+def _how(project: Project) -> Iterator[str]:
+    """Yield why equal answers are not parity with training, from how they were recorded."""
     manifest = golden.read_manifest(project.artifacts_dir)
     recorded = manifest.recorded if manifest else None
-    unproven += _how(project, recorded, manifest.model if manifest else {})
-    if not drift.compared:
-        unproven.append("that scores equal training's: the golden answers record no scores")
-    if "label" in drift.unrecorded:
-        unproven.append("that labels are right: the golden answers record scores without labels")
-    if more := sorted(drift.unrecorded - {"label", "scores"}):
-        unproven.append(f"what the answers hold in {_names(more)}: training recorded no such field")
-    unproven += _coverage(examples)
-    reported = recorded.accuracy if recorded else None
-    guessed = [truth == answered for truth, answered in drift.guessed.values()]
-    known = [str(each.truth) == str(each.answered) for each in examples if None not in (each.truth, each.answered)]
-    if guessed and reported is not None:
-        yield from less_accurate(sum(guessed + known), len(guessed + known), reported)
-    elif not all(guessed + known) and reported is None:
-        right = f"{sum(guessed + known)} of {len(guessed + known)} golden answers are right"
-        unproven.append(f"that the model is as accurate as in training: {right}, and training reported no accuracy")
-
-
-def _how(project: Project, recorded: Recording | None, model: Mapping[str, str]) -> Iterator[str]:
-    """Yield why equal answers are not parity with training, from how they were recorded."""
     if recorded is None or recorded.how == "unknown":
         yield "parity with training: it is not known how the golden answers were recorded, no manifest says it"
     elif recorded.how == "later":
@@ -53,11 +76,10 @@ def _how(project: Project, recorded: Recording | None, model: Mapping[str, str])
         elif changed := [path for path, digest in shared.items() if recorded.code[path] != digest]:
             who = f"by the predictor from its files, and {_names(changed)} was changed since"
         else:
-            who = (
-                "by this very code from its files; they show that it repeats its answers, not that they are training's"
-            )
+            who = "by this very code from its files; they show that it repeats its answers, and no more"
         yield f"parity with training: the golden answers were recorded after training, {who}"
-    if recorded and (other := sorted({path for path, _ in recorded.model.items() ^ model.items()})):
+    former, present = (recorded.model, manifest.model) if manifest and recorded else ({}, {})
+    if other := sorted({path for path, _ in former.items() ^ present.items()}):
         yield f"that the golden answers are those of this model: {_names(other)} changed after they were recorded"
 
 

@@ -31,7 +31,9 @@ def test_every_golden_input_is_asked_until_the_new_version_has_answered_it(tmp_p
     assert proof.compared >= 6
     assert set(proof.others) == {FORMER}
     assert proof.requests == proof.others[FORMER] + proof.compared
-    assert (proof.drift, proof.unproven) == (0.0, ())
+    assert proof.drift == 0.0
+    (line,) = proof.unproven
+    assert line.startswith("parity with training: it is not known how the golden answers were recorded")
 
 
 def test_a_dedicated_endpoint_is_asked_at_its_own_door(tmp_path: Path) -> None:
