@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def unproven(project: Project, examples: Sequence[GoldenExample], drift: Drift) 
     """Return what equal answers do not prove, each to be read after "NOT proven:"; nothing without examples."""
     if not examples:
         return []
-    return [*_how(project), *_compared(drift), *_coverage(examples), *_accuracy(project, examples, drift)]
+    return [*_how(project), *_compared(drift), *_coverage(project, examples), *_accuracy(project, examples, drift)]
 
 
 def _recorded(project: Project) -> Recording | None:
@@ -83,17 +84,25 @@ def _how(project: Project) -> Iterator[str]:
         yield f"that the golden answers are those of this model: {_names(other)} changed after they were recorded"
 
 
-def _coverage(examples: Sequence[GoldenExample]) -> Iterator[str]:
-    """Yield that the golden answers are few: one example, one label, or not all labels."""
+def _coverage(project: Project, examples: Sequence[GoldenExample]) -> Iterator[str]:
+    """Yield that the golden answers are few: one input, one answer, or not all labels."""
+    inputs = {json.dumps(each.vertex_instance(project.artifacts_dir), sort_keys=True) for each in examples}
     labels = {str(each.answered) for each in examples if each.answered is not None}
-    recorded = (e.response.get("scores") if isinstance(e.response, dict) else e.scores for e in examples)
-    scores = max((len(each) for each in recorded if isinstance(each, list | tuple)), default=0)
-    if len(examples) == 1:
-        yield "other answers than one: there is a single golden example, which is little proof"
+    scores = [e.response.get("scores") if isinstance(e.response, dict) else e.scores for e in examples]
+    listed = [each for each in scores if each and isinstance(each, list | tuple) and _is_numbers(each)]
+    most = max(map(len, listed), default=0)
+    if len(inputs) == 1:
+        yield "other answers than one: there is a single golden input, which is little proof"
     elif len(labels) == 1:
         yield f"other labels than {min(labels)}: all {len(examples)} golden examples have it, which is little proof"
-    elif labels and len(labels) < scores:
-        yield f"{scores - len(labels)} of {scores} labels: no golden example was answered with them"
+    elif labels and len(labels) < most:
+        yield f"{most - len(labels)} of {most} labels: no golden example was answered with them"
+    elif not labels and most > 1 and len({each.index(max(each)) for each in listed}) == 1:
+        yield f"other answers: all {len(examples)} golden examples have the same largest score, which is little proof"
+
+
+def _is_numbers(values: Sequence[object]) -> bool:
+    return all(isinstance(value, int | float) for value in values)
 
 
 def _names(names: Sequence[str]) -> str:

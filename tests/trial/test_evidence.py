@@ -88,16 +88,26 @@ class TestHowTheyWereRecorded:
 
 
 class TestWhatTheyCover:
-    def test_a_single_example_is_little_proof(self, project: Project) -> None:
-        assert unproven(project, EXAMPLES[0]) == [
-            "other answers than one: there is a single golden example, which is little proof"
+    @pytest.mark.parametrize("times", [1, 3])
+    def test_a_single_input_is_little_proof_however_often_it_is_there(self, project: Project, times: int) -> None:
+        assert unproven(project, *EXAMPLES[:1] * times) == [
+            "other answers than one: there is a single golden input, which is little proof"
         ]
+
+    def test_scores_with_one_largest_place_are_little_proof(self, project: Project) -> None:
+        scores = [GoldenExample(instance=n, scores=(0.5, 0.3, 0.2 + n / 100)) for n in range(3)]
+        (line,) = unproven(project, *scores)
+        assert line == "other answers: all 3 golden examples have the same largest score, which is little proof"
 
     @pytest.mark.parametrize("whole", [True, False], ids=["response", "label"])
     def test_a_single_label_is_little_proof(self, project: Project, *, whole: bool) -> None:
         answer = GoldenExample(instance=0, response={"label": "top"}) if whole else EXAMPLES[2]
         (line,) = unproven(project, *[replace(answer, instance=n) for n in range(3)])
         assert line == "other labels than top: all 3 golden examples have it, which is little proof"
+
+    def test_scores_that_are_no_numbers_count_nothing(self, project: Project) -> None:
+        ranked = [GoldenExample(instance=n, response={"scores": [{"label": "top", "score": 0.5}]}) for n in range(2)]
+        assert unproven(project, *ranked) == []
 
     def test_labels_that_were_never_answered_are_counted(self, project: Project) -> None:
         assert unproven(project, *EXAMPLES[:2]) == ["1 of 3 labels: no golden example was answered with them"]
