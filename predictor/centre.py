@@ -1,13 +1,16 @@
 """A custom transform: find the ink on a page and put it in the middle of a square.
 
 torchvision has no transform that looks at what is drawn; without one, a digit in a corner of the page would
-reach the model small and off centre. It never scales, and adds nothing but paper.
+reach the model small and off centre. It adds nothing but paper. Only ink longer than `LONGEST` is scaled: the square
+is as high as the ink is long, so a page of one long line would otherwise fill the memory.
 """
 
 from __future__ import annotations
 
 from PIL import Image
 from torch import nn
+
+LONGEST = 2048  # pixels of the ink's longer side; larger ink is scaled to it
 
 
 class CentreInk(nn.Module):
@@ -28,6 +31,10 @@ class CentreInk(nn.Module):
             return page
         left, top, right, bottom = _ink_box(page, threshold=(darkest + paper) // 2)
         longer = max(right - left, bottom - top)
+        if longer > LONGEST:
+            page = _scaled(page.crop((left, top, right, bottom)), LONGEST / longer)
+            (left, top), (right, bottom) = (0, 0), page.size
+            longer = max(right, bottom)
         side = longer + 2 * round(self.margin * longer)
         square = Image.new("L", (side, side), paper)
         square.paste(page, ((side - left - right) // 2, (side - top - bottom) // 2))
@@ -38,3 +45,9 @@ def _ink_box(page: Image.Image, threshold: int) -> tuple[int, int, int, int]:
     """Return the left, top, right and bottom of all pixels not lighter than `threshold`; there is at least one."""
     ink = page.point([255 if tone <= threshold else 0 for tone in range(256)])
     return ink.getbbox()
+
+
+def _scaled(image: Image.Image, factor: float) -> Image.Image:
+    """Return `image` in another size; no side becomes shorter than one pixel."""
+    width, height = (max(1, round(side * factor)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.BOX)
