@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seatrial.cli import options
@@ -15,12 +16,16 @@ if TYPE_CHECKING:
     from seatrial.trial.observe import Trial
 
 
+ADDED = "odd images, every batch size, 500 requests in a row, limits of endpoint and machine, other surroundings"
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     options.project(parser)
     options.formats(parser)
     options.device(parser, "where to run it")
     parser.add_argument("--skip-check", action="store_true", help="run the trial without `check` before it")
+    parser.add_argument("--full", action="store_true", help=f"also {ADDED}; about a minute")
     parser.add_argument("--image", metavar="REF", help="prove this container image instead, in a locked-down container")
     options.engine(parser)
 
@@ -30,7 +35,7 @@ def command(arguments: argparse.Namespace) -> int:
     return _project(arguments) if arguments.image is None else _image(arguments)
 
 
-def try_out(run: Run, device: str, *, skip_check: bool = False) -> Trial:
+def try_out(run: Run, device: str, *, skip_check: bool = False, full: bool = False) -> Trial:
     """Run the whole trial and write its report, in a project that no other run works in.
 
     Raises:
@@ -41,7 +46,7 @@ def try_out(run: Run, device: str, *, skip_check: bool = False) -> Trial:
 
     file = run.project.build_dir / "smoke/report.json"
     file.unlink(missing_ok=True)  # an older report must not pass for this run's
-    trial = run.of(trials.smoke(run.gathered, device, skip_check=skip_check))
+    trial = run.of(trials.smoke(run.gathered, device, skip_check=skip_check, full=full))
     _refuse_unfinished(run, trial)
     json_report.write(file, json_report.document("smoke", run.findings, run.seconds, **_particulars(trial)))
     return trial
@@ -50,8 +55,10 @@ def try_out(run: Run, device: str, *, skip_check: bool = False) -> Trial:
 def _project(arguments: argparse.Namespace) -> int:
     with running("smoke", arguments) as run, alone(run):
         began = time.monotonic()
-        trial = try_out(run, arguments.device, skip_check=arguments.skip_check)
-        return run.finish(_proof(trial, time.monotonic() - began), **_particulars(trial))
+        trial = try_out(run, arguments.device, skip_check=arguments.skip_check, full=arguments.full)
+        return run.finish(
+            _proof(trial, run.project.vertex.machine_type, time.monotonic() - began), **_particulars(trial)
+        )
 
 
 def _image(arguments: argparse.Namespace) -> int:
@@ -67,13 +74,14 @@ def _image(arguments: argparse.Namespace) -> int:
         file = report_file(run.project)
         file.unlink(missing_ok=True)
         found = engine.find(arguments.engine or run.project.image.engine)
-        tried = run.of(image_trials.smoke_image(run.gathered, arguments.image, found, arguments.device))
+        stage = image_trials.smoke_image(run.gathered, arguments.image, found, arguments.device, full=arguments.full)
+        tried = run.of(stage)
         _refuse_unfinished(run, tried.trial)
         more = {**_particulars(tried.trial), **tried.particulars()}
         json_report.write(file, json_report.document("smoke --image", run.findings, run.seconds, **more))
         for line in tried.sizes():
             run.renderer.measured(line)
-        proof = _proof(tried.trial, time.monotonic() - began)
+        proof = _proof(tried.trial, run.project.vertex.machine_type, time.monotonic() - began)
         healthy = f"healthy after {tried.trial.healthy_after:.1f} s"
         return run.finish(f"{tried.image.id[:19]} · {healthy} · {proof}", **more)
 
@@ -85,10 +93,8 @@ def _refuse_unfinished(run: Run, trial: Trial) -> None:
 
 def _particulars(trial: Trial) -> dict[str, Any]:
     """Return what the report of a trial contains besides findings."""
-    from seatrial.trial.observe import DEPTH
-
     return {
-        "depth": DEPTH,
+        "depth": trial.depth,
         "device": trial.device,
         "card": trial.card,
         "bundle_digest": trial.bundle_digest,
@@ -101,23 +107,24 @@ def _particulars(trial: Trial) -> dict[str, Any]:
         "compared": trial.compared,
         "largest_difference": trial.drift,
         "tolerance": trial.tolerance,
+        "measured": asdict(trial.measured),
         "unproven": trial.unproven,
     }
 
 
-def _proof(trial: Trial, seconds: float) -> str:
+def _proof(trial: Trial, machine: str, seconds: float) -> str:
     """Return what a successful trial has proven, and what it has not, in one line."""
-    from seatrial.trial.observe import DEPTH
-
     inputs = f"{trial.golden} golden answers" if trial.golden else f"{trial.asked} sample images"
     asked = f"{inputs}, alone and in batches" if trial.asked else "loaded and stopped"
     if trial.compared:
         asked += f", numbers within {trial.drift:.1g} of training's (allowed {trial.tolerance:.1g})"
     parts = [
         asked,
-        f"{DEPTH} depth on {trial.card or trial.device}",
+        *trial.measured.words(machine),
+        f"{trial.depth} depth on {trial.card or trial.device}",
         f"bundle {trial.bundle_digest[:12]}",
         f"{seconds:.1f} s",
         *(f"NOT proven: {text}" for text in trial.unproven),
+        *([] if trial.depth == "full" else [f"--full adds {ADDED}"]),
     ]
     return " · ".join(parts)

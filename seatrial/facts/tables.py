@@ -152,11 +152,13 @@ class Machine:
 
     Attributes:
         processors: its vCPUs.
+        memory: its GiB, which Google's pages call GB; 0 if the table does not have it.
         accelerators: type → the numbers that it may have; empty if it takes no accelerator.
         built_in: whether it always comes with them.
     """
 
     processors: int
+    memory: float
     accelerators: Mapping[str, tuple[int, ...]]
     built_in: bool
 
@@ -183,9 +185,13 @@ def machines() -> Machines:
     """Return the table of machine types."""
     table = _table("machines.json")
     attachable: Mapping[str, Mapping[str, list[int]]] = table["attachable"]
+    memory: Mapping[str, float] = table["memory"]
     known = {
         (name := f"{series}-{processors}"): Machine(
-            processors, {kind: tuple(numbers) for kind, numbers in attachable.get(name, {}).items()}, built_in=False
+            processors,
+            memory.get(name, processors * table["memory_per_processor"].get(series, 0)),
+            {kind: tuple(numbers) for kind, numbers in attachable.get(name, {}).items()},
+            built_in=False,
         )
         for series, sizes in table["processors"].items()
         for processors in sizes
@@ -193,7 +199,7 @@ def machines() -> Machines:
     for name, row in table["built_in"].items():
         # Several replicas may share the accelerators of some machines, each with a part of them.
         numbers = range(1 if row.get("shared") else row["number"], row["number"] + 1)
-        known[name] = Machine(row["processors"], {row["type"]: tuple(numbers)}, built_in=True)
+        known[name] = Machine(row["processors"], memory.get(name, 0), {row["type"]: tuple(numbers)}, built_in=True)
     return Machines(known, table["quotas"], table["source"], table["read_on"])
 
 

@@ -35,10 +35,11 @@ from seatrial.system import process
 from seatrial.system.cache import cache_dir
 from seatrial.trial import inside
 from seatrial.trial.inside.ask import ask
+from seatrial.trial.inside.usage import Usage
 from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server
 
 LABEL = "dev.seatrial.trial"
-USER = "12345:12345"  # neither root nor the image's own: nothing may depend on who it is
+USER = 12345  # neither root nor the image's own: nothing may depend on who it is
 # Otherwise podman adds writable folders of its own to a read-only container.
 _READ_ONLY = {"docker": ["--read-only"], "podman": ["--read-only", "--read-only-tmpfs=false"]}
 
@@ -123,7 +124,9 @@ def _done(engine: Engine, arguments: list[str]) -> str:
 class ContainerServer(Server):
     """A server in a container, asked at its own address, or from within if the host cannot reach that."""
 
-    def __init__(self, isolation: Isolation, name: str, image: Image, memory: str, began: float) -> None:
+    def __init__(
+        self, isolation: Isolation, name: str, image: Image, memory: str, began: float, contract: Mapping[str, str]
+    ) -> None:
         self._engine = isolation.engine
         self._isolation = isolation
         self._name = name
@@ -131,7 +134,7 @@ class ContainerServer(Server):
         self._memory = memory
         self._exit_code: int | None = None
         self._address: str | None = None
-        super().__init__(run.follow_log(self._engine, name), began)
+        super().__init__(run.follow_log(self._engine, name), began, contract)
 
     def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         if self._address is None:
@@ -158,12 +161,7 @@ class ContainerServer(Server):
         return str(found["IPAddress"])
 
     def _ask_from_within(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-        program = (inside.FOLDER / "ask.py").read_text(encoding="utf-8")
-        command = [self._image.python, "-I", "-c", program, method, route, str(PORT), f"{timeout:g}"]
-        code, printed = process.output(
-            [self._engine.program, "exec", "--interactive", self._name, *command],
-            env=engines.environment(), timeout=timeout + COMMAND_TIMEOUT, given=body,
-        )  # fmt: skip
+        code, printed = self._within("ask.py", method, route, str(PORT), f"{timeout:g}", timeout=timeout, given=body)
         try:
             status, data = json.loads(printed.splitlines()[-1]) if code == 0 else (0, "")
         except (ValueError, IndexError):
@@ -171,6 +169,24 @@ class ContainerServer(Server):
         if status == 0:
             raise ConnectionError(base64.b64decode(data).decode() or printed)
         return status, base64.b64decode(data)
+
+    def _within(self, script: str, *arguments: str, timeout: float = 0, given: bytes = b"") -> tuple[int, str]:
+        """Run a script of `inside` in the container; return its exit code and what it printed."""
+        program = (inside.FOLDER / script).read_text(encoding="utf-8")
+        command = [self._image.python, "-I", "-c", program, *arguments]
+        return process.output(
+            [self._engine.program, "exec", "--interactive", self._name, *command],
+            env=engines.environment(), timeout=timeout + COMMAND_TIMEOUT, given=given,
+        )  # fmt: skip
+
+    def usage(self) -> Usage:
+        """Return what the container's processes use; {} where its engine or its Python does not tell."""
+        code, printed = self._within("usage.py", "1", "/tmp")  # noqa: S108 - a path of the container
+        try:
+            used: Usage = json.loads(printed.splitlines()[-1]) if code == 0 else {}
+        except (ValueError, IndexError):
+            return {}
+        return used
 
     def _signal(self, number: signal.Signals) -> None:
         name = number.name.removeprefix("SIG")
@@ -208,7 +224,8 @@ class ContainerServer(Server):
         if code is None or code <= 128:
             return super().ending
         if self._inspected()["State"].get("OOMKilled"):
-            return f"exit code {code}: it needed more than the {self._memory} of memory that smoke.memory allows"
+            what = f"{self._memory} of memory, which smoke.memory or the machine type allows"
+            return f"exit code {code}: it needed more than {what}"
         return f"exit code {code} (signal {code - 128})"
 
     @property
@@ -229,16 +246,18 @@ class ContainerServer(Server):
 
 
 @contextlib.contextmanager
-def serve(isolation: Isolation, image: Image, device: str, memory: str, **variables: str) -> Iterator[ContainerServer]:
+def serve(
+    isolation: Isolation, image: Image, device: str, memory: str, user: int = USER, **variables: str
+) -> Iterator[ContainerServer]:
     """Start an image as Vertex would, locked down; `variables` replace those of the contract."""
     name = f"seatrial-{isolation.trial}-{secrets.token_hex(4)}"
     accelerator = ACCELERATOR if device == "cuda" else {}
-    env = CONTRACT | {"AIP_HTTP_PORT": str(PORT)} | accelerator | variables
-    arguments = [*_arguments(isolation, device, memory, env), "--name", name, image.id]
+    env = {**CONTRACT, "AIP_HTTP_PORT": str(PORT), **accelerator, **variables}
+    arguments = [*_arguments(isolation, device, memory, user, env), "--name", name, image.id]
     _done(isolation.engine, ["create", *arguments])
     began = time.monotonic()
     _done(isolation.engine, ["start", name])
-    server = ContainerServer(isolation, name, image, memory, began)
+    server = ContainerServer(isolation, name, image, memory, began, env)
     try:
         yield server
     finally:
@@ -248,11 +267,11 @@ def serve(isolation: Isolation, image: Image, device: str, memory: str, **variab
 def run_script(isolation: Isolation, image: Image, name: str, device: str, memory: str) -> tuple[int, str]:
     """Run a script of `inside` with the image's own Python, as isolated as the server."""
     text = (inside.FOLDER / name).read_text(encoding="utf-8")
-    arguments = ["--entrypoint", image.python, *_arguments(isolation, device, memory, {}), image.id]
+    arguments = ["--entrypoint", image.python, *_arguments(isolation, device, memory, USER, {}), image.id]
     return isolation.engine.output(["run", *arguments, "-I", "-c", text], timeout=SCRIPT_TIMEOUT)
 
 
-def _arguments(isolation: Isolation, device: str, memory: str, env: Mapping[str, str]) -> list[str]:
+def _arguments(isolation: Isolation, device: str, memory: str, user: int, env: Mapping[str, str]) -> list[str]:
     """Return the options that every container of a trial is created with."""
     engine = isolation.engine
     return [
@@ -263,5 +282,5 @@ def _arguments(isolation: Isolation, device: str, memory: str, env: Mapping[str,
         *_READ_ONLY[engine.name],
         "--tmpfs", "/tmp:rw,exec,nosuid,nodev,mode=1777",  # noqa: S108 - a path of the container
         "--memory", memory, "--memory-swap", memory,
-        "--user", USER,
+        "--user", f"{user}:{user}",
     ]  # fmt: skip

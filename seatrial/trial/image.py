@@ -24,8 +24,9 @@ from seatrial.findings import Phase, Stage, Step, watched
 from seatrial.project import Project
 from seatrial.rules.serving.container import NO_END
 from seatrial.rules.supply.credentials import SECRET_IN_CONFIG, SECRET_IN_LAYER
-from seatrial.trial import container
+from seatrial.trial import container, memory
 from seatrial.trial.container import ContainerServer, Isolation
+from seatrial.trial.full import Full, surroundings
 from seatrial.trial.observe import CUDA_PROBE, LOG_TAIL, Trial, judge_cuda_probe, observe, versions_in
 
 # The contract's own limit, from the log line of the failure to the end that the engine dates. That takes 2 to 18 ms
@@ -75,8 +76,10 @@ class ImageTrial:
         }
 
 
-def smoke_image(gathered: Gathered, reference: str, engine: Engine, device: str) -> Stage[ImageTrial]:
-    """Run the whole trial of an image that the engine has, on `cpu` or `cuda`.
+def smoke_image(
+    gathered: Gathered, reference: str, engine: Engine, device: str, *, full: bool = False
+) -> Stage[ImageTrial]:
+    """Run the whole trial of an image that the engine has, on `cpu` or `cuda`, `full` or at the default depth.
 
     Raises:
         UsageError: the image does not exist, or it was not built from the project as it is now.
@@ -87,7 +90,7 @@ def smoke_image(gathered: Gathered, reference: str, engine: Engine, device: str)
     tried = identify(project, reference, engine, device)
     _, broken = yield from watched(search(project, tried, engine))
     if not broken:
-        yield from run(gathered, tried, engine)
+        yield from run(gathered, tried, engine, full=full)
     return tried
 
 
@@ -114,24 +117,29 @@ def search(project: Project, tried: ImageTrial, engine: Engine) -> Stage[None]:
     yield from _secrets(tried.image, tried.contents)
 
 
-def run(gathered: Gathered, tried: ImageTrial, engine: Engine) -> Stage[None]:
+def run(gathered: Gathered, tried: ImageTrial, engine: Engine, *, full: bool = False) -> Stage[None]:
     """Run the image: load, answers, stop, and a load that fails."""
     project, trial, image = gathered.project, tried.trial, tried.image
-    memory = project.smoke.memory
+    allowed = memory.limit(project)
     examples = golden.read(project.artifacts_dir)
+    depth = Full(gathered, examples, trial) if full else None
     with container.isolated(engine) as isolation:
         if trial.device == "cuda":
             yield Phase("device")
-            probed = container.run_script(isolation, image, CUDA_PROBE, trial.device, memory)
+            probed = container.run_script(isolation, image, CUDA_PROBE, trial.device, allowed)
             _, broken = yield from watched(judge_cuda_probe(*probed, trial))
             if broken:
                 return
         yield Phase("load")
-        with container.serve(isolation, image, trial.device, memory) as server:
-            yield from observe(gathered, server, examples, trial)
+        with container.serve(isolation, image, trial.device, allowed) as server:
+            yield from observe(gathered, server, examples, trial, depth.prove if depth else None)
         if not trial.finished:
             return
         yield Step(f"stopped {trial.stopped_after:.2f} s after SIGTERM")
+        if depth and depth.inputs:
+            other = surroundings.of_container(project)
+            with container.serve(isolation, image, trial.device, allowed, surroundings.USER, **other) as server:
+                yield from depth.elsewhere(server)
         yield Phase("failed load")
         trial.finished = False
         yield from _fail_to_load(project, isolation, tried)
@@ -191,7 +199,8 @@ def _fail_to_load(project: Project, isolation: Isolation, tried: ImageTrial) -> 
     """Start the image with artifacts that do not exist: it must log that once, and end."""
     yield Step("starting it once more, with artifacts that do not exist")
     limits = project.smoke
-    with container.serve(isolation, tried.image, tried.trial.device, limits.memory, AIP_STORAGE_URI=_NOWHERE) as server:
+    allowed = memory.limit(project)
+    with container.serve(isolation, tried.image, tried.trial.device, allowed, AIP_STORAGE_URI=_NOWHERE) as server:
         code, failures = _until_ended(server, limits.load_timeout)
         evidence = tuple(server.log[-LOG_TAIL:])
         if code is None or code == 0 or len(failures) != 1:

@@ -6,9 +6,9 @@ The same for a process of this machine and for a container. It asks only through
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from seatrial.diagnosis.translate import diagnose, user_frames
 from seatrial.facts.gather import Gathered
@@ -21,11 +21,11 @@ from seatrial.rules.rule import Rule
 from seatrial.rules.serving import contract, network
 from seatrial.rules.transforms.golden import NO_GOLDEN
 from seatrial.serving import interfaces
-from seatrial.trial import evidence, parity, samples
+from seatrial.trial import evidence, memory, parity, samples
+from seatrial.trial.measured import Measured
 from seatrial.trial.parity import Drift
 from seatrial.trial.server import Answer, Server
 
-DEPTH = "default"
 CUDA_PROBE = "cuda_probe.py"
 LOG_TAIL = 15  # lines
 _SHOWN = 3  # findings of one kind; a wrong transform makes every image differ
@@ -48,6 +48,8 @@ class Trial:
         unproven: what a green trial still does not prove, in words.
         healthy_after: seconds from the start of the server to health 200.
         stopped_after: seconds from SIGTERM to the end of the server.
+        depth: `default` or `full`.
+        measured: what the server needed.
     """
 
     device: str
@@ -64,15 +66,32 @@ class Trial:
     unproven: list[str] = field(default_factory=list)
     healthy_after: float = 0.0
     stopped_after: float = 0.0
+    depth: Literal["default", "full"] = "default"
+    measured: Measured = field(default_factory=Measured)
 
 
-def observe(gathered: Gathered, server: Server, examples: tuple[GoldenExample, ...], trial: Trial) -> Stage[None]:
-    """Wait until a server that was just started is healthy, ask it every input, and stop it."""
+Deeper = Callable[[Server], Stage[None]]
+
+
+def observe(
+    gathered: Gathered,
+    server: Server,
+    examples: tuple[GoldenExample, ...],
+    trial: Trial,
+    deeper: Deeper | None = None,
+) -> Stage[None]:
+    """Wait until a server that was just started is healthy, ask it every input, and stop it.
+
+    `deeper` asks it more before the stop, if every input was answered as it must be.
+    """
     _, broken = yield from watched(_load(gathered, server, trial))
     if broken:
         return
     yield Phase("answers")
     _, broken = yield from watched(_ask(gathered, server, examples, trial))
+    if deeper and not broken:
+        _, broken = yield from watched(deeper(server))
+    yield from memory.judge(gathered.project, server.usage(), trial.device, trial.measured)
     yield from _outside(gathered, server)
     if children := server.children():
         trial.unproven.append(f"that child processes ({', '.join(children)}) reach nothing outside")
@@ -123,7 +142,7 @@ def _load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
         return
     records = [r for r in server.records("CRITICAL") if r.get("phase") == "load"]
     if records:
-        yield from _translated(gathered, records[-1], contract.ENDED, server)
+        yield from translated(gathered, records[-1], contract.ENDED, server)
     else:
         message = f"the server ended with {server.ending} before it was healthy"
         yield _from_log(gathered, server, contract.ENDED, message)
@@ -136,7 +155,7 @@ def _from_log(gathered: Gathered, server: Server, rule: Rule, message: str) -> F
     return rule.finding(message, location=location, evidence=evidence)
 
 
-def _translated(gathered: Gathered, record: dict[str, Any], otherwise: Rule, server: Server) -> Iterator[Finding]:
+def translated(gathered: Gathered, record: dict[str, Any], otherwise: Rule, server: Server) -> Iterator[Finding]:
     """Yield the finding behind an exception that the server logged; `otherwise` is the rule if none recognises it."""
     text = str(record.get("traceback", ""))
     known = diagnose(text, gathered.if_readable)
@@ -198,7 +217,7 @@ def _compare(
     answer = server.predict([instance for _, instance in chunk])
     predictions = answer.body.get("predictions") if answer and isinstance(answer.body, dict) else None
     if answer is None or answer.status != 200 or not isinstance(predictions, list):
-        yield from _refused(gathered, server, subject, answer)
+        yield from refused(gathered, server, subject, answer)
         return
     if len(predictions) != len(chunk):
         yield contract.WRONG_COUNT.finding(
@@ -215,14 +234,16 @@ def _compare(
         yield Step(f"{len(found) - _SHOWN} more answers differ")
 
 
-def _refused(gathered: Gathered, server: Server, subject: str, answer: Answer | None) -> Iterator[Finding]:
-    """Yield why a golden input got no prediction."""
+def refused(
+    gathered: Gathered, server: Server, subject: str, answer: Answer | None, rule: Rule = contract.FAILED
+) -> Iterator[Finding]:
+    """Yield why an input got no prediction, under `rule` if the reason has no rule of its own."""
     if answer is not None and answer.status >= 500 and (record := server.logged_failure()).get("traceback"):
-        for finding in _translated(gathered, record, contract.FAILED, server):
+        for finding in translated(gathered, record, rule, server):
             yield replace(finding, subject=subject)
         return
     if answer is None:
         what = f"the server ended with {server.ending}" if server.exit_code is not None else "no answer"
-        yield contract.FAILED.finding(f"{subject}: {what}", subject=subject, evidence=tuple(server.log[-LOG_TAIL:]))
+        yield rule.finding(f"{subject}: {what}", subject=subject, evidence=tuple(server.log[-LOG_TAIL:]))
         return
-    yield contract.FAILED.finding(f"{subject}: HTTP {answer.status}, {str(answer.body)[:300]}", subject=subject)
+    yield rule.finding(f"{subject}: HTTP {answer.status}, {str(answer.body)[:300]}", subject=subject)

@@ -17,8 +17,8 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from seatrial.environment.store import Copy
 from seatrial.system import process
 from seatrial.trial import inside
 from seatrial.trial.inside.ask import ask
+from seatrial.trial.inside.usage import Usage, measure
 
 STOP_TIMEOUT = 30.0  # seconds after SIGTERM; Kubernetes' default grace period
 ANSWER_TIMEOUT = 60.0  # seconds; what a shared public endpoint allows a prediction
@@ -57,19 +58,27 @@ ACCELERATOR = {"AIP_ACCELERATOR_TYPE": "ACCELERATOR_TYPE_UNSPECIFIED"}  # Vertex
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer: the status and the JSON body, or its text if it is not JSON."""
+    """An HTTP answer: the status, the JSON body or its text if it is not JSON, and the size of the body in bytes."""
 
     status: int
     body: Any
+    size: int = 0
 
 
 class Server(ABC):
     """A running server and what it has logged so far."""
 
-    def __init__(self, printing: subprocess.Popen[str], began: float) -> None:
-        """`printing` prints the log and ends with the server; `began` is the monotonic time of the start."""
+    def __init__(self, printing: subprocess.Popen[str], began: float, contract: Mapping[str, str]) -> None:
+        """Follow a server that was started.
+
+        Args:
+            printing: prints the log and ends with the server.
+            began: the monotonic time of the start.
+            contract: the variables of Vertex AI that it was started with.
+        """
         self._printing = printing
         self.began = began
+        self._contract = contract
         self._lines: list[str] = []
         self._lines_before = 0  # the last prediction was asked for
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -89,24 +98,25 @@ class Server(ABC):
                 return None
             left = max(_POLL, min(10, deadline - time.monotonic()))
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self._ask("GET", CONTRACT["AIP_HEALTH_ROUTE"], b"", timeout=left)[0] == 200:
+                if self._ask("GET", self._contract["AIP_HEALTH_ROUTE"], b"", timeout=left)[0] == 200:
                     return True
             time.sleep(_POLL)
         return False
 
-    def predict(self, instances: list[Any]) -> Answer | None:
+    def predict(self, instances: list[Any], parameters: Any = None) -> Answer | None:
         """Send one predict request; None if the connection broke or no answer came in time."""
-        body = json.dumps({"instances": instances}).encode()
+        beside = {} if parameters is None else {"parameters": parameters}
+        body = json.dumps({"instances": instances, **beside}).encode()
         self._lines_before = len(self._lines)
         try:
-            status, data = self._ask("POST", CONTRACT["AIP_PREDICT_ROUTE"], body, timeout=ANSWER_TIMEOUT)
+            status, data = self._ask("POST", self._contract["AIP_PREDICT_ROUTE"], body, timeout=ANSWER_TIMEOUT)
         except (OSError, http.client.HTTPException):
             self.wait_for_end(1)  # the connection breaks a moment before the server is seen to have ended
             return None
         try:
-            return Answer(status, json.loads(data) if data else None)
+            return Answer(status, json.loads(data) if data else None, len(data))
         except ValueError:
-            return Answer(status, data.decode("utf-8", "replace"))
+            return Answer(status, data.decode("utf-8", "replace"), len(data))
 
     @property
     def log(self) -> list[str]:
@@ -149,6 +159,10 @@ class Server(ABC):
         """Return the programs that the predictor started, if what they reach is not watched."""
         return []
 
+    def usage(self) -> Usage:
+        """Return what the server and the processes that it started use now; {} if that cannot be read."""
+        return {}
+
     def dump_and_end(self) -> None:
         """Make a server that hangs print where each of its threads is, and end it."""
         self._signal(signal.SIGABRT)  # faulthandler handles it, even while C code holds the GIL
@@ -189,8 +203,10 @@ class Server(ABC):
 class ProcessServer(Server):
     """A server that runs as a process of this machine, in a trial's copy of the environment."""
 
-    def __init__(self, running: subprocess.Popen[str], port: int, outside: Path, copy: Copy) -> None:
-        super().__init__(running, time.monotonic())
+    def __init__(
+        self, running: subprocess.Popen[str], port: int, outside: Path, copy: Copy, contract: Mapping[str, str]
+    ) -> None:
+        super().__init__(running, time.monotonic(), contract)
         self._process = running
         self._port = port
         self._outside = outside
@@ -230,6 +246,10 @@ class ProcessServer(Server):
     def _noted(self) -> list[dict[str, str]]:
         return list(_parsed(self._outside.read_text(encoding="utf-8").splitlines()))
 
+    def usage(self) -> Usage:
+        """Return what the process and its descendants use."""
+        return measure(self._process.pid, [str(self._copy.folder(name)) for name in ("tmp", "home", "work")])
+
     def run_script(self, name: str) -> tuple[int, str]:
         """Run a script in the copy, on the CPU."""
         return run_script(self._copy, name, "cpu")
@@ -243,8 +263,30 @@ def _parsed(lines: list[str]) -> Iterator[Record]:
                 yield record
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a server is started with besides its own files.
+
+    Attributes:
+        contract: the variables of Vertex AI.
+        variables: others, which replace those of the trial.
+        before: a program with arguments that starts the server.
+        umask: of its process; -1 leaves the caller's.
+        home: the permissions of its home.
+    """
+
+    contract: Mapping[str, str] = field(default_factory=lambda: CONTRACT)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    umask: int = -1
+    home: int = 0o755
+
+
+USUAL = Surroundings()
+
+
 @contextlib.contextmanager
-def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[ProcessServer]:
+def serve(copy: Copy, bundle: Bundle, device: str, surroundings: Surroundings = USUAL) -> Iterator[ProcessServer]:
     """Start the runtime on a bundle in a trial's environment; the process and all its children end with the block."""
     home = copy.folder("served")
     shutil.copytree(bundle.path, home / "bundle", dirs_exist_ok=True)
@@ -252,18 +294,22 @@ def serve(copy: Copy, bundle: Bundle, device: str) -> Iterator[ProcessServer]:
     outside = home / "outside.jsonl"
     outside.touch()
     port = _free_port()
+    copy.folder("home").chmod(surroundings.home)
+    contract = surroundings.contract
     running = process.start(
         [
-            str(copy.python), "-I", str(guard), str(outside), str(os.getpid()),
+            *surroundings.before, str(copy.python), "-I", str(guard), str(outside), str(os.getpid()),
             "seatrial.serving", "--bundle", str(home / "bundle/bundle.json"),
         ],
-        env=_on_trial(copy, device) | CONTRACT | {"AIP_HTTP_PORT": str(port)},
+        env=_on_trial(copy, device) | {**surroundings.variables, **contract, "AIP_HTTP_PORT": str(port)},
         cwd=copy.folder("work"),
+        umask=surroundings.umask,
     )  # fmt: skip
     try:
-        yield ProcessServer(running, port, outside, copy)
+        yield ProcessServer(running, port, outside, copy, contract)
     finally:
         process.kill(running)
+        copy.folder("home").chmod(USUAL.home)
 
 
 def run_script(copy: Copy, name: str, device: str) -> tuple[int, str]:

@@ -22,12 +22,13 @@ from seatrial.golden import GoldenExample
 from seatrial.project import Project
 from seatrial.rules.lock.runtime import outside_runtime
 from seatrial.system import process
+from seatrial.trial.full import Full, surroundings
 from seatrial.trial.observe import CUDA_PROBE, Trial, judge_cuda_probe, observe, versions_in
 from seatrial.trial.server import run_script, serve
 
 
-def smoke(gathered: Gathered, device: str, *, skip_check: bool = False) -> Stage[Trial]:
-    """Run the whole trial of a project on `cpu` or `cuda`.
+def smoke(gathered: Gathered, device: str, *, skip_check: bool = False, full: bool = False) -> Stage[Trial]:
+    """Run the whole trial of a project on `cpu` or `cuda`, `full` or at the default depth.
 
     Raises:
         UsageError: the project cannot be read or built.
@@ -56,7 +57,8 @@ def smoke(gathered: Gathered, device: str, *, skip_check: bool = False) -> Stage
     with store.copy(kept) as copy:
         install.install_wheels(copy, [bundle.predictor_wheel, bundle.runtime_wheel])
         yield from install.inconsistencies(copy, requirements.read(project.lock_for(device), project.root))
-        _, broken = yield from watched(_on_device(gathered, bundle, copy, examples, trial))
+        depth = Full(gathered, examples, trial) if full else None
+        _, broken = yield from watched(_on_device(gathered, bundle, copy, examples, trial, depth))
         if broken and device == "cuda":
             return trial
         yield from store.settle(copy)
@@ -92,7 +94,12 @@ def _keep(project: Project, device: str, trial: Trial) -> Stage[Kept | None]:
 
 
 def _on_device(
-    gathered: Gathered, bundle: Bundle, copy: Copy, examples: tuple[GoldenExample, ...], trial: Trial
+    gathered: Gathered,
+    bundle: Bundle,
+    copy: Copy,
+    examples: tuple[GoldenExample, ...],
+    trial: Trial,
+    full: Full | None,
 ) -> Stage[None]:
     if trial.device == "cuda":
         yield Phase("device")
@@ -102,4 +109,7 @@ def _on_device(
             return
     yield Phase("load")
     with serve(copy, bundle, trial.device) as server:
-        yield from observe(gathered, server, examples, trial)
+        yield from observe(gathered, server, examples, trial, full.prove if full else None)
+    if full and full.inputs and trial.finished:
+        with serve(copy, bundle, trial.device, surroundings.of_process(gathered.project, copy, trial)) as server:
+            yield from full.elsewhere(server)

@@ -1,0 +1,86 @@
+"""`smoke --full`: what a server on trial shows only if it is asked more, longer and in other ways.
+
+One module a point; this table joins them. A point sends requests through the session and yields findings. What it
+could not show it adds to `Trial.unproven`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from seatrial.facts.gather import Gathered
+from seatrial.findings import Phase, Stage, Step, watched
+from seatrial.golden import GoldenExample
+from seatrial.rules.serving.contract import FAILED
+from seatrial.serving import interfaces
+from seatrial.trial import parity, samples
+from seatrial.trial.full import batches, budgets, endurance, inputs, order, parameters, surroundings
+from seatrial.trial.full.session import Input, Session
+from seatrial.trial.observe import Trial
+from seatrial.trial.server import Server
+
+Point = Callable[[Session], Stage[None]]
+
+# Endurance first: it measures a server that nothing unusual has happened to, and it ends a steep leak early.
+POINTS: dict[str, Point] = {
+    "endurance": endurance.prove,
+    "batches": batches.prove,
+    "order": order.prove,
+    "parameters": parameters.prove,
+    "inputs": inputs.prove,
+    "budgets": budgets.prove,
+}
+
+
+@dataclass(slots=True)
+class Full:
+    """A full trial: what was asked of the first server, to be asked of the second."""
+
+    gathered: Gathered
+    examples: tuple[GoldenExample, ...]
+    trial: Trial
+    inputs: list[Input] = field(default_factory=list)
+
+    def prove(self, server: Server) -> Stage[None]:
+        """Ask a server all points, which answered every golden input as it must."""
+        self.trial.depth = "full"
+        session = Session(self.gathered, server, self.trial, _inputs(self.gathered, self.examples, self.trial))
+        if not session.inputs:
+            self.trial.unproven.append("anything that a full trial asks: there is no input to ask it with")
+            return
+        _, broken = yield from watched(_alone(session))
+        if broken:
+            return
+        self.inputs = session.inputs
+        for name, point in POINTS.items():
+            if session.over:
+                self.trial.unproven.append(f"{name}: {session.over}")
+                continue
+            yield Phase(name)
+            session.begin()
+            yield from point(session)
+
+    def elsewhere(self, server: Server) -> Stage[None]:
+        """Ask a server that was started in other surroundings what the first one was asked."""
+        yield from surroundings.prove(Session(self.gathered, server, self.trial, self.inputs))
+
+
+def _inputs(gathered: Gathered, examples: tuple[GoldenExample, ...], trial: Trial) -> list[Input]:
+    """Return the golden examples, or the samples where there are none and the predictor takes images."""
+    folder = gathered.project.artifacts_dir
+    if examples:
+        return [Input(parity.example_name(example), example.vertex_instance(folder)) for example in examples]
+    if not interfaces.takes_samples(trial.interface):
+        return []
+    return [Input(name, instance) for name, instance in samples.instances()]
+
+
+def _alone(session: Session) -> Stage[None]:
+    """Ask every input alone, and keep its answer: every later one must be equal."""
+    yield Step(f"asking {len(session.inputs)} inputs, each alone")
+    for one in session.inputs:
+        found = yield from session.ask([one], one.name, FAILED)
+        if found is None:
+            return
+        (one.answer,) = found

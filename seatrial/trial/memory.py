@@ -1,0 +1,67 @@
+"""The memory of a server on trial, beside what the configured machine leaves to a container."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from seatrial.facts.tables import machines
+from seatrial.findings import Finding
+from seatrial.project import Project
+from seatrial.rules.serving.budgets import MACHINE_TOO_SMALL
+from seatrial.rules.serving.processes import SHARED_MEMORY
+from seatrial.trial.inside.usage import Usage
+from seatrial.trial.measured import Measured
+
+MIB = 1024**2
+GIB = 1024**3
+SHARED = 64 * MIB  # of /dev/shm in a container, the default of docker, podman and Kubernetes
+
+# What Kubernetes Engine reserves of each next part of a machine's memory, and for eviction; "Plan node sizes",
+# cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes. Vertex AI publishes no number of its own.
+_RESERVED = ((4 * GIB, 0.25), (4 * GIB, 0.20), (8 * GIB, 0.10), (112 * GIB, 0.06), (float("inf"), 0.02))
+_EVICTION = 100 * MIB
+
+
+def of_machine(project: Project) -> int:
+    """Return the bytes that the configured machine leaves to a container; 0 if the machine is not known."""
+    machine = machines().machines.get(project.vertex.machine_type)
+    if machine is None or not machine.memory:
+        return 0
+    left = whole = machine.memory * GIB
+    taken: float = _EVICTION
+    for part, share in _RESERVED:
+        taken += min(left, part) * share
+        left = max(0, left - part)
+    return int(whole - taken)
+
+
+def allowed(project: Project) -> int:
+    """Return the bytes that a container on trial may use: `smoke.memory`, or what the machine leaves if less."""
+    number, unit = int(project.smoke.memory[:-1]), project.smoke.memory[-1]
+    configured, left = number * (GIB if unit == "g" else MIB), of_machine(project)
+    return left if 0 < left < configured else configured
+
+
+def limit(project: Project) -> str:
+    """Return `allowed` as engines write it."""
+    return f"{allowed(project) // MIB}m"
+
+
+def judge(project: Project, used: Usage, device: str, measured: Measured) -> Iterator[Finding]:
+    """Yield findings where a server needed more memory than it will have; note its peak in `measured`."""
+    peak, left, machine = used.get("peak", 0), of_machine(project), project.vertex.machine_type
+    if not peak:
+        return
+    measured.peak_memory, measured.machine_memory = peak, left
+    if 0 < left < peak:
+        whole = machines().machines[machine].memory
+        yield MACHINE_TOO_SMALL.finding(
+            f"the server needed {peak / 1e9:.1f} GB of memory; {machine} has {whole * GIB / 1e9:.1f} GB, of which "
+            f"about {left / 1e9:.1f} GB are left to a container",
+            subject=machine,
+        )
+    # On a GPU the driver's own mappings count as shared memory.
+    if device == "cpu" and used.get("shared", 0) > SHARED:
+        yield SHARED_MEMORY.finding(
+            f"the server holds {used['shared'] / 1e6:.0f} MB of shared memory; a container has {SHARED / 1e6:.0f} MB"
+        )
