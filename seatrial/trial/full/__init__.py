@@ -35,7 +35,7 @@ POINTS: dict[str, Point] = {
 
 @dataclass(slots=True)
 class Full:
-    """A full trial: what was asked of the first server, to be asked of the second."""
+    """A full trial. `inputs` is what the first server answered, to be asked of the second."""
 
     gathered: Gathered
     examples: tuple[GoldenExample, ...]
@@ -52,7 +52,6 @@ class Full:
         _, broken = yield from watched(_alone(session))
         if broken:
             return
-        self.inputs = session.inputs
         for name, point in POINTS.items():
             if session.over:
                 self.trial.unproven.append(f"{name}: {session.over}")
@@ -60,6 +59,7 @@ class Full:
             yield Phase(name)
             session.begin()
             yield from point(session)
+        self.inputs = [] if session.over else session.inputs
 
     def elsewhere(self, server: Server) -> Stage[None]:
         """Ask a server that was started in other surroundings what the first one was asked."""

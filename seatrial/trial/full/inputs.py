@@ -104,6 +104,4 @@ def _merged(findings: list[Finding]) -> Iterator[Finding]:
         alike.setdefault((finding.code, finding.location, cause), []).append(finding)
     for same in alike.values():
         shown = ", ".join(dict.fromkeys(finding.subject for finding in same))
-        subject = same[0].subject
-        message = same[0].message if subject in same[0].message else f"{subject}: {same[0].message}"
-        yield replace(same[0], message=message, evidence=(*same[0].evidence, f"shown by: {shown}"))
+        yield replace(same[0], evidence=(*same[0].evidence, f"shown by: {shown}")) if len(same) > 1 else same[0]

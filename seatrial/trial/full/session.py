@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seatrial.facts.gather import Gathered
-from seatrial.findings import Stage
+from seatrial.findings import Finding, Stage
 from seatrial.rules.rule import Rule
 from seatrial.rules.serving import answers, budgets, contract
 from seatrial.trial.observe import Trial, refused
@@ -90,12 +90,13 @@ class Session:
             yield answers.NOT_FINITE.finding(f"{subject}: the answer holds NaN or infinity", subject=subject)
         return found
 
-    def failure(self, answer: Answer | None, subject: str, rule: Rule) -> Iterator[Any]:
+    def failure(self, answer: Answer | None, subject: str, rule: Rule) -> Iterator[Finding]:
         """Yield why a request got no prediction."""
         if answer is None and self.server.exit_code is None:
             yield budgets.TOO_SLOW.finding(f"{subject}: no answer within {ANSWER_TIMEOUT:.0f} s", subject=subject)
-        else:
-            yield from refused(self.gathered, self.server, subject, answer, rule)
+            return
+        for finding in refused(self.gathered, self.server, subject, answer, rule):
+            yield finding if subject in finding.message else replace(finding, message=f"{subject}: {finding.message}")
 
 
 def predictions(answer: Answer | None) -> list[Any] | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 
 from seatrial.environment.store import Copy
 from seatrial.findings import Phase, Stage, Step
@@ -43,7 +45,7 @@ def of_container(project: Project) -> Mapping[str, str]:
 
 
 def of_process(project: Project, copy: Copy, trial: Trial) -> Surroundings:
-    """Return the surroundings of a process's second start: as much as this machine permits."""
+    """Empty the folders of a process, and return the surroundings of its second start, as far as is permitted."""
     script = str(inside.FOLDER / _ELSEWHERE)
     command: tuple[str, ...] = (str(copy.python), "-I", script, str(USER), ":".join(HIDDEN))
     check = (str(copy.python), "-I", "-c", f"import os; raise SystemExit(os.getuid() != {USER})")
@@ -53,6 +55,8 @@ def of_process(project: Project, copy: Copy, trial: Trial) -> Surroundings:
         command = ()
         if os.geteuid() == 0:
             trial.unproven.append("the same answers with a home that cannot be written: root may write everywhere")
+    for folder in ("home", "tmp", "work"):
+        shutil.rmtree(copy.folder(folder))  # what the first start left there must not help the second
     return Surroundings(variables(project), _VARIABLES, command, umask=0o077, home=0o500)
 
 
@@ -64,7 +68,8 @@ def prove(session: Session) -> Stage[None]:
     if not server.wait_until_healthy(project.smoke.load_timeout):
         records = [record for record in server.records("CRITICAL") if record.get("phase") == "load"]
         if records:
-            yield from translated(session.gathered, records[-1], SURROUNDINGS, server)
+            for finding in translated(session.gathered, records[-1], SURROUNDINGS, server):
+                yield replace(finding, message=f"in other surroundings: {finding.message}")
             return
         message = f"in other surroundings the server {_state(session)} before it was healthy"
         yield SURROUNDINGS.finding(message, evidence=tuple(server.log[-LOG_TAIL:]))
