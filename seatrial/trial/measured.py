@@ -32,6 +32,6 @@ class Measured:
             on = f"the slowest took {self.slowest_seconds:.2g} s with {self.processors} processors"
             found.append(f"{self.requests} requests, {on}, the largest answer has {self.largest_answer:,} bytes")
         if self.peak_memory:
-            of = f" of about {self.machine_memory / 1e9:.1f} GB on {machine}" if self.machine_memory else ""
-            found.append(f"{self.peak_memory / 1e9:.2f} GB of memory{of}")
+            of = f" of about {self.machine_memory / 2**30:.1f} GiB on {machine}" if self.machine_memory else ""
+            found.append(f"{self.peak_memory / 2**30:.2f} GiB of memory{of}")
         return found

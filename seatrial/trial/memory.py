@@ -56,8 +56,8 @@ def judge(project: Project, used: Usage, device: str, measured: Measured) -> Ite
     if 0 < left < peak:
         whole = machines().machines[machine].memory
         yield MACHINE_TOO_SMALL.finding(
-            f"the server needed {peak / 1e9:.1f} GB of memory; {machine} has {whole * GIB / 1e9:.1f} GB, of which "
-            f"about {left / 1e9:.1f} GB are left to a container",
+            f"the server needed {peak / GIB:.1f} GiB of memory; {machine} has {whole:g} GiB, of which about "
+            f"{left / GIB:.1f} GiB are left to a container",
             subject=machine,
         )
     # On a GPU the driver's own mappings count as shared memory.

@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from seatrial.bundle import Bundle
 from seatrial.environment.store import Copy
@@ -67,6 +67,8 @@ class Answer:
 
 class Server(ABC):
     """A running server and what it has logged so far."""
+
+    requests_a_measurement: ClassVar[int] = 8  # where many are sent and what the server uses is measured meanwhile
 
     def __init__(self, printing: subprocess.Popen[str], began: float, contract: Mapping[str, str]) -> None:
         """Follow a server that was started.

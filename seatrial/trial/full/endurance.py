@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,11 +15,8 @@ from seatrial.trial.inside.usage import Usage
 REQUESTS = 500
 _WARM = 100  # requests before the first measurement that counts: pools fill, libraries load their parts
 _AGAIN = 250  # requests of a second series, which must confirm a rise
-_EVERY = 4  # requests from one measurement to the next
 _DAY = 86_400  # requests, at one a second
 _CHANGED = 3  # answers that differ end the series
-_SELDOM = 20  # requests from one measurement to the next where one is slow, as in a container
-_QUICK = 0.05  # seconds of a measurement that is not slow
 _ENOUGH = 12  # measurements that show a steep rise
 
 
@@ -76,9 +72,7 @@ class Series:
 
 def prove(session: Session) -> Stage[None]:
     """Send `REQUESTS` golden requests one after the other; then judge the answers and what the server uses."""
-    began = time.monotonic()
-    before = session.server.usage()
-    every = _EVERY if time.monotonic() - began < _QUICK else _SELDOM
+    before, every = session.server.usage(), session.server.requests_a_measurement
     session.trial.unproven += _unread(before)
     series = Series(before)
     yield from _run(session, REQUESTS, every, series)
