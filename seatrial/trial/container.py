@@ -226,7 +226,7 @@ class ContainerServer(Server):
         if code is None or code <= 128:
             return super().ending
         if self._inspected()["State"].get("OOMKilled"):
-            what = f"{self._memory} of memory, which smoke.memory or the machine type allows"
+            what = f"the {self._memory} of memory that smoke.memory or the machine type allows"
             return f"exit code {code}: it needed more than {what}"
         return f"exit code {code} (signal {code - 128})"
 

@@ -22,6 +22,7 @@ from seatrial.image.build import build_image
 from seatrial.project import load
 from seatrial.system.cache import cache_dir
 from seatrial.trial import container, server
+from seatrial.trial.full import POINTS, endurance
 from seatrial.trial.image import ImageTrial, identify, run, search
 from tests.engines import Base
 from tests.stages import Ended, ended
@@ -362,3 +363,30 @@ def test_flags_that_mean_nothing_for_an_image_are_refused(halves: Path) -> None:
     run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 2
     assert "--skip-check" in run.stderr
+
+
+def test_a_sound_image_passes_the_full_trial_within_the_memory_of_its_machine(
+    halves: Path, docker: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endurance, "REQUESTS", 60)
+    monkeypatch.setattr(endurance, "_WARM", 0)
+    with (halves / "pyproject.toml").open("a") as file:
+        file.write(
+            '\n[tool.seatrial.vertex]\nmachine-type = "n1-highcpu-2"\n[tool.seatrial.serving]\nmax-pixels = 100000\n'
+        )
+    at_load(
+        halves,
+        "import os\n"
+        "assert os.getuid() == (12345 if os.environ['AIP_PROJECT_NUMBER'] == '1' else 23456)\n"
+        "limit = '/sys/fs/cgroup/memory.max'\n"
+        "assert not os.path.exists(limit) or int(open(limit).read()) == 1282 * 2**20",
+    )
+    project = load(halves)
+    trial = identify(project, built(halves, docker), docker, "cpu")
+    end = ended(run(Gathered(project), trial, docker, full=True))
+    assert end.findings == []
+    assert end.phases == ["load", "answers", *POINTS, "stop", "surroundings", "failed load"]
+    assert trial.trial.depth == "full"
+    assert 0 < trial.trial.measured.peak_memory < trial.trial.measured.machine_memory
+    assert not any("cannot be read" in text for text in trial.trial.unproven)
+    assert not left(docker)
