@@ -103,6 +103,14 @@ def test_fields_that_training_did_not_record_are_noted() -> None:
     assert drift.unrecorded == {"label", "debug"}
 
 
+@pytest.mark.parametrize(("label", "unrecorded"), [("left", set()), (None, {"label"})])
+def test_an_order_that_no_recorded_label_confirms_is_noted(label: str | None, unrecorded: set[str]) -> None:
+    drift = Drift()
+    answer = {"scores": BY_LABEL} if label is None else {"label": label, "scores": BY_LABEL}
+    assert found(GoldenExample(instance=0, label=label, scores=SCORES, order=LABELS), answer, drift) == []
+    assert drift.unrecorded == unrecorded
+
+
 def test_a_whole_response_has_no_other_fields() -> None:
     (only,) = found(GoldenExample(instance=0, response={"label": "left"}), {"label": "left", "debug": "x"})
     assert only == "ST401 instance 0: response has the keys ['debug', 'label'], training recorded ['label']"

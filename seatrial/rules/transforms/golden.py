@@ -51,7 +51,7 @@ NO_GOLDEN = Rule(
         "Without golden answers the trial proves that the predictor loads and answers, not that it answers "
         "as it did in training."
     ),
-    fix="record a handful of real images with seatrial.golden in the environment that trained the model",
+    fix="record a handful of real images with seatrial.golden in the process that trains the model",
     severity=Severity.NOTE,
     sources=("https://developers.google.com/machine-learning/guides/rules-of-ml#training-serving_skew",),
 )
@@ -83,9 +83,10 @@ WIDE_TOLERANCE = Rule(
     title="the tolerance hides wrong answers",
     explanation=(
         "Served scores may differ from the recorded ones by the tolerance. Where the two largest recorded scores are "
-        "not farther apart than twice that, another label would pass the comparison, and the trial proves nothing."
+        "not farther apart than twice that, another label would pass the comparison, and the trial proves nothing. Of "
+        "other numbers in a response, the largest and the smallest count."
     ),
-    fix="make the tolerance smaller than half the distance of the two largest scores; leave it out for its default",
+    fix="make the tolerance smaller than half the distance of the two largest scores",
     sources=("https://docs.python.org/3/library/math.html#math.isclose",),
     detected=(
         "The tolerance of the CPU, and that of CUDA if it is set or an accelerator serves, against the recorded "
@@ -148,14 +149,19 @@ def _less_accurate(facts: Facts) -> Iterator[Finding]:
 
 def less_accurate(right: int, asked: int, reported: float) -> Iterator[Finding]:
     """Yield a finding if a model of the reported accuracy would hardly ever give so few right answers."""
-    share = min(reported, _MOST)
-    chance = sum(math.comb(asked, n) * share**n * (1 - share) ** (asked - n) for n in range(right + 1))
-    if asked and chance < _HARDLY_EVER:
+    chance = sum(_chance(n, asked, min(reported, _MOST)) for n in range(right + 1)) if reported else 1
+    if chance < _HARDLY_EVER:
         yield LESS_ACCURATE.finding(
             f"{right} of {asked} golden examples are answered with their truth, and training reported an accuracy of "
             f"{reported:g}",
             evidence=(f"the chance of so few is {chance:.1g}",),
         )
+
+
+def _chance(right: int, asked: int, share: float) -> float:
+    """Return the binomial probability, by logarithms: the number of ways alone may be larger than any float."""
+    ways = math.lgamma(asked + 1) - math.lgamma(right + 1) - math.lgamma(asked - right + 1)
+    return math.exp(ways + right * math.log(share) + (asked - right) * math.log(1 - share))
 
 
 def _widths(examples: Sequence[GoldenExample]) -> list[float]:
@@ -167,11 +173,13 @@ def _widths(examples: Sequence[GoldenExample]) -> list[float]:
 
 
 def _scores(example: GoldenExample) -> list[float]:
-    """Return the recorded scores, ascending; without scores, the numbers of the response that are farthest apart."""
+    """Return the recorded scores, ascending; without any, the two numbers of a response that are farthest apart."""
     response = example.response
     scores = response.get("scores") if example.scores is None and isinstance(response, dict) else example.scores
-    found = list(_numbers(scores)) or list(_numbers(response))
-    return sorted(max(found, key=lambda each: max(each) - min(each), default=[]))
+    for numbers in _numbers(scores):
+        return sorted(numbers)
+    ends = [[min(numbers), max(numbers)] for numbers in _numbers(response) if len(numbers) > 1]
+    return max(ends, key=lambda each: each[1] - each[0], default=[])
 
 
 def _numbers(value: Any) -> Iterator[list[float]]:

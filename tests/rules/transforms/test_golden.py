@@ -35,6 +35,16 @@ def test_a_default_of_cuda_is_judged_only_where_an_accelerator_serves(tmp_path: 
     assert found.message.startswith("`smoke.tolerance-cuda` is 0.01, which hides another answer for 1 of 1 golden")
 
 
+@pytest.mark.parametrize(
+    ("right", "asked", "reported", "found"),
+    [(0, 0, 0.9, 0), (0, 9, 0.0, 0), (9, 12, 1.0, 1), (10, 12, 1.0, 0), (2990, 3000, 0.99, 0), (1500, 3000, 0.6, 1)],
+)
+def test_so_few_right_answers_are_found_if_a_model_would_hardly_ever_give_them(
+    right: int, asked: int, reported: float, found: int
+) -> None:
+    assert len(list(golden.less_accurate(right, asked, reported))) == found
+
+
 def test_a_golden_file_that_cannot_be_read_is_found(tmp_path: Path) -> None:
     (found,) = findings(small_project(tmp_path, {"artifacts/golden/golden.json": "{}"}))
     assert (found.code, str(found.location)) == ("ST404", "artifacts/golden/golden.json")
