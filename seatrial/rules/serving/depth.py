@@ -24,6 +24,18 @@ ODD_INPUT = Rule(
     ),
 )
 
+OTHER_FILE = Rule(
+    code="ST571",
+    title="the same picture in another file is answered differently",
+    explanation=(
+        "Two files with exactly the same pixels, one of them with an opaque alpha channel, a palette, or three equal "
+        'channels for grey, have different answers. With `serving.image.mode = "keep"`, or in a predictor that opens '
+        "images itself, what the model gets then depends on how a client saves the image."
+    ),
+    fix='set `serving.image.mode` to the mode of training, or call `convert("RGB")` on what preprocess() gets',
+    sources=("https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes",),
+)
+
 PARAMETERS = Rule(
     code="ST561",
     title="a request with parameters ends in an error of the server",

@@ -39,6 +39,7 @@ class Quantity:
 
 QUANTITIES = {
     "memory": Quantity("memory", 4_000_000, 1_000_000_000, is_bytes=True),
+    "shared": Quantity("shared memory", 4_000_000, 1_000_000_000, is_bytes=True),
     "threads": Quantity("threads", 4, 1_000),
     "descriptors": Quantity("open files", 4, 500),
     "processes": Quantity("processes", 4, 100),

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from seatrial.findings import Finding, Stage, Step
 from seatrial.rules.deployment.settings import LIMITS
-from seatrial.rules.serving.depth import COSTLY_IMAGE, ODD_INPUT
+from seatrial.rules.serving.depth import COSTLY_IMAGE, ODD_INPUT, OTHER_FILE
 from seatrial.trial import memory
+from seatrial.trial.full.equal import difference
 from seatrial.trial.full.session import Input, Session, predictions
 from seatrial.trial.samples import variants
 
@@ -28,6 +29,8 @@ def prove(session: Session) -> Stage[None]:
     findings: list[Finding] = []
     failed: set[str] = set()
     for one, data in images[:_IMAGES]:
+        if not findings:
+            findings += _alike(session, one, data)
         for what, made in variants.modes(data):
             if what not in failed and (found := _asked(session, one, what, made)):
                 failed.add(what)
@@ -47,6 +50,23 @@ def _others(session: Session, data: bytes) -> Iterator[tuple[str, bytes]]:
     project = session.gathered.project
     at_most = min(LIMITS[project.vertex.endpoint_type], project.serving.max_body_bytes) * 7 // 10  # base64 adds a third
     yield "as large as the server allows", variants.largest(data, project.serving.max_pixels, at_most)
+
+
+def _alike(session: Session, one: Input, data: bytes) -> list[Finding]:
+    """Send files with the same pixels, of which each must have the answer of the first."""
+    first: list[object] | None = None
+    for what, made in variants.alike(data):
+        if not session.goes_on:
+            return []
+        subject = f"{one.name} {what}"
+        found = predictions(session.send([variants.replaced(one.instance, made)], subject))
+        if not found:
+            return []  # what fails or is refused is judged with the other modes
+        if first is None:
+            first = found
+        elif where := difference(first[0], found[0], session.trial.tolerance):
+            return [OTHER_FILE.finding(f"{subject}: {where} for a PNG of the same pixels", subject=subject)]
+    return []
 
 
 def _asked(session: Session, one: Input, what: str, data: bytes) -> list[Finding]:

@@ -49,6 +49,21 @@ def modes(data: bytes) -> Iterator[tuple[str, bytes]]:
             yield name, make(image)
 
 
+def alike(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield files with exactly the image's pixels, each with its name: all of them show the same picture."""
+    image = _opened(data)
+    if image is None:
+        return
+    yield "as a PNG", _png(image)
+    opaque = image.convert("RGBA")
+    yield "as an opaque RGBA", _png(opaque)
+    yield "as a TIFF", _saved(image, "TIFF")
+    if image.mode == "L":
+        yield "as a grey RGB", _png(image.convert("RGB"))
+        yield "as an opaque LA", _png(image.convert("LA"))
+        yield "as a grey palette", _png(image.convert("P"))
+
+
 def sizes(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the image in other sizes, then of one tone, each with its name."""
     image = _opened(data)

@@ -117,6 +117,16 @@ def test_answers_of_other_requests_and_a_home_that_is_written_are_found(
     assert "Permission denied" in only(trial, "ST569").message
 
 
+def test_an_alpha_channel_that_changes_the_answer_is_found(halves: Path, choose: Callable[[str], None]) -> None:
+    choose("inputs")
+    edit(halves / "pyproject.toml", 'mode = "L"', 'mode = "keep"')
+    code = "image = image.getchannel('A') if 'A' in image.getbands() else image.convert('L')"
+    before(halves, PREPROCESS, code)
+    trial = tried(halves)
+    assert trial.codes == ["ST571"]
+    assert "as an opaque RGBA: the answer.scores[0]" in only(trial, "ST571").message
+
+
 def test_an_answer_that_changes_ends_the_series_and_memory_that_the_machine_does_not_have_is_found(
     halves: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,15 @@ def test_every_mode_is_made(data: bytes) -> None:
     assert {image.size for image in made.values()} == {opened(data).size}
 
 
+@pytest.mark.parametrize(("data", "count"), [(GREY, 6), (COLOUR, 3)], ids=["grey", "colour"])
+def test_files_of_the_same_picture_have_the_same_pixels(data: bytes, count: int) -> None:
+    made = [opened(variant) for _, variant in variants.alike(data)]
+    assert len(made) == count
+    assert len({(image.mode, image.format) for image in made}) == count
+    assert len({image.convert("RGB").tobytes() for image in made}) == 1
+    assert len({image.convert("L").tobytes() for image in made}) == 1
+
+
 def test_sixteen_bits_use_the_whole_range() -> None:
     white = io.BytesIO()
     Image.new("L", (2, 2), 255).save(white, "PNG")
