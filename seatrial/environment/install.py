@@ -111,10 +111,11 @@ def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
             f"uv could not make an environment with {interpreter.executable}:\n{printed}",
             fix="check that this Python runs, and that SEATRIAL_CACHE or the user's cache folder can be written",
         )
-    # Everything is pinned and hashed, so the best match of all indexes is the same file on each of them.
+    # Everything is pinned and hashed, so the best match of all indexes is the same file on each of them. Nothing is
+    # built from its source: an image takes wheels only, and what the trial installs is what ships.
     command = [
         uv(), "pip", "install", "--no-progress", "--require-hashes", "--no-deps",
-        "--index-strategy", "unsafe-best-match",
+        "--only-binary=:all:", "--index-strategy", "unsafe-best-match",
         "--python", str(target / "bin/python"), "--requirements", str(requirements),
     ]  # fmt: skip
     code, printed = process.output(command, env=env, cwd=folder, timeout=INSTALL_TIMEOUT)

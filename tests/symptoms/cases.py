@@ -120,6 +120,8 @@ SMALL = (
     Case("uv_label", "ST107", command=("uv", "pip", "install", "--dry-run", "torch==2.12.1+cpu")),
     Case("pip_no_distribution", "ST142", command=("python", "-m", "pip", "install", "--dry-run", "pillow==99.0")),
     Case("uv_no_distribution", "ST142", command=("uv", "pip", "install", "--dry-run", "pillow==99.0")),
+    Case("uv_no_usable_wheel", "ST117",
+         command=("uv", "pip", "install", "--dry-run", "--no-deps", "--only-binary=:all:", "docopt==0.6.2")),
     Case("pip_hash", "ST144", files=(("r.txt", f"six==1.17.0 --hash=sha256:{HASH}\n".encode()),),
          command=("python", "-m", "pip", "install", "--dry-run", "--require-hashes", "-r", "r.txt")),
     Case("uv_hash", "ST144", files=(("r.txt", f"six==1.17.0 --hash=sha256:{HASH}\n".encode()),),

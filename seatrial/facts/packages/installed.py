@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from seatrial.facts.packages.requirements import RequirementFile
 
-_FORMAT = "1"  # raise it when what a kept environment holds changes
+_FORMAT = "2"  # raise it when what a kept environment holds changes
 _LONGEST = 33_554_432  # bytes of a METADATA or RECORD; torch's RECORD has 2 MB
 
 

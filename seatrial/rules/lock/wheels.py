@@ -160,13 +160,14 @@ NO_FITTING_FILE = Rule(
     explanation=(
         "Without a wheel for Linux on x86-64 and the configured Python an installer builds the distribution from its "
         "source, which needs compilers and headers that no serving image has, and gives something else every time. "
-        "The image is installed from wheels only."
+        "Trial and image are installed from wheels only, so that what was tried is what ships."
     ),
-    fix="pin a version that has such a wheel, or another Python, and run `seatrial lock`",
+    fix="pin a version that has such a wheel, or another Python, and run `seatrial lock`; or build the wheel once, "
+    "publish it in an index of yours, and lock again",
     needs_wheels=True,
     detected=(
-        "By the names of the files that the index has of the pinned version and whose hashes the lock allows. A wheel "
-        "of your own on an index that was not asked is not seen; with a source archive left this only warns."
+        "By the names of the files that the index has of the pinned version and whose hashes the lock allows. If the "
+        "lock allows further files, which another index may have, this only warns."
     ),
     bad="pycocotools==2.0.2",
     good="pycocotools==2.0.10",
@@ -182,6 +183,10 @@ NO_FITTING_FILE = Rule(
         Symptom(
             re.compile(r"User-provided package (?P<package>\S+) failed to install"),
             "{package} could not be installed; pip's own words are not in this text",
+        ),
+        Symptom(
+            re.compile(r"Because (?P<pin>[^\s,]{1,200})\s+has\s+no\s+usable\s+wheels"),
+            "{pin} has no wheel that fits, and nothing is built from its source",
         ),
     ),
 )
@@ -201,9 +206,9 @@ def _no_fitting_file(facts: Facts) -> Iterator[Finding]:
             f"{entry.name}=={entry.version} has no wheel for Python {python} on Linux x86-64",
             location=entry.location,
             subject=entry.name,
-            severity=Severity.WARNING if sources else Severity.ERROR,
+            severity=Severity.WARNING if len(entry.hashes) > len(locked) else Severity.ERROR,
             cause=(
-                "its source would be built; whether that succeeds cannot be seen here, and the image takes wheels only"
+                "the lock allows its source, and trial and image are installed from wheels only"
                 if sources
                 else f"the files that the lock allows are for {', '.join(_for_what(locked)) or 'something else'}"
             ),

@@ -63,7 +63,6 @@ TWINS = (
         "ST117",
         "only its source",
         {},
-        warns=True,
         wheels=with_files("numpy", "numpy-2.3.3.tar.gz"),
         mended_wheels=with_files("numpy", MANYLINUX, tags=("cp311-cp311-manylinux_2_28_x86_64",)),
     ),
