@@ -17,9 +17,11 @@ from seatrial.deploy.platform import ChangedBackError, PlatformError, Upload
 from seatrial.deploy.preflight import preflight
 from seatrial.deploy.record import record_of, without_record
 from seatrial.deploy.rollout import RefusedError, Rollout, SupersededError, judged
+from seatrial.diagnosis.translate import diagnose
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import Phase, Stage, Step
 from seatrial.rules.deployment import live, operations
+from seatrial.rules.lock.installing import DISK_FULL
 
 if TYPE_CHECKING:
     from seatrial.deploy.candidate import Candidate
@@ -246,7 +248,10 @@ class Deployment:
     def _explained(self, error: PlatformError | EnvironmentFaultError) -> Stage[None]:
         yield Phase("diagnosis")
         if isinstance(error, EnvironmentFaultError):
-            yield operations.SERVICE_FAILED.finding(error.message, fix=error.fix)
+            full = next((found for found in diagnose(error.message) if found.code == DISK_FULL.code), None)
+            if full is not None:
+                full = replace(full, evidence=(error.message,))
+            yield full or operations.SERVICE_FAILED.finding(error.message, fix=error.fix)
             return
         yield from self._platform.explained(
             error,

@@ -31,6 +31,7 @@ from seatrial.rules.deployment.operations import (
 )
 from seatrial.rules.deployment.preflight import API_DISABLED, NO_CREDENTIALS
 from seatrial.rules.deployment.settings import TOO_LARGE
+from seatrial.rules.lock.installing import DISK_FULL
 
 if TYPE_CHECKING:
     from seatrial.deploy.vertex.client import Vertex
@@ -46,7 +47,8 @@ _BY_STATUS = {
 }  # fmt: skip
 # A text that says more than its status does, most telling first; each is recognised by the rule's own symptoms.
 _BY_TEXT = (
-    STOCKOUT, UNREADABLE, API_DISABLED, NO_CREDENTIALS, QUOTA, DENIED, TOO_LARGE, SERVER_DIED, NEVER_CAME_UP, INVALID,
+    DISK_FULL, STOCKOUT, UNREADABLE, API_DISABLED, NO_CREDENTIALS, QUOTA, DENIED, TOO_LARGE, SERVER_DIED,
+    NEVER_CAME_UP, INVALID,
 )  # fmt: skip
 _CONTAINER = (SERVER_DIED.code, NEVER_CAME_UP.code)  # the container had its turn, so that its log says why
 # Stages of a deployment in which a container runs, or ran: the last is all there is to see of one that failed fast.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.deploy.vertex.predictions import Predictions
 from seatrial.deploy.vertex.target import Target
-from seatrial.findings import Stage, Step
+from seatrial.findings import Finding, Stage, Step
+from seatrial.rules.deployment import operations
 
 if TYPE_CHECKING:
     from seatrial.facts.gather import Gathered
@@ -163,11 +165,18 @@ class VertexPlatform:
     ) -> Stage[None]:
         """Yield findings that say why a call or an operation failed."""
         if isinstance(error, OperationFailedError):
-            yield from diagnosis.of_operation(self._client, error, gathered, endpoint_id, deployed_model, since)
+            found = diagnosis.of_operation(self._client, error, gathered, endpoint_id, deployed_model, since)
+            for event in found:
+                yield self._of_here(event) if isinstance(event, Finding) else event
         elif isinstance(error.__cause__, GoogleAPICallError):
-            yield diagnosis.of_call(error.__cause__, what)
+            yield self._of_here(diagnosis.of_call(error.__cause__, what))
         else:
             raise error
+
+    def _of_here(self, finding: Finding) -> Finding:
+        """Return a finding as it is on this target: a rehearsal's failures are not Google Cloud's."""
+        rehearsed = self.traits.rehearsal and finding.code == operations.SERVICE_FAILED.code
+        return replace(finding, fix=operations.EMULATOR_FAILED) if rehearsed else finding
 
     def store(self, folder: Path, digest: str) -> Stage[str]:
         """Store a bundle unless it is there, and return its URI."""

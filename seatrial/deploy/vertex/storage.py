@@ -42,7 +42,8 @@ def store(target: Target, folder: Path, digest: str) -> Stage[str]:
             bucket.blob(names[file]).upload_from_filename(str(file), timeout=_TIMEOUT, checksum="crc32c")
     except (GoogleAPIError, RequestException, OSError) as error:
         raise EnvironmentFaultError(
-            f"the bundle could not be stored in {uri}: {error}", fix="run the same command again; it goes on"
+            f"the bundle could not be stored in {uri}: {error}",
+            fix="run the same command again, after disk space is free if the disk is full; it goes on",
         ) from None
     return uri
 

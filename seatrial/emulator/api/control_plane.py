@@ -141,7 +141,12 @@ class ControlPlane:
         """
         spoil(self.faults, self.faults.of_call(method, "before"), caller.waiting, caller.drop)
         self._allow(method, request)
-        answer = self._answer(method, request, caller)
+        try:
+            answer = self._answer(method, request, caller)
+        except OSError as error:
+            if refused := refusals.of_this_machine(error):
+                raise refused from error
+            raise
         spoil(self.faults, self.faults.of_call(method, "after"), caller.waiting, caller.drop)
         return answer
 

@@ -86,6 +86,7 @@ class Operations:
         self._names = names
         self._running: dict[str, tuple[Work, threading.Thread]] = {}
         self._ended = threading.Condition()
+        self._unwritten: dict[str, Message] = {}  # operations whose end the disk did not take
         self._recover()
 
     def begin(self, tx: Transaction, resource: str, metadata: Message) -> str:
@@ -116,8 +117,10 @@ class Operations:
             RefusedError: NOT_FOUND.
         """
         name = self._names.any(name, "name")
-        with self._state.transaction() as tx:
-            operation = tx.get(_Operation, name)
+        operation = self._unwritten.get(name)
+        if operation is None:
+            with self._state.transaction() as tx:
+                operation = tx.get(_Operation, name)
         if operation is None:
             raise refusals.not_found("operation", name)
         return operation
@@ -193,7 +196,12 @@ class Operations:
                     work.undo()
                 cancelled = refusals.RefusedError(refusals.CANCELLED, refusals.CANCELLED_TEXT)
                 self._end(work, None, cancelled if work.cancelled.is_set() else error)
-        except Exception:
+        except refusals.RefusedError as error:  # the end cannot be written
+            self._fail_unwritten(work, error)
+        except Exception as error:
+            if isinstance(error, OSError) and (refused := refusals.of_this_machine(error)):
+                self._fail_unwritten(work, refused)
+                return
             if not self.closing.is_set():
                 with suppress(Exception):
                     if work.undo is not None:
@@ -204,6 +212,20 @@ class Operations:
             with self._ended:
                 self._running.pop(work.name, None)
                 self._ended.notify_all()
+
+    def _fail_unwritten(self, work: Work, error: refusals.RefusedError) -> None:
+        """End an operation as failed, in memory if it cannot be written: nobody waits for it until the deadline."""
+        if self.closing.is_set():
+            return
+        with suppress(Exception):
+            if work.undo is not None:
+                work.undo()
+        try:
+            self._end(work, None, error)
+        except (refusals.RefusedError, OSError):
+            operation = _Operation(name=work.name, done=True)
+            operation.error.CopyFrom(status_pb2.Status(code=error.code, message=error.message))
+            self._unwritten[work.name] = operation
 
     def _end(
         self,

@@ -5,6 +5,7 @@ A comment says which texts were seen in public. The others are ours and marked s
 
 from __future__ import annotations
 
+import errno
 from urllib.parse import quote
 
 import grpc
@@ -58,6 +59,17 @@ class RefusedError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+# What this machine lacks or forbids; the cloud has no such refusal.
+_OF_THIS_MACHINE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EACCES, errno.EMFILE})
+
+
+def of_this_machine(error: OSError) -> RefusedError | None:
+    """Return the refusal of a call that this machine's disk does not let be answered; None for any other error."""
+    if error.errno not in _OF_THIS_MACHINE:
+        return None
+    return RefusedError(RESOURCE_EXHAUSTED, f"{error.filename or 'the emulator'}: {error.strerror}")
 
 
 # ---- What a failed deployment says -----------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ The child ends when its standard input closes, so it does not outlive a killed e
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -85,6 +86,25 @@ def _serve(folder: Path) -> None:
     from gcp_storage_emulator.server import RequestHandler
     from gcp_storage_emulator.storage import Storage as Store
 
+    class Handler(RequestHandler):  # type: ignore[misc]  # it has no types
+        def handle_one_request(self) -> None:
+            """Answer 507 if the disk does not take a file: a client would repeat any other failure for minutes."""
+            try:
+                super().handle_one_request()
+            except ConnectionError:
+                raise
+            except Exception as error:
+                self.close_connection = True
+                if not _is_full(error):
+                    raise
+                said = {"error": {"code": 507, "message": f"{folder}: {os.strerror(errno.ENOSPC)}"}}
+                content = json.dumps(said).encode()
+                self.send_response(507)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
     try:
         store = Store(data_dir=str(folder))
     except ValueError:  # it was killed while it wrote its index, without which nothing is found again
@@ -92,12 +112,22 @@ def _serve(folder: Path) -> None:
         store = Store(data_dir=str(folder))
     if store.get_bucket(BUCKET) is None:
         create_bucket(BUCKET, store)
-    with _Server(("127.0.0.1", 0), partial(RequestHandler, store)) as server:
+    with _Server(("127.0.0.1", 0), partial(Handler, store)) as server:
         sys.stdout.write(json.dumps({"port": server.server_address[1]}) + "\n")
         sys.stdout.flush()
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         sys.stdin.read()
         server.shutdown()
+
+
+def _is_full(error: BaseException | None) -> bool:
+    """Return whether an error, or what caused it, is a full disk."""
+    while error is not None:
+        inner = getattr(error, "exc", None)  # of the library that the bucket is written with
+        if any(getattr(each, "errno", None) in (errno.ENOSPC, errno.EDQUOT) for each in (error, inner)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 if __name__ == "__main__":

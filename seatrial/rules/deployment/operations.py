@@ -209,6 +209,12 @@ SERVICE_FAILED = Rule(
     ),
 )
 
+# The fix of the same failure where the service is the emulator of a rehearsal.
+EMULATOR_FAILED = (
+    "free disk space if that is the cause, or remove build/emulator, then run the same command again; "
+    "`seatrial emulator` shows what it prints"
+)
+
 INVALID = Rule(
     code="ST707",
     title="the request is invalid",
