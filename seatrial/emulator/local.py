@@ -61,7 +61,7 @@ def running(project: Project, meanwhile: Callable[[], object] = lambda: None) ->
 
 def _running_there(state: Path) -> str:
     """Return the address of an emulator that runs by hand with this very state; "" if none answers."""
-    with contextlib.suppress(OSError, EnvironmentFaultError, UsageError):
+    with contextlib.suppress(OSError, ValueError, EnvironmentFaultError, UsageError):
         address = (state / ADDRESS_FILE).read_text(encoding="utf-8")
         _asked(address)
         return address
@@ -78,7 +78,7 @@ def _asked(address: str) -> dict[str, Any]:
         connection.request("GET", "/seatrial/emulator")
         found: dict[str, Any] = json.loads(connection.getresponse().read())
         return {key: str(found[key]) for key in _ADDRESSES}
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+    except (OSError, OverflowError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
         raise EnvironmentFaultError(
             f"no emulator answers at {address}: {error!r}",
             fix=f"start one with `seatrial emulator`, or unset {VARIABLE}",

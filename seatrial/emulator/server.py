@@ -31,7 +31,7 @@ from seatrial.emulator.wire import grpc_server
 from seatrial.emulator.wire.other_apis import OtherApis
 from seatrial.emulator.wire.rest_server import RestServer, Services
 from seatrial.emulator.wire.transcoding import Rest
-from seatrial.errors import UsageError
+from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.system.files import write
 
 PATIENCE = 900.0  # seconds that a rehearsal waits for another of the same project
@@ -86,10 +86,19 @@ class Emulator:
 
         Raises:
             UsageError: another emulator uses the state, or a port is taken.
-            EnvironmentFaultError: what a killed emulator left cannot be removed, or the bucket does not start.
+            EnvironmentFaultError: the state is damaged, what a killed emulator left cannot be removed, or the bucket
+                does not start.
         """
         with contextlib.ExitStack() as undo:
-            self._start(undo)
+            try:
+                self._start(undo)
+            except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links that form a circle
+                state = self.options.state
+                raise EnvironmentFaultError(
+                    f"the state in {state} cannot be used: {error}",
+                    fix=f"free disk space if the disk is full, or remove {state}; the versions of earlier rehearsals "
+                    "are lost with it",
+                ) from None
             self._running = undo.pop_all()
 
     def stop(self) -> None:

@@ -126,7 +126,7 @@ class State:
         """
         with self._lock:
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.execute("BEGIN")  # one process has the file, so that a later write never waits
                 yield Transaction(self._connection)
                 self._connection.execute("COMMIT")
             except BaseException as error:

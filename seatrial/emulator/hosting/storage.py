@@ -29,6 +29,7 @@ class Storage:
 
     def __init__(self, folder: Path) -> None:
         """Start it with the content of `folder`; `url` waits until it answers."""
+        self._folder = folder
         command = [sys.executable, "-m", __name__, str(folder.resolve())]
         # The child must find the same modules as this process, wherever the tool is installed.
         env = process.install_environment(PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
@@ -53,7 +54,8 @@ class Storage:
             if not line.startswith("{"):
                 raise EnvironmentFaultError(
                     f"the storage emulator did not start:\n{line}{self._process.stdout.read()}",
-                    fix="install the tool with its extra `deploy`",
+                    fix=f"remove {self._folder.parent} if the output names something in it; else install the tool "
+                    "with its extra `deploy`",
                 )
             self._url = f"http://127.0.0.1:{json.loads(line)['port']}"
             threading.Thread(target=self._drain, daemon=True).start()
@@ -105,13 +107,20 @@ def _serve(folder: Path) -> None:
                 self.end_headers()
                 self.wfile.write(content)
 
+    def opened() -> Store:
+        store = Store(data_dir=str(folder))
+        if store.get_bucket(BUCKET) is None:
+            create_bucket(BUCKET, store)
+        return store
+
     try:
-        store = Store(data_dir=str(folder))
-    except ValueError:  # it was killed while it wrote its index, without which nothing is found again
-        shutil.rmtree(folder)
-        store = Store(data_dir=str(folder))
-    if store.get_bucket(BUCKET) is None:
-        create_bucket(BUCKET, store)
+        try:
+            store = opened()
+        except (ValueError, TypeError, LookupError, AttributeError):  # a damaged index, without which nothing is found
+            shutil.rmtree(folder)
+            store = opened()
+    except OSError as error:
+        sys.exit(f"{error.filename or folder}: {error.strerror or error}")
     with _Server(("127.0.0.1", 0), partial(Handler, store)) as server:
         sys.stdout.write(json.dumps({"port": server.server_address[1]}) + "\n")
         sys.stdout.flush()
