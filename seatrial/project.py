@@ -139,6 +139,8 @@ class SmokeSettings(_Table):
     memory: Memory = "4g"  # limit of a container on trial
     tolerance_cpu: Annotated[float, Field(ge=0)] = 1e-5  # measured drift over batch sizes and threads: 7e-7
     tolerance_cuda: Annotated[float, Field(ge=0)] = 1e-2
+    # What the base image has besides a slim one: names of programs and libraries, and paths.
+    image_has: tuple[str, ...] = ()
 
     def tolerance_for(self, device: str) -> float:
         """Return by how much a served number may differ from the recorded one on a device."""

@@ -109,6 +109,7 @@ def _particulars(trial: Trial) -> dict[str, Any]:
         "tolerance": trial.tolerance,
         "measured": asdict(trial.measured),
         "unproven": trial.unproven,
+        "unsealed": trial.unsealed,
     }
 
 
@@ -124,6 +125,7 @@ def _proof(trial: Trial, machine: str, seconds: float) -> str:
         f"{trial.depth} depth on {trial.card or trial.device}",
         f"bundle {trial.bundle_digest[:12]}",
         f"{seconds:.1f} s",
+        *(f"NOT sealed: {text}" for text in trial.unsealed),
         *(f"NOT proven: {text}" for text in trial.unproven),
         *([] if trial.depth == "full" else [f"--full adds {ADDED}"]),
     ]

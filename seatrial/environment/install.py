@@ -29,6 +29,7 @@ from seatrial.system import file_lock, process
 from seatrial.system.cache import cache_dir
 
 INSTALL_TIMEOUT = 1800.0  # seconds; 3 GB of CUDA wheels at 2 MB/s
+COMPILE_TIMEOUT = 600.0  # seconds; torch and what it requires take 15 of processor time
 
 # Measured with `du -sh`, torch 2.15.0: what an environment takes on disk, and what its download takes before that.
 CUDA_GIGABYTES, CPU_GIGABYTES, SMALL_GIGABYTES = 8.5, 1.5, 0.3
@@ -120,6 +121,7 @@ def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
     ]  # fmt: skip
     code, printed = process.output(command, env=env, cwd=folder, timeout=INSTALL_TIMEOUT)
     if code == 0:
+        _compile(target)
         return True
     printed = printed.replace(str(requirements), lock.path)
     known = [finding for finding in diagnose(printed) if finding.code not in SURROUNDINGS]
@@ -130,6 +132,15 @@ def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
         )
     yield known[0]
     return False
+
+
+def _compile(target: Path) -> None:
+    """Compile all that was installed but tests, before anything has run: no trial's bytecode ever gets into it.
+
+    Files that are not Python of this version are left as they are, as an import would.
+    """
+    command = [str(target / "bin/python"), "-I", "-m", "compileall", "-qq", "-j", "0", "-x", r"/tests?/", "lib"]
+    process.output(command, env={}, cwd=target, timeout=COMPILE_TIMEOUT)
 
 
 def inconsistencies(copy: Copy, lock: RequirementFile) -> Iterator[Finding]:

@@ -19,17 +19,27 @@ from seatrial.findings import Stage, Step
 from seatrial.system import process
 
 _ASK = (
-    "import json, platform, sys; print(json.dumps([platform.python_implementation(), "
-    "platform.python_version(), getattr(sys, '_base_executable', None) or sys.executable]))"
+    "import json, platform, sys, sysconfig; print(json.dumps([platform.python_implementation(), "
+    "platform.python_version(), getattr(sys, '_base_executable', None) or sys.executable, sys.base_prefix, "
+    "sorted({sysconfig.get_path('stdlib'), sysconfig.get_path('platstdlib')})]))"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A CPython that answered: its executable (never one inside a virtual environment) and full version."""
+    """A CPython that answered.
+
+    Attributes:
+        executable: never one inside a virtual environment.
+        version: the full version.
+        prefix: the folder that it is installed in.
+        libraries: the folders of its standard library.
+    """
 
     executable: Path
     version: str
+    prefix: Path = Path("/")
+    libraries: tuple[Path, ...] = ()
 
 
 def find(version: str) -> Stage[Interpreter]:
@@ -103,7 +113,9 @@ def _ask(executable: str) -> Interpreter | None:
     """Run a candidate; None if it does not answer as CPython does."""
     try:
         code, printed = process.output([executable, "-I", "-c", _ASK], env={}, timeout=20)
-        implementation, version, base = json.loads(printed) if code == 0 else ("", "", "")
+        implementation, version, base, prefix, libraries = json.loads(printed) if code == 0 else ("", "", "", "", ())
     except (EnvironmentFaultError, ValueError):
         return None
-    return Interpreter(Path(base), version) if implementation == "CPython" else None
+    if implementation != "CPython":
+        return None
+    return Interpreter(Path(base), version, Path(prefix), tuple(map(Path, libraries)))

@@ -1,17 +1,18 @@
 """The folder of kept environments and their copies.
 
 An environment is kept under the digest of its locks, and nothing ever runs in it: each trial gets a copy of hard links.
-A trial that changes an installed file in place is detected. Nothing is installed here.
+Nothing comes back from a copy. A trial that changes an installed file in place, bytecode included, is detected. Nothing
+is installed here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import secrets
 import shutil
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def announce_full_copy(kept: Kept) -> Stage[None]:
         os.link(kept.snapshot, probe)
         probe.unlink()
     except OSError:
-        size = sum(size for size, _ in json.loads(kept.snapshot.read_text()).values()) / 1e9
+        size = sum(size for size, _ in _snapshot(kept).values()) / 1e9
         free = shutil.disk_usage(kept.path.parent).free / 1e9
         if free < size:
             raise EnvironmentFaultError(
@@ -119,7 +120,7 @@ def _link_tree(source: str, target: str) -> None:
 
 
 def settle(copy: Copy) -> Iterator[Finding]:
-    """Compare the kept environment with its snapshot after a trial, and keep the bytecode that the trial compiled.
+    """Compare the kept environment with its snapshot after a trial.
 
     Hard links share their content: a process that rewrites an installed file in its copy also rewrites the kept one and
     the one in uv's cache. Both are then removed.
@@ -131,8 +132,6 @@ def settle(copy: Copy) -> Iterator[Finding]:
         changed = changed_files(kept)
         if changed:
             discard(kept, changed)
-        else:
-            _adopt_bytecode(copy.path / "environment", kept.path / "environment")
     for path in changed[:5]:
         yield installed.CHANGED_INSTALL.finding(
             f"the installed file {path} was changed in place during the trial", subject=path
@@ -140,10 +139,21 @@ def settle(copy: Copy) -> Iterator[Finding]:
 
 
 def changed_files(kept: Kept) -> list[str]:
-    """List the installed files that are not as they were when the environment was made."""
-    before: dict[str, list[int]] = json.loads(kept.snapshot.read_text())
+    """List the files that are not as they were when the environment was made, or that came or went since."""
+    before = _snapshot(kept)
+    if not before:
+        return [kept.snapshot.name]
     now = snapshot_of(kept.path / "environment")
-    return sorted(path for path, stat in before.items() if now.get(path) != stat)
+    return sorted(path for path in before.keys() | now.keys() if now.get(path) != before.get(path))
+
+
+def _snapshot(kept: Kept) -> dict[str, list[int]]:
+    """Return what `snapshot_of` said when the environment was made; {} if the file is damaged."""
+    try:
+        found = json.loads(kept.snapshot.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def discard(kept: Kept, changed: list[str]) -> None:
@@ -162,47 +172,23 @@ def remove(path: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _adopt_bytecode(source: Path, target: Path) -> None:
-    """Link the bytecode that a trial's imports compiled into the kept environment, for the next copy.
-
-    It saves the next trial the work (2.5 s instead of 6.6 s for torch and torchvision) and costs nothing if a lock is
-    used once. Only what Python's import system writes is taken: a file of its name whose header fits the source.
-    """
-    for cache in source.rglob("__pycache__"):
-        home = target / cache.relative_to(source)
-        if not home.parent.is_dir():
-            continue  # the predictor's own package, which is not part of the kept environment
-        for file in cache.glob("*.cpython-*.pyc"):
-            if _fits_source(file, home.parent / f"{file.name.split('.')[0]}.py"):
-                home.mkdir(exist_ok=True)
-                with contextlib.suppress(OSError):  # it exists, or the file system has no links
-                    os.link(file, home / file.name)
-
-
-def _fits_source(bytecode: Path, source: Path) -> bool:
-    """Return whether a .pyc was compiled from this source, by the time and size in its header (PEP 552)."""
-    try:
-        stat = source.stat()
-        with bytecode.open("rb") as file:
-            flags, time, size = struct.unpack("<4xLLL", file.read(16))
-    except (OSError, struct.error):
-        return False
-    return (flags, time, size) == (0, int(stat.st_mtime) & 0xFFFFFFFF, stat.st_size & 0xFFFFFFFF)
-
-
 def snapshot_of(root: Path) -> dict[str, list[int]]:
-    """Return size in bytes and modification time in nanoseconds of every file but bytecode, by relative path."""
+    """Return size in bytes and modification time in nanoseconds of every file below a folder, by relative path."""
     found: dict[str, list[int]] = {}
     folders = [str(root)]
     while folders:
-        with os.scandir(folders.pop()) as entries:
+        try:
+            entries = os.scandir(folders.pop())
+        except OSError:  # removed, or a file now stands there
+            continue
+        with entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name != "__pycache__":
-                        folders.append(entry.path)
-                elif not entry.is_symlink():
-                    stat = entry.stat()
-                    found[entry.path[len(str(root)) + 1 :]] = [stat.st_size, stat.st_mtime_ns]
+                    folders.append(entry.path)
+                else:
+                    stat = entry.stat(follow_symlinks=False)
+                    time = 0 if entry.is_symlink() else stat.st_mtime_ns  # a link that is copied gets a new time
+                    found[entry.path[len(str(root)) + 1 :]] = [stat.st_size, time]
     return found
 
 
@@ -211,7 +197,9 @@ def _distributions_of(paths: list[str], root: Path) -> list[str]:
     names = set()
     for record in root.glob("lib/python*/site-packages/*.dist-info/RECORD"):
         site = record.parent.parent.relative_to(root)
-        listed = {str(site / row[0]) for row in rows(record.read_text(encoding="utf-8"))}
+        listed = {str(record.relative_to(root))}
+        with contextlib.suppress(OSError, csv.Error):  # it may be what is damaged
+            listed |= {str(site / row[0]) for row in rows(record.read_text(encoding="utf-8", errors="replace"))}
         if listed.intersection(paths):
             names.add(record.parent.name.split("-")[0])
     return sorted(names)

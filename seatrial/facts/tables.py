@@ -224,6 +224,36 @@ def secret_forms() -> Mapping[str, SecretForm]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class SlimImages:
+    """What the slim images of Python hold besides Python.
+
+    Attributes:
+        programs: names of programs.
+        libraries: file names of libraries in the loader's folders.
+        files: paths of single files.
+        folders: paths of folders that they have as a whole; `{multiarch}` stands for the processor's.
+        texts: files with the image's own users, path → content.
+    """
+
+    programs: frozenset[str]
+    libraries: frozenset[str]
+    files: frozenset[str]
+    folders: tuple[str, ...]
+    texts: Mapping[str, str]
+
+
+@cache
+def slim_images() -> SlimImages:
+    """Return the table of slim images."""
+    table = _table("slim_images.json")
+    programs, libraries, files = (
+        frozenset(name for names in table[kind].values() for name in names)
+        for kind in ("programs", "libraries", "files")
+    )
+    return SlimImages(programs, libraries, files, tuple(table["folders"]), table["texts"])
+
+
 def distributions_of(module: str) -> tuple[str, ...]:
     """Return the canonical names of the distributions that may provide a module, the usual one first.
 

@@ -169,10 +169,11 @@ def start(
     piped: bool = False,
     errors: IO[bytes] | None = None,
     umask: int = -1,
+    passed: Sequence[int] = (),
 ) -> subprocess.Popen[str]:
     """Start a program as the leader of a process group, with both streams in one pipe unless `errors` is given.
 
-    A `umask` of -1 is this process's own.
+    A `umask` of -1 is this process's own. `passed` are descriptors that the program gets.
 
     Raises:
         EnvironmentFaultError: the program does not exist or cannot be run.
@@ -181,7 +182,7 @@ def start(
         return subprocess.Popen(
             list(argv), env=dict(env), cwd=cwd, stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=errors or subprocess.STDOUT, text=True, encoding="utf-8",
-            errors="replace", start_new_session=True, umask=umask,
+            errors="replace", start_new_session=True, umask=umask, pass_fds=passed,
         )  # fmt: skip
     except OSError as error:
         raise EnvironmentFaultError(f"cannot run {argv[0]}: {error.strerror}") from None

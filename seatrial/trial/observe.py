@@ -18,12 +18,13 @@ from seatrial.golden import GoldenExample
 from seatrial.rules.devices import cuda
 from seatrial.rules.lock import pairs
 from seatrial.rules.rule import Rule
-from seatrial.rules.serving import contract, network
+from seatrial.rules.serving import contract
 from seatrial.rules.transforms.golden import NO_GOLDEN
 from seatrial.serving import interfaces
 from seatrial.trial import evidence, memory, parity, samples
 from seatrial.trial.measured import Measured
 from seatrial.trial.parity import Drift
+from seatrial.trial.sealing import judge
 from seatrial.trial.server import Answer, Server
 
 CUDA_PROBE = "cuda_probe.py"
@@ -46,6 +47,7 @@ class Trial:
         drift: the largest difference between a recorded and a served number.
         finished: whether the trial came to its end; its findings say whether it passed.
         unproven: what a green trial still does not prove, in words.
+        unsealed: what of this machine the server could still see or reach, in words.
         healthy_after: seconds from the start of the server to health 200.
         stopped_after: seconds from SIGTERM to the end of the server.
         depth: `default` or `full`.
@@ -64,6 +66,7 @@ class Trial:
     tolerance: float = 0.0
     finished: bool = False
     unproven: list[str] = field(default_factory=list)
+    unsealed: list[str] = field(default_factory=list)
     healthy_after: float = 0.0
     stopped_after: float = 0.0
     depth: Literal["default", "full"] = "default"
@@ -93,8 +96,8 @@ def observe(
         _, broken = yield from watched(deeper(server))
     yield from memory.judge(gathered.project, server.usage(), trial.device, trial.measured)
     yield from _outside(gathered, server)
-    if children := server.children():
-        trial.unproven.append(f"that child processes ({', '.join(children)}) reach nothing outside")
+    trial.unproven += judge.unproven(gathered.project, server.noted(), server.view)
+    trial.unsealed = server.unsealed()
     if broken and server.exit_code is not None:
         return
     yield Phase("stop")
@@ -171,15 +174,8 @@ def translated(gathered: Gathered, record: dict[str, Any], otherwise: Rule, serv
 
 
 def _outside(gathered: Gathered, server: Server) -> Iterator[Finding]:
-    """Yield one finding for each host that the predictor tried to reach."""
-    seen = set()
-    for attempt in server.outside_connections():
-        if attempt["host"] not in seen:
-            seen.add(attempt["host"])
-            location, frames = user_frames(attempt["traceback"], gathered.project)
-            yield network.OUTSIDE_CONNECTION.finding(
-                f"the predictor tried to reach {attempt['host']}", location=location, evidence=tuple(frames)
-            )
+    """Yield what the predictor took from this machine, or tried to reach outside."""
+    yield from judge.findings(gathered.project, server.noted(), server.view, sealed=not server.unsealed())
 
 
 def _ask(gathered: Gathered, server: Server, examples: tuple[GoldenExample, ...], trial: Trial) -> Stage[None]:

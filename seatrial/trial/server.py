@@ -1,7 +1,8 @@
 """A server on trial: what every server is asked and how it logs, and the one that runs as a process of this machine.
 
 The process is started as Vertex starts a container. It sees an empty working directory, a HOME of its own and no
-variable of the caller, so that nothing leads back to the repository and no proxy variable leads out.
+variable of the caller, so that nothing leads back to the repository and no proxy variable leads out. `sealing` holds it
+to what a slim image has.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -24,10 +24,15 @@ from typing import Any, ClassVar
 
 from seatrial.bundle import Bundle
 from seatrial.environment.store import Copy
+from seatrial.errors import EnvironmentFaultError
 from seatrial.system import process
 from seatrial.trial import inside
 from seatrial.trial.inside.ask import ask
 from seatrial.trial.inside.usage import Usage, measure
+from seatrial.trial.sealing import launch, watching
+from seatrial.trial.sealing.launch import Sealed
+from seatrial.trial.sealing.view import USER, View
+from seatrial.trial.sealing.watching import Noted
 
 STOP_TIMEOUT = 30.0  # seconds after SIGTERM; Kubernetes' default grace period
 ANSWER_TIMEOUT = 60.0  # seconds; what a shared public endpoint allows a prediction
@@ -153,12 +158,17 @@ class Server(ABC):
         code = self.exit_code
         return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
 
-    def outside_connections(self) -> list[dict[str, str]]:
-        """Return the attempts to reach the outside, if they are watched: `host`, and the `traceback` of the call."""
+    def noted(self) -> list[Noted]:
+        """Return what the predictor tried besides answering, if it is watched."""
         return []
 
-    def children(self) -> list[str]:
-        """Return the programs that the predictor started, if what they reach is not watched."""
+    @property
+    def view(self) -> View | None:
+        """What the server sees of this machine; None if that is an image's own business."""
+        return None
+
+    def unsealed(self) -> list[str]:
+        """Return what of this machine the server can still see or reach, in words."""
         return []
 
     def usage(self) -> Usage:
@@ -206,16 +216,17 @@ class ProcessServer(Server):
     """A server that runs as a process of this machine, in a trial's copy of the environment."""
 
     def __init__(
-        self, running: subprocess.Popen[str], port: int, outside: Path, copy: Copy, contract: Mapping[str, str]
+        self, sealed: Sealed, record: Path, copy: Copy, contract: Mapping[str, str], image_has: tuple[str, ...]
     ) -> None:
-        super().__init__(running, time.monotonic(), contract)
-        self._process = running
-        self._port = port
-        self._outside = outside
+        super().__init__(sealed.running, sealed.began, contract)
+        self._sealed = sealed
+        self._process = sealed.running
+        self._record = record
         self._copy = copy
+        self._image_has = image_has
 
     def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-        return ask("127.0.0.1", self._port, method, route, body, timeout)
+        return ask("127.0.0.1", self._sealed.port, method, route, body, timeout, self._sealed.connect(timeout))
 
     def _signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)  # to the process itself, not to what it started
@@ -237,16 +248,18 @@ class ProcessServer(Server):
         """The exit code of the process."""
         return self._process.poll()
 
-    def outside_connections(self) -> list[dict[str, str]]:
-        """Return the connections that the guard recorded."""
-        return [noted for noted in self._noted() if "host" in noted]
+    def noted(self) -> list[Noted]:
+        """Return what the guard has noted."""
+        return watching.read(self._record)
 
-    def children(self) -> list[str]:
-        """Return the other programs that the guard recorded."""
-        return list(dict.fromkeys(str(noted["child"]) for noted in self._noted() if "child" in noted))
+    @property
+    def view(self) -> View | None:
+        """What the process sees of this machine."""
+        return self._sealed.view
 
-    def _noted(self) -> list[dict[str, str]]:
-        return list(_parsed(self._outside.read_text(encoding="utf-8").splitlines()))
+    def unsealed(self) -> list[str]:
+        """Return what the seal does not hold."""
+        return self._sealed.unsealed()
 
     def usage(self) -> Usage:
         """Return what the process and its descendants use."""
@@ -254,7 +267,7 @@ class ProcessServer(Server):
 
     def run_script(self, name: str) -> tuple[int, str]:
         """Run a script in the copy, on the CPU."""
-        return run_script(self._copy, name, "cpu")
+        return run_script(self._copy, name, "cpu", self._image_has)
 
 
 def _parsed(lines: list[str]) -> Iterator[Record]:
@@ -275,6 +288,7 @@ class Surroundings:
         before: a program with arguments that starts the server.
         umask: of its process; -1 leaves the caller's.
         home: the permissions of its home.
+        user: the number of its user, where the machine permits another than the caller's.
     """
 
     contract: Mapping[str, str] = field(default_factory=lambda: CONTRACT)
@@ -282,43 +296,58 @@ class Surroundings:
     before: tuple[str, ...] = ()
     umask: int = -1
     home: int = 0o755
+    user: int = USER
 
 
 USUAL = Surroundings()
 
 
 @contextlib.contextmanager
-def serve(copy: Copy, bundle: Bundle, device: str, surroundings: Surroundings = USUAL) -> Iterator[ProcessServer]:
-    """Start the runtime on a bundle in a trial's environment; the process and all its children end with the block."""
-    home = copy.folder("served")
-    shutil.copytree(bundle.path, home / "bundle", dirs_exist_ok=True)
-    guard = Path(shutil.copy(inside.FOLDER / "guard.py", home))
-    outside = home / "outside.jsonl"
-    outside.touch()
-    port = _free_port()
+def serve(
+    copy: Copy,
+    bundle: Bundle,
+    device: str,
+    image_has: tuple[str, ...] = (),
+    surroundings: Surroundings = USUAL,
+) -> Iterator[ProcessServer]:
+    """Start the runtime on a bundle in a trial's environment; the process and all its children end with the block.
+
+    `image_has` is what the image has besides a slim one.
+    """
+    served = copy.folder("served")
+    shutil.copytree(bundle.path, served / "bundle", dirs_exist_ok=True)
+    record = watching.install(copy, bundle.predictor_wheel)
     copy.folder("home").chmod(surroundings.home)
     contract = surroundings.contract
-    running = process.start(
-        [
-            *surroundings.before, str(copy.python), "-I", str(guard), str(outside), str(os.getpid()),
-            "seatrial.serving", "--bundle", str(home / "bundle/bundle.json"),
-        ],
-        env=_on_trial(copy, device) | {**surroundings.variables, **contract, "AIP_HTTP_PORT": str(port)},
-        cwd=copy.folder("work"),
+    sealed = launch.start(
+        copy,
+        [str(copy.python), "-I", "-m", "seatrial.serving", "--bundle", str(served / "bundle/bundle.json")],
+        env=_on_trial(copy, device) | {**surroundings.variables, **contract},
+        device=device,
+        image_has=image_has,
+        before=surroundings.before,
         umask=surroundings.umask,
-    )  # fmt: skip
+        user=surroundings.user,
+    )
     try:
-        yield ProcessServer(running, port, outside, copy, contract)
+        yield ProcessServer(sealed, record, copy, contract, image_has)
     finally:
-        process.kill(running)
+        sealed.close()
         copy.folder("home").chmod(USUAL.home)
 
 
-def run_script(copy: Copy, name: str, device: str) -> tuple[int, str]:
-    """Run a script of `inside` in the predictor's environment, as isolated as the server."""
+def run_script(copy: Copy, name: str, device: str, image_has: tuple[str, ...] = ()) -> tuple[int, str]:
+    """Run a script of `inside` in the predictor's environment, sealed as the server is; return code and output."""
     script = shutil.copy(inside.FOLDER / name, str(copy.folder("served")))
-    env, folder = _on_trial(copy, device), copy.folder("work")
-    return process.output([str(copy.python), "-I", script], env=env, cwd=folder, timeout=SCRIPT_TIMEOUT)
+    command, env = [str(copy.python), "-I", script], _on_trial(copy, device)
+    sealed = launch.start(copy, command, env=env, device=device, image_has=image_has)
+    try:
+        printed, _ = sealed.running.communicate(timeout=SCRIPT_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        raise EnvironmentFaultError(f"{name} did not end within {SCRIPT_TIMEOUT:g} s") from None
+    finally:
+        sealed.close()
+    return sealed.running.returncode, printed
 
 
 def served_environment(copy: Copy, device: str) -> dict[str, str]:
@@ -337,9 +366,3 @@ def served_environment(copy: Copy, device: str) -> dict[str, str]:
 
 def _on_trial(copy: Copy, device: str) -> dict[str, str]:
     return served_environment(copy, device) | (ACCELERATOR if device == "cuda" else {})
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -101,15 +101,19 @@ def _on_device(
     trial: Trial,
     full: Full | None,
 ) -> Stage[None]:
+    has = gathered.project.smoke.image_has
+    if has:
+        trial.unproven.append(f"that the image has {', '.join(has)}, as smoke.image-has says")
     if trial.device == "cuda":
         yield Phase("device")
-        probed = run_script(copy, CUDA_PROBE, "cuda")
+        probed = run_script(copy, CUDA_PROBE, "cuda", has)
         _, broken = yield from watched(judge_cuda_probe(*probed, trial))
         if broken:
             return
     yield Phase("load")
-    with serve(copy, bundle, trial.device) as server:
+    with serve(copy, bundle, trial.device, has) as server:
         yield from observe(gathered, server, examples, trial, full.prove if full else None)
     if full and full.inputs and trial.finished:
-        with serve(copy, bundle, trial.device, surroundings.of_process(gathered.project, copy, trial)) as server:
+        others = surroundings.of_process(gathered.project, copy, trial)
+        with serve(copy, bundle, trial.device, has, others) as server:
             yield from full.elsewhere(server)

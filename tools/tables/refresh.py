@@ -1,4 +1,4 @@
-"""Makes the tables of published wheels and of forms of secrets anew, and shows or writes the difference.
+"""Makes the tables of published wheels, forms of secrets and slim images anew, and shows or writes the difference.
 
 A further table is a module with a function `made`, from the table as it is to the table as it should be, and a row of
 `TABLES`. What the other tables say (machines, images, names of modules) is read from documentation by a person.
@@ -17,7 +17,7 @@ from typing import Any
 
 from seatrial.errors import SeatrialError
 from seatrial.system.files import write
-from tools.tables import class_changes, secret_forms, torch_builds, torch_pairs, weights_only
+from tools.tables import class_changes, secret_forms, slim_images, torch_builds, torch_pairs, weights_only
 from tools.tables.releases import Table
 
 HERE = Path(__file__).parents[2] / "seatrial/facts/tables"
@@ -31,6 +31,7 @@ TABLES: dict[str, Callable[[Table], Table]] = {
     "weights_only.json": weights_only.made,
     "class_changes.json": class_changes.made,
     "secret_forms.json": secret_forms.made,
+    "slim_images.json": slim_images.made,
 }
 
 
@@ -39,7 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools.tables",
         description="Show how the tables in seatrial/facts/tables differ from what is published now.",
-        epilog="About 100 MB are downloaded, in a minute; a new minor version of torch is installed as a whole. Exit "
+        epilog="About 250 MB are downloaded, in minutes; a new minor version of torch is installed as a whole. Exit "
         "codes: 0 no difference, or written; 1 a table differs; 2 a table could not be made. Example: "
         "python -m tools.tables --only torch_pairs.json --write",
     )

@@ -7,17 +7,27 @@ Where the host cannot reach a container, this text runs with the container's own
 import base64
 import http.client
 import json
+import socket
 import sys
 
 
-def ask(host: str, port: int, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
-    """Send one request; return the status and the body of the answer.
+def ask(
+    host: str,
+    port: int,
+    method: str,
+    route: str,
+    body: bytes,
+    timeout: float,
+    connected: "socket.socket | None" = None,
+) -> tuple[int, bytes]:
+    """Send one request, on a connection of its own or on `connected`; return the status and the body of the answer.
 
     Raises:
         OSError: there is no connection, or no answer within `timeout` seconds.
         http.client.HTTPException: what came back is not HTTP.
     """
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    connection.sock = connected
     try:
         connection.request(method, route, body or None, {"Content-Type": "application/json"} if body else {})
         response = connection.getresponse()

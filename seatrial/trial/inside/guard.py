@@ -1,82 +1,216 @@
-"""Run a module as `python -m` would, and catch every attempt to open a connection to the outside.
+"""Note what a process on trial does that may differ in the cloud: what it opens, starts, imports and connects to.
 
-This file runs in the predictor's environment, by its path, with nothing of the tool beside it: standard library
-only. An attempt fails as it would on a machine without a network, and is recorded with the call that made it. What a
-C library or a child process opens is not seen; the start of a child is recorded too.
+A line in `_seatrial_guard.pth` imports this file into every Python that starts in the trial's environment, the children
+of the predictor too. It is standard library only, Python 3.10, with nothing of the tool beside it but its settings. Only
+what the project's own code does is noted, itself or by a call into a library. What a library tries by itself while it
+is imported is not. What C code opens or connects to raises no audit event and is not seen here; the seal refuses it.
+
+A connection to the outside is refused here already, so that its reason is named. Nothing else is.
 """
 
 from __future__ import annotations
 
-import ctypes
-import ipaddress
 import json
 import os
-import runpy
-import signal
 import sys
-import traceback
 from typing import Any
 
 # Google's client libraries ask it everywhere; it exists in the cloud, so asking is not a fault.
 METADATA_SERVER = ("metadata.google.internal", "metadata.google.internal.", "169.254.169.254", "fd20:ce::254")
-CHILDREN = ("subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty")  # audit events
-LOOKUPS = ("ldconfig", "gcc", "cc", "ld", "objdump", "uname")  # started by ctypes.util and platform on torch's import
+PORT = 8080  # on which the server listens in the cloud
+READS = ("open", "os.listdir", "os.scandir")
+# Audit events of changes of the file system → which argument is the path.
+WRITES = {
+    "os.mkdir": 0, "os.remove": 0, "os.rename": 1, "os.link": 1, "os.symlink": 1, "os.truncate": 0,
+}  # fmt: skip
+PROGRAMS = ("subprocess.Popen", "os.exec", "os.posix_spawn")
+LOOKUPS = ("/ctypes/util.py", "/platform.py")  # they start programs to look for libraries, and do without them
+_HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - no more modules than the runtime needs
 
 
 def is_local(host: str | None) -> bool:
     """Return whether a host name or address is this machine's."""
-    if not host or host == "localhost":
+    import ipaddress
+    import socket
+
+    own = socket.gethostname()
+    if not host or host in ("localhost", own, own.partition(".")[0]) or host.endswith(".localhost"):
         return True
     try:
         address = ipaddress.ip_address(host.split("%")[0])
     except ValueError:
         return False
-    return address.is_loopback or address.is_unspecified
+    if address.is_loopback or address.is_unspecified:
+        return True
+    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))  # only an address of this machine can be bound
+        except OSError:
+            return False
+    return True
 
 
-def note(record: str, what: dict[str, str]) -> None:
-    """Append a JSON line to the file `record`."""
-    with open(record, "a", encoding="utf-8") as file:  # noqa: PTH123 - no more modules than the runtime needs
-        file.write(json.dumps(what) + "\n")
+class Guard:
+    """The audit hook and what it needs."""
 
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._record: str = settings["record"]
+        self._packages: tuple[str, ...] = tuple(settings["packages"])
+        self._python: tuple[str, ...] = tuple(settings["python"])
+        self._open_to_all: tuple[str, ...] = tuple(settings["readable"])
+        self._writable: tuple[str, ...] = tuple(settings["writable"])
+        self._absent: dict[str, str] = settings["absent"]
+        self._unsure = frozenset(settings["unsure"])
+        self._seen: set[tuple[str, str]] = set()
+        self._busy = False
 
-def watch(record: str) -> None:
-    """Refuse outside connections from now on; record each in `record`, with host and stack."""
+    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Handle an audit event of Python."""
+        if event == "import":
+            self._import(arguments[0])
+        elif event in READS or event in WRITES:
+            self._file(event, arguments)
+        elif event.startswith("socket."):
+            self._socket(event, arguments)
+        elif event in PROGRAMS:
+            self._program(arguments[0], arguments[1])
+        elif event == "os.system":
+            self._program("/bin/sh", ["sh", "-c", arguments[0]])
+        elif event == "ctypes.dlopen" and isinstance(arguments[0], str) and (frame := self._caller()):
+            self._note("library", arguments[0], frame)
 
-    def refuse(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in CHILDREN:
-            program = str(arguments[0]) if arguments else event
-            if os.path.basename(program) not in LOOKUPS:  # noqa: PTH119
-                note(record, {"child": program})
+    def _import(self, module: str) -> None:
+        if module in self._absent and not self._busy:
+            raise ImportError(self._absent[module], name=module)
+        if module in self._unsure and (frame := self._caller()):
+            self._note("module", module, frame)
+
+    def _file(self, event: str, arguments: tuple[Any, ...]) -> None:
+        path = arguments[WRITES.get(event, 0)]
+        if not isinstance(path, (str, bytes, os.PathLike)) or self._busy:
+            return  # a descriptor
+        path = os.fsdecode(path)
+        changes = event in WRITES or (event == "open" and _is_change(arguments[1], arguments[2]))
+        if path.startswith("/"):
+            if path.startswith(self._writable if changes else self._open_to_all) and "/.." not in path:
+                return
+        elif not path.startswith(".."):
+            return  # in the working directory
+        path = os.path.abspath(path)  # noqa: PTH100
+        if path.startswith(self._writable if changes else self._open_to_all):
+            return
+        if event == "os.mkdir" and os.path.isdir(path):  # noqa: PTH112
+            return  # it exists, which is all that most callers want
+        kind = "write" if changes else "list" if event != "open" else "read"
+        if (kind, path) not in self._seen and (frame := self._caller(path)):
+            self._note(kind, path, frame)
+
+    def _program(self, program: Any, arguments: Any) -> None:
+        program = os.fsdecode(program or (arguments[0] if arguments else ""))
+        frame = self._caller()
+        if frame is None or program == sys.executable or self._is_lookup():
+            return
+        self._note("child", program, frame)
+
+    def _socket(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._busy:
+            return
+        address = arguments[1] if len(arguments) > 1 else None
+        if event == "socket.bind":
+            if isinstance(address, tuple) and address[1] == PORT and (frame := self._caller()):
+                self._note("port", str(PORT), frame)
+            return
         if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
-            address = arguments[1]
             host = address[0] if isinstance(address, tuple) else None  # a unix socket has no host
-        elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
-            host = arguments[0]
+            own = f"{host}:{address[1]}" if isinstance(address, tuple) else ""
+        elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
+            host, own = arguments[0], ""
         else:
             return
         host = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-        if is_local(host):
+        self._busy = True
+        try:
+            local = is_local(host)
+        finally:
+            self._busy = False
+        if local:
+            if own and event == "socket.connect" and (frame := self._caller()):
+                self._note("own", own, frame)
             return
-        if host not in METADATA_SERVER:
-            stack = "Traceback (most recent call last):\n" + "".join(traceback.format_stack()[:-1])
-            note(record, {"host": str(host), "traceback": stack})
+        self._note("metadata" if host in METADATA_SERVER else "host", str(host), sys._getframe(2))
         raise OSError(101, f"Network is unreachable: the trial has no way out, and {host} was asked for")
 
-    sys.addaudithook(refuse)
+    def _is_lookup(self) -> bool:
+        """Return whether the part of the standard library that starts a program only looks for libraries."""
+        frame: Any = sys._getframe(1)
+        while frame is not None and not frame.f_code.co_filename.startswith(self._packages):
+            if frame.f_code.co_filename.endswith(LOOKUPS):
+                return True
+            frame = frame.f_back
+        return False
+
+    def _caller(self, path: str = "") -> Any:
+        """Return the frame of the event if the project's code caused it, else None.
+
+        It did if it is the innermost code but for the standard library. It also did if it called a library, and handed
+        over the path if there is one. It did not if it only imported a library.
+        """
+        frame: Any = sys._getframe(3)
+        event = frame
+        library = None
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if name.startswith(self._packages):
+                return event if library is None or _handed_over(library, path) else None
+            if name.startswith("<frozen importlib"):
+                return None
+            if not name.startswith(self._python):
+                library = frame
+            frame = frame.f_back
+        return None
+
+    def _note(self, kind: str, what: str, frame: Any) -> None:
+        """Append a JSON line to the record, with the stack of a frame; the same only once."""
+        if (kind, what) in self._seen:
+            return
+        self._seen.add((kind, what))
+        self._busy = True
+        try:
+            import traceback
+
+            stack = "Traceback (most recent call last):\n" + "".join(traceback.format_stack(frame))
+            with open(self._record, "a", encoding="utf-8") as file:  # noqa: PTH123
+                file.write(json.dumps({kind: what, "traceback": stack}) + "\n")
+        except OSError:
+            pass  # a child with other rights
+        finally:
+            self._busy = False
 
 
-def main() -> None:
-    """Run `guard.py RECORD PARENT MODULE [ARGUMENT ...]`, where PARENT is the process that started this one."""
-    record, parent, module, *arguments = sys.argv[1:]
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no server outlives a killed trial
-        if os.getppid() != int(parent):
-            sys.exit("the process that started this one has ended")
-    watch(record)
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+def _is_change(mode: Any, flags: Any) -> bool:
+    if isinstance(mode, str):
+        return not {"w", "a", "x", "+"}.isdisjoint(mode)
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
 
 
-if __name__ == "__main__":
-    main()
+def _handed_over(frame: Any, path: str) -> bool:
+    """Return whether one of the arguments of a function is this path."""
+    if not path:
+        return True
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]
+    values = (frame.f_locals.get(name) for name in names)
+    return any(isinstance(v, (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(v)) == path for v in values)  # noqa: PTH100
+
+
+def watch() -> None:
+    """Watch this process from now on, by the settings beside this file."""
+    with open(os.path.join(_HERE, "_seatrial_guard.json"), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+        settings = json.load(file)
+    sys.dont_write_bytecode = True  # the environment is read-only, as in an image
+    sys.addaudithook(Guard(settings))
+
+
+if __name__ == "_seatrial_guard":
+    watch()

@@ -1,0 +1,180 @@
+"""What a sealed process sees: its environment, its bundle, Python, and what a slim image holds of the system.
+
+The system's files are this machine's own, as stand-ins for those of the image: a program, library or file is shown if
+the table of slim images has its name. Nothing is started or changed here.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from seatrial.environment.interpreter import Interpreter
+from seatrial.environment.store import Copy
+from seatrial.facts import tables
+from seatrial.facts.packages.elf import needed
+
+PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
+EMPTY_FOLDERS = ("/home", "/opt", "/root", "/run", "/usr/local/bin", "/usr/local/lib", "/var/tmp")  # noqa: S108 - shown
+SHARED_MEMORY = 64 * 2**20  # bytes; what docker gives a container, as `docker run --help` says of --shm-size
+USER = 12345  # neither root nor one that the image names
+HOST = "predictor"  # the name of the machine that the process sees
+TEMPORARY = "/tmp"  # noqa: S108 - the path that a container has
+_TEXTS = {
+    "/etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n127.0.0.1 {HOST}\n",
+    "/etc/hostname": f"{HOST}\n",
+    "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",  # looking up a name fails at once
+    "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {"/dev/fd": "/proc/self/fd", "/dev/stdin": "fd/0", "/dev/stdout": "fd/1", "/dev/stderr": "fd/2"}
+_WHOLE_SYSTEM = ("/", "/usr", "/usr/local")  # a Python that is installed here shares the folder with others
+_SKIPPED = "_tkinter."  # of Python's own extensions: its libraries are not in the slim images
+
+# What the driver of an NVIDIA GPU brings into a container, by the "driver capabilities" of the NVIDIA Container Toolkit.
+_GPU_DEVICES = ("/dev/nvidia*", "/dev/dxg")
+_GPU_LIBRARIES = ("libcuda.so*", "libcudadebugger.so*", "libnvidia-*.so*", "libnvcuvid.so*", "libnvoptix.so*")
+_GPU_PROGRAMS = ("nvidia-smi", "nvidia-debugdump", "nvidia-persistenced", "nvidia-cuda-mps-control")
+_GPU_FOLDERS = ("/usr/lib/wsl", "/run/nvidia-persistenced", "/usr/share/nvidia")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A file or folder of this machine, the place where it is seen, and whether it may be changed."""
+
+    place: str
+    source: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that a sealed process sees.
+
+    Attributes:
+        shown: files and folders of this machine.
+        links: symbolic links, place → target.
+        texts: files that are made for it, place → content.
+        loader_list: the program that lists libraries for the loader, "" if there is none.
+    """
+
+    shown: tuple[Shown, ...]
+    links: dict[str, str]
+    texts: dict[str, str]
+    loader_list: str
+
+    def has(self, path: str) -> bool:
+        """Return whether a path is of something that is shown."""
+        return path in self.texts or any(_is_below(path, s.place) for s in self.shown)
+
+    def is_writable(self, path: str) -> bool:
+        """Return whether something at a path may be changed."""
+        return any(s.writable and _is_below(path, s.place) for s in self.shown)
+
+
+def _is_below(path: str, place: str) -> bool:
+    return path == place or path.startswith(f"{place}/")
+
+
+def of(copy: Copy, device: str, image_has: tuple[str, ...] = ()) -> View:
+    """Return what a process in a trial's copy sees on `cpu` or `cuda`; `image_has` is what a slim image lacks."""
+    own = (
+        Shown(str(copy.path / "environment"), str(copy.path / "environment")),
+        Shown(str(copy.folder("served")), str(copy.folder("served"))),
+        *(Shown(str(copy.folder(name)), str(copy.folder(name)), writable=True) for name in WRITABLE),
+        Shown(TEMPORARY, str(copy.folder("tmp")), writable=True),
+    )
+    system = _system(copy.kept.interpreter, image_has)
+    gpu = tuple(_gpu()) if device == "cuda" else ()
+    links = {place: os.readlink(place) for place in _top_links()} | _LINKS  # noqa: PTH115
+    texts = dict(tables.slim_images().texts) | _TEXTS
+    loader_list = next((s.place for s in system if s.place.endswith("/ldconfig")), "")
+    return View((*system, *gpu, *own), links, texts, loader_list)
+
+
+WRITABLE = ("work", "home", "tmp", "noted")  # folders of a copy
+
+
+@cache
+def _system(interpreter: Interpreter, image_has: tuple[str, ...]) -> tuple[Shown, ...]:
+    table = tables.slim_images()
+    named = [name for name in image_has if "/" not in name]
+    paths = [
+        *(f"{folder}/{name}" for folder in _real(PROGRAM_FOLDERS) for name in (*table.programs, *named)),
+        *(f"{folder}/{name}" for folder in loader_folders() for name in (*table.libraries, *named)),
+        *table.files,
+        *(path for path in image_has if path.startswith("/")),
+        *(folder.replace("{multiarch}", _multiarch()) for folder in table.folders),
+        *_of_python(interpreter),
+    ]
+    there = [path for path in paths if os.path.exists(path)]  # noqa: PTH110 - thousands of paths
+    folders = tuple(f"{path}/" for path in there if os.path.isdir(path))  # noqa: PTH112
+    shown = {path: Shown(path, path) for path in there if not path.startswith(folders)}
+    for name in _DEVICES:
+        shown[f"/dev/{name}"] = Shown(f"/dev/{name}", f"/dev/{name}", writable=True)
+    return (*shown.values(), Shown("/proc", "/proc", writable=True), Shown("/sys", "/sys"))
+
+
+def _of_python(interpreter: Interpreter) -> Iterator[str]:
+    """Yield the paths of Python itself, and of the libraries that it and its extensions are linked with."""
+    yield str(interpreter.executable)
+    yield str(interpreter.executable.resolve())
+    prefix = interpreter.prefix
+    if str(prefix) in _WHOLE_SYSTEM:
+        yield from map(str, interpreter.libraries)
+    else:
+        yield str(prefix)
+        yield str(prefix.resolve())
+        yield str(interpreter.executable.parent.parent)
+    extensions = [file for folder in interpreter.libraries for file in (folder / "lib-dynload").glob("*.so")]
+    pending = [interpreter.executable.resolve(), *(f for f in extensions if not f.name.startswith(_SKIPPED))]
+    folders = [f"{prefix}/lib", *loader_folders()]
+    seen: set[str] = set()
+    while pending:
+        for name in needed(pending.pop()):
+            if name in seen:
+                continue
+            seen.add(name)
+            if found := next((f"{folder}/{name}" for folder in folders if Path(folder, name).exists()), None):
+                yield found
+                pending.append(Path(found))
+
+
+def _gpu() -> Iterator[Shown]:
+    """Yield what an NVIDIA driver brings."""
+    for pattern in _GPU_DEVICES:
+        for device in Path("/").glob(pattern[1:]):
+            yield Shown(str(device), str(device), writable=True)
+    given = [folder for folder in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep) if Path(folder).is_dir()]
+    for folder in dict.fromkeys([*loader_folders(), *(folder for folder in given if folder.startswith("/"))]):
+        for pattern in _GPU_LIBRARIES:
+            yield from (Shown(str(library), str(library)) for library in Path(folder).glob(pattern))
+    for path in [*(f"{folder}/{name}" for folder in _real(PROGRAM_FOLDERS) for name in _GPU_PROGRAMS), *_GPU_FOLDERS]:
+        if Path(path).exists():
+            yield Shown(path, path)
+
+
+@cache
+def loader_folders() -> tuple[str, ...]:
+    """Return the folders in which the loader of this machine looks for libraries."""
+    several = _multiarch()
+    return _real((f"/usr/lib/{several}", f"/lib/{several}", "/usr/lib64", "/lib64", "/usr/lib", "/lib"))
+
+
+def _real(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those that exist, each once: /lib is a link to /usr/lib on most systems."""
+    found = [folder for folder in folders if os.path.isdir(folder)]  # noqa: PTH112
+    return tuple(f for f in found if os.path.realpath(f) == f or os.path.realpath(f) not in found)
+
+
+def _top_links() -> list[str]:
+    """Return the links such as /lib → usr/lib."""
+    return [place for place in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32") if os.path.islink(place)]  # noqa: PTH114
+
+
+def _multiarch() -> str:
+    return f"{platform.machine()}-linux-gnu"
