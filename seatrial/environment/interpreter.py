@@ -21,7 +21,7 @@ from seatrial.system import process
 _ASK = (
     "import json, platform, sys, sysconfig; print(json.dumps([platform.python_implementation(), "
     "platform.python_version(), getattr(sys, '_base_executable', None) or sys.executable, sys.base_prefix, "
-    "sorted({sysconfig.get_path('stdlib'), sysconfig.get_path('platstdlib')})]))"
+    "sorted({sysconfig.get_path(n, vars={'platbase': sys.base_exec_prefix}) for n in ('stdlib', 'platstdlib')})]))"
 )
 
 

@@ -13,12 +13,12 @@ from typing import Any, Literal
 from seatrial.diagnosis.translate import diagnose, user_frames
 from seatrial.facts.gather import Gathered
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
-from seatrial.findings import Finding, Phase, Stage, Step, watched
+from seatrial.findings import Finding, Phase, Severity, Stage, Step, watched
 from seatrial.golden import GoldenExample
 from seatrial.rules.devices import cuda
 from seatrial.rules.lock import pairs
 from seatrial.rules.rule import Rule
-from seatrial.rules.serving import contract
+from seatrial.rules.serving import contract, processes
 from seatrial.rules.transforms.golden import NO_GOLDEN
 from seatrial.serving import interfaces
 from seatrial.trial import evidence, memory, parity, samples
@@ -136,7 +136,8 @@ def _load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
         trial.interface = str(server.wait_for_record("INFO", message="ready").get("interface", ""))
         yield Step(f"healthy after {trial.healthy_after:.2f} s; the predictor's interface is {trial.interface}")
         return
-    yield from _outside(gathered, server)
+    tried = list(_outside(gathered, server))
+    yield from tried
     if healthy is False:
         server.dump_and_end()
         yield _from_log(
@@ -145,7 +146,13 @@ def _load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
         return
     records = [r for r in server.records("CRITICAL") if r.get("phase") == "load"]
     if records:
-        yield from translated(gathered, records[-1], contract.ENDED, server)
+        places = {finding.location for finding in tried if finding.severity is Severity.ERROR}
+        for finding in translated(gathered, records[-1], contract.ENDED, server):
+            if finding.location is None or finding.location not in places:  # else it is told already, with its cause
+                yield finding
+    elif "SIGBUS" in server.ending or server.ending.endswith("(signal 7)"):
+        message = f"the server ended with {server.ending}: a container has 64 MB of shared memory, and it wrote more"
+        yield _from_log(gathered, server, processes.SHARED_MEMORY, message)
     else:
         message = f"the server ended with {server.ending} before it was healthy"
         yield _from_log(gathered, server, contract.ENDED, message)

@@ -16,6 +16,7 @@ from seatrial.facts import gather as facts
 from seatrial.facts.gather import Gathered
 from seatrial.findings import Severity
 from seatrial.trial.observe import Trial
+from seatrial.trial.sealing import launch
 from seatrial.trial.server import Server
 from seatrial.trial.smoke import smoke
 from tests.stages import Ended, ended
@@ -193,11 +194,12 @@ def test_an_installed_file_changed_in_place_is_named_and_the_kept_environment_dr
 ) -> None:
     monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "own-cache"))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    monkeypatch.setattr(launch, "WAYS", ("nothing",))  # a seal would refuse it
     sound = (halves / PREDICTOR).read_text()
     at_load(halves, "import PIL.ImageDraw as victim\nopen(victim.__file__, 'r+').write('# spoiled')")
     trial = tried(halves)
-    assert trial.codes == ["ST113"]
-    assert "PIL/ImageDraw.py" in trial.errors[0].message
+    assert trial.codes == ["ST510", "ST113"]
+    assert all("PIL/ImageDraw.py" in error.message for error in trial.errors)
     assert not list((tmp_path / "own-cache").glob("*/snapshot.json"))
     (halves / PREDICTOR).write_text(sound)
     assert tried(halves).findings == []
@@ -236,7 +238,7 @@ def test_a_program_that_the_predictor_starts_is_named_as_unwatched(halves: Path)
     at_load(halves, "import subprocess\nsubprocess.run(['/bin/true'])")
     trial = tried(halves)
     assert trial.findings == []
-    assert any("/bin/true" in text for text in trial.value.unproven)
+    assert any("true do without a network" in text for text in trial.value.unproven)
 
 
 def test_a_dead_server_is_noticed_even_if_its_child_lives(halves: Path) -> None:
@@ -260,22 +262,6 @@ def test_a_spoiled_cache_is_not_blamed_on_the_next_trial(
     assert any("making the environment again" in step for step in trial.steps)
 
 
-def test_bytecode_that_was_not_compiled_from_its_source_is_not_kept(
-    halves: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "own-cache"))
-    at_load(
-        halves,
-        "import pathlib, sys, PIL\n"
-        "place = pathlib.Path(PIL.__file__).parent / '__pycache__'\n"
-        "place.mkdir(exist_ok=True)\n"
-        "(place / f'ImageDraw2.{sys.implementation.cache_tag}.pyc').write_bytes(bytes(64))",
-    )
-    assert tried(halves).findings == []
-    assert list((tmp_path / "own-cache").rglob("Image.cpython-*.pyc"))
-    assert not list((tmp_path / "own-cache").rglob("ImageDraw2.cpython-*.pyc"))
-
-
 def test_a_trial_leaves_no_copy_behind(
     halves: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -284,16 +270,23 @@ def test_a_trial_leaves_no_copy_behind(
     assert not list((tmp_path / "own-cache").glob("copy-*"))
 
 
-def test_bytecode_that_one_trial_compiled_serves_the_next(
+def test_bytecode_is_compiled_when_the_environment_is_made_and_none_comes_from_a_trial(
     halves: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "own-cache"))
-    tried(halves)
-    (kept,) = (f.parent for f in (tmp_path / "own-cache").glob("*/snapshot.json"))
-    compiled = {str(f.relative_to(kept)) for f in kept.rglob("*.pyc")}
-    assert any("numpy/__pycache__" in f for f in compiled)
-    assert not any("predictor" in f for f in compiled)
-    assert tried(halves).findings == []
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    monkeypatch.setattr(launch, "WAYS", ("nothing",))
+    spoil = "import PIL.ImageOps as v, pathlib\nc = pathlib.Path(v.__cached__)\nassert c.is_file()\n"
+    rewrite = "c.open('r+b').write(c.read_bytes())"
+    at_load(halves, f"{spoil}(c.parent / 'new.cpython-311.pyc').write_bytes(b'x')")
+    assert tried(halves).codes == ["ST510"]  # into the copy alone, but refused in an image
+    (kept,) = (tmp_path / "own-cache").glob("*/environment")
+    compiled = sorted(kept.rglob("*.pyc"))
+    assert any(file.match("numpy/__pycache__/*") for file in compiled)
+    assert not any(file.name.startswith("new.") for file in compiled)
+    edit(halves / PREDICTOR, "(c.parent / 'new.cpython-311.pyc').write_bytes(b'x')", rewrite)
+    assert "ST113" in tried(halves).codes
+    assert not kept.exists()
 
 
 def test_a_stage_with_errors_ends_the_trial_before_anything_is_installed(halves: Path) -> None:

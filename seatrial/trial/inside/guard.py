@@ -1,9 +1,9 @@
 """Note what a process on trial does that may differ in the cloud: what it opens, starts, imports and connects to.
 
-A line in `_seatrial_guard.pth` imports this file into every Python that starts in the trial's environment, the children
-of the predictor too. It is standard library only, Python 3.10, with nothing of the tool beside it but its settings. Only
-what the project's own code does is noted, itself or by a call into a library. What a library tries by itself while it
-is imported is not. What C code opens or connects to raises no audit event and is not seen here; the seal refuses it.
+`_seatrial_guard.pth` imports this file into every Python that starts in the trial's environment, so that the children
+of the predictor have it too. It is standard library only, Python 3.10, with nothing beside it but its settings. Only
+what the project's own code does is noted, by itself or by a call into a library, and not what a library tries while
+it is imported. What C code opens or connects to raises no audit event and is not seen here; the seal refuses it.
 
 A connection to the outside is refused here already, so that its reason is named. Nothing else is.
 """
@@ -58,8 +58,11 @@ class Guard:
         self._record: str = settings["record"]
         self._packages: tuple[str, ...] = tuple(settings["packages"])
         self._python: tuple[str, ...] = tuple(settings["python"])
-        self._open_to_all: tuple[str, ...] = tuple(settings["readable"])
+        self._readable: tuple[str, ...] = tuple(settings["readable"])
         self._writable: tuple[str, ...] = tuple(settings["writable"])
+        self._protected: tuple[str, ...] = tuple(settings["protected"])
+        self._temporary: str = settings["temporary"]
+        self._began: float = settings["began"]
         self._absent: dict[str, str] = settings["absent"]
         self._unsure = frozenset(settings["unsure"])
         self._seen: set[tuple[str, str]] = set()
@@ -92,19 +95,27 @@ class Guard:
             return  # a descriptor
         path = os.fsdecode(path)
         changes = event in WRITES or (event == "open" and _is_change(arguments[1], arguments[2]))
-        if path.startswith("/"):
-            if path.startswith(self._writable if changes else self._open_to_all) and "/.." not in path:
-                return
-        elif not path.startswith(".."):
-            return  # in the working directory
+        if path.startswith(self._writable if changes else self._readable) and "/.." not in path:
+            return  # what nearly all are
         path = os.path.abspath(path)  # noqa: PTH100
-        if path.startswith(self._writable if changes else self._open_to_all):
-            return
-        if event == "os.mkdir" and os.path.isdir(path):  # noqa: PTH112
-            return  # it exists, which is all that most callers want
+        if self._may(path, changes=changes) or (event == "os.mkdir" and os.path.isdir(path)):  # noqa: PTH112
+            return  # a folder that exists already is all that most callers of mkdir want
         kind = "write" if changes else "list" if event != "open" else "read"
         if (kind, path) not in self._seen and (frame := self._caller(path)):
             self._note(kind, path, frame)
+
+    def _may(self, path: str, *, changes: bool) -> bool:
+        """Return whether an image allows it as well, as far as that is known here."""
+        if path.startswith(self._writable if changes else self._readable):
+            return True
+        if not path.startswith(self._temporary) or path.startswith(self._protected):
+            return False
+        if changes:
+            return True
+        try:
+            return os.lstat(path).st_mtime >= self._began  # made by the process itself
+        except OSError:
+            return False
 
     def _program(self, program: Any, arguments: Any) -> None:
         program = os.fsdecode(program or (arguments[0] if arguments else ""))

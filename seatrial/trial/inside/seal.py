@@ -17,12 +17,9 @@ from __future__ import annotations
 import array
 import contextlib
 import ctypes
-import errno
 import fcntl
 import json
 import os
-import platform
-import select
 import signal
 import socket
 import struct
@@ -154,7 +151,7 @@ def _show(source: str, place: str, *, writable: bool) -> None:
             os.makedirs(place, exist_ok=True)  # noqa: PTH103
         elif os.path.exists(source):  # noqa: PTH110
             _make_parent(place)
-            if not os.path.lexists(place):  # noqa: PTH110
+            if not os.path.lexists(place):
                 os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o755))
         else:
             return

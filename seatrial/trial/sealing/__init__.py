@@ -1,1 +1,1 @@
-"""The seal around a process on trial: what it may see of this machine, how it is held to that, what it tried besides."""
+"""The seal around a process on trial: what it sees of this machine, how it is held to that, and what else it tried."""

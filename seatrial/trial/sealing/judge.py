@@ -16,7 +16,7 @@ from seatrial.findings import Finding, Severity
 from seatrial.project import Project
 from seatrial.rules.rule import Rule
 from seatrial.rules.serving import container, network, processes, sealing
-from seatrial.trial.sealing.view import PROGRAM_FOLDERS, View, loader_folders
+from seatrial.trial.sealing.view import EMPTY_FOLDERS, PROGRAM_FOLDERS, View, loader_folders
 from seatrial.trial.sealing.watching import Noted
 
 _SITE = "/site-packages/"
@@ -49,7 +49,7 @@ def unproven(project: Project, noted: list[Noted], view: View | None) -> list[st
             location, _ = user_frames(uses[0].traceback, project)
             found.append(f"that the image has {what} ({folder} is read{f' at {location}' if location else ''})")
     started = (e.what for e in noted if e.kind == "child" and (view is None or _host_program(e.what, view) is None))
-    if children := list(dict.fromkeys(started)):
+    if children := list(dict.fromkeys(Path(program).name for program in started)):
         found.append(f"that the programs {', '.join(children)} do without a network, and without other programs")
     return found
 
@@ -85,7 +85,8 @@ def _judged(entry: Noted, view: View | None, *, sealed: bool) -> tuple[Rule | No
 
 def _is_seen(path: str, view: View) -> bool:
     """Return whether a path is shown, or is a folder above something that is."""
-    return view.has(path) or any(shown.place.startswith(f"{path.rstrip('/')}/") for shown in view.shown)
+    above = f"{path.rstrip('/')}/"
+    return view.has(path) or path in EMPTY_FOLDERS or any(shown.place.startswith(above) for shown in view.shown)
 
 
 def _host_program(program: str, view: View) -> Path | None:
@@ -97,5 +98,5 @@ def _host_program(program: str, view: View) -> Path | None:
 def _host_library(library: str, view: View) -> Path | None:
     """Return where a library is on this machine, if the view lacks it."""
     paths = [library] if library.startswith("/") else [f"{folder}/{library}" for folder in loader_folders()]
-    there = [path for path in paths if os.path.exists(path)]
-    return Path(there[0]) if there and not any(view.has(path) for path in there) else None
+    there = [Path(path) for path in paths if Path(path).exists()]
+    return there[0] if there and not any(view.has(str(path)) for path in there) else None

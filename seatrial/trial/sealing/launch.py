@@ -20,7 +20,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from seatrial.environment.store import Copy
 from seatrial.errors import EnvironmentFaultError
@@ -74,10 +73,7 @@ class Sealed:
             raise ConnectionResetError("the process in the server's network has ended")
         connection = socket.socket(fileno=array.array("i", attached[0][2])[0])
         try:
-            if not select.select([], [connection], [], timeout)[1]:
-                raise TimeoutError("timed out")
-            if number := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(number, os.strerror(number))
+            _wait_for(connection, timeout)
         except OSError:
             connection.close()
             raise
@@ -162,6 +158,13 @@ def _start(
         ours.close()
     refused = {way: why for way, why in _REFUSED.items() if way in WAYS}
     return Sealed(running, began, way, seen, port, refused, ours if way == "namespaces" else None), ""
+
+
+def _wait_for(connection: socket.socket, timeout: float) -> None:
+    if not select.select([], [connection], [], timeout)[1]:
+        raise TimeoutError("timed out")
+    if number := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        raise OSError(number, os.strerror(number))
 
 
 def _ended(running: subprocess.Popen[str]) -> str:

@@ -35,7 +35,7 @@ _LINKS = {"/dev/fd": "/proc/self/fd", "/dev/stdin": "fd/0", "/dev/stdout": "fd/1
 _WHOLE_SYSTEM = ("/", "/usr", "/usr/local")  # a Python that is installed here shares the folder with others
 _SKIPPED = "_tkinter."  # of Python's own extensions: its libraries are not in the slim images
 
-# What the driver of an NVIDIA GPU brings into a container, by the "driver capabilities" of the NVIDIA Container Toolkit.
+# What the driver of an NVIDIA GPU brings into a container, by the "driver capabilities" of NVIDIA's Container Toolkit.
 _GPU_DEVICES = ("/dev/nvidia*", "/dev/dxg")
 _GPU_LIBRARIES = ("libcuda.so*", "libcudadebugger.so*", "libnvidia-*.so*", "libnvcuvid.so*", "libnvoptix.so*")
 _GPU_PROGRAMS = ("nvidia-smi", "nvidia-debugdump", "nvidia-persistenced", "nvidia-cuda-mps-control")
@@ -68,16 +68,22 @@ class View:
     loader_list: str
 
     def has(self, path: str) -> bool:
-        """Return whether a path is of something that is shown."""
-        return path in self.texts or any(_is_below(path, s.place) for s in self.shown)
+        """Return whether there is something at a path."""
+        first, _, rest = path[1:].partition("/")
+        if rest and (target := self.links.get(f"/{first}")):  # /bin is a link to /usr/bin on most systems
+            path = f"/{target.lstrip('/')}/{rest}"
+        shown = self._at(path)
+        return path in self.texts or (shown is not None and os.path.lexists(shown.source + path[len(shown.place) :]))
 
     def is_writable(self, path: str) -> bool:
         """Return whether something at a path may be changed."""
-        return any(s.writable and _is_below(path, s.place) for s in self.shown)
+        shown = self._at(path)
+        return shown is not None and shown.writable
 
-
-def _is_below(path: str, place: str) -> bool:
-    return path == place or path.startswith(f"{place}/")
+    def _at(self, path: str) -> Shown | None:
+        """Return what is shown at a path: the innermost, where one lies in another."""
+        over = [s for s in self.shown if path == s.place or path.startswith(f"{s.place}/")]
+        return max(over, key=lambda s: len(s.place), default=None)
 
 
 def of(copy: Copy, device: str, image_has: tuple[str, ...] = ()) -> View:

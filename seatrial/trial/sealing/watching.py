@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,15 +54,18 @@ def install(copy: Copy, predictor_wheel: Path) -> Path:
     record = copy.folder("noted") / "noted.jsonl"
     record.touch()
     interpreter = copy.kept.interpreter
-    environment = f"{copy.path}/environment/"
+    own = [f"{copy.path}/environment/", f"{copy.path}/served/"]
     python = [f"{folder}/" for folder in interpreter.libraries]
-    temporary = [f"{view.TEMPORARY}/", "/dev/"] + [f"{copy.folder(name)}/" for name in view.WRITABLE]
+    writable = [f"{copy.folder(name)}/" for name in view.WRITABLE]
     settings = {
         "record": str(record),
         "packages": [f"{site}/{name}" for name in _tops(predictor_wheel)],
         "python": ["<", *python, f"{site}/{_NAME}.py"],
-        "readable": [environment, f"{copy.path}/served/", *python, *temporary, "/proc/", "/sys/"],
-        "writable": [*temporary, "/proc/"],
+        "readable": [*own, *python, *writable, "/dev/", "/proc/", "/sys/"],
+        "writable": [*writable, "/dev/", "/proc/"],
+        "protected": own,
+        "temporary": f"{view.TEMPORARY}/",
+        "began": time.time(),
         "absent": _ABSENT,
         "unsure": _UNSURE,
     }
