@@ -82,7 +82,7 @@ def test_interrupted_while_the_server_runs(halves: Path, own_cache: Path, stage:
     file = halves / PREDICTOR
     file.write_text(file.read_text().replace(*HOLDS[stage]))
     with running(halves, own_cache) as process:
-        wait_for(lambda: any("guard.py" in line for line in processes_of(own_cache)), "the server runs")
+        wait_for(lambda: any("seatrial.serving" in line for line in processes_of(own_cache)), "the server runs")
         time.sleep(1.5 if stage == "answers" else 0.3)  # to be in the stage, not in an earlier one
         process.send_signal(number)
         _, printed = process.communicate(timeout=30)
@@ -117,7 +117,7 @@ def test_a_killed_trial_takes_its_server_along_and_the_next_run_sweeps(halves: P
     sound = file.read_text()
     file.write_text(sound.replace(*HOLDS["load"]))
     with running(halves, own_cache) as process:
-        wait_for(lambda: any("guard.py" in line for line in processes_of(own_cache)), "the server runs")
+        wait_for(lambda: any("seatrial.serving" in line for line in processes_of(own_cache)), "the server runs")
         process.kill()
     wait_for(lambda: not processes_of(own_cache), "the server is gone too", 10)
     assert list(own_cache.glob("copy-*"))

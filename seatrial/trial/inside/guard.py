@@ -10,6 +10,7 @@ A connection to the outside is refused here already, so that its reason is named
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import sys
@@ -66,32 +67,45 @@ class Guard:
         self._absent: dict[str, str] = settings["absent"]
         self._unsure = frozenset(settings["unsure"])
         self._seen: set[tuple[str, str]] = set()
-        self._busy = False
+        self._busy: set[int] = set()  # threads in which the guard itself is at work
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Handle an audit event of Python."""
+        if _thread.get_ident() in self._busy:
+            return
+        try:
+            refused = self._handled(event, arguments)
+        except Exception:  # noqa: BLE001 - what goes wrong here must not look like a fault of the predictor
+            return
+        if refused is not None:
+            raise refused
+
+    def _handled(self, event: str, arguments: tuple[Any, ...]) -> Exception | None:
+        """Note an event; return what to raise if it is refused."""
         if event == "import":
-            self._import(arguments[0])
-        elif event in READS or event in WRITES:
+            return self._import(arguments[0])
+        if event.startswith("socket."):
+            return self._socket(event, arguments)
+        if event in READS or event in WRITES:
             self._file(event, arguments)
-        elif event.startswith("socket."):
-            self._socket(event, arguments)
         elif event in PROGRAMS:
             self._program(arguments[0], arguments[1])
         elif event == "os.system":
             self._program("/bin/sh", ["sh", "-c", arguments[0]])
         elif event == "ctypes.dlopen" and isinstance(arguments[0], str) and (frame := self._caller()):
             self._note("library", arguments[0], frame)
+        return None
 
-    def _import(self, module: str) -> None:
-        if module in self._absent and not self._busy:
-            raise ImportError(self._absent[module], name=module)
+    def _import(self, module: str) -> Exception | None:
+        if module in self._absent:
+            return ImportError(self._absent[module], name=module)
         if module in self._unsure and (frame := self._caller()):
             self._note("module", module, frame)
+        return None
 
     def _file(self, event: str, arguments: tuple[Any, ...]) -> None:
         path = arguments[WRITES.get(event, 0)]
-        if not isinstance(path, (str, bytes, os.PathLike)) or self._busy:
+        if not isinstance(path, (str, bytes, os.PathLike)):
             return  # a descriptor
         path = os.fsdecode(path)
         changes = event in WRITES or (event == "open" and _is_change(arguments[1], arguments[2]))
@@ -124,33 +138,31 @@ class Guard:
             return
         self._note("child", program, frame)
 
-    def _socket(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self._busy:
-            return
+    def _socket(self, event: str, arguments: tuple[Any, ...]) -> Exception | None:
         address = arguments[1] if len(arguments) > 1 else None
         if event == "socket.bind":
             if isinstance(address, tuple) and address[1] == PORT and (frame := self._caller()):
                 self._note("port", str(PORT), frame)
-            return
+            return None
         if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
             host = address[0] if isinstance(address, tuple) else None  # a unix socket has no host
             own = f"{host}:{address[1]}" if isinstance(address, tuple) else ""
         elif event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
             host, own = arguments[0], ""
         else:
-            return
+            return None
         host = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-        self._busy = True
+        self._busy.add(_thread.get_ident())
         try:
             local = is_local(host)
         finally:
-            self._busy = False
-        if local:
-            if own and event == "socket.connect" and (frame := self._caller()):
-                self._note("own", own, frame)
-            return
-        self._note("metadata" if host in METADATA_SERVER else "host", str(host), sys._getframe(2))
-        raise OSError(101, f"Network is unreachable: the trial has no way out, and {host} was asked for")
+            self._busy.discard(_thread.get_ident())
+        if not local:
+            self._note("metadata" if host in METADATA_SERVER else "host", str(host), sys._getframe(3))
+            return OSError(101, f"Network is unreachable: the trial has no way out, and {host} was asked for")
+        if own and event == "socket.connect" and (frame := self._caller()):
+            self._note("own", own, frame)
+        return None
 
     def _is_lookup(self) -> bool:
         """Return whether the part of the standard library that starts a program only looks for libraries."""
@@ -167,7 +179,9 @@ class Guard:
         It did if it is the innermost code but for the standard library. It also did if it called a library, and handed
         over the path if there is one. It did not if it only imported a library.
         """
-        frame: Any = sys._getframe(3)
+        frame: Any = sys._getframe()
+        while frame is not None and frame.f_code.co_filename == __file__:
+            frame = frame.f_back
         event = frame
         library = None
         while frame is not None:
@@ -186,7 +200,7 @@ class Guard:
         if (kind, what) in self._seen:
             return
         self._seen.add((kind, what))
-        self._busy = True
+        self._busy.add(_thread.get_ident())
         try:
             import traceback
 
@@ -196,7 +210,7 @@ class Guard:
         except OSError:
             pass  # a child with other rights
         finally:
-            self._busy = False
+            self._busy.discard(_thread.get_ident())
 
 
 def _is_change(mode: Any, flags: Any) -> bool:
