@@ -40,7 +40,8 @@ def releases(name: str, oldest: Version) -> dict[Version, list[Published]]:
         version = version_of(file.name)
         if version is None or version.is_prerelease or file.yanked or version < oldest:
             continue
-        if any("linux" in tag.platform and tag.platform.endswith("x86_64") for tag in tags_of(file.name)):
+        platforms = [tag.platform for tag in tags_of(file.name)]
+        if any(each == "any" or ("linux" in each and each.endswith("x86_64")) for each in platforms):
             found.setdefault(version, []).append(file)
     if not found:
         raise ValueError(f"{address} lists no wheel of {name} for Linux x86-64")
