@@ -8,44 +8,24 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
 from seatrial.facts.checkpoints import safetensors
-from seatrial.facts.checkpoints.archive import PICKLE_LIMIT, Form, read_archive
-from seatrial.facts.checkpoints.opcodes import OPCODE_LIMIT, Budget, scan
-from seatrial.facts.checkpoints.pickles import Fetched, PickleScan, Tensor
-from seatrial.facts.checkpoints.streams import SkippingReader, unpacked
+from seatrial.facts.checkpoints.contents import read_contents
+from seatrial.facts.checkpoints.kinds import HEAD, Kind, kind_of
+from seatrial.facts.checkpoints.opcodes import OPCODE_LIMIT, Budget
+from seatrial.facts.checkpoints.pickles import Fetched, Name, PickleScan, Tensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    from seatrial.facts.checkpoints.contents import Contents
     from seatrial.project import Project
 
-SUFFIXES = (".pt", ".pth", ".pt2", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".safetensors", ".pt.tar", ".pth.tar")
+SUFFIXES = (".pt", ".pth", ".pt2", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib", ".safetensors", ".dill", ".sav")
 PROJECT_LIMIT = 4 * OPCODE_LIMIT  # opcodes in all files together
-LEGACY_MAGIC = 0x1950A86A20F9469CFC6C  # torch.serialization.MAGIC_NUMBER: the first pickle of a legacy file
-LEGACY_OBJECT = 3  # torch.serialization._legacy_save: magic, protocol, sys_info, the object, the keys of storages
-
-
-class Kind(StrEnum):
-    """What the first bytes of a file say that it is."""
-
-    TORCH_ZIP = "a torch checkpoint"
-    TORCHSCRIPT = "a TorchScript archive"
-    EXPORTED = "an archive of torch.export"
-    TORCH_LEGACY = "a legacy torch checkpoint"
-    PICKLE = "a pickle"
-    SAFETENSORS = "a safetensors file"
-    LFS_POINTER = "a Git LFS pointer"
-    PAGE = "an HTML or XML page"
-    EMPTY = "an empty file"
-    TRUNCATED = "a truncated zip archive"
-    FOLDER = "a folder"
-    LINK_OUT = "a link to a file outside of the artifacts"
-    SPECIAL = "no file that can be read"
-    OTHER = "of no known kind"
+FILE_LIMIT = 2000  # opcodes of a file when the others have used that up
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +37,11 @@ class Checkpoint:
         kind: what it is.
         size: in bytes; for a Git LFS pointer `real_size` is that of the file it stands for, if known.
         globals: every (module, name) that its pickles import when they are loaded, in order, each once.
-        computed: whether a pickle imports a name that only running it would show.
+        called: those of them that it calls, or makes an object of with arguments.
+        changed: those of them whose attributes or items it sets.
+        hidden: what pickles import that loading does not follow: those in bytes, and those of TorchScript.
+        computed: whether a pickle imports or calls something that only running it would show.
+        acts: whether a pickle calls or instantiates anything.
         fetched: the attributes that its pickles get of what they import.
         devices: where its tensors were saved from, as `cpu` or `cuda:0`, sorted.
         protocol: the highest pickle protocol in it.
@@ -73,8 +57,12 @@ class Checkpoint:
     kind: Kind
     size: int = 0
     real_size: int | None = None
-    globals: tuple[tuple[str, str], ...] = ()
+    globals: tuple[Name, ...] = ()
+    called: frozenset[Name] = frozenset()
+    changed: tuple[Name, ...] = ()
+    hidden: tuple[Name, ...] = ()
     computed: bool = False
+    acts: bool = False
     fetched: tuple[Fetched, ...] = ()
     devices: tuple[str, ...] = ()
     protocol: int = 0
@@ -87,19 +75,38 @@ class Checkpoint:
 
 
 def read_checkpoints(project: Project) -> tuple[Checkpoint, ...]:
-    """Read every file of the artifacts whose suffix is that of a checkpoint, sorted by path."""
+    """Read the files of the artifacts that are named like checkpoints or hold pickles, sorted by path."""
     folder = project.artifacts_dir
     if not folder.is_dir():
         return ()
     left = PROJECT_LIMIT
     read = []
-    for file in sorted(f for f in folder.rglob("*") if f.name.lower().endswith(SUFFIXES)):
-        budget = Budget(min(left, OPCODE_LIMIT))
-        before = budget.opcodes
+    for file in sorted(folder.rglob("*")):
+        named = is_named(file.name)
         path = Path(os.path.relpath(file, project.root)).as_posix()
-        read.append(_entry(file, path, folder) or read_checkpoint(file, path, budget))
-        left -= before - budget.opcodes
+        entry = _entry(file, path, folder)
+        if entry is None:
+            before = max(FILE_LIMIT, min(left, OPCODE_LIMIT))
+            budget = Budget(before)
+            entry = read_checkpoint(file, path, budget)
+            left -= before - budget.opcodes
+            named = named or _holds_pickles(entry)
+        if named:
+            read.append(entry)
     return tuple(read)
+
+
+def is_named(name: str) -> bool:
+    """Return whether a file is named like a checkpoint, whatever it is packed in, such as `model.pkl.gz`."""
+    return any(f".{part}" in SUFFIXES for part in name.lower().split(".")[1:])
+
+
+def _holds_pickles(read: Checkpoint) -> bool:
+    """Return whether a file with any name is more than something that begins like a pickle by chance."""
+    if read.kind in (Kind.TORCH_ZIP, Kind.TORCHSCRIPT, Kind.EXPORTED, Kind.TORCH_LEGACY):
+        return True
+    does = bool(read.globals or read.hidden or read.acts or read.computed)
+    return does or (read.kind in (Kind.NUMPY, Kind.PICKLE, Kind.ARCHIVE) and read.too_long)
 
 
 def _entry(file: Path, path: str, artifacts: Path) -> Checkpoint | None:
@@ -125,49 +132,20 @@ def read_checkpoint(file: Path, path: str, budget: Budget | None = None) -> Chec
 
 
 def _read(content: IO[bytes], path: str, size: int, budget: Budget) -> Checkpoint:
-    head = content.read(512)
-    kind = _kind(head, path)
-    if kind is Kind.TORCH_ZIP:
-        return _zip(content, path, size, budget)
-    if kind is Kind.SAFETENSORS:
-        return _safetensors(content, path, size)
+    head = content.read(HEAD)
+    kind = kind_of(head, path)
     if kind is Kind.LFS_POINTER:
         return Checkpoint(path, kind, size, _pointed_at(head))
-    if kind in (Kind.PICKLE, Kind.OTHER):
-        return _pickles(content, head, path, size, budget)
-    return Checkpoint(path, kind, size)
-
-
-def _kind(head: bytes, path: str) -> Kind:
-    text = head.lstrip().lower()
-    if not head:
-        return Kind.EMPTY
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return Kind.TORCH_ZIP
-    if head.startswith(b"version https://git-lfs"):
-        return Kind.LFS_POINTER
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<error", b"<head")):
-        return Kind.PAGE
-    if head[0] == 0x80 and len(head) > 1 and head[1] <= 5:  # PROTO, and no protocol after 5 exists
-        return Kind.PICKLE
-    if path.lower().endswith(".safetensors") or head[8:10] in (b'{"', b"{}"):
-        return Kind.SAFETENSORS
-    return Kind.OTHER
+    contents = read_contents(content, size, budget, path)
+    if kind is Kind.SAFETENSORS and contents.kind is Kind.OTHER:
+        return _safetensors(content, path, size)
+    return _found(path, size, contents)
 
 
 def _pointed_at(head: bytes) -> int | None:
     """Return the size of the file that a Git LFS pointer stands for."""
     sizes = [line[5:] for line in head.splitlines() if line.startswith(b"size ")]
     return int(sizes[0]) if sizes and sizes[0].isdigit() else None
-
-
-def _zip(content: IO[bytes], path: str, size: int, budget: Budget) -> Checkpoint:
-    archive = read_archive(content, size, budget)
-    if archive is None:
-        return Checkpoint(path, Kind.TRUNCATED, size)
-    kinds = {Form.SCRIPTED: Kind.TORCHSCRIPT, Form.EXPORTED: Kind.EXPORTED, Form.PICKLED: Kind.TORCH_ZIP}
-    kind = kinds.get(archive.form, Kind.OTHER)
-    return _found(path, kind, size, archive.scans, complete=archive.all_read, fault=archive.fault)
 
 
 def _safetensors(content: IO[bytes], path: str, size: int) -> Checkpoint:
@@ -180,60 +158,27 @@ def _safetensors(content: IO[bytes], path: str, size: int) -> Checkpoint:
     return Checkpoint(path, Kind.SAFETENSORS, size, tensors={"": tensors} if tensors else {})
 
 
-def _pickles(content: IO[bytes], head: bytes, path: str, size: int, budget: Budget) -> Checkpoint:
-    """Read the one pickle of a file, or the five that a legacy torch file begins with."""
-    packed = unpacked(content, head, PICKLE_LIMIT)
-    content.seek(0)
-    reader = SkippingReader(cast("IO[bytes]", packed), PICKLE_LIMIT + 1) if packed else SkippingReader(content, size)
-    first = scan(reader, budget)
-    begun = first.complete or first.acts or (packed and first.protocol)
-    if not begun and _kind(head, path) is Kind.OTHER:
-        return Checkpoint(path, Kind.OTHER, size)  # a text may begin like a pickle of protocol 0
-    if first.integer != LEGACY_MAGIC:
-        return _found(path, Kind.PICKLE, size, [first])
-    scans = [first, *_rest_of_legacy(reader, budget)]
-    fault = ""
-    if all(s.complete for s in scans):
-        # torch.serialization._legacy_save: a length of 8 bytes before the bytes of each storage
-        sizes = [storage.size for storage in scans[LEGACY_OBJECT].storages.values()]
-        needed = sum(8 + n for n in sizes if n is not None)
-        if None not in sizes and (has := size - reader.tell()) < needed:
-            fault = f"its tensors need {needed} bytes, and the file has {has} after its pickles"
-    return _found(path, Kind.TORCH_LEGACY, size, scans, fault=fault, object_in=LEGACY_OBJECT)
-
-
-def _rest_of_legacy(reader: SkippingReader, budget: Budget) -> Iterator[PickleScan]:
-    for _ in range(LEGACY_OBJECT + 1):
-        yield (found := scan(reader, budget))
-        if not found.complete:
-            return
-
-
-def _found(
-    path: str,
-    kind: Kind,
-    size: int,
-    scans: list[PickleScan] | tuple[PickleScan, ...],
-    *,
-    complete: bool = True,
-    fault: str = "",
-    object_in: int = 0,
-) -> Checkpoint:
-    """Join what the pickles of a file name; the object that loading gives is in the one of number `object_in`."""
-    held = scans[object_in] if len(scans) > object_in else PickleScan()
+def _found(path: str, size: int, contents: Contents) -> Checkpoint:
+    """Join what the pickles of a file name."""
+    scans = contents.scans
+    held = scans[contents.held] if len(scans) > contents.held else PickleScan()
     return Checkpoint(
         path,
-        kind,
+        contents.kind,
         size,
         globals=tuple(dict.fromkeys(g for s in scans for g in s.globals)),
+        called=frozenset(g for s in scans for g in s.called),
+        changed=tuple(dict.fromkeys(g for s in scans for g in s.changed)),
+        hidden=tuple(dict.fromkeys(g for s in contents.hidden for g in s.globals)),
         computed=any(s.computed for s in scans),
+        acts=any(s.acts for s in scans),
         fetched=tuple(dict.fromkeys(f for s in scans for f in s.fetched)),
         devices=tuple(sorted({storage.location for s in scans for storage in s.storages.values()})),
         protocol=max((s.protocol for s in scans), default=0),
         top=held.top,
         tensors=held.keys,
         states=tuple(dict.fromkeys(state for s in scans for state in s.states)),
-        complete=complete and all(s.complete for s in scans),
-        too_long=any(s.too_long for s in scans),
-        fault=fault or next((s.fault for s in scans if s.fault), ""),
+        complete=contents.complete and all(s.complete for s in scans),
+        too_long=contents.too_long or any(s.too_long for s in scans),
+        fault=contents.fault or next((s.fault for s in scans if s.fault), ""),
     )

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from seatrial.facts.checkpoints.pickles import Fetched, Global, Storage, Tensor
+from seatrial.facts.checkpoints.streams import Value
 
-TUPLE_LIMIT = 12  # a shape or the arguments of a rebuild function; a longer tuple is data
+TUPLE_LIMIT = 16  # a shape or the arguments of a rebuild function; a longer tuple is data
 UNKNOWN = "?"  # the name of an attribute that is not a constant
 
 ITEM_SIZES = {  # bytes an element; torch.storage's legacy storage types and their dtypes
@@ -33,10 +34,11 @@ ITEM_SIZES = {  # bytes an element; torch.storage's legacy storage types and the
 class Dict:
     """A dict that the pickle fills: the values of its text keys."""
 
-    __slots__ = ("items", "kind")
+    __slots__ = ("empty", "items", "kind")
 
     def __init__(self, kind: str = "dict") -> None:
         self.kind = kind
+        self.empty = True
         self.items: dict[str, Any] = {}
 
 
@@ -55,6 +57,54 @@ _PARAMETERS = {"_rebuild_parameter", "_rebuild_parameter_with_state"}
 _TENSORS = {"_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_tensor_v3"}
 GETTERS = {Global("builtins", "getattr"), Global("operator", "attrgetter"), Global("operator", "methodcaller")}
 COPYREG = {Global("copyreg", "_reconstructor"), Global("copyreg", "__newobj__"), Global("copyreg", "__newobj_ex__")}
+PLAIN_BASES = (
+    "object",
+    "dict",
+    "list",
+    "set",
+    "frozenset",
+    "tuple",
+    "str",
+    "bytes",
+    "bytearray",
+    "int",
+    "float",
+    "complex",
+)
+ENCODE = Global("_codecs", "encode")
+# Functions that load the bytes that they are given.
+LOADERS = {
+    Global("torch.storage", "_load_from_bytes"),
+    *(
+        Global(module, "loads")
+        for module in (
+            "pickle",
+            "_pickle",
+            "dill",
+            "dill._dill",
+            "cloudpickle",
+            "cloudpickle.cloudpickle",
+            "joblib",
+            "marshal",
+        )
+    ),
+}
+# Functions that call their first argument, or make an object of it with arguments of the pickle.
+CALLING_FIRST = {
+    Global("torch._tensor", "_rebuild_from_type_v2"),
+    Global("pandas.core.indexes.base", "_new_Index"),
+}
+# What the unpickler itself looks up in the attributes of an object and then calls.
+HOOKS = ("__setstate__", "append", "extend", "add")
+# The beginnings of pickles, archives and compressed files.
+FILE_HEADS = (
+    *(bytes((0x80, n)) for n in range(2, 6)),
+    b"PK\x03\x04",
+    b"\x1f\x8b\x08",
+    b"BZh",
+    b"\xfd7zXZ",
+    b"\x93NUMPY",
+)
 JOBLIB_ARRAY = Global("joblib.numpy_pickle", "NumpyArrayWrapper")
 DTYPE = Global("numpy", "dtype")
 
@@ -65,6 +115,22 @@ def attributes(state: Dict) -> Iterator[str]:
     for name in ("_parameters", "_buffers", "_modules"):
         if isinstance(inner := state.items.get(name), Dict):
             yield from inner.items
+
+
+def has_arguments(arguments: Any) -> bool:
+    """Return whether the arguments for a class are any but none at all."""
+    return not (type(arguments) is tuple and not arguments) and not (isinstance(arguments, Dict) and arguments.empty)
+
+
+def rebuilt(maker: Global, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what one of copyreg's functions calls with arguments, or with a state in another class."""
+    if maker.name == "__newobj__":
+        return arguments[:1] if len(arguments) > 1 else ()
+    if maker.name == "__newobj_ex__":
+        return arguments[:1] if any(has_arguments(a) for a in arguments[1:]) else ()
+    base = arguments[1] if len(arguments) > 1 else None
+    plain = isinstance(base, Global) and base.module == "builtins" and base.name in PLAIN_BASES
+    return () if plain else (base,)
 
 
 def bounded(items: list[Any]) -> tuple[Any, ...] | None:
@@ -98,6 +164,17 @@ def tensor(maker: Global, arguments: tuple[Any, ...]) -> Any:
     return Made(maker)
 
 
+def encoded(arguments: tuple[Any, ...]) -> Value | None:
+    """Return the bytes that `_codecs.encode` makes of a text: so protocols 0 to 2 write bytes."""
+    match arguments:
+        case (str(text), *_):
+            short = text.encode("latin-1", "replace")
+            return Value(len(short), short)
+        case (Value(is_text=True) as value, *_):
+            return value
+    return None
+
+
 def fetched(made: Made, *, called: bool) -> Fetched | None:
     """Return the attribute that a call of getattr, attrgetter or methodcaller is about."""
     if made.maker not in GETTERS or not made.arguments:
@@ -106,7 +183,8 @@ def fetched(made: Made, *, called: bool) -> Fetched | None:
         names = [name for name in made.arguments if isinstance(name, str)]
         return Fetched(None, names[0] if names else UNKNOWN, called=called)
     target, *rest = made.arguments
-    return Fetched(as_global(target), rest[0] if rest and isinstance(rest[0], str) else UNKNOWN, called=called)
+    of = target.maker if isinstance(target, Made) else as_global(target)
+    return Fetched(of, rest[0] if rest and isinstance(rest[0], str) else UNKNOWN, called=called)
 
 
 def item_size(dtype: Any) -> int | None:
@@ -119,11 +197,11 @@ def item_size(dtype: Any) -> int | None:
         raise ValueError("no dtype of numpy")
     name = dtype.arguments[0]
     if not isinstance(name, str) or name[:1] not in "biufcmMUSVO" or not name[1:].isdecimal():
+        raise ValueError("no dtype of numpy")
+    # numpy.dtype.__reduce__: with fields the state ends with size, alignment and flags; NPY_ITEM_REFCOUNT means objects
+    fields = dtype.state if type(dtype.state) is tuple and len(dtype.state) > 7 and dtype.state[4] is not None else None
+    if fields is not None and not isinstance(fields[7], int):
         raise ValueError("a dtype of fields")
-    if name[0] == "O":
+    if name[0] == "O" or (fields is not None and fields[7] & 1):
         return None
-    # numpy.dtype.__reduce__: fields, if any, are in the state, and may hold objects
-    fields = dtype.state[4] if type(dtype.state) is tuple and len(dtype.state) > 4 else None
-    if fields is not None:
-        raise ValueError("a dtype of fields")
     return int(name[1:]) * (4 if name[0] == "U" else 1)

@@ -10,7 +10,8 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seatrial.facts.checkpoints.checkpoint import Kind
+from seatrial.facts.checkpoints.checkpoint import is_named
+from seatrial.facts.checkpoints.kinds import Kind
 from seatrial.findings import Location, Severity
 from seatrial.rules.artifacts import loading
 from seatrial.rules.artifacts.pickled import MAIN
@@ -127,7 +128,7 @@ def _unknown_module(facts: Facts) -> Iterator[Finding]:
     for checkpoint in facts.checkpoints:
         seen: set[str] = set()
         for module, name in checkpoint.globals:
-            if module == MAIN or module in seen or _will_be_there(module, facts):
+            if module == MAIN or module in seen or will_be_there(module, facts):
                 continue
             seen.add(module)
             path = facts.left_out.get(module)
@@ -141,7 +142,8 @@ def _unknown_module(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _will_be_there(module: str, facts: Facts) -> bool:
+def will_be_there(module: str, facts: Facts) -> bool:
+    """Return whether a module that a pickle names can be imported in the serving environment."""
     if module in facts.left_out:
         return False
     if is_first_party(facts.sources, module) and module.split(".")[0] not in sys.stdlib_module_names:
@@ -280,11 +282,8 @@ def _not_read(facts: Facts) -> Iterator[Finding]:
         other = checkpoint.kind is Kind.OTHER or _is_by_chance(checkpoint) or _is_damaged(checkpoint)
         if checkpoint.complete or other:
             continue
-        # A long pickle is usual for joblib, but not for a checkpoint of torch.
-        usual = checkpoint.too_long and checkpoint.kind is Kind.PICKLE
         yield NOT_READ.finding(
             f"{checkpoint.path} cannot be read to its end, so not all that it imports is known",
-            severity=Severity.NOTE if usual else Severity.WARNING,
             location=Location(checkpoint.path),
         )
 
@@ -329,4 +328,6 @@ def _is_damaged(checkpoint: Checkpoint) -> bool:
 
 def _is_by_chance(checkpoint: Checkpoint) -> bool:
     """Return whether a file may be something else that only begins like a pickle."""
-    return checkpoint.kind is Kind.PICKLE and checkpoint.path.endswith(".bin") and not checkpoint.globals
+    does = checkpoint.globals or checkpoint.acts or checkpoint.too_long
+    named = is_named(checkpoint.path) and not checkpoint.path.endswith(".bin")
+    return checkpoint.kind is Kind.PICKLE and not named and not does

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from seatrial.facts.checkpoints.checkpoint import Kind
+from seatrial.facts.checkpoints.kinds import Kind
 from seatrial.facts.classes import is_allowed
 from seatrial.findings import Severity
 from seatrial.rules.artifacts.pickled import MAIN, pinned

@@ -18,6 +18,7 @@ from seatrial.rules.rule import Rule, Symptom
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from seatrial.facts.classes import Span
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 
@@ -200,10 +201,9 @@ def _moved_class(facts: Facts) -> Iterator[Finding]:
     for checkpoint in facts.checkpoints:
         for module, name in checkpoint.globals:
             distribution = module.partition(".")[0]
-            if distribution not in ("torch", "torchvision") or (version := pinned(facts, distribution)) is None:
-                continue
-            span = span_of(distribution, module, name, version)
-            if span and not span.has(version):
+            version = pinned(facts, distribution)
+            span = missing_in(module, name, facts)
+            if span and version:
                 newer = span.since and Version(span.since) > version
                 yield MOVED_CLASS.finding(
                     f"{checkpoint.path} holds a pickled `{module}.{name}`, "
@@ -213,6 +213,15 @@ def _moved_class(facts: Facts) -> Iterator[Finding]:
                     cause=f"it is there {f'since {span.since}' if newer else f'until {span.until}'}",
                     cloud=MOVED_CLASS.cloud if not name else f"No module named '{module}', or no '{name}' in it",
                 )
+
+
+def missing_in(module: str, name: str, facts: Facts) -> Span | None:
+    """Return the versions that have a class of torch or torchvision which the locked version does not have."""
+    distribution = module.partition(".")[0]
+    if distribution not in ("torch", "torchvision") or (version := pinned(facts, distribution)) is None:
+        return None
+    span = span_of(distribution, module, name, version)
+    return span if span and not span.has(version) else None
 
 
 NUMPY_2 = Rule(

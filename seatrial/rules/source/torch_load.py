@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from seatrial.facts.checkpoints.checkpoint import Kind
+from seatrial.facts.checkpoints.kinds import Kind
 from seatrial.findings import Severity
 from seatrial.rules.edits import insertion
 from seatrial.rules.lock.versions import locked

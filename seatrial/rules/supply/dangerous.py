@@ -1,27 +1,31 @@
 """Family 8, dangerous pickles: files of the artifacts that run code when they are loaded.
 
-Decided from the names that a pickle imports. An attacker can choose names that are not in the list, so a file without
-a finding is not proven safe.
+What a pickle imports and calls is accepted by where it comes from (`provenance.py`); everything else is a finding.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from seatrial.facts.checkpoints.pickles import Global
 from seatrial.findings import Location, Severity
+from seatrial.rules.artifacts.checkpoints import will_be_there
+from seatrial.rules.artifacts.pickled import MAIN, missing_in
 from seatrial.rules.rule import Rule
+from seatrial.rules.supply.provenance import CODE, danger, is_plain, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.checkpoints.checkpoint import Checkpoint
+    from seatrial.facts.checkpoints.pickles import Fetched, Name
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
+    from seatrial.rules.supply.provenance import Verdict
 
 RUNS_CODE = Rule(
     code="ST803",
-    title="loading the file runs code",
+    title="loading the file may run code",
     explanation=(
         "A pickle is a program: it can call anything that it can import. No checkpoint that torch.save writes of a "
         "model holds a name such as `os.system`, `builtins.eval` or `subprocess.Popen`. The call is made while the "
@@ -35,10 +39,12 @@ RUNS_CODE = Rule(
         "https://github.com/trailofbits/fickling",
     ),
     detected=(
-        "By the names that the pickles of the file import, by attributes that they fetch with getattr and call, and by "
-        "names that they compute. getattr alone is a warning, because honest pickles use it for bound methods. The "
-        "list has only known names: a file without a finding is not proven safe. TorchScript and archives of other "
-        "kinds are not followed."
+        "By the names that the pickles of a file import and call, whatever the file's name and packing. These are "
+        "accepted: what `torch.load(weights_only=True)` of the locked torch accepts; names that the objects of locked "
+        "distributions hold, by a table; classes and functions that the package defines; Python's plain values. Every "
+        "other name is a finding. It is an error if the name is known to run code, start programs, connect, write "
+        "files or stop the process, by a table made from the source of Python, of torch and of what torch needs; else "
+        "it is a warning."
     ),
     bad="class Model:\n    def __reduce__(self):\n        return (os.system, (command,))",
     good="safetensors.torch.save_file(model.state_dict(), file)",
@@ -46,89 +52,96 @@ RUNS_CODE = Rule(
 
 # Honest pickles use these too, as for a bound method; what matters is whether the result is called.
 GETTERS = frozenset((("builtins", "getattr"), ("operator", "attrgetter"), ("operator", "methodcaller")))
+SHOWN = 20  # names in a finding
+FIX = (
+    "save tensors and plain values (`torch.save(model.state_dict(), …)`), or move the class into the package; if the "
+    "file is known to be harmless, ignore ST803 in [tool.seatrial.ignore] and give the reason"
+)
 
 
 @RUNS_CODE.decided_by
 def _runs_code(facts: Facts) -> Iterator[Finding]:
     for checkpoint in facts.checkpoints:
-        certain = _certain(checkpoint)
+        certain, unknown = _certain(checkpoint, facts), _unknown(checkpoint, facts)
         if certain:
+            power, what = certain[0]
             yield RUNS_CODE.finding(
-                f"loading {checkpoint.path} runs code: it uses {certain[0]}",
+                f"loading {checkpoint.path} {power}: it uses {what}",
                 location=Location(checkpoint.path),
                 subject=checkpoint.path,
-                evidence=tuple(dict.fromkeys(certain)),
+                evidence=tuple(dict.fromkeys(f"{what}: {power}" for power, what in certain))[:SHOWN],
             )
-        elif getters := [f"`{m}.{n}`" for m, n in checkpoint.globals if (m, n) in GETTERS]:
+        elif unknown:
+            more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
             yield RUNS_CODE.finding(
-                f"loading {checkpoint.path} may run code: it uses {getters[0]}",
+                f"loading {checkpoint.path} may run code: it uses {unknown[0]}{more}, not shown to be harmless",
                 severity=Severity.WARNING,
                 location=Location(checkpoint.path),
                 subject=checkpoint.path,
-                cause="a pickled method looks the same; which object the attribute belongs to cannot always be seen",
+                cause="the name is in no list of what honest files hold: torch's, the locked distributions' and the "
+                "package's",
+                fix=FIX,
+                evidence=tuple(unknown[:SHOWN]),
             )
 
 
-def _certain(checkpoint: Checkpoint) -> list[str]:
-    named = [f"`{module}.{name}`" for module, name in checkpoint.globals if _is_dangerous(module, name)]
-    called = [
-        f"the attribute `{f.attribute}` that it fetches and calls"
+def _certain(checkpoint: Checkpoint, facts: Facts) -> list[tuple[str, str]]:
+    """Return what the file is known to do, and by which name."""
+    named = [(verdict.power, shown(name)) for name, verdict in _judged(checkpoint, facts) if verdict.power]
+    fetched = [
+        (CODE, f"the attribute `{f.attribute}` that it fetches{' and calls' if f.called else ''}")
         for f in checkpoint.fetched
-        if (f.called and not (f.target and f.target.name[:1].isupper())) or f.attribute.startswith("__")
+        if (f.called and not _is_zone(f)) or f.attribute.startswith("__")
     ]
-    return named + called + (["a name that it computes"] if checkpoint.computed else [])
+    changed = [(CODE, f"{shown(name)}, whose attributes or items it sets") for name in checkpoint.changed]
+    inside = [
+        (f"{power}, if the pickle inside it is loaded", shown(name))
+        for name in checkpoint.hidden
+        if (power := danger(*name))
+    ]
+    computed = [(CODE, "something that it computes")] if checkpoint.computed else []
+    return named + fetched + changed + computed + inside
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+def _judged(checkpoint: Checkpoint, facts: Facts) -> Iterator[tuple[Name, Verdict]]:
+    for name in checkpoint.globals:
+        if name not in GETTERS:
+            verdict = judge(name, facts, called=name in checkpoint.called)
+            if not verdict.accepted:
+                yield name, verdict
 
 
-# No class or function of these modules belongs in a checkpoint.
-MODULES = _words(
-    "_aix_support _osx_support _posixsubprocess _pyrepl asyncio bdb cProfile code codeop commands ctypes ensurepip "
-    "ftplib http httplib idlelib imaplib importlib lib2to3 nntplib pdb pip poplib profile pty pydoc requests runpy "
-    "shutil signal smtplib socket socketserver subprocess telnetlib timeit trace urllib urllib2 venv webbrowser "
-    "xmlrpc zipimport"
-)
-_OF_OS = _words(
-    "abort chmod chown chroot dup2 execl execle execlp execlpe execv execve execvp execvpe fork forkpty kill killpg "
-    "link makedirs mkdir open popen posix_spawn posix_spawnp putenv remove removedirs rename renames replace rmdir "
-    "spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe startfile symlink system truncate unlink "
-    "unsetenv write"
-)
-NAMES = {
-    **dict.fromkeys(("os", "posix", "nt"), _OF_OS),
-    "builtins": _words("__import__ breakpoint compile delattr eval exec execfile globals input open setattr"),
-    **dict.fromkeys(("io", "_io"), frozenset(("open", "open_code", "FileIO"))),
-    "atexit": frozenset(("register",)),
-    "codecs": frozenset(("open",)),
-    "marshal": frozenset(("load", "loads")),
-    "multiprocessing.process": frozenset(("Process", "BaseProcess")),
-    "numpy.f2py.crackfortran": frozenset(("getlincoef", "myeval")),
-    "numpy.testing._private.utils": frozenset(("runstring",)),
-    **dict.fromkeys(("pickle", "_pickle"), frozenset(("load", "loads", "Unpickler"))),
-    "platform": frozenset(("popen", "_syscmd_file")),
-    "sys": frozenset(("exit", "settrace", "setprofile", "modules", "addaudithook", "path")),
-    "tempfile": frozenset(("NamedTemporaryFile", "mkdtemp", "mkstemp")),
-    "torch": frozenset(("load",)),
-    "torch.hub": frozenset(("load", "load_state_dict_from_url", "download_url_to_file")),
-    "torch.jit.unsupported_tensor_ops": frozenset(("execWrapper",)),
-    "torch.serialization": frozenset(("load",)),
-    "torch.utils.cpp_extension": frozenset(("load", "load_inline")),
-}
-HARMLESS_MODULES = frozenset(("asyncio.Future", "http.HTTPStatus", "http.HTTPMethod", "signal.Signals"))
+def _unknown(checkpoint: Checkpoint, facts: Facts) -> list[str]:
+    """Return what is not accepted, and of which nothing is known either."""
+    unknown = [
+        shown(name)
+        for name, verdict in _judged(checkpoint, facts)
+        if not verdict.power and not _is_reported(name, facts)
+    ]
+    fetched = [f for f in checkpoint.fetched if not _is_method(f, facts) and not _is_zone(f)]
+    getters = [shown(name) for name in checkpoint.globals if name in GETTERS]
+    return unknown + (getters if fetched or not checkpoint.fetched else [])
 
 
-def _is_dangerous(module: str, name: str) -> bool:
-    if f"{module}.{name}" in HARMLESS_MODULES:
+def _is_reported(name: Name, facts: Facts) -> bool:
+    """Return whether loading fails at a name, so that ST301, ST302 or ST313 reports it."""
+    return name[0] == MAIN or not will_be_there(name[0], facts) or missing_in(*name, facts) is not None
+
+
+def _is_method(fetched: Fetched, facts: Facts) -> bool:
+    """Return whether an attribute is a method, or a member of an Enum, of a class of the libraries or the package."""
+    target = fetched.target
+    if target is None or fetched.called or fetched.attribute.startswith("__"):
         return False
-    parts = [*module.split("."), *name.split(".")]
-    if parts[0] in MODULES or name in NAMES.get(module, ()):
-        return True
-    if "." not in name:
-        return False
-    # `torch`, `serialization.os.system`: an attribute of an attribute reaches modules that another imported
-    within = name.split(".")
-    return any(part.startswith("__") or part in MODULES for part in within) or any(
-        inner in NAMES.get(outer, ()) for outer, inner in pairwise(parts)
-    )
+    plain = is_plain(target.module, target.name, called=True)
+    return not plain and judge((target.module, target.name), facts, called=False).accepted
+
+
+def _is_zone(fetched: Fetched) -> bool:
+    """Return whether a time zone is made, which protocols 2 and 3 write as a call of a fetched method."""
+    return fetched.target == Global("zoneinfo", "ZoneInfo") and fetched.attribute == "_unpickle"
+
+
+def shown(name: Name) -> str:
+    """Return a name as a finding shows it."""
+    return f"`{ascii('.'.join(name))[1:-1]}`"

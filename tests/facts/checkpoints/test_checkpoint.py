@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.facts.checkpoints.archive import PICKLE_LIMIT
-from seatrial.facts.checkpoints.checkpoint import Checkpoint, Kind, read_checkpoint
+from seatrial.facts.checkpoints.archive import UNPACK_LIMIT
+from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoint
+from seatrial.facts.checkpoints.kinds import Kind
 
 FILES = Path(__file__).parent
 
@@ -224,7 +225,7 @@ def test_an_archive_that_unpacks_to_more_than_the_limit_is_not_unpacked(tmp_path
     file = archive(tmp_path, b"")
     content = bytearray(file.read_bytes())
     directory = content.rindex(b"PK\x01\x02")
-    content[directory + 24 : directory + 28] = (PICKLE_LIMIT + 1).to_bytes(4, "little")  # "uncompressed size"
+    content[directory + 24 : directory + 28] = (UNPACK_LIMIT + 1).to_bytes(4, "little")  # "uncompressed size"
     read = of_bytes(tmp_path, bytes(content))
     assert (read.kind, read.complete, read.globals) == (Kind.TORCH_ZIP, False, ())
 
