@@ -122,6 +122,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def pickles(session: nox.Session) -> None:
+    """Compare the check with other scanners of pickles, and write docs/pickle-comparison.md (some minutes)."""
+    install(session, DEVELOP)
+    run(session, "python", "-m", "benchmarks.pickles", *session.posargs)
+
+
+@nox.session
 def symptoms(session: nox.Session) -> None:
     """Install and run what fails, and store each message again (-- NAME: only these; as root, about half an hour)."""
     install(session, DEVELOP)
