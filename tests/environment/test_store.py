@@ -1,14 +1,17 @@
-"""Kept environments: copied apart, and bounded in number."""
+"""Kept environments: copied apart, bounded in number, and made again if they are damaged."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from seatrial.environment import store
 from seatrial.environment.interpreter import Interpreter
+from seatrial.environment.store import Kept
 from tests.environment.small_lock import kept
 from tests.stages import ended
 
@@ -48,3 +51,48 @@ def test_the_least_used_environments_go_first(own_cache: Path, python: Interpret
     assert made[0].path.exists()
     assert not made[1].path.exists()
     assert len(list(own_cache.glob("*/snapshot.json"))) == store.KEPT_AT_MOST
+
+
+def spoil_the_snapshot(made: Kept) -> None:
+    made.snapshot.write_text('{"bin/python": [')
+
+
+def spoil_bytecode(made: Kept) -> None:
+    file = next(made.path.rglob("h11/__pycache__/*.pyc"))
+    file.write_bytes(file.read_bytes() + b"\0")
+
+
+def add_bytecode(made: Kept) -> None:
+    next(made.path.rglob("h11/__pycache__")).joinpath("added.pyc").write_bytes(b"\0")
+
+
+def spoil_a_record(made: Kept) -> None:
+    next(made.path.rglob("h11-*/RECORD")).write_bytes(b'"\xff\0')
+
+
+def remove_everything(made: Kept) -> None:
+    shutil.rmtree(made.path / "environment")
+
+
+def remove_the_python(made: Kept) -> None:
+    (made.path / "environment/bin/python").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [spoil_the_snapshot, spoil_bytecode, add_bytecode, spoil_a_record, remove_everything, remove_the_python],
+)
+def test_a_damaged_environment_is_made_again(
+    own_cache: Path,
+    python: Interpreter,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    damage: Callable[[Kept], None],
+) -> None:
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    made = kept(python)
+    sound = store.snapshot_of(made.path / "environment").keys()
+    damage(made)
+    again = kept(python)
+    assert store.snapshot_of(again.path / "environment").keys() == sound
+    assert store.changed_files(again) == []
