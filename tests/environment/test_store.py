@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,14 @@ def test_the_least_used_environments_go_first(own_cache: Path, python: Interpret
     assert made[0].path.exists()
     assert not made[1].path.exists()
     assert len(list(own_cache.glob("*/snapshot.json"))) == store.KEPT_AT_MOST
+
+
+@pytest.fixture(scope="module")
+def own_uv_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let uv download into a folder of these tests: what is damaged here is a link into it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UV_CACHE_DIR", str(tmp_path_factory.mktemp("uv-cache")))
+        yield
 
 
 def spoil_the_snapshot(made: Kept) -> None:
