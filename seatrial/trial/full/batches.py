@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import cycle, islice
 
@@ -22,12 +23,22 @@ def prove(session: Session) -> Stage[None]:
     most = _most(session)
     mirrored = yield from _mirrored(session)
     mixed = [*session.inputs, *mirrored]
+    smallest = sorted(mixed, key=_size)[:2]
+    too_large = []
     for size in _sizes(most):
         yield Step(f"a batch of {size}")
-        if not (yield from _compared(session, list(islice(cycle(mixed), size)), f"a batch of {size}")):
+        batches = [list(islice(cycle(these), size)) for these in (mixed, smallest)]
+        fitting = next((batch for batch in batches if _fits(session, batch)), None)
+        if fitting is None:
+            too_large.append(size)
+        elif not (yield from _compared(session, fitting, f"a batch of {size}")):
             return
+    if too_large:
+        session.trial.unproven.append(f"batches of {min(too_large)} golden inputs and more: no request can be so large")
     backwards = list(islice(cycle(reversed(mixed)), most))
-    if (yield from _compared(session, backwards, f"a batch of {most} in another order")):
+    if not _fits(session, backwards) or (
+        yield from _compared(session, backwards, f"a batch of {most} in another order")
+    ):
         yield from _of_several_sizes(session, most)
 
 
@@ -72,17 +83,25 @@ def _of_several_sizes(session: Session, most: int) -> Stage[None]:
             other += [again, one]
     if other:
         batch = list(islice(cycle(other), most))
-        yield from _compared(session, batch, f"a batch of {most} images of several sizes")
+        while not _fits(session, batch):
+            batch = batch[: len(batch) // 2]
+        yield from _compared(session, batch, f"a batch of {len(batch)} images of several sizes")
     else:
         session.trial.unproven.append("batches of images of several sizes: no golden instance is an image")
 
 
+def _size(one: Input) -> int:
+    return len(json.dumps(one.instance))
+
+
+def _fits(session: Session, batch: Sequence[Input]) -> bool:
+    project = session.gathered.project
+    limit = min(LIMITS[project.vertex.endpoint_type], project.serving.max_body_bytes)
+    return sum(_size(one) + 2 for one in batch) + 100 < limit
+
+
 def _compared(session: Session, batch: Sequence[Input], subject: str) -> Stage[bool]:
     """Ask a batch and compare each row; return whether all agree and there is time for more."""
-    limit = LIMITS[session.gathered.project.vertex.endpoint_type]
-    if sum(len(str(one.instance)) for one in batch) > limit:
-        session.trial.unproven.append(f"{subject}: its request would be larger than {limit / 1e6:g} MB")
-        return True
     if not session.goes_on:
         session.trial.unproven.append(f"{subject}: {session.why_not}")
         return False

@@ -26,7 +26,8 @@ class Quantity:
 
     Attributes:
         name: in words.
-        floor: the least rise over a series that counts. For memory it is above what allocators were seen to add.
+        floor: the least rise over a series that counts. Sound predictors added at most 90 kB of memory in 400 requests
+            (the demo, the examples and one without torch, on 2 busy cores).
         steep: a rise that ends the trial, because more would harm this machine.
         is_bytes: whether it is counted in bytes.
     """
@@ -38,13 +39,13 @@ class Quantity:
 
 
 QUANTITIES = {
-    "memory": Quantity("memory", 4_000_000, 1_000_000_000, is_bytes=True),
-    "shared": Quantity("shared memory", 4_000_000, 1_000_000_000, is_bytes=True),
+    "memory": Quantity("memory", 1_000_000, 1_000_000_000, is_bytes=True),
+    "shared": Quantity("shared memory", 1_000_000, 1_000_000_000, is_bytes=True),
     "threads": Quantity("threads", 4, 1_000),
     "descriptors": Quantity("open files", 4, 500),
     "processes": Quantity("processes", 4, 100),
     "files": Quantity("temporary files", 4, 20_000),
-    "bytes": Quantity("bytes of temporary files", 2_000_000, 1_000_000_000, is_bytes=True),
+    "bytes": Quantity("bytes of temporary files", 500_000, 1_000_000_000, is_bytes=True),
 }
 
 
@@ -84,8 +85,10 @@ def prove(session: Session) -> Stage[None]:
         yield from _run(session, _AGAIN, every, again)
         rises = {name: one for name, one in rises.items() if name in again.rises()}
     yield from _grows(rises)
-    if series.is_steep:
+    if series.is_steep and rises:
         session.over = f"the server uses more and more: {_named(rises)}"
+    elif series.is_steep:
+        session.trial.unproven.append(f"{REQUESTS} requests in a row: the server used far more after some of them")
 
 
 def _named(rises: dict[str, Rise]) -> str:

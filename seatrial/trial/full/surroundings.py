@@ -56,7 +56,8 @@ def of_process(project: Project, copy: Copy, trial: Trial) -> Surroundings:
         if os.geteuid() == 0:
             trial.unproven.append("the same answers with a home that cannot be written: root may write everywhere")
     for folder in ("home", "tmp", "work"):
-        shutil.rmtree(copy.folder(folder))  # what the first start left there must not help the second
+        # What the first start left there must not help the second.
+        shutil.rmtree(copy.folder(folder), ignore_errors=True)
     return Surroundings(variables(project), _VARIABLES, command, umask=0o077, home=0o500, user=USER)
 
 

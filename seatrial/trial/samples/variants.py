@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Make = Callable[["Image"], bytes]
 
-RATIOS = (100, 1_000, 10_000, 30_000)  # of the sides of a very long image
+RATIOS = (100, 300, 1_000, 3_000, 10_000, 30_000)  # of the sides of a very long image
 _SIZES = ((1, 1), (1, 2), (3, 2), (31, 33), (128, 64), (200, 200), (1024, 768), (1600, 1200))
 _ROTATED = 6  # EXIF orientation: the first row is the right side
 
