@@ -350,11 +350,13 @@ def load(root: Path, vertex: Mapping[str, str] | None = None) -> Project:
 def _table(file: Path) -> dict[str, Any]:
     """Read [tool.seatrial] of a pyproject.toml."""
     try:
+        if not file.is_file() and not file.is_dir():  # a pipe never answers, and a device never ends
+            raise UsageError(f"no pyproject.toml in {file.parent}", fix=_WHAT_IS_NEEDED)
         tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool")
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"no pyproject.toml in {file.parent}", fix=_WHAT_IS_NEEDED) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is not valid TOML: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{file} is nested too deeply") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
     table = tool.get("seatrial") if isinstance(tool, dict) else None

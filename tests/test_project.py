@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,16 @@ class TestNoProject:
     def test_is_told_when_the_file_is_a_folder(self, tmp_path: Path) -> None:
         (tmp_path / "pyproject.toml").mkdir()
         with pytest.raises(UsageError, match="cannot be read: Is a directory"):
+            load(tmp_path)
+
+    def test_is_told_when_the_file_is_nested_without_end(self, tmp_path: Path) -> None:
+        (tmp_path / "pyproject.toml").write_bytes(b"a = " + b"[" * 20_000)
+        with pytest.raises(UsageError, match="nested too deeply"):
+            load(tmp_path)
+
+    def test_is_told_when_the_file_is_a_pipe_that_never_answers(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pyproject.toml")
+        with pytest.raises(UsageError, match=r"no pyproject\.toml"):
             load(tmp_path)
 
     @pytest.mark.parametrize("content", [b"x = ", b"\xff\xfe"])

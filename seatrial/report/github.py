@@ -112,6 +112,7 @@ def _place(finding: Mapping[str, Any], folder: str) -> dict[str, Any]:
 
 def _data(text: str) -> str:
     """Escape as escapeData in https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts."""
+    text = text.encode(errors="replace").decode()  # names of files may not be UTF-8
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

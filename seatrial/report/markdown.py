@@ -44,7 +44,7 @@ def page(reports: Sequence[Data], jobs: Sequence[Job]) -> str:
     parts = [_first_line(reports, jobs), "", *_table(reports, jobs), ""]
     for finding in json_report.distinct(reports):
         parts += [*_details(finding), ""]
-    text = "\n".join(parts) + "\n"
+    text = ("\n".join(parts) + "\n").encode(errors="replace").decode()  # names of files may not be UTF-8
     if len(text.encode()) <= _LIMIT:
         return text
     cut = text.encode()[:_LIMIT].decode(errors="ignore").rpartition("\n<details>")[0]

@@ -121,14 +121,16 @@ def _place(folder: str, place: Data) -> dict[str, Any]:
 def _artifact(folder: str, path: str) -> dict[str, Any]:
     if PurePosixPath(path).is_absolute():
         return {"uri": PurePosixPath(path).as_uri()}
-    return {"uri": quote(PurePosixPath(folder, path).as_posix()), "uriBaseId": BASE}
+    # A name that is not UTF-8 has its bytes as surrogates.
+    uri = quote(PurePosixPath(folder, path).as_posix(), errors="surrogateescape")
+    return {"uri": uri, "uriBaseId": BASE}
 
 
 def _fingerprint(finding: Data, seen: Counter[str]) -> str:
     """Return what stays the same when the lines above a finding change: everything about it except its line."""
     path = (finding.get("location") or {}).get("path", "")
     identity = "\0".join([finding["code"], path, finding.get("subject") or "", finding["message"]])
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:32]
+    digest = hashlib.sha256(identity.encode(errors="surrogatepass")).hexdigest()[:32]
     seen[digest] += 1
     return f"{digest}:{seen[digest]}"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +14,7 @@ import pytest
 from seatrial.cli.main import main
 from seatrial.errors import UsageError
 from seatrial.findings import Finding, Location
-from seatrial.report import formats
+from seatrial.report import formats, github
 from seatrial.report.console import Console
 from seatrial.report.document import DocumentRenderer
 from seatrial.report.formats import FORMATS, offered
@@ -133,3 +135,16 @@ class TestANewFormat:
 
 def test_a_format_that_needs_texts_of_rules_is_offered_only_where_there_are_some() -> None:
     assert set(offered(rules=True)) - set(offered()) == {"sarif"}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_file_whose_name_is_not_utf8_can_be_named_in_every_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    as_of_a_program = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors="backslashreplace")
+    monkeypatch.setattr(sys, "stderr", as_of_a_program)
+    path = os.fsdecode(b"predictor/\xff.pem")
+    found = Finding("ST110", f"{path} ships", location=Location(path))
+    FORMATS[name](tmp_path).show(Report("check", "failed", [found], {"check": 0.5}, "1 error", rules=lambda: [RULE]))
+    capsys.readouterr().out.encode()
+    assert next(github.annotated([found.as_dict()])).encode()
