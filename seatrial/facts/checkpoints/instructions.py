@@ -101,7 +101,9 @@ def _name(line: bytes | None) -> str | None:
 
 def _line(name: str, line: bytes | None) -> Any:
     if line is None:
-        return None
+        if name in ("STRING", "UNICODE", "PERSID"):
+            return None
+        raise ValueError("more digits than Python reads")
     if name in ("GET", "PUT"):
         return int(line)
     if name in ("INT", "LONG"):
