@@ -251,7 +251,7 @@ class Deployment:
             full = next((found for found in diagnose(error.message) if found.code == DISK_FULL.code), None)
             if full is not None:
                 full = replace(full, evidence=(error.message,))
-            yield full or operations.SERVICE_FAILED.finding(error.message, fix=error.fix)
+            yield full or operations.SERVICE_FAILED.finding(error.message, cloud="", fix=error.fix)
             return
         yield from self._platform.explained(
             error,

@@ -47,6 +47,7 @@ def after_failure(resources: Resources, digest: str, *, made_endpoint: bool) -> 
     except (PlatformError, EnvironmentFaultError, StillRunningError) as error:
         yield operations.SERVICE_FAILED.finding(
             f"what was begun could not be undone: {error}",
+            cloud="",
             fix="run `seatrial deploy` again, which goes on from there; `--status` shows what runs",
         )
 
