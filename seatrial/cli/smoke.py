@@ -115,7 +115,8 @@ def _particulars(trial: Trial) -> dict[str, Any]:
 
 def _proof(trial: Trial, machine: str, seconds: float) -> str:
     """Return what a successful trial has proven, and what it has not, in one line."""
-    inputs = f"{trial.golden} golden answers" if trial.golden else f"{trial.asked} sample images"
+    inputs = f"{trial.golden} golden answer" if trial.golden else f"{trial.asked} sample image"
+    inputs += "" if (trial.golden or trial.asked) == 1 else "s"
     asked = f"{inputs}, alone and in batches" if trial.asked else "loaded and stopped"
     if trial.compared:
         asked += f", numbers within {trial.drift:.1g} of training's (allowed {trial.tolerance:.1g})"
