@@ -25,7 +25,7 @@ def matched(project: Project, pattern: str) -> list[Path]:
     """
     try:
         found = list(project.root.glob(pattern))
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError) as error:  # what pathlib raises for an empty and for an absolute pattern
         raise UsageError(f"`package-data` has {pattern}, which is not a glob: {error}") from None
     made: dict[Path, bool] = {project.root: False, project.build_dir: True}
     return [path for path in found if path.is_file() and not _is_made(path.parent, made)]

@@ -74,14 +74,13 @@ def made(_: Table) -> Table:
 
 
 def _system(suite: str, packages: tuple[str, ...], folder: Path) -> Path:
-    """Make a minimal system as an archive."""
+    """Make a minimal system as an archive, from Debian's archive, which mmdebstrap knows."""
     program = shutil.which("mmdebstrap")
     if program is None:
         raise ValueError("mmdebstrap is not installed")
     archive = folder / f"{suite}.tar"
     command = [program, "--quiet", "--variant=minbase", _FEW, f"--include={','.join(packages)}", suite, str(archive)]
-    mirror = f"deb http://deb.debian.org/debian {suite} main"
-    result = subprocess.run([*command, mirror], capture_output=True, text=True, timeout=_TIMEOUT, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
     if result.returncode != 0:
         raise ValueError(f"mmdebstrap failed: {result.stderr.strip()[-500:]}")
     return archive
