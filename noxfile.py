@@ -20,6 +20,9 @@ nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
 TOOL, PUSH, DEPLOY, DEVELOP = (ROOT / f"locks/{name}.txt" for name in ("tool", "push", "deploy", "develop"))
+# The first process compiles what it imports, also where Python may not: a check of the demo takes 0.50 s, not 0.66 s,
+# and only a fourth of what is installed is ever imported.
+LAZILY = {"PYTHONDONTWRITEBYTECODE": ""}
 WORKFLOWS = "tests/workflows"  # these have their own session
 
 
@@ -93,18 +96,18 @@ def train(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests: the gate."""
-    install(session, DEVELOP, compile_bytecode=True)
+    install(session, DEVELOP)
     compile_tool(session)
     options = ["--ignore=tests/workflows", "--numprocesses=2", "--dist=worksteal"]  # those need other tools
-    run(session, "pytest", "-m", "not proof", *options, *session.posargs)
+    run(session, "pytest", "-m", "not proof", *options, *session.posargs, env=LAZILY)
 
 
 @nox.session
 def proofs(session: nox.Session) -> None:
     """Run the long matrices that the gate leaves out."""
-    install(session, DEVELOP, compile_bytecode=True)
+    install(session, DEVELOP)
     compile_tool(session)
-    run(session, "pytest", "-m", "proof", "--timeout=1800", *session.posargs)
+    run(session, "pytest", "-m", "proof", "--timeout=1800", *session.posargs, env=LAZILY)
 
 
 @nox.session
@@ -116,9 +119,11 @@ def workflows(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure image builds beside Google's own builder, and write docs/image-benchmark.md (about half an hour)."""
+    """Compare with others, and write the page in docs (-- image, -- contract, or -- serving: an hour)."""
     install(session, DEVELOP)
-    run(session, "python", "-m", "benchmarks.image", *session.posargs)
+    named = session.posargs[:1] in (["image"], ["contract"], ["serving"])
+    what, rest = (session.posargs[0], session.posargs[1:]) if named else ("image", session.posargs)
+    run(session, "python", "-m", f"benchmarks.{what}", *rest)
 
 
 @nox.session
@@ -126,6 +131,22 @@ def pickles(session: nox.Session) -> None:
     """Compare the check with other scanners of pickles, and write docs/pickle-comparison.md (some minutes)."""
     install(session, DEVELOP)
     run(session, "python", "-m", "benchmarks.pickles", *session.posargs)
+
+
+@nox.session
+def recall(session: nox.Session) -> None:
+    """Judge a folder of failures: how many are told rightly, and is anything false said (-- FOLDER [--smoke])."""
+    install(session, DEVELOP)
+    folder = [os.path.join(session.invoked_from, each) if each[:1] != "-" else each for each in session.posargs]  # noqa: PTH118
+    run(session, "python", "-m", "benchmarks.recall", *folder)
+
+
+@nox.session
+def survey(session: nox.Session) -> None:
+    """Check the projects of benchmarks/survey.txt and count what is found (-- CLONES WORK [--lock 3.11])."""
+    install(session, DEVELOP)
+    folders = [os.path.join(session.invoked_from, each) if "/" in each else each for each in session.posargs]  # noqa: PTH118
+    run(session, "python", "-m", "benchmarks.survey", *folders)
 
 
 @nox.session
@@ -166,6 +187,8 @@ def locks(session: nox.Session) -> None:
     runtime, action = "seatrial/serving/requirements", ".github/actions/seatrial/requirements"
     session.run(*compile_, "--python-version=3.10", f"{runtime}.in", "-o", f"{runtime}.txt")
     session.run(*compile_, "--python-version=3.11", f"{action}.in", "-o", f"{action}.txt")
+    for peer in sorted(ROOT.glob("benchmarks/**/peers/*/requirements.in")):
+        session.run(*compile_, "--python-version=3.11", str(peer), "-o", str(peer.with_suffix(".txt")))
 
 
 def seatrial(session: nox.Session, *command: str, lock_file: Path = TOOL) -> None:
@@ -175,34 +198,31 @@ def seatrial(session: nox.Session, *command: str, lock_file: Path = TOOL) -> Non
     for at, argument in enumerate(arguments[1:], start=1):
         if arguments[at - 1] == "--project":
             arguments[at] = os.path.join(session.invoked_from, argument)  # noqa: PTH118
-    run(session, "python", "-m", "seatrial", *command, *arguments)
+    run(session, "python", "-m", "seatrial", *command, *arguments, env=LAZILY)
 
 
 def _split_project(argument: str) -> list[str]:
     return argument.split("=", 1) if argument.startswith("--project=") else [argument]
 
 
-def run(session: nox.Session, *command: str) -> None:
+def run(session: nox.Session, *command: str, env: dict[str, str] | None = None) -> None:
     """Run a program that starts servers, and if interrupted give it time to stop them and to clean up."""
-    session.run(*command, interrupt_timeout=30, terminate_timeout=10)  # seconds
+    session.run(*command, env=env, interrupt_timeout=30, terminate_timeout=10)  # seconds
 
 
 def compile_tool(session: nox.Session) -> None:
-    """Compile the tool once: the tests start it hundreds of times, also where Python may write no bytecode."""
-    session.run("python", "-m", "compileall", "-q", "seatrial")
+    """Compile the tool once, also where Python may write no bytecode: it takes a third of a start."""
+    session.run("python", "-m", "compileall", "-q", "seatrial", success_codes=[0, 1])  # 1: it cannot be written
 
 
-def install(session: nox.Session, lock_file: Path, *, compile_bytecode: bool = False) -> None:
-    """Install a lock and then the tool, unless this environment has exactly these.
-
-    uv compiles what it installs only if hundreds of processes will import it; pip always compiles.
-    """
+def install(session: nox.Session, lock_file: Path) -> None:
+    """Install a lock and then the tool, unless this environment has exactly these."""
     stamp = Path(session.virtualenv.location) / "installed.sha256"
     content = lock_file.read_bytes() + (ROOT / "pyproject.toml").read_bytes() + sys.version.encode()
     digest = hashlib.sha256(content).hexdigest()
     if stamp.is_file() and stamp.read_text() == digest:
         return
-    compiled = {"UV_COMPILE_BYTECODE": "1"} if compile_bytecode else {}
-    session.install("--require-hashes", "--requirement", str(lock_file), env=compiled)
+    session.install("--require-hashes", "--requirement", str(lock_file))
     session.install("--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+    compile_tool(session)
     stamp.write_text(digest)

@@ -115,7 +115,7 @@ def list_files(project: Project) -> Listing:
     """
     package: set[Path] = set()
     for name in project.packages:
-        found = list(module_files(project.root, name))
+        found = list(module_files(project.home_of(name), name))
         if not found:
             raise UsageError(
                 f"`packages` names {name}, but there is neither {name}/ with modules nor {name}.py in {project.root}",
@@ -158,7 +158,7 @@ def _describe(project: Project, listing: Listing, lock_file: Path) -> dict[str, 
         "serving": project.serving.model_dump(mode="json", by_alias=True),
         "lock": golden.file_digest(lock_file),
         "runtime": {**_runtime_files(), "requirements.txt": _text_sha256(runtime_text("requirements.txt"))},
-        "package": {path: golden.file_digest(project.root / path) for path in listing.package},
+        "package": {project.shipped_path(path): golden.file_digest(project.root / path) for path in listing.package},
         "artifacts": {path: golden.file_digest(project.artifacts_dir / path) for path in listing.artifacts},
     }
 
@@ -251,11 +251,12 @@ def _predictor_wheel(project: Project, listing: Listing, digest: str, draft: Pat
     The wheel requires no distribution: the lock beside it has exactly what it needs.
     """
     with _staging(draft) as root:
-        for path in listing.package:
-            target = root / path
+        shipped = {project.shipped_path(path): path for path in listing.package}
+        for inside, path in shipped.items():
+            target = root / inside
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(project.root / path, target)
-        tops = sorted({path.split("/")[0] for path in listing.package})
+        tops = sorted({inside.split("/")[0] for inside in shipped})
         name = f"{project.name}-predictor"
         _write_pyproject(root, name, f"0+d{digest[:12]}", f"=={project.python}.*", [], tops)
         _sdist(root, draft / "sdist")

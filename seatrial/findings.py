@@ -70,6 +70,7 @@ class Finding:
         cloud: what the cloud would have said about it.
         fix: what to do.
         evidence: lines that prove it: a traceback reduced to the user's frames, numbers that differ.
+        because: what in the text of a failure made the diagnosis choose this rule, as a clause; "" for a check.
         edits: the fix as changes of files, to make all together; empty if only a person can decide.
     """
 
@@ -82,6 +83,7 @@ class Finding:
     cloud: str = ""
     fix: str = ""
     evidence: tuple[str, ...] = ()
+    because: str = ""
     edits: tuple[Edit, ...] = ()
 
     @property

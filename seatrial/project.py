@@ -26,11 +26,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
+from seatrial import layout
 from seatrial.errors import UsageError
 from seatrial.serving import interfaces
 
 RUNTIME_PYTHON_FLOOR = (3, 10)  # seatrial/serving/requirements.in: the runtime's own floor
 _WHAT_IS_NEEDED = 'pyproject.toml needs\n  [tool.seatrial]\n  predictor = "your_package:YourPredictor"'
+
+_OF_PLACE = {"root", "source_folders", "source-folders"}  # fields that are no keys of the table
 
 _WORDS = {  # pydantic's name of a wrong type, or the pattern of a text → what the value must be
     "string_type": "text in quotes",
@@ -94,6 +97,7 @@ Accelerator = Annotated[str, _like(r"^(NVIDIA|TPU)_[A-Z0-9_]+$", 'an accelerator
 # TOML's arrays are lists, which become tuples; their items are as strict as everything else.
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 TopLevels = Annotated[tuple[TopLevel, ...], Field(strict=False)]
+Steps = Annotated[tuple[Literal["fold-conv-bn", "channels-last"], ...], Field(strict=False)]
 Percent = Annotated[int, Field(ge=1, le=100)]
 Percents = Annotated[tuple[Percent, ...], Field(strict=False)]
 Positive = Annotated[int, Field(ge=1)]
@@ -124,12 +128,25 @@ class ServingSettings(_Table):
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 8  # instances in one call of predict()
     max_body_bytes: Annotated[int, Field(ge=1024)] = 10_000_000  # Vertex's limit on a dedicated endpoint
     max_pixels: Positive = 40_000_000  # width x height; a 40-megapixel photo is 120 MB decoded
+    max_instances: Positive = 1024  # of one request
+    max_waiting: Positive = 1024  # requests that wait for a worker; those beyond it are answered 503
+    request_timeout: Seconds = 60.0  # what a shared public endpoint waits; a request that is older is not computed
+    # Processes that predict: "auto" is one a core, or one a GPU. A class that keeps state across requests needs 1.
+    workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
+    optimize: Steps = ()  # what makes the model faster: "fold-conv-bn", "channels-last"
 
 
 class LockSettings(_Table):
     """How the locks are made."""
 
     cpu_index: str = "https://download.pytorch.org/whl/cpu"  # where `+cpu` wheels come from
+
+
+class StageTolerance(_Table):
+    """By how much a stage between an input and its answer may differ from training, and why that is right."""
+
+    tolerance: Annotated[float, Field(ge=0)]  # in the stage's own units
+    reason: Annotated[str, Field(min_length=1)]
 
 
 class SmokeSettings(_Table):
@@ -140,7 +157,9 @@ class SmokeSettings(_Table):
     tolerance_cpu: Annotated[float, Field(ge=0)] = 1e-5  # measured drift over batch sizes and threads: 7e-7
     tolerance_cuda: Annotated[float, Field(ge=0)] = 1e-2
     # What the base image has besides a slim one: names of programs and libraries, and paths.
-    image_has: tuple[str, ...] = ()
+    image_has: Texts = ()
+    # By the name of a stage, or "decode", "transform" or "output" for all of a kind.
+    stages: dict[str, StageTolerance] = {}
 
     def tolerance_for(self, device: str) -> float:
         """Return by how much a served number may differ from the recorded one on a device."""
@@ -233,6 +252,7 @@ class Project(_Table):
     """A predictor project: its configuration and the places of its files."""
 
     root: Path = Field(exclude=True)
+    source_folders: tuple[str, ...] = Field(default=layout.USUAL, exclude=True)  # where `packages` are looked for
     name: Name  # default: made from the folder's name
     predictor: ImportPath
     interface: Annotated[str, PlainValidator(_known_interface)] = interfaces.AUTO
@@ -265,6 +285,12 @@ class Project(_Table):
 
     @model_validator(mode="after")
     def _ships_only_its_own(self) -> Project:
+        if self.artifacts.startswith("gs://"):
+            raise ValueError(
+                f"artifacts: {self.artifacts!r} is not a folder of this machine, and a trial needs the files; copy it "
+                f"with `gcloud storage cp --recursive {self.artifacts} .`. A server fetches a folder if its model has "
+                "an artifact URI"
+            )
         if self.build_dir.resolve().is_relative_to(self.artifacts_dir.resolve()):
             raise ValueError(f"artifacts: {self.artifacts!r} contains build/; the artifacts need their own folder")
         for pattern in self.package_data:
@@ -295,6 +321,17 @@ class Project(_Table):
     def predictor_class(self) -> str:
         """The name of the predictor class in that module."""
         return self.predictor.split(":")[1]
+
+    def home_of(self, package: str) -> Path:
+        """Return the folder that an entry of `packages` lies in: the root, `src`, or what the build backend names."""
+        return layout.home_of(self.root, self.source_folders, package)
+
+    def shipped_path(self, path: str) -> str:
+        """Return where a file of the project is in the wheel: the folder around a package is left out."""
+        for home in {self.home_of(package) for package in self.packages} - {self.root}:
+            if (inside := path.removeprefix(f"{home.relative_to(self.root).as_posix()}/")) != path:
+                return inside
+        return path
 
     @property
     def artifacts_dir(self) -> Path:
@@ -337,18 +374,19 @@ def load(root: Path, vertex: Mapping[str, str] | None = None) -> Project:
     Raises:
         UsageError: no pyproject.toml, no [tool.seatrial], or a wrong key or value.
     """
-    table = _table(root / "pyproject.toml")
+    tool = _tool(root / "pyproject.toml")
+    table = _table(root / "pyproject.toml", tool)
     given = {**_from_environment(), **(vertex or {})}
     if given and isinstance(table.get("vertex", {}), dict):
         table = {**table, "vertex": _with_texts(table.get("vertex", {}), given)}
     try:
-        return Project.model_validate({**table, "root": root.resolve()})
+        return Project.model_validate({**table, "root": root.resolve(), "source_folders": layout.folders(tool)})
     except ValidationError as error:
         raise UsageError("\n".join(_explain(dict(e)) for e in error.errors())) from None
 
 
-def _table(file: Path) -> dict[str, Any]:
-    """Read [tool.seatrial] of a pyproject.toml."""
+def _tool(file: Path) -> dict[str, Any]:
+    """Read [tool] of a pyproject.toml."""
     try:
         if not file.is_file() and not file.is_dir():  # a pipe never answers, and a device never ends
             raise UsageError(f"no pyproject.toml in {file.parent}", fix=_WHAT_IS_NEEDED)
@@ -359,11 +397,16 @@ def _table(file: Path) -> dict[str, Any]:
         raise UsageError(f"{file} is nested too deeply") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    table = tool.get("seatrial") if isinstance(tool, dict) else None
+    return tool if isinstance(tool, dict) else {}
+
+
+def _table(file: Path, tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return [tool.seatrial] of the [tool] of a pyproject.toml."""
+    table = tool.get("seatrial")
     if not isinstance(table, dict):
         raise UsageError(f"{file} has no [tool.seatrial] table", fix=_WHAT_IS_NEEDED)
-    if "root" in table:
-        raise UsageError("[tool.seatrial] has an unknown key `root`")
+    for key in _OF_PLACE & table.keys():
+        raise UsageError(f"[tool.seatrial] has an unknown key `{key}`")
     return table
 
 
@@ -421,4 +464,4 @@ def _known_keys(path: list[str]) -> list[str]:
         assert isinstance(annotation, type)  # noqa: S101 - tables are classes, see above
         assert issubclass(annotation, BaseModel)  # noqa: S101
         model = annotation
-    return [_kebab(name) for name in model.model_fields if name != "root"]
+    return [_kebab(name) for name in model.model_fields if name not in _OF_PLACE]

@@ -23,9 +23,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep environments in a folder of this run, which its parallel workers share."""
+    """Keep environments in a folder that the parallel workers of this run share, or in one of several runs."""
     base = tmp_path_factory.getbasetemp()
     cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    cache = Path(os.environ.get("SEATRIAL_TESTS_CACHE", cache))
     before = os.environ.get("SEATRIAL_CACHE")
     os.environ["SEATRIAL_CACHE"] = str(cache)
     yield cache
@@ -41,6 +42,14 @@ def offline() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(OFFLINE, "1")
         yield
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the test an empty cache of its own: nothing that this machine learnt of a lock decides it."""
+    cache = tmp_path / "own-cache"
+    monkeypatch.setenv("SEATRIAL_CACHE", str(cache))
+    return cache
 
 
 @pytest.fixture

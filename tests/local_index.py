@@ -12,20 +12,28 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 
-def write_wheel(folder: Path, name: str, version: str, *needs: str, content: str = "") -> Path:
-    """Write a wheel of one module; wheels of one name and version with other `content` have other hashes."""
+def write_wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    *needs: str,
+    content: str = "",
+    modules: Mapping[str, str] | None = None,
+    tag: str = "py3-none-any",
+) -> Path:
+    """Write a wheel of `modules`, or of one; wheels of one name and version with other `content` have other hashes."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}-py3-none-any.whl"
+    path = folder / f"{name}-{version}-{tag}.whl"
     info = f"{name}-{version}.dist-info"
     requires = "".join(f"Requires-Dist: {need}\n" for need in needs)
     files = {
-        f"{name}.py": f"CONTENT = {content!r}\n",
+        **({f"{name}.py": f"CONTENT = {content!r}\n"} if modules is None else modules),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
     record = [f"{file},sha256={_record_digest(text)},{len(text.encode())}" for file, text in files.items()]
     files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"]) + "\n"
@@ -48,12 +56,15 @@ class Index:
     """A running index: serves the wheels of `folder`.
 
     A request for what `held` names is never answered; with `refusal`, every request is answered with that status.
+    With `gives_parts` it sends parts of wheels to who asks for them. `asked` has every path that was asked for.
     """
 
     folder: Path
     url: str = ""
     held: str = "nothing"
     refusal: int = 0
+    gives_parts: bool = False
+    asked: list[str] = field(default_factory=list)
     reached: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
     logins: set[str] = field(default_factory=set)
@@ -85,8 +96,18 @@ def serving(folder: Path) -> Iterator[Index]:
             if index.held in path:
                 index.reached.set()
                 index.released.wait()
-            content = index.answer(path)
-            self.send_response(index.refusal or (404 if content is None else 200))
+            index.asked.append(path)
+            content, status = index.answer(path), 200
+            wanted = self.headers.get("Range", "").removeprefix("bytes=")
+            if content is not None and index.gives_parts and wanted:
+                first, _, last = wanted.partition("-")
+                begin = int(first) if first else max(0, len(content) - int(last))
+                size, content = len(content), content[begin : int(last) + 1 if first else None]
+                status = 206
+                self.send_response(status)
+                self.send_header("Content-Range", f"bytes {begin}-{begin + len(content) - 1}/{size}")
+            else:
+                self.send_response(index.refusal or (404 if content is None else status))
             self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(content or b"")))
             self.end_headers()

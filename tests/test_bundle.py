@@ -138,6 +138,13 @@ class TestWhatEnters:
         with zipfile.ZipFile(made.predictor_wheel) as wheel:
             assert "predictor.py" in wheel.namelist()
 
+    def test_the_wheel_leaves_out_the_folder_src(self, tmp_path: Path) -> None:
+        files = {"src/fish/__init__.py": "class P: pass\n", "src/fish/conf/names.txt": "", "src/fish/notes.txt": ""}
+        made = built(small_project(tmp_path, files, predictor="fish:P", **{"package-data": ["src/fish/conf/*"]}))
+        with zipfile.ZipFile(made.predictor_wheel) as wheel:
+            code = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        assert code == {"fish/__init__.py", "fish/conf/names.txt"}
+
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize(

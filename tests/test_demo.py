@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from seatrial import golden
+from seatrial.golden.stages import FILES
 
 if TYPE_CHECKING:
     from seatrial.golden import GoldenExample, Manifest
@@ -102,7 +103,8 @@ class TestGoldenExamples:
 
     def test_are_all_different_and_the_only_files_of_their_folder(self, examples: tuple[GoldenExample, ...]) -> None:
         files = {image_file(example) for example in examples}
-        assert files | {ARTIFACTS / "golden" / "golden.json"} == set((ARTIFACTS / "golden").iterdir())
+        others = {ARTIFACTS / "golden" / name for name in ("golden.json", *FILES)}
+        assert files | others == set((ARTIFACTS / "golden").iterdir())
         assert len({file.read_bytes() for file in files}) == 12
 
     def test_were_never_trained_on(self, examples: tuple[GoldenExample, ...]) -> None:

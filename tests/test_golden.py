@@ -213,7 +213,7 @@ class TestManifest:
     def test_records_this_python_and_only_installed_distributions(self, artifacts: Path) -> None:
         trained_with = golden.write_manifest(artifacts).trained_with
         assert trained_with["python"] == platform.python_version()
-        assert trained_with.keys() <= {"python", *golden.TRAINED_WITH}
+        assert trained_with.keys() <= {"python", *golden.TRAINED_WITH, *golden.PREPARES}
         assert all(trained_with.values())
 
     def test_does_not_differ_from_the_folder_that_it_was_written_over(self, artifacts: Path) -> None:

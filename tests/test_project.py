@@ -70,12 +70,14 @@ class TestSettings:
         loaded = project(
             tmp_path,
             'name = "ours"\npackages = ["package", "common"]\npackage-data = ["package/*.txt"]\n'
-            '[tool.seatrial.serving]\nmax-batch = 4\n[tool.seatrial.serving.image]\nmode = "keep"\n'
+            '[tool.seatrial.serving]\nmax-batch = 4\noptimize = ["channels-last"]\n'
+            '[tool.seatrial.serving.image]\nmode = "keep"\n'
             '[tool.seatrial.lock]\ncpu-index = "https://index.example"\n[tool.seatrial.smoke]\nload-timeout = 5\n',
         )
         assert loaded.packages == ("package", "common")
         assert loaded.package_data == ("package/*.txt",)
         assert (loaded.serving.max_batch, loaded.serving.image.mode) == (4, "keep")
+        assert loaded.serving.optimize == ("channels-last",)
         assert (loaded.lock.cpu_index, loaded.smoke.load_timeout) == ("https://index.example", 5.0)
 
 
@@ -114,12 +116,17 @@ class TestAWrongValue:
             ('package-data = ["../*"]', "package-data: '../*' is not a pattern of files below the project's folder"),
             ('package-data = ["/etc/*"]', "package-data: '/etc/*' is not a pattern"),
             ('artifacts = "."', "artifacts: '.' contains build/; the artifacts need their own folder"),
+            (
+                'artifacts = "gs://b/m"',
+                "artifacts: 'gs://b/m' is not a folder of this machine, and a trial needs the files",
+            ),
             ('name = "My Digits"', "name: must be at most 63 lower-case letters, digits and hyphens"),
             ('interface = "flask"', "interface: must be 'auto', 'batched', 'cpr' or 'ai-platform', not \"flask\""),
             ("serving = 3", "serving: must be a table, not 3"),
             ('serving.max-batch = "8"', 'serving.max-batch: must be a whole number, not "8"'),
             ("serving.max-batch = true", "serving.max-batch: must be a whole number, not true"),
             ("serving.max-batch = 0", "serving.max-batch: must be greater than or equal to 1, not 0"),
+            ('serving.optimize = ["compile"]', "serving.optimize.0: must be 'fold-conv-bn' or 'channels-last'"),
             ('serving.image.mode = "rgb"', "serving.image.mode: must be 'RGB', 'L', 'RGBA' or 'keep', not \"rgb\""),
             ("smoke.load-timeout = inf", "smoke.load-timeout: must be a finite number"),
         ],

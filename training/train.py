@@ -2,7 +2,8 @@
 
 Deterministic: the same lock on the same kind of machine writes the same bytes. The predictor class itself answers the
 held-out scans, one file at a time, as a server does; the folder is replaced only if enough answers are right. The
-golden answers are those of the model that was trained, before anything was loaded from a file.
+golden answers, and all stages before them, are those of the model that was trained, before anything was loaded from a
+file.
 """
 
 from __future__ import annotations
@@ -90,8 +91,14 @@ def write(artifacts: Path, model: nn.Module, held_out: list[scans.Scan]) -> None
     predictor.load(str(made))
     right = rightly_answered(predictor, held_out)
     chosen = _one_a_label_first(right)
-    golden.write(made, [_golden_example(made / "golden", model.eval(), page) for page in chosen])
-    golden.write_manifest(made, how="training", accuracy=len(right) / len(held_out))
+    golden.record(
+        Trained(model.eval()),
+        [(f"scan-{page.index:04}{page.suffix}", page.data) for page in chosen],
+        made,
+        truths=[page.label for page in chosen],
+        accuracy=len(right) / len(held_out),
+        how="training",
+    )
     _replace(artifacts, made)
 
 
@@ -113,16 +120,25 @@ def _one_a_label_first(pages: list[scans.Scan]) -> list[scans.Scan]:
     return sorted(chosen, key=lambda page: page.index)
 
 
-@torch.inference_mode()
-def _golden_example(folder: Path, model: nn.Module, page: scans.Scan) -> golden.GoldenExample:
-    """Write the page into `folder` and record the model's answer to the written file."""
-    file = folder / f"scan-{page.index:04}{page.suffix}"
-    file.write_bytes(page.data)
-    with Image.open(file) as image:
-        inputs = build_transform()(image.convert("RGB")).unsqueeze(0)
-    scores = model(inputs).softmax(dim=1)[0]
-    label = LABELS[int(scores.argmax())]
-    return golden.GoldenExample(image=file.name, label=label, truth=page.label, scores=tuple(scores.tolist()))
+class Trained:
+    """The model as training left it in memory, with training's own transform."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._transform = build_transform()
+
+    def preprocess(self, image: Image.Image) -> Tensor:
+        """Return what the model was trained on."""
+        return self._transform(image)
+
+    @torch.inference_mode()
+    def predict(self, batch: Tensor) -> Tensor:
+        """Return the probability of every label."""
+        return self._model(batch).softmax(dim=1)
+
+    def postprocess(self, scores: Tensor) -> dict[str, Any]:
+        """Return the most probable label and all probabilities."""
+        return {"label": LABELS[int(scores.argmax())], "scores": scores.tolist()}
 
 
 def _answer(predictor: DigitPredictor, image: Image.Image) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from seatrial.check.waivers import CONFIGURATION, Waived, heed, read_waivers
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, Gathered, ask, unasked
-from seatrial.findings import Finding, Location, Step
+from seatrial.facts.libraries import answers
+from seatrial.findings import Finding, Location, Severity, Step
 from seatrial.rules import RULES, nearest
+from seatrial.rules.artifacts.manifest import OTHER_ARTIFACTS
 from seatrial.rules.lock import wheels
 from seatrial.rules.supply.credentials import credential_lines
 from seatrial.system.redaction import redacted
@@ -63,7 +65,8 @@ def check(gathered: Gathered, choice: Choice | None = None, *, offline: bool = F
     elif locks and not os.environ.get(OFFLINE):
         yield Step(f"asking the package index once about {', '.join(lock.path for lock in locks)}")
         facts = ask(facts, locks)
-    found = [finding for rule in RULES.values() if rule.check for finding in rule.check(facts)]
+    facts = replace(facts, taken=answers.learn(facts))
+    found = [_weighed(finding, facts) for rule in RULES.values() if rule.check for finding in rule.check(facts)]
     left, waived = heed(found, read_waivers(gathered.project, _files(facts, found)), _undecided(facts))
     secret = credential_lines(facts)
     left = [_hiding(finding, secret) for finding in left]
@@ -104,6 +107,18 @@ def _files(facts: Facts, found: Iterable[Finding]) -> Iterator[str]:
     yield from (finding.location.path for finding in found if finding.location and finding.location.line)
 
 
+_OF_LOADING = ("ST3", "ST601")  # what happens only when a file of the artifacts is loaded
+
+
+def _weighed(finding: Finding, facts: Facts) -> Finding:
+    """Return a finding about a file that no code names as a note: it harms nothing until the file is loaded."""
+    files = {finding.subject, finding.location.path if finding.location else ""}
+    if not files & facts.unread or not finding.code.startswith(_OF_LOADING) or finding.code == OTHER_ARTIFACTS.code:
+        return finding
+    why = "no code that serves names this file"
+    return replace(finding, severity=Severity.NOTE, cause=f"{finding.cause}; {why}" if finding.cause else why)
+
+
 def _hiding(finding: Finding, secret: frozenset[tuple[str, int | None]]) -> Finding:
     """Remove credentials from a finding's text; if its line holds one, point at the file only.
 
@@ -124,9 +139,10 @@ def _hiding(finding: Finding, secret: frozenset[tuple[str, int | None]]) -> Find
 def _undecided(facts: Facts) -> frozenset[str]:
     """Return the codes of rules that lacked facts, so that their waivers cannot be judged."""
     known = [facts.wheels.get(lock.path) for lock in (facts.lock, facts.cpu_lock) if lock]
+    about_names = {rule.code for rule in RULES.values() if rule.needs_sources and facts.taken.undecided}
     if all(one is not None and not one.unknown for one in known):
-        return frozenset({wheels.UNDECIDED.code})
-    return frozenset(rule.code for rule in RULES.values() if rule.needs_wheels)
+        return frozenset({wheels.UNDECIDED.code, *about_names})
+    return frozenset({rule.code for rule in RULES.values() if rule.needs_wheels} | about_names)
 
 
 def _place(finding: Finding) -> tuple[str, int, int, str]:

@@ -14,11 +14,10 @@ from seatrial.cli import options
 from seatrial.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from seatrial.diagnosis.log import Log
+    from seatrial.diagnosis.envelopes.reading import Log
+    from seatrial.findings import Finding
     from seatrial.project import Project
     from seatrial.report.renderer import Verdict
-
-SHOWN = 3  # exceptions that no rule knows
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,36 +54,37 @@ def _code(wanted: str | None) -> int:
 
 
 def _log(arguments: argparse.Namespace) -> int:
-    """Print what the rules recognise in a log; return 1 if that is nothing."""
-    from seatrial.diagnosis.translate import diagnose, exception_lines
+    """Print what is recognised in a log, or what is known of its last failure; return 1 if nothing is recognised."""
+    from seatrial.diagnosis.translate import diagnose, examine
+    from seatrial.diagnosis.unrecognised import unrecognised
     from seatrial.facts.gather import Gathered
     from seatrial.report.formats import FORMATS
     from seatrial.report.renderer import Report
 
     log = _read(arguments.log)
     project = _project(arguments.project)
-    found = diagnose(log.text, Gathered(project).if_readable if project else None)
-    unknown = [] if found else exception_lines(log.text)[-SHOWN:]
+    facts = Gathered(project).if_readable if project else None
+    found = diagnose(log.text, facts)
+    failure = None if found else unrecognised(examine(log.text, facts)[0])
     renderer = FORMATS[arguments.format](project.root if project else Path())
-    for line in unknown:
-        renderer.measured(line)
-    looked_at = {"lines": log.lines, "bytes_read": log.read, "bytes": log.size, "unknown_exceptions": unknown}
+    looked_at = {"lines": log.lines, "bytes_read": log.read, "bytes": log.size}
     verdict: Verdict = "recognised" if found else "unrecognised"
-    summary = _summary(log, len(found), project, unknown)
-    renderer.show(Report("explain --log", verdict, found, summary=summary, more={"log": looked_at}))
+    summary = _summary(log, len(found), project, failure)
+    shown = [failure] if failure else found
+    renderer.show(Report("explain --log", verdict, shown, summary=summary, more={"log": looked_at}))
     return int(ExitCode.PASSED if found else ExitCode.FINDINGS)
 
 
 def _read(name: str) -> Log:
-    from seatrial.diagnosis import log
+    from seatrial.diagnosis.envelopes import reading
 
     try:
         if name == "-":
             if sys.stdin is None:
                 raise UsageError("--log - reads standard input, and it is closed")
-            return log.read(sys.stdin.buffer)
+            return reading.read(sys.stdin.buffer)
         with Path(name).open("rb") as stream:
-            return log.read(stream)
+            return reading.read(stream)
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror or error}") from None
 
@@ -101,7 +101,7 @@ def _project(folder: Path | None) -> Project | None:
         return None
 
 
-def _summary(log: Log, found: int, project: Project | None, unknown: list[str]) -> str:
+def _summary(log: Log, found: int, project: Project | None, failure: Finding | None) -> str:
     size = f"{log.lines:,} lines"
     if log.read < log.size:
         size += f", the last {log.read / 1e6:.0f} of {log.size / 1e6:.0f} MB"
@@ -109,8 +109,8 @@ def _summary(log: Log, found: int, project: Project | None, unknown: list[str]) 
         return f"{found} {'faults' if found > 1 else 'fault'} in {size}" + ("" if project else "; no project here")
     if not log.size:
         return "the log is empty"
-    if unknown:
-        what = f"its last exceptions, above, are {'' if project else 'perhaps '}the predictor's own"
+    if failure:
+        what = "no rule recognises its last exception, which is told above"
     else:
         what = "it holds no traceback and no text that a rule knows"
     return f"looked at {size}: {what}"

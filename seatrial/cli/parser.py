@@ -18,11 +18,13 @@ COMMANDS = {  # the stages in the order in which they run, then what stands besi
     "check": "find what will fail, before anything is installed, in under a second",
     "build": "build the bundle: wheels, artifacts and locks, with one content digest",
     "smoke": "prove the predictor: all of the above, then the real server on your golden images",
+    "golden": "record the predictor's answers stage by stage, as they are in the environment of the lock",
     "image": "build the bundle's container image with docker or podman, or push it to Artifact Registry",
     "deploy": "create the model version on Vertex AI, prove it live and move traffic to it in steps; without a cloud "
     "project, rehearse this on this machine",
     "plan": "decide what a workflow does for the project: trials, runners, image, deploy",
     "summary": "summarize the results of a workflow's jobs on one page, and annotate what they found",
+    "contract": "hold any server against the serving contract of Vertex AI, by named checks; it needs no project",
     "emulator": "run a local Vertex AI that really starts what is deployed to it, until it is interrupted",
     "explain": "explain a finding's code; with --log FILE, explain a traceback or a log",
 }

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatrial.errors import ExitCode, SeatrialError
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Run:
-    """One run of a command: shows events as they come, and remembers what the report needs."""
+class Course:
+    """The course of a command: shows events as they come, and remembers what the report needs.
 
-    def __init__(self, command: str, project: Project, renderer: Renderer) -> None:
+    `subject` is what the verdict is about.
+    """
+
+    def __init__(self, command: str, subject: str, renderer: Renderer) -> None:
         self.command = command
-        self.project = project
+        self.subject = subject
         self.renderer = renderer
         self.findings: list[Finding] = []
         self.seconds: dict[str, float] = {}
@@ -88,6 +92,27 @@ class Run:
         self.renderer.show(report)
         return int(ExitCode.FINDINGS if broken else ExitCode.PASSED)
 
+    @property
+    def errors(self) -> frozenset[str]:
+        """The codes of all findings of level error."""
+        return frozenset(f.code for f in self.findings if f.severity is Severity.ERROR)
+
+    def _summary(self, proof: str) -> str:
+        errors = [f for f in self.findings if f.severity is Severity.ERROR]
+        if not errors:
+            return f"{self.subject}: {proof}"
+        codes = ", ".join(dict.fromkeys(f.code for f in errors))
+        many = f"{len(errors)} errors" if len(errors) > 1 else "1 error"
+        return f"{self.subject}: {many} ({codes}); `seatrial explain {errors[0].code}` says more"
+
+
+class Run(Course):
+    """The course of a command in a project."""
+
+    def __init__(self, command: str, project: Project, renderer: Renderer) -> None:
+        super().__init__(command, project.name, renderer)
+        self.project = project
+
     def read_again(self, project: Project) -> None:
         """Go on with the project as it is now; its facts are gathered anew."""
         self.project = project
@@ -100,19 +125,6 @@ class Run:
 
         return Gathered(self.project)
 
-    @property
-    def errors(self) -> frozenset[str]:
-        """The codes of all findings of level error."""
-        return frozenset(f.code for f in self.findings if f.severity is Severity.ERROR)
-
-    def _summary(self, proof: str) -> str:
-        errors = [f for f in self.findings if f.severity is Severity.ERROR]
-        if not errors:
-            return f"{self.project.name}: {proof}"
-        codes = ", ".join(dict.fromkeys(f.code for f in errors))
-        many = f"{len(errors)} errors" if len(errors) > 1 else "1 error"
-        return f"{self.project.name}: {many} ({codes}); `seatrial explain {errors[0].code}` says more"
-
 
 @contextlib.contextmanager
 def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, str] | None = None) -> Iterator[Run]:
@@ -124,22 +136,42 @@ def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, st
         Ended: the command ended early, and the reason was shown.
     """
     from seatrial.report.formats import FORMATS
-    from seatrial.report.renderer import Report
 
     renderer = FORMATS[arguments.format](arguments.project)
     findings: list[Finding] = []
+    with _heeding(command, renderer, findings, device=getattr(arguments, "device", "")):
+        from seatrial import project
+
+        run = Run(command, project.load(arguments.project, vertex), renderer)
+        run.findings = findings
+        yield run
+
+
+@contextlib.contextmanager
+def apart(command: str, subject: str, name: str) -> Iterator[Course]:
+    """Yield the course of a command that needs no project, shown in the format `name`; show what ends it early.
+
+    Raises:
+        Ended: the command ended early, and the reason was shown.
+    """
+    from seatrial.report.formats import FORMATS
+
+    course = Course(command, subject, FORMATS[name](Path()))
+    with _heeding(command, course.renderer, course.findings):
+        yield course
+
+
+@contextlib.contextmanager
+def _heeding(command: str, renderer: Renderer, findings: Sequence[Finding], **more: str) -> Iterator[None]:
+    """Show what ends a command early; `findings` are those of that time."""
+    from seatrial.report.renderer import Report
 
     def end(code: ExitCode, message: str, fix: str = "") -> Ended:
-        more = {"device": getattr(arguments, "device", "")}
         renderer.show(Report(command, "error", findings, message=message, fix=fix, more=more))
         return Ended(code)
 
     try:
-        from seatrial import project
-
-        run = Run(command, project.load(arguments.project, vertex), renderer)
-        findings = run.findings
-        yield run
+        yield
     except SeatrialError as error:
         raise end(error.exit_code, error.message, error.fix) from None
     except BrokenPipeError:

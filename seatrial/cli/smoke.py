@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from seatrial.trial.observe import Trial
 
 
-ADDED = "odd images, every batch size, 500 requests in a row, limits of endpoint and machine, other surroundings"
+ADDED = (
+    "odd images, every batch size, 500 requests in a row, the whole serving contract, limits of endpoint and machine, "
+    "other surroundings"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -108,8 +111,11 @@ def _particulars(trial: Trial) -> dict[str, Any]:
         "largest_difference": trial.drift,
         "tolerance": trial.tolerance,
         "measured": asdict(trial.measured),
+        "contract": trial.contract,
+        "stages": asdict(trial.stages),
         "unproven": trial.unproven,
         "unsealed": trial.unsealed,
+        "sealed_as": trial.sealed_as,
     }
 
 
@@ -122,10 +128,13 @@ def _proof(trial: Trial, machine: str, seconds: float) -> str:
         asked += f", numbers within {trial.drift:.1g} of training's (allowed {trial.tolerance:.1g})"
     parts = [
         asked,
+        *([words] if (words := trial.stages.words()) else []),
+        *([f"contract: {trial.contract}"] if trial.contract else []),
         *trial.measured.words(machine),
         f"{trial.depth} depth on {trial.card or trial.device}",
         f"bundle {trial.bundle_digest[:12]}",
         f"{seconds:.1f} s",
+        *([f"sealed as {trial.sealed_as}"] if trial.sealed_as and not trial.unsealed else []),
         *(f"NOT sealed: {text}" for text in trial.unsealed),
         *(f"NOT proven: {text}" for text in trial.unproven),
         *([] if trial.depth == "full" else [f"--full adds {ADDED}"]),

@@ -11,12 +11,11 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seatrial import golden
+from seatrial import golden, samples
 from seatrial.deploy.exchange import Question, Reply
 from seatrial.findings import Step
 from seatrial.golden import GoldenExample
 from seatrial.serving import interfaces
-from seatrial.trial import samples
 from seatrial.trial.parity import batches
 
 if TYPE_CHECKING:

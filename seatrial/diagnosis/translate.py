@@ -1,229 +1,216 @@
-"""Text → findings: recognises the faults that rules know in a traceback or a log, and locates them.
+"""Text → findings: which rules' faults a traceback or a log shows, and where in the project.
 
-The trial, the deployer and `seatrial explain --log` use the same function. It goes by the rules' own symptoms. What
-it does not recognise is left to the caller: nothing is guessed.
+The trial, the deployer and `seatrial explain --log` use the same function. Families judge exceptions and lines by their
+structure; the rules' own symptoms are looked for beside them. What neither knows is left to the caller.
 """
 
 from __future__ import annotations
 
-import bisect
+import pkgutil
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeAlias
 
-from seatrial.diagnosis.log import plain
-from seatrial.findings import Location, Severity
+from seatrial.diagnosis import families, noise, places
+from seatrial.diagnosis.envelopes import plain
+from seatrial.diagnosis.exceptions import Exceptions, read
+from seatrial.diagnosis.families.diagnosis import Case, Diagnosis, Statement
+from seatrial.diagnosis.handled import failing
+from seatrial.diagnosis.symptoms import matches
+from seatrial.findings import Severity
 from seatrial.rules import RULES
+from seatrial.rules.rule import Telling
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from seatrial.diagnosis.raised import Raised
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
-    from seatrial.project import Project
-    from seatrial.rules.rule import Rule
 
-CAUSE = re.compile(r"\n\s*The above exception was the direct cause of the following exception:\n")
-DURING = re.compile(r"\n\s*During handling of the above exception, another exception occurred:\n")
-FRAME = re.compile(r'^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:,? in (?P<function>.+))?$')
-EXCEPTION = re.compile(r"^(?P<type>Fatal Python error|[A-Za-z_][\w.]*)(?:: .*)?$")
-# What faulthandler writes when the process dies of a signal; unlike a traceback it begins with the innermost frame.
-CRASH = re.compile(r"^Fatal Python error: .*$", re.MULTILINE)
-THREAD = re.compile(
-    r"^(?P<which>Current thread|Thread) .*\(most recent call first\):\n(?P<frames>(?: +File .*\n?)+)", re.MULTILINE
-)
-GROUP = "Exception Group Traceback (most recent call last):"
-GROUP_BEGIN = re.compile(rf"^ *\+ {re.escape(GROUP)}$", re.MULTILINE)
-GROUP_MARGIN = re.compile(r"^ +\| ?", re.MULTILINE)  # before each line of an exception group
-GROUP_RULE = re.compile(r"^(?P<margin> +(?:\+-)?)\+-{5,}(?P<member> (?:\d+|\.\.\.) -{5,})?$\n?", re.MULTILINE)
-TRACEBACK = "Traceback (most recent call last):"
-EVIDENCE_LINES = 12  # of a reduced traceback
+_Ask: TypeAlias = "Callable[..., Iterable[Diagnosis]]"
+_STATEMENTS = 20_000  # lines that families are asked about; what ended a process is written last
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
-    rule: Rule
-    groups: dict[str, str]
-    message: str
+class _Candidate:
+    """A finding that fits, before it is weighed against the others.
+
+    Attributes:
+        about: the exception that is the last of the chain it is about; None if it is about a line.
+        link: the one of the chain.
+        lines: the offsets of the text that it is about, if that is no exception.
+        code: of its rule, if it was recognised by a symptom: of these, a log tells each rule once.
+    """
+
+    finding: Finding
+    telling: Telling
     position: int
+    about: Raised | None = None
+    link: Raised | None = None
+    lines: range = range(0)
+    code: str = ""
 
 
 def diagnose(text: str, facts: Facts | None = None) -> list[Finding]:
-    """Return a finding for every rule whose symptom is in the text, the most telling first.
+    """Return a finding for every fault that is recognised in the text, the most telling first.
 
     The facts of the project tell its own modules from distributions. With them a finding has the location of the
     user's innermost frame, or of the class that a pickle needs.
     """
-    text = redacted(_plain(plain(text)))
-    matches = [match for rule in RULES.values() for match in _first(rule, text, facts)]
-    matches.sort(key=lambda m: (m.rule.telling, m.position))
-    begins = _episodes(text)
-    found = []
-    for match in matches:
-        if _is_repeated(match, matches):
-            continue
-        episode = _episode(text, begins, match.position)
-        location, lines = user_frames(episode, facts.project) if facts else (None, exception_lines(episode)[:1])
-        matched = _line_at(text, match.position)
-        more = [] if any(matched in line or line in matched for line in lines) else [matched]
-        found.append(_finding(match, facts, location, (*lines, *more)))
-    return found
+    case, exceptions = examine(text, facts)
+    found = [*_by_families(case), *_by_symptoms(case, exceptions)]
+    by_exception: dict[int, list[_Candidate]] = {}
+    for each in found:
+        by_exception.setdefault(id(each.about), []).append(each)
+    of_lines = _of_lines(by_exception.pop(id(None), []))
+    weighed = [*of_lines, *(each for group in by_exception.values() for each in _most_telling(group))]
+    weighed.sort(key=_order)
+    return list(_once(weighed))
 
 
-def user_frames(traceback_text: str, project: Project) -> tuple[Location | None, list[str]]:
-    """Reduce a Python traceback to the frames in the project's package.
+def examine(text: str, facts: Facts | None = None) -> tuple[Case, Exceptions]:
+    """Read a log: its exceptions and statements, without those that are no failures."""
+    text = redacted(plain(text))
+    exceptions = read(text, facts.project if facts else None, facts.lock if facts else None)
+    return noise.without(Case(text, facts, exceptions.raised, exceptions.statements)), exceptions
 
-    Return the location of the innermost of them, and as evidence each frame with its source line, then the exception.
-    Of chained exceptions the first with such a frame counts, because it is the cause of the others; so is a member of
-    an exception group. If Python itself crashed, the frames are those of the crashed thread, or of another one if that
-    has none in the package.
+
+def _by_families(case: Case) -> Iterator[_Candidate]:
+    """Yield what the families say of each exception of each chain, and of each line."""
+    of_exception, of_statement = _asked()
+    for last in case.raised:
+        for link in failing(last):
+            for ask, alone in of_exception:
+                diagnoses = [_of_exception(diagnosis, link, last) for diagnosis in ask(link, case)]
+                yield from diagnoses
+                if diagnoses and alone:
+                    break
+    for statement in _distinct(case.statements[-_STATEMENTS:]):
+        for ask in of_statement:
+            for diagnosis in ask(statement, case):
+                told = replace(diagnosis.finding, because=diagnosis.finding.because or diagnosis.why)
+                if not told.evidence:
+                    told = replace(told, evidence=(statement.text.strip(),))
+                end = statement.position + len(statement.text) + 1 + len(statement.following)
+                yield _Candidate(told, diagnosis.telling, diagnosis.position, lines=range(statement.position, end))
+
+
+def _distinct(statements: Sequence[Statement]) -> list[Statement]:
+    """Return the first of those that say the same: a server that fails repeats itself thousands of times."""
+    first: dict[tuple[str, str], Statement] = {}
+    for statement in statements:
+        first.setdefault((statement.text, statement.following), statement)
+    return list(first.values())
+
+
+@cache
+def _asked() -> tuple[tuple[tuple[_Ask, bool], ...], tuple[_Ask, ...]]:
+    """Return the functions of the families that are asked about an exception, and about a line.
+
+    Those of families that say what no other can say first stand first, with True.
     """
-    parts = _crashed(traceback_text) or _parts(traceback_text)
-    exceptions = _exceptions(parts)
-    for part in parts:
-        frames = list(_frames(part, project))
-        if frames:
-            location = frames[-1][0]
-            shown = [line for _, lines in frames for line in lines][-EVIDENCE_LINES:]
-            raised = exception_lines(part)[-1:] or exceptions[:1]
-            return location, [*shown, *raised, *(e for e in exceptions[-1:] if e not in raised)]
-    return None, list(dict.fromkeys([*exceptions[:1], *exceptions[-1:]]))
-
-
-def _episodes(text: str) -> list[int]:
-    """Return the offsets at which the failures in a log begin: each is a traceback with all that it is chained to.
-
-    An exception group and a crash of Python itself hold several tracebacks: their text is one failure.
-    """
-    if GROUP in text or CRASH.search(text):
-        return []
-    begins = []
-    for header in re.finditer(rf"^{re.escape(TRACEBACK)}$", text, re.MULTILINE):
-        before = text[max(0, header.start() - 120) : header.start()].rstrip()
-        if not before.endswith(("exception:", "exception occurred:")):
-            begins.append(header.start())
-    return begins
-
-
-def _episode(text: str, begins: list[int], position: int) -> str:
-    """Return the failure that a position in a log belongs to; text before the first failure belongs to the first."""
-    number = max(bisect.bisect_right(begins, position) - 1, 0)
-    begin = begins[number] if number else 0
-    end = begins[number + 1] if number + 1 < len(begins) else len(text)
-    return text[begin:end]
-
-
-def exception_lines(text: str) -> list[str]:
-    """Return the line that names the exception at the end of each traceback in a text, first cause first."""
-    return _exceptions(_parts(text))
-
-
-def _exceptions(parts: list[str]) -> list[str]:
-    found = []
-    for part in parts:
-        in_traceback = False
-        for line in part.splitlines():
-            if line.startswith((TRACEBACK, GROUP)) or FRAME.match(line):
-                in_traceback = True
-            elif in_traceback and EXCEPTION.match(line):
-                found.append(line.strip())
-                in_traceback = False
-    return found
-
-
-def _parts(text: str) -> list[str]:
-    """Split chained tracebacks, first cause first."""
-    chains = _members(_plain(text))
-    return [part for chain in chains for by_cause in CAUSE.split(chain) for part in DURING.split(by_cause)]
-
-
-def _plain(text: str) -> str:
-    """Remove the margin of exception groups, so that their lines read like those of any traceback."""
-    return GROUP_MARGIN.sub("", GROUP_BEGIN.sub(GROUP, text)) if GROUP_BEGIN.search(text) else text
-
-
-def _members(text: str) -> list[str]:
-    """Split an exception group: its members, the innermost first, then its own traceback."""
-    pieces: list[tuple[int, str]] = []
-    depth, head, begin = 0, "", 0
-    for rule in GROUP_RULE.finditer(text):
-        pieces.append((depth, head + text[begin : rule.start()]))
-        # A member that was never raised has only its last line.
-        depth, head = (len(rule["margin"]), f"{TRACEBACK}\n") if rule["member"] else (0, "")
-        begin = rule.end()
-    pieces.append((depth, head + text[begin:]))
-    return [piece for _, piece in sorted(pieces, key=lambda p: -p[0])]
-
-
-def _crashed(text: str) -> list[str]:
-    """Return the threads in faulthandler's report in the order of tracebacks, the crashed one first; [] if none.
-
-    A signal from outside interrupts the main thread, whichever thread hung.
-    """
-    crash = CRASH.search(text)
-    if crash is None:
-        return []
-    threads = sorted(THREAD.finditer(text, crash.end()), key=lambda t: t["which"] != "Current thread")
-    return ["\n".join([*reversed(t["frames"].splitlines()), crash[0]]) for t in threads] or [crash[0]]
-
-
-def _frames(part: str, project: Project) -> Iterator[tuple[Location, list[str]]]:
-    lines = part.splitlines()
-    for number, line in enumerate(lines):
-        frame = FRAME.match(line)
-        path = _in_project(frame["file"], project) if frame else None
-        if frame and path:
-            function = f", in {frame['function']}" if frame["function"] else ""
-            source = lines[number + 1].strip() if number + 1 < len(lines) else ""
-            is_source = source and not FRAME.match(lines[number + 1]) and lines[number + 1].startswith("    ")
-            where = Location(path, int(frame["line"]))
-            yield where, [f"{where}{function}", *([f"    {source}"] if is_source else [])]
-
-
-def _in_project(file: str, project: Project) -> str | None:
-    """Map the path of a frame, in an environment or in the project, to a path of what ships."""
-    parts = file.replace("\\", "/").split("/")
-    if "site-packages" in parts:
-        inside = parts[len(parts) - parts[::-1].index("site-packages") :]
-    else:
-        root = project.root.as_posix().split("/")
-        if parts[: len(root)] != root:
-            return None
-        inside = parts[len(root) :]
-    top = inside[0].removesuffix(".py") if inside else ""
-    return "/".join(inside) if top in project.packages else None
-
-
-def _first(rule: Rule, text: str, facts: Facts | None) -> Iterator[_Match]:
-    """Yield the rule's best match: its first symptom that is in the text and that fits the project."""
-    for symptom in rule.symptoms:
-        for found in symptom.pattern.finditer(text):
-            groups = {name: value for name, value in found.groupdict().items() if value is not None}
-            if rule.confirm is None or rule.confirm(groups, facts):
-                yield _Match(rule, groups, symptom.message.format(**groups), found.start())
-                return
-
-
-def _is_repeated(match: _Match, matches: list[_Match]) -> bool:
-    """Return whether a rule that says more found the same."""
-    module = match.groups.get("module")
-    return any(
-        other.rule in match.rule.yields_to
-        or (other.rule in match.rule.yields_module_to and other.groups.get("module") == module)
-        for other in matches
+    names = [module.name for module in pkgutil.iter_modules(families.__path__) if module.name != "diagnosis"]
+    modules = [import_module(f"{families.__name__}.{name}") for name in names]
+    modules.sort(key=lambda module: not getattr(module, "ALONE", False))
+    return (
+        tuple((m.of_exception, getattr(m, "ALONE", False)) for m in modules if hasattr(m, "of_exception")),
+        tuple(module.of_statement for module in modules if hasattr(module, "of_statement")),
     )
 
 
-def _line_at(text: str, position: int) -> str:
-    start = text.rfind("\n", 0, position) + 1
-    return text[start:].partition("\n")[0].strip()
-
-
-def _finding(match: _Match, facts: Facts | None, location: Location | None, evidence: tuple[str, ...]) -> Finding:
-    why = match.rule.explanation.split(". ")[0].removesuffix(".") + "."
-    # What a check can only warn of has happened here.
-    finding = match.rule.finding(
-        match.message, severity=Severity.ERROR, location=location, cause=why, evidence=evidence
+def _of_exception(diagnosis: Diagnosis, link: Raised, last: Raised) -> _Candidate:
+    """Complete a family's finding with the user's innermost frame and the frames that lead to it."""
+    location, lines = places.of(link, last)
+    told = diagnosis.finding
+    told = replace(
+        told,
+        location=told.location or location,
+        evidence=told.evidence or tuple(lines),
+        because=told.because or diagnosis.why,
+        cause=told.cause or RULES[told.code].summary,
+        cloud="",  # the log has its own words
+        # What a check can only warn of has happened here.
+        severity=Severity.ERROR if told.severity is Severity.WARNING else told.severity,
     )
-    return match.rule.refine(finding, match.groups, facts) if match.rule.refine else finding
+    return _Candidate(told, diagnosis.telling, diagnosis.position, last, link)
+
+
+def _by_symptoms(case: Case, exceptions: Exceptions) -> Iterator[_Candidate]:
+    """Yield what the rules recognise by their symptoms."""
+    flat, original = _ungrouped(case.text)
+    lines = {statement.position for statement in case.statements}
+    told = {id(last): {id(link) for link in failing(last)} for last in case.raised}
+
+    def counts(position: int) -> bool:
+        at = original(position)
+        if last := exceptions.around(at):
+            return id(exceptions.link_at(last, at)) in told.get(id(last), ())
+        return case.text.rfind("\n", 0, at) + 1 in lines
+
+    for match in matches(flat, case.facts, counts):
+        at = original(match.position)
+        last = exceptions.around(at)
+        # A line before or after a traceback mostly tells of the same failure.
+        near = last or next((each for each in case.raised if each.position >= at), (None, *case.raised)[-1])
+        location, shown = places.of(None, near) if near else (None, [])
+        link = exceptions.link_at(last, at) if last else None
+        finding = match.finding(case.facts, location, shown)
+        yield _Candidate(finding, match.rule.telling, at, last, link, range(at, at + 1), match.rule.code)
+
+
+def _most_telling(found: list[_Candidate]) -> Iterator[_Candidate]:
+    """Yield the most telling of what fits one exception; a family knows more of it than a symptom does."""
+    judged = {id(each.link): each.telling for each in found if not each.code}
+    kept = [each for each in found if not each.code or judged.get(id(each.link), Telling.NAMELESS + 1) > each.telling]
+    best = min(each.telling for each in kept)
+    yield from (each for each in kept if each.telling == best)
+
+
+def _of_lines(found: list[_Candidate]) -> Iterator[_Candidate]:
+    """Yield what fits lines: not the symptoms of those about which a family says more."""
+    judged = [each for each in found if not each.code]
+    for each in found:
+        if not each.code or not any(each.position in other.lines and other.telling <= each.telling for other in judged):
+            yield each
+
+
+def _order(each: _Candidate) -> tuple[int, int, int, int]:
+    """The most telling first; then in the order of the log, and of a chain the first cause."""
+    if each.about is None:
+        return each.telling, each.position, 0, each.position
+    chain = list(each.about.chain())
+    depth = next((number for number, link in enumerate(chain) if link is each.link), 0)
+    return each.telling, min(link.position for link in chain), -depth, each.position
+
+
+def _once(found: list[_Candidate]) -> Iterator[Finding]:
+    """Yield each finding once, and each rule once that was recognised by its symptom."""
+    seen: set[tuple[str, str]] = set()
+    for each in found:
+        keys = {(each.finding.code, each.finding.message), *([(each.code, "")] if each.code else ())}
+        if seen.isdisjoint(keys):
+            yield each.finding
+        seen |= keys | {(each.finding.code, "")}
+
+
+_GROUP_BEGIN = re.compile(r"^ *\+ (?=Exception Group Traceback \(most recent call last\):$)", re.MULTILINE)
+_GROUP_MARGIN = re.compile(r"^ +\| ?", re.MULTILINE)  # before each line of an exception group
+
+
+def _ungrouped(text: str) -> tuple[str, Callable[[int], int]]:
+    """Return a text whose exception groups read like any traceback, and what turns its offsets into the text's."""
+    if not _GROUP_BEGIN.search(text):
+        return text, lambda position: position
+    flat: list[str] = []
+    offsets: list[int] = []
+    begin = 0
+    for margin in sorted((*_GROUP_BEGIN.finditer(text), *_GROUP_MARGIN.finditer(text)), key=re.Match.start):
+        flat.append(text[begin : margin.start()])
+        offsets += range(begin, margin.start())
+        begin = margin.end()
+    offsets += range(begin, len(text) + 1)
+    return "".join([*flat, text[begin:]]), offsets.__getitem__

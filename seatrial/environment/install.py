@@ -1,7 +1,8 @@
 """The predictor's environment: the configured Python and the two locks, nothing else.
 
 It is made once for a lock and kept (see `store`); a trial installs the two wheels into its own copy. Everything that is
-installed comes from a lock with hashes, or is a wheel that `bundle` built.
+installed comes from a lock with hashes, is built from a source that the lock allows (see `built`), or is a wheel that
+`bundle` built.
 """
 
 from __future__ import annotations
@@ -11,16 +12,29 @@ import os
 import re
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seatrial.diagnosis.translate import diagnose
+from seatrial.environment import built
 from seatrial.environment.interpreter import Interpreter, uv
-from seatrial.environment.store import Copy, Kept, changed_files, discard, drop_least_used, remove, snapshot_of, sweep
+from seatrial.environment.store import (
+    Copy,
+    Kept,
+    changed_files,
+    discard,
+    drop_least_used,
+    remove,
+    site_packages,
+    snapshot_of,
+    sweep,
+)
 from seatrial.errors import EnvironmentFaultError
 from seatrial.facts.packages import installed
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
+from seatrial.facts.packages.requirements import read as read_requirements
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.rules.lock.installed import INCONSISTENT
 from seatrial.rules.lock.installing import SURROUNDINGS
@@ -101,8 +115,6 @@ def _make(lock: Lock, kept: Kept) -> Stage[bool]:
 
 def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
     target = folder / "environment"
-    requirements = folder / "requirements.txt"
-    requirements.write_text(lock.text, encoding="utf-8")
     env = process.install_environment()
     venv = [uv(), "venv", "--quiet", "--no-project", "--python", str(interpreter.executable)]
     # In a folder without a project, so that only the user's own settings of uv apply, such as a private index.
@@ -112,26 +124,63 @@ def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
             f"uv could not make an environment with {interpreter.executable}:\n{printed}",
             fix="check that this Python runs, and that SEATRIAL_CACHE or the user's cache folder can be written",
         )
-    # Everything is pinned and hashed, so the best match of all indexes is the same file on each of them. Nothing is
-    # built from its source: an image takes wheels only, and what the trial installs is what ships.
-    command = [
-        uv(), "pip", "install", "--no-progress", "--require-hashes", "--no-deps",
-        "--only-binary=:all:", "--index-strategy", "unsafe-best-match",
-        "--python", str(target / "bin/python"), "--requirements", str(requirements),
-    ]  # fmt: skip
-    code, printed = process.output(command, env=env, cwd=folder, timeout=INSTALL_TIMEOUT)
-    if code == 0:
-        _compile(target)
-        return True
-    printed = printed.replace(str(requirements), lock.path)
+    if not (yield from run_installer(lock, interpreter, folder, ["--python", str(target / "bin/python")])):
+        return False
+    _compile(target)
+    return True
+
+
+def run_installer(lock: Lock, interpreter: Interpreter, folder: Path, options: list[str]) -> Stage[bool]:
+    """Install a lock where uv's `options` say, hashes required; False after a finding that refuses it.
+
+    Only wheels are installed, so that what the trial installs is what ships. A pin that has none is built once from its
+    source, and its wheel is kept (see `built`). The copy of the lock in `folder` then allows that file too.
+
+    Raises:
+        EnvironmentFaultError: no network, or the installer failed in a way that no rule knows.
+    """
+    requirements = folder / "requirements.txt"
+    wheels: dict[str, Path] = {}
+    text = lock.text
+    while True:
+        requirements.write_text(text, encoding="utf-8")
+        # Everything is pinned and hashed, so the best match of all indexes is the same file on each of them.
+        command = [
+            uv(), "pip", "install", "--no-progress", "--require-hashes", "--no-deps", "--only-binary=:all:",
+            "--index-strategy=unsafe-best-match", *(f"--find-links={wheel.parent}" for wheel in wheels.values()),
+            f"--requirements={requirements}", *options,
+        ]  # fmt: skip
+        # In a folder without a project, so that only the user's own settings of uv count, such as a private index.
+        code, printed = process.output(command, env=process.install_environment(), cwd=folder, timeout=INSTALL_TIMEOUT)
+        if code == 0:
+            return True
+        printed = printed.replace(str(requirements), lock.path)
+        read = replace(read_requirements(requirements, folder), path=lock.path)
+        python = ".".join(interpreter.version.split(".")[:2])
+        pin = built.pin_without_wheel(printed, read, python)
+        if pin is None or pin.name in wheels:
+            yield _reason(printed)
+            return False
+        wheel = yield from built.provide(pin, read, interpreter)
+        if wheel is None:
+            return False
+        wheels[pin.name] = wheel
+        text = built.allowing(text, pin, wheel)
+
+
+def _reason(printed: str) -> Finding:
+    """Return the finding that says why uv could not install a lock.
+
+    Raises:
+        EnvironmentFaultError: no rule knows what uv printed, or it is no fault of the lock.
+    """
     known = [finding for finding in diagnose(printed) if finding.code not in SURROUNDINGS]
     if not known:
         raise EnvironmentFaultError(
             f"the lock could not be installed:\n{printed}",
             fix="check the network and the index, then run it again",
         )
-    yield known[0]
-    return False
+    return known[0]
 
 
 def _compile(target: Path) -> None:
@@ -161,6 +210,7 @@ def inconsistencies(copy: Copy, lock: RequirementFile) -> Iterator[Finding]:
 
 def install_wheels(copy: Copy, wheels: list[Path]) -> None:
     """Install the predictor's and the runtime's wheels into a trial's copy, without their dependencies."""
+    copy.fill(_tops(wheels))
     code, printed = process.output(
         [
             uv(), "pip", "install", "--quiet", "--no-config", "--no-deps", "--no-index", "--no-cache",
@@ -173,8 +223,14 @@ def install_wheels(copy: Copy, wheels: list[Path]) -> None:
             f"the built wheels could not be installed:\n{printed}",
             fix="the output says why: a full disk, or a folder that cannot be written",
         )
-    for trace in copy.python.parent.parent.glob("lib/python*/site-packages/*.dist-info/direct_url.json"):
+    for trace in site_packages(copy.path).glob("*.dist-info/direct_url.json"):
         trace.unlink()  # it names the project's folder, to which nothing that is served may lead back
+
+
+def _tops(wheels: list[Path]) -> set[str] | None:
+    """Return the folders that wheels have at their top; None if they bring more than packages."""
+    names = {name.split("/")[0] for wheel in wheels for name in zipfile.ZipFile(wheel).namelist()}
+    return None if any(name.endswith(".data") for name in names) else names
 
 
 def gigabytes(names: frozenset[str]) -> float:

@@ -14,14 +14,20 @@ from typing import TYPE_CHECKING
 
 from seatrial import golden
 from seatrial.errors import SeatrialError, UsageError
-from seatrial.facts.builds import Builds, read_builds
+from seatrial.facts.builds.files import Builds
+from seatrial.facts.builds.reading import read_builds
 from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoints
+from seatrial.facts.file_uses import FileUse, uses_of_files, with_added_folders
+from seatrial.facts.libraries.taken import Taken
+from seatrial.facts.object_names import ObjectName, object_names
 from seatrial.facts.packages import installed, requirements, wheels
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.packages.wheels import Wheels
+from seatrial.facts.predictor import Kind, Predictor, read_predictor
 from seatrial.facts.python.sources import Sources, read_scripts, read_sources
 from seatrial.facts.python.tree import Tree
 from seatrial.facts.secrets import files as secrets
+from seatrial.facts.unread import unread
 from seatrial.system.cache import cache_dir
 
 if TYPE_CHECKING:
@@ -50,6 +56,10 @@ class Facts:
         sources: the source tree.
         scripts: what does not ship and imports OpenCV or Google's libraries, or has a transform of a lambda.
         checkpoints: the files of the artifacts that may hold a model.
+        predictor: what the setting `predictor` names.
+        file_uses: the paths in the calls that serving may make, and what the project has there.
+        object_names: the objects that text names, in calls and in configuration files that ship.
+        unread: the paths of checkpoints that no code names.
         main_definitions: name → where the project defines it, for what a pickle imports from `__main__`.
         left_out: module → path, for every module that a pickle imports, and that the project has but does
             not ship.
@@ -61,6 +71,7 @@ class Facts:
         golden_requests: golden example → bytes of a request with it alone.
         golden_fault: why they cannot be read.
         wheels: path of a lock → what is known of its wheels.
+        taken: what the locked libraries lack of what the project takes from them; empty until they are asked.
         builds: the files that build or deploy the project.
         secrets: the files with credentials among what ships and what lies beside it.
         context_secrets: what looks like one, by name, in a build context that a Dockerfile copies whole.
@@ -77,6 +88,10 @@ class Facts:
     sources: Sources = field(default_factory=Sources)
     scripts: tuple[Module, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
+    predictor: Predictor = field(default_factory=lambda: Predictor(Kind.UNKNOWN))
+    file_uses: tuple[FileUse, ...] = ()
+    object_names: tuple[ObjectName, ...] = ()
+    unread: frozenset[str] = frozenset()
     main_definitions: Mapping[str, Location] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     has_artifacts: bool = False
@@ -87,6 +102,7 @@ class Facts:
     golden_requests: Mapping[str, int] = field(default_factory=dict)
     golden_fault: str = ""
     wheels: Mapping[str, Wheels] = field(default_factory=dict)
+    taken: Taken = field(default_factory=Taken)
     builds: Builds = field(default_factory=Builds)
     secrets: tuple[secrets.SecretFile, ...] = ()
     context_secrets: tuple[str, ...] = ()
@@ -96,7 +112,7 @@ class Facts:
     @property
     def tree(self) -> Tree:
         """The Python files of the project, for what only the text of a failure asks."""
-        return Tree(self.project.root)
+        return Tree(self.project.root, self.project.source_folders)
 
 
 class Gathered:
@@ -121,15 +137,15 @@ class Gathered:
 
 def gather(project: Project) -> Facts:
     """Read everything that can be known of a project before anything of it is installed."""
-    tree = Tree(project.root)
-    sources = read_sources(project)
+    tree = Tree(project.root, project.source_folders)
+    sources = with_added_folders(project, read_sources(project))
     checkpoints = read_checkpoints(project)
     pickled = {g for checkpoint in checkpoints for g in checkpoint.globals}
     of_main = {name for module, name in pickled if module == "__main__"}
     manifest, differences, manifest_fault = _manifest(project.artifacts_dir)
     examples, golden_fault = _golden(project.artifacts_dir)
     locks = [_requirements(file, project.root) for file in (project.lock_file, project.cpu_lock_file)]
-    builds = read_builds(project.root)
+    builds = read_builds(project.root, (checkpoint.path for checkpoint in checkpoints))
     ships = [*manifest.files, golden.MANIFEST_FILE] if manifest else list(secrets.listed(project.artifacts_dir))
     return Facts(
         project=project,
@@ -141,6 +157,10 @@ def gather(project: Project) -> Facts:
         sources=sources,
         scripts=read_scripts(project, sources),
         checkpoints=checkpoints,
+        predictor=read_predictor(project, sources),
+        file_uses=uses_of_files(project, sources),
+        object_names=object_names(project, sources, tree),
+        unread=unread(sources, [checkpoint.path for checkpoint in checkpoints]),
         main_definitions=tree.definitions(of_main),
         left_out={module: path for module, _ in pickled if not sources.ships(module) and (path := tree.locate(module))},
         has_artifacts=project.artifacts_dir.is_dir(),

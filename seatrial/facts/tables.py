@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import date
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from packaging.version import Version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_API_VERSION = re.compile(r"_v\d+(?:p\d+)?(?:(?:alpha|beta)\d*)?$")  # https://google.aip.dev/185
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,13 @@ def prebuilt_images() -> PrebuiltImages:
     return PrebuiltImages(ends, table["python"], table["source"], table["read_on"])
 
 
+@cache
+def model_names() -> Mapping[str, frozenset[str]]:
+    """Return the table of torchvision's models: name of the builder → the first parts of the names of its weights."""
+    rows = _table("model_names.json")["torchvision"]
+    return {builder: frozenset(row["names"]) for row in rows for builder in row["builders"]}
+
+
 def library_of(image: str) -> str:
     """Return the C library of a base image by its name: a version of glibc, "musl", or "" if the name does not say."""
     for pattern, library in _table("base_images.json")["libraries"]:
@@ -254,10 +264,22 @@ def slim_images() -> SlimImages:
     return SlimImages(programs, libraries, files, tuple(table["folders"]), table["texts"])
 
 
+def role_of(permission: str) -> tuple[str, str]:
+    """Return the smallest predefined role of Google Cloud for a permission, and the kind of resource to grant it on.
+
+    The role is "" if the table has none.
+    """
+    for pattern, role, kind in _table("roles.json")["roles"]:
+        if fnmatchcase(permission, pattern):
+            return str(role), str(kind)
+    return "", "resource"
+
+
 def distributions_of(module: str) -> tuple[str, ...]:
     """Return the canonical names of the distributions that may provide a module, the usual one first.
 
-    A module that the table does not know is taken to come from the distribution of its own name.
+    A module that the table does not know is taken to come from the distribution of its own name, and one of a version
+    of an API, such as `google.cloud.run_v2`, from that of the API.
     """
     table = _import_names()
     known: Mapping[str, list[str]] = table["distributions"]
@@ -268,7 +290,8 @@ def distributions_of(module: str) -> tuple[str, ...]:
     length = 1
     while length < len(parts) and ".".join(parts[:length]) in table["namespaces"]:
         length += 1
-    return (str(canonicalize_name("-".join(parts[:length]))),)
+    name = "-".join(parts[:length])
+    return (str(canonicalize_name(_API_VERSION.sub("", name) if length > 1 else name)),)
 
 
 def is_known(module: str) -> bool:
@@ -279,9 +302,21 @@ def is_known(module: str) -> bool:
     return not dotted.isdisjoint(table["distributions"]) or parts[0] in table["same_name"]
 
 
+def is_distribution_known(distribution: str) -> bool:
+    """Return whether the table knows the modules of a distribution, by its canonical name."""
+    table = _import_names()
+    same_name = (str(canonicalize_name(module)) for module in table["same_name"])
+    return distribution in same_name or any(distribution in names for names in table["distributions"].values())
+
+
 def is_namespace(module: str) -> bool:
     """Return whether a module is a namespace that many distributions share, such as `google.cloud`."""
     return module in _import_names()["namespaces"]
+
+
+def elsewhere(module: str) -> str:
+    """Return where a module comes from whose name an index gives to another project; "" if that is not known of it."""
+    return str(_import_names()["elsewhere"].get(module.partition(".")[0], ""))
 
 
 def _import_names() -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The image of the locked distributions: one layer on the base that every code build starts from.
 
 It holds a virtual environment that was never active: uv installs wheels on the host for the base's Python and C
-library and checks every hash. Nothing of them is built or run. The image is named by lock and base, made once and
-kept: another project, or an older lock, may need it. `removals` lists the others, their sizes, and the commands that
-remove them.
+library and checks every hash. Nothing of them is run. For a pin that has only its source it takes the wheel that the
+trial was installed from. The image is named by lock and base, made once and kept: another project, or an older lock,
+may need it. `removals` lists the others, their sizes, and the commands that remove them.
 """
 
 from __future__ import annotations
@@ -15,16 +15,12 @@ from pathlib import Path
 
 from seatrial.containers import labels
 from seatrial.containers.engine import Engine
-from seatrial.diagnosis.translate import diagnose
 from seatrial.environment import install as environment
-from seatrial.environment.install import INSTALL_TIMEOUT, Lock
-from seatrial.environment.interpreter import Interpreter, uv
-from seatrial.errors import EnvironmentFaultError
+from seatrial.environment.install import Lock
+from seatrial.environment.interpreter import Interpreter
 from seatrial.findings import Stage, Step
 from seatrial.image import disk, dockerfile, engine_build, layers
 from seatrial.image.base import BaseImage
-from seatrial.rules.lock.installing import SURROUNDINGS
-from seatrial.system import process
 
 _HOME = "app"  # the environment's folder inside the image, below its root
 _FORMAT = "2"  # raise it when the content or the labels of the image change
@@ -130,24 +126,9 @@ def _install(wanted: Wanted, root: Path) -> Stage[bool]:
     yield Step(f"installing {len(lock.names)} distributions for Python {base.version} and {base.platform}")
     prefix = root / _HOME
     prefix.mkdir(parents=True)
-    with_hashes = root.parent / "requirements.txt"
-    with_hashes.write_text(lock.text, encoding="utf-8")
-    command = [
-        uv(), "pip", "install", "--no-progress", "--require-hashes", "--no-deps", "--only-binary=:all:",
-        "--index-strategy=unsafe-best-match", f"--python={python.executable}", f"--python-version={base.version}",
-        f"--python-platform={base.platform}", f"--prefix={prefix}", f"--requirements={with_hashes}",
-    ]  # fmt: skip
-    # In a folder without a project, so that only the user's own settings of uv count, such as a private index.
-    code, printed = process.output(command, env=process.install_environment(), cwd=root.parent, timeout=INSTALL_TIMEOUT)
-    if code != 0:
-        printed = printed.replace(str(with_hashes), lock.path)
-        known = [finding for finding in diagnose(printed) if finding.code not in SURROUNDINGS]
-        if not known:
-            raise EnvironmentFaultError(
-                f"the lock could not be installed for the base image:\n{printed}",
-                fix="check the network and the index, then run it again",
-            )
-        yield known[0]
+    options = [f"--python={python.executable}", f"--python-version={base.version}"]
+    options += [f"--python-platform={base.platform}", f"--prefix={prefix}"]
+    if not (yield from environment.run_installer(lock, python, root.parent, options)):
         return False
     minor = base.version.rpartition(".")[0]
     site = root / site_packages(minor)

@@ -107,7 +107,12 @@ class Console:
             parts += self._excerpt(finding.location, gutter, style)
         for evidence in finding.evidence:
             parts += [(f"{gutter} | ", "blue"), (f"{evidence}\n", "dim")]
-        for label, value in (("cause", finding.cause), ("cloud says", finding.cloud), ("fix", finding.fix)):
+        for label, value in (
+            ("cause", finding.cause),
+            ("cloud says", finding.cloud),
+            ("fix", finding.fix),
+            ("because", finding.because),
+        ):
             if value:
                 first, *more = value.splitlines()
                 parts += [(f"{gutter} = ", "blue"), (f"{label}: ", "bold"), (f"{first}\n", "")]

@@ -97,7 +97,7 @@ def annotation(command: str, text: str, **properties: Any) -> str:
 
 def _text(finding: Mapping[str, Any]) -> str:
     lines = [finding["message"]]
-    lines += [f"{label}: {finding[label]}" for label in ("cause", "fix") if finding.get(label)]
+    lines += [f"{label}: {finding[label]}" for label in ("cause", "fix", "because") if finding.get(label)]
     return "\n".join(lines)
 
 

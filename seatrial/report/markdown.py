@@ -42,6 +42,8 @@ class Job:
 def page(reports: Sequence[Data], jobs: Sequence[Job]) -> str:
     """Return the page of several reports and jobs."""
     parts = [_first_line(reports, jobs), "", *_table(reports, jobs), ""]
+    for report in reports:
+        parts += [*_checks(report.get("checks", ())), ""] if report.get("checks") else []
     for finding in json_report.distinct(reports):
         parts += [*_details(finding), ""]
     text = ("\n".join(parts) + "\n").encode(errors="replace").decode()  # names of files may not be UTF-8
@@ -89,6 +91,15 @@ def _table(reports: Sequence[Data], jobs: Sequence[Job]) -> Iterator[str]:
             yield f"| job {_text(job.name)} | {_text(job.result)} | | |"
 
 
+def _checks(checks: Sequence[Data]) -> Iterator[str]:
+    """Yield a table of named checks, of the serving contract or another list."""
+    yield "| check | level | outcome | |"
+    yield "|---|---|---|---|"
+    for check in checks:
+        cells = (check["name"], check["level"], check["outcome"], str(check["seen"])[:300])
+        yield f"| {' | '.join(_text(str(cell)) for cell in cells)} |"
+
+
 def _details(finding: Data) -> Iterator[str]:
     title = f"{finding['severity']}[{finding['code']}]: {finding['message']}"
     # An empty line would end the block, and what follows would be Markdown.
@@ -96,7 +107,7 @@ def _details(finding: Data) -> Iterator[str]:
     yield ""
     lines = [f"--> {_where(finding)}"] if _where(finding) else []
     lines += [str(line) for line in finding.get("evidence", ())][:_EVIDENCE]
-    lines += [f"{label}: {finding[label]}" for label in ("cause", "cloud", "fix") if finding.get(label)]
+    lines += [f"{label}: {finding[label]}" for label in ("cause", "cloud", "fix", "because") if finding.get(label)]
     lines += [f"seatrial explain {finding['code']} says more"]
     text = "\n".join(line if line.strip() else " " for line in "\n".join(lines).splitlines())
     yield f"<pre>{html.escape(text)}</pre>"

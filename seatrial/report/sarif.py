@@ -85,7 +85,7 @@ def _rule(rule: RuleText) -> dict[str, Any]:
 
 def _result(root: Path, folder: str, index: Mapping[str, int], finding: Data, seen: Counter[str]) -> dict[str, Any]:
     lines = [finding["message"]]
-    lines += [f"{label}: {finding[label]}" for label in ("cause", "fix") if finding.get(label)]
+    lines += [f"{label}: {finding[label]}" for label in ("cause", "fix", "because") if finding.get(label)]
     result: dict[str, Any] = {
         "ruleId": finding["code"],
         "ruleIndex": index[finding["code"]],

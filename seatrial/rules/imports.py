@@ -18,6 +18,7 @@ from seatrial.serving.interfaces import INTERFACES
 
 if TYPE_CHECKING:
     from seatrial.facts.gather import Facts
+    from seatrial.facts.python.calls import Context
     from seatrial.facts.python.module import Import, Module
     from seatrial.facts.python.sources import Sources
 
@@ -39,7 +40,16 @@ def is_own(module: str, facts: Facts) -> bool:
 
 
 def how_to_provide(module: str, facts: Facts) -> str:
-    """Return which line makes a module available."""
+    """Return which line makes a module available.
+
+    An index may have another author's project under the name of a module that is not known, such as `utils`.
+    """
+    if not is_known(module):
+        line = line_for(module, facts)
+        top = module.partition(".")[0]
+        own = "" if is_namespace(top) else f"if `{top}` is your own, name its folder or file in `packages`; else "
+        add = f"add its distribution to requirements.in and run `seatrial lock`: it need not be called {line}"
+        return own + add
     return f"add the line `{line_for(module, facts)}` to requirements.in, then run `seatrial lock`"
 
 
@@ -53,14 +63,25 @@ def line_for(module: str, facts: Facts) -> str:
     return distribution
 
 
+def has_no_requirements(facts: Facts) -> bool:
+    """Return whether nothing is known of what will be installed, which ST101 says once for all imports."""
+    return facts.requirements is None and facts.lock is None and facts.cpu_lock is None
+
+
+_RUNTIME = "seatrial.serving."  # its wheel is installed beside every predictor
+
+
 def is_provided(module: str, facts: Facts) -> bool:
     """Return whether the standard library, the package or a requirement provides a module."""
     top = module.split(".")[0]
     if top in sys.stdlib_module_names or is_first_party(facts.sources, module) or is_namespace(module):
         return True
+    if f"{module}.".startswith(_RUNTIME):
+        return True
     asked = _asked_for(facts)
-    plain = _squeezed(top)
-    return any(name in asked for name in distributions_of(module)) or any(_squeezed(n) == plain for n in asked)
+    names = distributions_of(module)
+    plain = {squeezed(top), *map(squeezed, names)}
+    return any(name in asked for name in names) or any(squeezed(name) in plain for name in asked)
 
 
 def _asked_for(facts: Facts) -> set[str]:
@@ -68,7 +89,7 @@ def _asked_for(facts: Facts) -> set[str]:
     return {entry.name for file in files if file for entry in file.entries if entry.requirement}
 
 
-def _squeezed(name: str) -> str:
+def squeezed(name: str) -> str:
     """Return a name without what distributions add to a module's name: python-x, py-x, x-headless, x-cpu."""
     parts = [p for p in canonicalize_name(name).split("-") if p not in ("python", "headless", "cpu", "gpu")]
     return "".join(parts).removeprefix("py") if len(parts) > 1 else "".join(parts)
@@ -86,6 +107,13 @@ def why_not_executed(module: Module, imported: Import, facts: Facts) -> str:
     return ""
 
 
+def is_certain(module: Module, context: Context, facts: Facts) -> bool:
+    """Return whether serving certainly makes a call in this context, and nothing catches its error."""
+    owner, _, method = context.function.rpartition(".")
+    is_called = not context.function or (owner == facts.project.predictor_class and method in _SERVED)
+    return is_called and module.name in facts.sources.surely and not context.tried and not context.guards
+
+
 def changes_path(sources: Sources) -> str:
     """Return the first place in the serving code that adds a folder to Python's path; "" if there is none."""
     called = next((str(call.location) for _, call in sources.calls() if call.name in _PATH_CHANGES), "")
@@ -93,11 +121,14 @@ def changes_path(sources: Sources) -> str:
 
 
 def by_short_name(sources: Sources, module: Module, target: str) -> str:
-    """Return the module that ships beside the importing one, or above it, if the name lacks only the package."""
+    """Return the module that ships beside the importing one, or above it, if the name lacks only the package.
+
+    The importing module itself is never meant: `import docker` in docker.py asks for a distribution.
+    """
     top = target.partition(".")[0]
     package = module.name if module.is_package else module.name.rpartition(".")[0]
     while package and not is_known(target):
-        if sources.ships(f"{package}.{top}"):
+        if f"{package}.{top}" != module.name and sources.ships(f"{package}.{top}"):
             return f"{package}.{top}"
         package = package.rpartition(".")[0]
     return ""

@@ -38,6 +38,8 @@ def page(rule: Rule) -> str:
         parts += ["## Example", "Wrong:", f"```\n{rule.bad}\n```", "Right:", f"```\n{rule.good}\n```"]
     if rule.detected:
         parts += ["## How it is found", rule.detected]
+    if rule.recognised:
+        parts += ["## How it is recognised in a log", rule.recognised]
     if rule.sources:
         parts += ["## Sources", "\n".join(f"- <{source}>" for source in rule.sources)]
     return "\n\n".join(parts) + "\n"
@@ -48,7 +50,7 @@ def _when(rule: Rule) -> str:
     when = ["before anything is installed (`seatrial check`)"] if static else []
     if rule.code.startswith("ST7"):
         when.append("while deploying (`seatrial deploy`)")
-    elif rule.symptoms:
+    elif rule.symptoms or rule.recognised:
         when.append("in a traceback or log of the trial and of the cloud")
     if not when:
         when.append("by the trial (`seatrial smoke`), in the running environment")

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from seatrial.findings import Finding, Severity
@@ -36,11 +37,22 @@ class Telling(IntEnum):
 class Symptom:
     """How a fault shows itself in the text of a traceback or log.
 
-    `pattern` is searched in the text; `message` is the finding's message, filled from the pattern's named groups.
+    `expression`, a regular expression, is searched in the text; `message` is the finding's message, filled from the
+    expression's named groups.
     """
 
-    pattern: re.Pattern[str]
+    expression: str
     message: str
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """The compiled expression; a check needs none of the nearly two hundred."""
+        return _compiled(self.expression)
+
+
+@cache
+def _compiled(expression: str) -> re.Pattern[str]:
+    return re.compile(expression)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,9 @@ class Rule:
         refine: completes the finding of a symptom from what the text and the project say.
         check: decides it from facts, before anything is installed; None if only running shows it.
         needs_wheels: whether the check reads the metadata of the locked wheels.
+        needs_sources: whether the check reads the modules of the locked wheels.
         detected: how the check decides, what it cannot see, and when it therefore only warns.
+        recognised: how a family of the diagnosis tells it in a log, by the structure of the failure; "" if none does.
         bad: an excerpt of a project that has the fault.
         good: the same excerpt without it.
     """
@@ -82,9 +96,16 @@ class Rule:
     refine: Refinement | None = field(default=None, compare=False)
     check: Check | None = field(default=None, compare=False)
     needs_wheels: bool = False
+    needs_sources: bool = False
     detected: str = ""
+    recognised: str = ""
     bad: str = ""
     good: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The first sentence of the explanation."""
+        return self.explanation.split(". ")[0].removesuffix(".") + "."
 
     def finding(self, message: str, **particulars: Any) -> Finding:
         """Return a finding of this rule; `particulars` are further fields of `Finding`."""

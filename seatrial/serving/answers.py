@@ -1,5 +1,8 @@
 """JSON in and out: requests are parsed strictly, answers are always valid JSON, errors have one shape.
 
+msgspec reads what nearly everybody sends. What it refuses, the standard library decides and puts into words; the two
+agree on all that both take (duplicate keys, large integers, floats), which the tests show.
+
 Nothing here knows the predictor. Values of NumPy and torch are recognised by their method `tolist`; neither is
 imported.
 """
@@ -11,20 +14,16 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
+import msgspec
+
+from seatrial.serving import log
+from seatrial.serving.frames import Result
+from seatrial.serving.refusal import AnswerError as AnswerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
-
-
-class AnswerError(Exception):
-    """Ends a request with an HTTP status and a message; `instance` is the index of the instance at fault."""
-
-    def __init__(self, status: int, message: str, instance: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.instance = instance
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,51 @@ class Request:
         body: the whole object that was sent.
         instances: its list "instances".
         parameters: its object "parameters", or None.
-        parameters_key: the parameters as text, which differs where Python takes 1, 1.0 and True for equal.
     """
 
     body: dict[str, Any]
     instances: list[Any]
     parameters: dict[str, Any] | None = None
-    parameters_key: str = "null"
+
+
+class _Sliced(msgspec.Struct):
+    instances: list[msgspec.Raw]
+    parameters: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_sliced = msgspec.json.Decoder(_Sliced).decode
+
+
+@dataclass(frozen=True)
+class Slices:
+    """A request whose instances are not parsed yet.
+
+    Attributes:
+        instances: the JSON of each.
+        parameters: their JSON with its keys in order, so that equal parameters are equal text; b"" for none.
+    """
+
+    instances: list[bytes]
+    parameters: bytes
+
+
+def slices(body: bytes) -> Slices:
+    """Cut a request into the JSON of its instances.
+
+    Raises:
+        AnswerError: status 400, with what is wrong; what is wrong within an instance is found with the instance.
+    """
+    try:
+        sliced = _sliced(body)
+        parameters = json.loads(bytes(sliced.parameters), parse_constant=_no_constant)
+        instances = [bytes(raw) for raw in sliced.instances]
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        request = _parse_object(body)
+        parameters = request.get("parameters")
+        instances = [json.dumps(instance).encode() for instance in request["instances"]]
+    if parameters is None:
+        return Slices(instances, b"")
+    return Slices(instances, _key_of(parameters).encode())
 
 
 def parse(body: bytes) -> Request:
@@ -52,22 +89,40 @@ def parse(body: bytes) -> Request:
     """
     request = _parse_object(body)
     parameters = request.get("parameters")
+    _key_of(parameters)
+    return Request(request, request["instances"], parameters)
+
+
+def _key_of(parameters: object) -> str:
+    """Return parameters as text that is the same for the same parameters, and differs for 1, 1.0 and True."""
     if not isinstance(parameters, (dict, type(None))):
         raise AnswerError(400, f'"parameters" is {_kind(parameters)}, not an object')
     try:
-        key = json.dumps(parameters, sort_keys=True)
+        return json.dumps(parameters, sort_keys=True)
     except RecursionError:  # writing takes more of the stack than reading
         raise AnswerError(400, '"parameters" is nested too deeply') from None
-    return Request(request, request["instances"], parameters, key)
+
+
+def loads(data: bytes, what: str = "the instance") -> Any:
+    """Parse JSON strictly.
+
+    Raises:
+        AnswerError: status 400, with what is wrong.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        pass  # it is stricter in few things, such as numbers beyond the range of floats
+    try:
+        return json.loads(data, parse_constant=_no_constant)
+    except RecursionError:
+        raise AnswerError(400, f"{what} is nested too deeply") from None
+    except ValueError as error:
+        raise AnswerError(400, f"{what} is not JSON: {error}") from None
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:
-    try:
-        request = json.loads(body, parse_constant=_no_constant)
-    except RecursionError:
-        raise AnswerError(400, "the body is nested too deeply") from None
-    except ValueError as error:
-        raise AnswerError(400, f"the body is not JSON: {error}") from None
+    request = loads(body, "the body")
     if not isinstance(request, dict):
         raise AnswerError(400, f'the body is {_kind(request)}, not an object {{"instances": [...]}}')
     if "instances" not in request:
@@ -114,6 +169,22 @@ def encode(predictions: object, instances: Sequence[object], others: dict[str, o
     beside = (others or {}).items()
     rest = "".join(f",{json.dumps(str(key))}:{_dump(str(key), value)}" for key, value in beside)
     return f'{{"predictions":[{texts}]{rest}}}'.encode()
+
+
+def encode_one(prediction: object, index: int) -> bytes:
+    """Encode the prediction for one instance.
+
+    Raises:
+        AnswerError: status 500; a value that JSON does not have.
+    """
+    return _dump(f"predictions[{index}]", prediction, index).encode()
+
+
+def failure(error: AnswerError, index: int | None = None) -> Result:
+    """Return the result of an item that failed; `index` is the instance's where the error does not know it."""
+    traceback = log.traceback_of(error) if error.status >= 500 else ""
+    instance = index if error.instance is None else error.instance
+    return Result(error.status, message=error.message, instance=instance, traceback=traceback)
 
 
 def encode_error(error: AnswerError) -> bytes:

@@ -6,14 +6,13 @@ happens between the image and the tensor is the predictor's `preprocess`.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import importlib
-import io
 import re
 from typing import TYPE_CHECKING
 
-from seatrial.serving.answers import AnswerError
+from seatrial.serving import bounds
+from seatrial.serving.refusal import AnswerError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,26 +30,47 @@ def require_pillow() -> None:
 
 
 def image_bytes(instance: object) -> bytes:
-    """Take an image file out of an instance: `{"b64": "..."}` or the bare base64 string.
+    """Take an image file out of an instance: `{"b64": "..."}`, the base64 string itself, or a data: URL of it.
+
+    Both alphabets of base64 are taken, the standard one and that for URLs (RFC 4648, sections 4 and 5).
 
     Raises:
-        AnswerError: status 400; another shape, or not strict base64 (RFC 4648, section 4).
+        AnswerError: status 400; another shape, or not base64.
     """
     text = instance.get("b64") if isinstance(instance, dict) else instance
     if not isinstance(text, str):
         raise AnswerError(400, 'an instance is {"b64": "<base64 of an image file>"} or that string itself')
-    if text.startswith("data:"):
-        raise AnswerError(400, "the image is a data: URL; strip the prefix up to and including the comma")
     if not text:
         raise AnswerError(400, "the image is an empty string")
+    import pybase64  # of the runtime's own lock: training opens images without it
+
+    try:  # what nearly all send; its mistakes are looked for only when it fails
+        return pybase64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return _unusual(text)
+
+
+def _unusual(text: str) -> bytes:
+    """Decode a data: URL or the alphabet for URLs, or say what is wrong."""
+    if text.startswith("data:"):
+        kind, comma, text = text.partition(",")
+        if not comma or not kind.endswith(";base64"):
+            raise AnswerError(400, "the data: URL is not base64: it needs `;base64,` before the data")
     if re.search(r"\s", text):
         raise AnswerError(400, "the base64 contains line breaks or spaces; encode it on one line (`base64 -w0`)")
     if "-" in text or "_" in text:
-        raise AnswerError(400, "the base64 is in the URL-safe alphabet; use the standard one, with + and /")
+        if "+" in text or "/" in text:
+            raise AnswerError(400, "the base64 mixes the standard alphabet (+ and /) with that for URLs (- and _)")
+        text = text.translate(_FROM_URLS) + "=" * (-len(text) % 4)  # often without its padding
+    import pybase64
+
     try:
-        return base64.b64decode(text, validate=True)
+        return pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise AnswerError(400, f"the image is not base64: {error}") from None
+
+
+_FROM_URLS = str.maketrans("-_", "+/")
 
 
 def open_image(data: bytes, settings: ImageSettings) -> Image:
@@ -61,14 +81,19 @@ def open_image(data: bytes, settings: ImageSettings) -> Image:
     `mode`; "keep" leaves it in the file's own mode, or in RGB where a background was put behind it.
 
     Raises:
-        AnswerError: status 400 for a file that is not an image or is damaged, 413 for more than `max_pixels`.
+        AnswerError: status 400 for a file that is not an image, is damaged or asks too much of its decoder (see
+            `seatrial.serving.bounds`), 413 for more than `max_pixels`.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError  # the predictor's own, only where it is used
 
     try:
         known = [name for name in FORMATS if name in Image.OPEN]  # AVIF is younger than some Pillows
-        image: Image.Image = Image.open(io.BytesIO(data), formats=known)
+        bounds.check_exif(data)
+        file = bounds.Opening(data)
+        image: Image.Image = Image.open(file, formats=known)
         _check_size(image, settings.max_pixels)
+        bounds.check_work(image, data, settings.max_pixels)
+        file.opened(image.width * image.height)
         image.load()
         if settings.exif == "apply":
             image = ImageOps.exif_transpose(image)
@@ -79,8 +104,9 @@ def open_image(data: bytes, settings: ImageSettings) -> Image:
         raise
     except UnidentifiedImageError:
         raise AnswerError(400, f"the file is not an image of a known format ({', '.join(FORMATS)})") from None
-    except Image.DecompressionBombError as error:
-        raise AnswerError(413, f"the image is too large: {error}") from None
+    except Image.DecompressionBombError:
+        limit = min(settings.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or 0))  # Pillow's own bound is twice that
+        raise AnswerError(413, f"the image has more than {limit} pixels, the limit") from None
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise a dozen types on damaged files
         raise AnswerError(400, f"the image cannot be decoded: {error}") from None
 

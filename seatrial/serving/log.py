@@ -12,11 +12,22 @@ import os
 import sys
 import threading
 import traceback
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _STDOUT = 1
 _lock = threading.Lock()
+_between_processes = -1  # the descriptor of a file that is locked for each line
+
+
+def share(descriptor: int) -> None:
+    """Keep lines whole that other processes of this server write to the same place."""
+    global _between_processes
+    _between_processes = descriptor
 
 
 def write(severity: str, message: str, **fields: object) -> None:
@@ -25,12 +36,24 @@ def write(severity: str, message: str, **fields: object) -> None:
     entry = {"severity": severity, "message": message, "time": now, **fields}
     # Not through sys.stdout, whose buffer may hold half a line of a print().
     rest = json.dumps(entry, default=str).encode() + b"\n"
-    with _lock:
-        try:
-            while rest:
-                rest = rest[os.write(_STDOUT, rest) :]
-        except OSError:
-            return  # the reader of the log is gone; that must not end the server
+    with _lock, alone(_between_processes), suppress(OSError):  # a reader of the log that is gone must not end it
+        while rest:
+            rest = rest[os.write(_STDOUT, rest) :]
+
+
+@contextmanager
+def alone(descriptor: int) -> Iterator[None]:
+    """Hold a lock between processes, on a descriptor that they share; -1 is none. The end of a process frees it."""
+    if descriptor < 0 or sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    fcntl.lockf(descriptor, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.lockf(descriptor, fcntl.LOCK_UN)
 
 
 def traceback_of(error: BaseException) -> str:
@@ -44,10 +67,12 @@ def text_of(error: BaseException) -> str:
 
 
 def configure() -> None:
-    """Send the standard library's logging and warnings through `write`, uvicorn's from WARNING up."""
+    """Send the standard library's logging and warnings through `write`; of uvicorn and Pillow only what is serious."""
     logging.basicConfig(level=logging.INFO, handlers=[_Handler()], force=True)
     logging.captureWarnings(capture=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # What Pillow logs about a file is the client's fault, who is told; as ERROR it would raise alarms.
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(line_buffering=True)  # the predictor's print() comes out in whole lines too

@@ -17,8 +17,6 @@ from seatrial.serving.interfaces import AUTO
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seatrial.serving.interfaces import Interface
-
 FORMAT = 1
 
 
@@ -48,6 +46,11 @@ class Bundle:
     image: ImageSettings
     max_batch: int
     max_body_bytes: int
+    max_instances: int = 1024  # of one request
+    max_waiting: int = 1024  # requests; those beyond it are refused
+    request_timeout: float = 60.0  # seconds from a whole body to its answer
+    workers: int | None = None  # processes; None: as many as the machine is good for
+    optimize: tuple[str, ...] = ()  # steps of seatrial.serving.optimize
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,7 @@ def read_bundle(file: Path) -> Bundle:
     """
     try:
         data = json.loads(file.read_bytes())
-        if data["format"] != FORMAT:
-            raise SettingsError(f"{file} has format {data['format']!r}; this runtime reads format {FORMAT}")
+        _require_format(file, data["format"])
         serving: dict[str, Any] = data.get("serving", {})
         image: dict[str, Any] = serving.get("image", {})
         return Bundle(
@@ -86,13 +88,25 @@ def read_bundle(file: Path) -> Bundle:
             ),
             max_batch=serving.get("max-batch", 8),
             max_body_bytes=serving.get("max-body-bytes", 10_000_000),
+            max_instances=serving.get("max-instances", 1024),
+            max_waiting=serving.get("max-waiting", 1024),
+            request_timeout=serving.get("request-timeout", 60.0),
+            optimize=tuple(serving.get("optimize", ())),
+            workers=None if (workers := serving.get("workers", "auto")) == "auto" else int(workers),
         )
     except OSError as error:
         raise SettingsError(f"cannot read {file}: {error.strerror}") from error
     except KeyError as error:
         raise SettingsError(f"{file} has no key {error}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
+    except SettingsError:
+        raise
+    except (ValueError, TypeError, AttributeError) as error:
         raise SettingsError(f"{file} is not a bundle description: {error}") from error
+
+
+def _require_format(file: Path, found: object) -> None:
+    if found != FORMAT:
+        raise SettingsError(f"{file} has format {found!r}; this runtime reads format {FORMAT}")
 
 
 def read_contract(environ: Mapping[str, str]) -> Contract:
@@ -117,23 +131,17 @@ def read_contract(environ: Mapping[str, str]) -> Contract:
     )
 
 
-def artifacts_uri(bundle: Bundle, contract: Contract, interface: Interface) -> str:
-    """Return what the predictor loads from: the bundle's own folder unless AIP_STORAGE_URI names another.
+def artifacts_uri(bundle: Bundle, contract: Contract) -> str:
+    """Return where the artifacts are: the bundle's own folder unless AIP_STORAGE_URI names another, perhaps gs://.
 
     Raises:
-        SettingsError: the URI is gs:// and the interface cannot download, or the local path does not exist.
+        SettingsError: AIP_STORAGE_URI is a local path that does not exist.
     """
     uri = contract.storage_uri
     if not uri:
         return str(bundle.folder / "artifacts")
     if uri.startswith("gs://"):
-        if interface.downloads:
-            return uri
-        raise SettingsError(
-            f"AIP_STORAGE_URI is {uri}, but the bundle carries its artifacts, and this version of the "
-            f"runtime does not download gs:// for the {interface.name} interface; upload the model without an "
-            "artifact URI"
-        )
+        return uri
     path = Path(url2pathname(urlsplit(uri).path) if uri.startswith("file://") else uri)
     if not path.exists():
         raise SettingsError(f"AIP_STORAGE_URI is {uri}, which does not exist here")

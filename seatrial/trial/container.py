@@ -29,6 +29,7 @@ from seatrial.containers import run
 from seatrial.containers.engine import Engine
 from seatrial.containers.inspection import Image
 from seatrial.containers.run import COMMAND_TIMEOUT
+from seatrial.contract.variables import ACCELERATOR, CONTRACT
 from seatrial.errors import EnvironmentFaultError
 from seatrial.image.dockerfile import PORT
 from seatrial.system import process
@@ -36,7 +37,7 @@ from seatrial.system.cache import cache_dir
 from seatrial.trial import inside
 from seatrial.trial.inside.ask import ask
 from seatrial.trial.inside.usage import Usage
-from seatrial.trial.server import ACCELERATOR, CONTRACT, SCRIPT_TIMEOUT, Server
+from seatrial.trial.server import SCRIPT_TIMEOUT, Server
 
 LABEL = "dev.seatrial.trial"
 USER = 12345  # neither root nor the image's own: nothing may depend on who it is
@@ -138,12 +139,24 @@ class ContainerServer(Server):
         self._address: str | None = None
         super().__init__(run.follow_log(self._engine, name), began, contract)
 
+    def host(self) -> str:
+        """Return the name that the engine gave the container."""
+        return str(self._inspected()["Config"].get("Hostname", ""))
+
     def _ask(self, method: str, route: str, body: bytes, timeout: float) -> tuple[int, bytes]:
         if self._address is None:
             self._address = self._reachable_address()
         if self._address:
             return ask(self._address, PORT, method, route, body, timeout)
         return self._ask_from_within(method, route, body, timeout)
+
+    def unreachable(self) -> str | None:
+        """Return why it is asked from within: no other program of this machine has a connection to it."""
+        return None if self._address else "the container's port cannot be reached from this machine"
+
+    def connect(self, timeout: float) -> socket.socket:
+        """Open a connection to the container's own address."""
+        return socket.create_connection((self._address, PORT), timeout)
 
     def _reachable_address(self) -> str:
         """Return the container's address if it is on a network of this machine and takes connections; "" otherwise."""
@@ -183,7 +196,7 @@ class ContainerServer(Server):
 
     def usage(self) -> Usage:
         """Return what the container's processes use; {} where its engine or its Python does not tell."""
-        code, printed = self._within("usage.py", "1", "/tmp")  # noqa: S108 - a path of the container
+        code, printed = self._within("usage.py", "1", "/tmp", "/dev/shm")  # noqa: S108 - paths of the container
         try:
             used: Usage = json.loads(printed.splitlines()[-1]) if code == 0 else {}
         except (ValueError, IndexError):
@@ -222,13 +235,13 @@ class ContainerServer(Server):
     @property
     def ending(self) -> str:
         """How it ended, in words; an engine reports a signal as 128 plus its number."""
-        code = self.exit_code
-        if code is None or code <= 128:
-            return super().ending
-        if self._inspected()["State"].get("OOMKilled"):
+        code, ending = self.exit_code, super().ending
+        if code is not None and code > 128:
+            ending = f"exit code {code} (signal {code - 128})"
+        if code and self._inspected()["State"].get("OOMKilled"):  # also when it was one of its processes
             what = f"the {self._memory} of memory that smoke.memory or the machine type allows"
-            return f"exit code {code}: it needed more than {what}"
-        return f"exit code {code} (signal {code - 128})"
+            return f"{ending}: it needed more than {what}"
+        return ending
 
     @property
     def ended_at(self) -> datetime:

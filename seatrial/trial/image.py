@@ -26,8 +26,9 @@ from seatrial.rules.serving.container import NO_END
 from seatrial.rules.supply.credentials import SECRET_IN_CONFIG, SECRET_IN_LAYER
 from seatrial.trial import container, memory
 from seatrial.trial.container import ContainerServer, Isolation
+from seatrial.trial.failures import LOG_TAIL
 from seatrial.trial.full import Full, surroundings
-from seatrial.trial.observe import CUDA_PROBE, LOG_TAIL, Trial, judge_cuda_probe, observe, versions_in
+from seatrial.trial.observe import CUDA_PROBE, Trial, judge_cuda_probe, observe, versions_in
 
 # The contract's own limit, from the log line of the failure to the end that the engine dates. That takes 2 to 18 ms
 # with docker 20.10 and podman 4.3 on 2 cores, also beside 4 busy processes (12 times each), so no slack is added.
@@ -237,6 +238,6 @@ def _until_ended(server: ContainerServer, timeout: float) -> tuple[int | None, l
     deadline = time.monotonic() + timeout
     while True:
         code = server.wait_for_end(0.2)
-        failures = [record for record in server.records("CRITICAL") if record.get("phase") == "load"]
+        failures = server.failures()
         if code is not None or len(failures) > 1 or time.monotonic() > deadline:
             return code, failures

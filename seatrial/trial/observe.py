@@ -10,25 +10,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from seatrial.diagnosis.translate import diagnose, user_frames
+from seatrial import samples
 from seatrial.facts.gather import Gathered
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Phase, Severity, Stage, Step, watched
 from seatrial.golden import GoldenExample
 from seatrial.rules.devices import cuda
-from seatrial.rules.lock import pairs
 from seatrial.rules.rule import Rule
-from seatrial.rules.serving import contract, processes
+from seatrial.rules.serving import budgets, contract, processes
 from seatrial.rules.transforms.golden import NO_GOLDEN
 from seatrial.serving import interfaces
-from seatrial.trial import evidence, memory, parity, samples
+from seatrial.trial import contract as contract_suite
+from seatrial.trial import evidence, memory, parity
+from seatrial.trial import server as server_module
+from seatrial.trial.failures import LOG_TAIL, from_log, standing, translated
 from seatrial.trial.measured import Measured
 from seatrial.trial.parity import Drift
 from seatrial.trial.sealing import judge
 from seatrial.trial.server import Answer, Server
+from seatrial.trial.stages import Compared
 
 CUDA_PROBE = "cuda_probe.py"
-LOG_TAIL = 15  # lines
+SLOW = 15.0  # seconds of a load, after which a person wants to know what it does
+_ENDS_WITHIN = 2.0  # seconds from an answer that says so
 _SHOWN = 3  # findings of one kind; a wrong transform makes every image differ
 
 
@@ -45,13 +49,19 @@ class Trial:
         golden: how many of them have recorded answers.
         compared: how many numbers of answers were compared with recorded ones.
         drift: the largest difference between a recorded and a served number.
+        unrecorded: fields of answers, besides label and scores, that no golden example holds.
+        changing: of them, those that differ between equal requests, such as a time or an id of the request.
         finished: whether the trial came to its end; its findings say whether it passed.
         unproven: what a green trial still does not prove, in words.
         unsealed: what of this machine the server could still see or reach, in words.
+        sealed_as: which image the process was held to, in words; "" for a container.
         healthy_after: seconds from the start of the server to health 200.
         stopped_after: seconds from SIGTERM to the end of the server.
         depth: `default` or `full`.
         measured: what the server needed.
+        contract: how many checks of the serving contract were kept, in words.
+        stages: what the replay of recorded stages has shown.
+        answered: each input that was answered alone: its example, the instance and the prediction.
     """
 
     device: str
@@ -63,14 +73,20 @@ class Trial:
     golden: int = 0
     compared: int = 0
     drift: float = 0.0
+    unrecorded: set[str] = field(default_factory=set)
+    changing: set[str] = field(default_factory=set)
     tolerance: float = 0.0
     finished: bool = False
     unproven: list[str] = field(default_factory=list)
     unsealed: list[str] = field(default_factory=list)
+    sealed_as: str = ""
     healthy_after: float = 0.0
     stopped_after: float = 0.0
     depth: Literal["default", "full"] = "default"
     measured: Measured = field(default_factory=Measured)
+    contract: str = ""
+    stages: Compared = field(default_factory=Compared)
+    answered: list[tuple[GoldenExample, Any, Any]] = field(default_factory=list)
 
 
 Deeper = Callable[[Server], Stage[None]]
@@ -87,23 +103,27 @@ def observe(
 
     `deeper` asks it more before the stop, if every input was answered as it must be.
     """
+    trial.unsealed = server.unsealed()
     _, broken = yield from watched(_load(gathered, server, trial))
     if broken:
         return
     yield Phase("answers")
     _, broken = yield from watched(_ask(gathered, server, examples, trial))
-    if deeper and not broken:
-        _, broken = yield from watched(deeper(server))
+    if not broken:
+        _, broken = yield from watched(deeper(server) if deeper else _contract(gathered, server, examples, trial))
     yield from memory.judge(gathered.project, server.usage(), trial.device, trial.measured)
     yield from _outside(gathered, server)
-    trial.unproven += judge.unproven(gathered.project, server.noted(), server.view)
-    trial.unsealed = server.unsealed()
+    trial.unproven += judge.unproven(gathered.project, server.noted(), server.view, full=trial.depth == "full")
     if broken and server.exit_code is not None:
         return
     yield Phase("stop")
     yield Step("SIGTERM")
     began = time.monotonic()
-    code = server.stop()
+    if deeper and not broken and server.unreachable() is None:
+        instances = _good(gathered, examples, trial)
+        code = yield from contract_suite.stop(gathered, server, instances, server_module.STOP_TIMEOUT)
+    else:
+        code = server.stop()
     trial.stopped_after = time.monotonic() - began
     if code != 0:
         what = "did not end within 30 s" if code is None else f"ended with {server.ending}"
@@ -130,7 +150,11 @@ def judge_cuda_probe(code: int, printed: str, trial: Trial) -> Stage[None]:
 
 def _load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
     yield Step("starting the server, waiting for health 200")
-    healthy = server.wait_until_healthy(gathered.project.smoke.load_timeout)
+    limit = gathered.project.smoke.load_timeout
+    healthy = server.wait_until_healthy(min(SLOW, limit))
+    if healthy is False and limit > SLOW:
+        yield Step(f"still loading after {SLOW:g} s{standing(gathered.project, server.stack())}", lasting=True)
+        healthy = server.wait_until_healthy(limit - SLOW)
     if healthy:
         trial.healthy_after = time.monotonic() - server.began
         trial.interface = str(server.wait_for_record("INFO", message="ready").get("interface", ""))
@@ -140,49 +164,49 @@ def _load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
     yield from tried
     if healthy is False:
         server.dump_and_end()
-        yield _from_log(
-            gathered, server, contract.NEVER_HEALTHY, f"not healthy within {gathered.project.smoke.load_timeout:.0f} s"
-        )
+        yield from_log(gathered, server, contract.NEVER_HEALTHY, f"not healthy within {limit:.0f} s")
         return
-    records = [r for r in server.records("CRITICAL") if r.get("phase") == "load"]
-    if records:
+    records = server.failures()
+    if records and "golden" in records[-1]:
+        yield from _unanswered(gathered, server, records[-1])
+    elif records:
         places = {finding.location for finding in tried if finding.severity is Severity.ERROR}
         for finding in translated(gathered, records[-1], contract.ENDED, server):
             if finding.location is None or finding.location not in places:  # else it is told already, with its cause
                 yield finding
     elif "SIGBUS" in server.ending or server.ending.endswith("(signal 7)"):
         message = f"the server ended with {server.ending}: a container has 64 MB of shared memory, and it wrote more"
-        yield _from_log(gathered, server, processes.SHARED_MEMORY, message)
+        yield from_log(gathered, server, processes.SHARED_MEMORY, message)
     else:
         message = f"the server ended with {server.ending} before it was healthy"
-        yield _from_log(gathered, server, contract.ENDED, message)
+        yield from_log(gathered, server, contract.ENDED, message)
 
 
-def _from_log(gathered: Gathered, server: Server, rule: Rule, message: str) -> Finding:
-    """Return the finding for a server that logged no reason: at the user's frame in a dumped stack, if there is one."""
-    location, frames = user_frames("\n".join(server.log), gathered.project)
-    evidence = tuple(frames) if location else tuple(server.log[-LOG_TAIL:])
-    return rule.finding(message, location=location, evidence=evidence)
-
-
-def translated(gathered: Gathered, record: dict[str, Any], otherwise: Rule, server: Server) -> Iterator[Finding]:
-    """Yield the finding behind an exception that the server logged; `otherwise` is the rule if none recognises it."""
-    text = str(record.get("traceback", ""))
-    known = diagnose(text, gathered.if_readable)
-    if not known:
-        location, frames = user_frames(text, gathered.project)
-        message = str(record.get("message", "the predictor failed"))
-        yield otherwise.finding(message, location=location, evidence=tuple(frames))
-    elif known[0].code == pairs.DOES_NOT_IMPORT.code:
-        _, printed = server.run_script("hidden_cause.py")
-        yield replace(known[0], evidence=known[0].evidence + tuple(printed.splitlines()[-5:]))
-    else:
-        yield known[0]
+def _unanswered(gathered: Gathered, server: Server, record: dict[str, Any]) -> Iterator[Finding]:
+    """Yield why the server did not answer the golden example with which it makes its first prediction."""
+    if not record.get("traceback"):
+        yield contract.FAILED.finding(str(record["message"]), subject=str(record["golden"]))
+        return
+    for finding in translated(gathered, record, contract.FAILED, server):
+        yield replace(finding, subject=str(record["golden"]))
 
 
 def _outside(gathered: Gathered, server: Server) -> Iterator[Finding]:
     """Yield what the predictor took from this machine, or tried to reach outside."""
     yield from judge.findings(gathered.project, server.noted(), server.view, sealed=not server.unsealed())
+
+
+def _contract(gathered: Gathered, server: Server, examples: tuple[GoldenExample, ...], trial: Trial) -> Stage[None]:
+    """Run the core of the contract suite."""
+    yield Phase("contract")
+    yield from contract_suite.prove(gathered, server, _good(gathered, examples, trial), trial, whole=False)
+
+
+def _good(gathered: Gathered, examples: tuple[GoldenExample, ...], trial: Trial) -> list[Any]:
+    """Return an instance that was answered, in a list; [] if nobody knows one."""
+    if examples:
+        return [examples[0].vertex_instance(gathered.project.artifacts_dir)]
+    return [instance for _, instance in samples.instances()][:1] if interfaces.takes_samples(trial.interface) else []
 
 
 def _ask(gathered: Gathered, server: Server, examples: tuple[GoldenExample, ...], trial: Trial) -> Stage[None]:
@@ -209,6 +233,7 @@ def _ask(gathered: Gathered, server: Server, examples: tuple[GoldenExample, ...]
         for chunk in parity.batches(inputs):
             yield from _compare(gathered, server, chunk, trial, drift)
     trial.drift, trial.compared = drift.largest, drift.compared
+    trial.unrecorded = drift.unrecorded - {"label", "scores"}
     yield from evidence.weigh(gathered.project, examples, drift, trial.unproven)
 
 
@@ -218,15 +243,19 @@ def _compare(
     alone = len(chunk) == 1
     subject = parity.example_name(chunk[0][0]) if alone else f"a batch of {len(chunk)}"
     answer = server.predict([instance for _, instance in chunk])
-    predictions = answer.body.get("predictions") if answer and isinstance(answer.body, dict) else None
-    if answer is None or answer.status != 200 or not isinstance(predictions, list):
+    predictions = predictions_of(answer)
+    if predictions is None:
         yield from refused(gathered, server, subject, answer)
         return
+    if alone and answer is not None:
+        yield from budgets.too_large(answer.size, subject, gathered.project.vertex.endpoint_type)
     if len(predictions) != len(chunk):
         yield contract.WRONG_COUNT.finding(
             f"{subject}: {len(chunk)} instances, {len(predictions)} predictions", subject=subject
         )
         return
+    if alone:
+        trial.answered.append((*chunk[0], predictions[0]))
     found = [
         finding
         for (example, _), prediction in zip(chunk, predictions, strict=True)
@@ -237,10 +266,18 @@ def _compare(
         yield Step(f"{len(found) - _SHOWN} more answers differ")
 
 
+def predictions_of(answer: Answer | None) -> list[Any] | None:
+    """Return the predictions of an answer; None if it is not one."""
+    found = answer.body.get("predictions") if answer and isinstance(answer.body, dict) else None
+    return found if answer and answer.status == 200 and isinstance(found, list) else None
+
+
 def refused(
     gathered: Gathered, server: Server, subject: str, answer: Answer | None, rule: Rule = contract.FAILED
 ) -> Iterator[Finding]:
     """Yield why an input got no prediction, under `rule` if the reason has no rule of its own."""
+    if answer is not None and answer.status == 503 and server.wait_for_end(_ENDS_WITHIN) is not None:
+        answer = None  # the server has ended, and said so to those who still waited
     if answer is not None and answer.status >= 500 and (record := server.logged_failure()).get("traceback"):
         for finding in translated(gathered, record, rule, server):
             yield replace(finding, subject=subject)

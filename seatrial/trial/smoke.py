@@ -7,23 +7,30 @@ evidence.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from functools import partial
 
 from seatrial import golden
 from seatrial.bundle import Bundle, build
 from seatrial.check.run import check
 from seatrial.environment import install, interpreter, store
 from seatrial.environment.store import Copy, Kept
-from seatrial.errors import EnvironmentFaultError
+from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts.gather import Gathered
 from seatrial.facts.packages import requirements
+from seatrial.facts.predictor import Kind, Predictor
 from seatrial.findings import Phase, Stage, watched
 from seatrial.golden import GoldenExample
+from seatrial.image import contents
+from seatrial.image.contents import Contents
 from seatrial.project import Project
 from seatrial.rules.lock.runtime import outside_runtime
 from seatrial.system import process
+from seatrial.trial import optimized, stages
 from seatrial.trial.full import Full, surroundings
 from seatrial.trial.observe import CUDA_PROBE, Trial, judge_cuda_probe, observe, versions_in
+from seatrial.trial.sealing.view import Target
 from seatrial.trial.server import run_script, serve
 
 
@@ -31,18 +38,19 @@ def smoke(gathered: Gathered, device: str, *, skip_check: bool = False, full: bo
     """Run the whole trial of a project on `cpu` or `cuda`, `full` or at the default depth.
 
     Raises:
-        UsageError: the project cannot be read or built.
+        UsageError: the project cannot be read or built, or names no class.
         EnvironmentFaultError: the device or the network is missing, or the disk is full.
     """
     project = gathered.project
     trial = Trial(device, tolerance=project.smoke.tolerance_for(device))
     if device == "cuda":
-        _require_card()
+        require_card()
     if not skip_check:
         yield Phase("check")
         _, broken = yield from watched(check(gathered))
         if broken:
             return trial
+    require_class(gathered.facts.predictor)
     yield Phase("build")
     examples = golden.read(project.artifacts_dir)
     bundle = yield from build(project, device)
@@ -50,22 +58,37 @@ def smoke(gathered: Gathered, device: str, *, skip_check: bool = False, full: bo
         return trial
     trial.bundle_digest = bundle.digest
     yield Phase("environment")
-    kept, broken = yield from watched(_keep(project, device, trial))
+    kept, broken = yield from watched(keep(project, device, trial.versions))
     if kept is None or broken:
         return trial
     yield from store.announce_full_copy(kept)
-    with store.copy(kept) as copy:
+    with store.copy(kept, hollow=True) as copy:
         install.install_wheels(copy, [bundle.predictor_wheel, bundle.runtime_wheel])
         yield from install.inconsistencies(copy, requirements.read(project.lock_for(device), project.root))
         depth = Full(gathered, examples, trial) if full else None
         _, broken = yield from watched(_on_device(gathered, bundle, copy, examples, trial, depth))
         if broken and device == "cuda":
             return trial
-        yield from store.settle(copy)
+        if trial.unsealed:  # else the kernel refused every change of an installed file
+            yield from store.settle(copy)
     return trial
 
 
-def _require_card() -> None:
+def require_class(predictor: Predictor) -> None:
+    """Refuse what only another server can run.
+
+    Raises:
+        UsageError: `predictor` names an application or a handler.
+    """
+    if predictor.kind in (Kind.APPLICATION, Kind.HANDLER):
+        raise UsageError(
+            f"`{predictor.name}` is {predictor.kind} of {predictor.server}, and a trial serves a predictor class",
+            fix="name a class with load(), preprocess() and predict() in `predictor`; `seatrial check` judges the rest "
+            "of such a project as it is",
+        )
+
+
+def require_card() -> None:
     """Fail at once if no NVIDIA driver answers.
 
     Raises:
@@ -82,15 +105,28 @@ def _require_card() -> None:
         )
 
 
-def _keep(project: Project, device: str, trial: Trial) -> Stage[Kept | None]:
+def keep(project: Project, device: str, versions: dict[str, str]) -> Stage[Kept | None]:
+    """Return the kept environment of a device's lock; note in `versions` what decides the predictions."""
     lock_file = project.lock_for(device)
     lock = requirements.read(lock_file, project.root)
     yield from outside_runtime(lock, requirements.read_runtime("requirements.in"), project.python)
     found = yield from interpreter.find(project.python)
-    trial.versions = {"python": found.version, **versions_in(lock, project.python)}
+    versions |= {"python": found.version, **versions_in(lock, project.python)}
     runtime_lock = requirements.read_runtime("requirements.txt")
     merged = install.merge(lock, lock_file.read_text(encoding="utf-8"), runtime_lock)
     return (yield from install.keep(merged, found))
+
+
+def target_of(project: Project) -> tuple[Target, str]:
+    """Return the image that a trial stands for, and what it is, in words.
+
+    It is the configured base as it is on this machine, or a slim one.
+    """
+    listed = contents.of_base(project) if project.image.base else None
+    if isinstance(listed, Contents):
+        return Target(project.smoke.image_has, listed), f"{listed.name} is"
+    words = "slim Python images are" + (f", because {listed}" if listed else "")
+    return Target(project.smoke.image_has), words
 
 
 def _on_device(
@@ -101,19 +137,33 @@ def _on_device(
     trial: Trial,
     full: Full | None,
 ) -> Stage[None]:
-    has = gathered.project.smoke.image_has
-    if has:
+    target, trial.sealed_as = target_of(gathered.project)
+    if has := target.has:
         trial.unproven.append(f"that the image has {', '.join(has)}, as smoke.image-has says")
     if trial.device == "cuda":
         yield Phase("device")
-        probed = run_script(copy, CUDA_PROBE, "cuda", has)
+        probed = run_script(copy, CUDA_PROBE, "cuda", target)
         _, broken = yield from watched(judge_cuda_probe(*probed, trial))
         if broken:
             return
-    yield Phase("load")
-    with serve(copy, bundle, trial.device, has) as server:
-        yield from observe(gathered, server, examples, trial, full.prove if full else None)
+    with contextlib.ExitStack() as stack:
+        replay = partial(stages.started, copy.kept, bundle, trial.device, target)
+        recorded = stages.is_recorded(gathered.project)
+        beside = recorded and full is None and stages.fits_beside(gathered.project, trial.device)
+        script = stack.enter_context(replay()) if beside else None
+        yield Phase("load")
+        with serve(copy, bundle, trial.device, target) as server:
+            yield from observe(gathered, server, examples, trial, full.prove if full else None)
+            yield from optimized.unchanged(server)
+        if recorded and trial.finished:
+            script = script or stack.enter_context(replay())
+            if not (yield from stages.judge(gathered.project, script, trial.device, examples, trial.stages)):
+                trial.unproven.append("where answers would differ: the recorded stages could not be replayed")
+    if gathered.project.serving.optimize and trial.finished:
+        with serve(copy, bundle, trial.device, target, optimized.PLAINLY) as plain:
+            yield from optimized.compare(gathered.project, plain, trial)
     if full and full.inputs and trial.finished:
         others = surroundings.of_process(gathered.project, copy, trial)
-        with serve(copy, bundle, trial.device, has, others) as server:
-            yield from full.elsewhere(server)
+        noted = server.noted()
+        with serve(copy, bundle, trial.device, target, others) as server:
+            yield from full.elsewhere(server, noted)

@@ -12,9 +12,11 @@ import pytest
 
 from seatrial.check.run import check
 from seatrial.facts.gather import Gathered
-from seatrial.findings import Finding, failed
+from seatrial.findings import Finding, Severity, failed
 from seatrial.project import load
 from tests.large_project import CHECKPOINT, large_project
+from tests.projects.base import made
+from tests.projects.twins import TWINS
 from tests.small_project import PREDICTOR, findings, locked, small_project
 
 PROJECTS = Path(__file__).parents[1] / "projects"
@@ -161,3 +163,11 @@ def test_a_password_in_an_address_is_shown_in_no_format(tmp_path: Path, argument
     assert done.returncode == 1
     assert "ST805" in done.stdout + done.stderr
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_what_is_wrong_with_a_file_that_no_code_names_is_a_note(tmp_path: Path) -> None:
+    twin = next(twin for twin in TWINS if str(twin) == "ST302 no distribution")
+    unnamed = {path: content for path, content in twin.broken.items() if not path.endswith(".py")}
+    (found,) = findings(made(tmp_path, unnamed))
+    assert (found.code, found.severity) == ("ST302", Severity.NOTE)
+    assert found.cause.endswith("no code that serves names this file")

@@ -175,6 +175,11 @@ class TestAFaultyWaiver:
         project = load(tmp_path)
         assert [f.message.split()[3] for f in findings(project)] == ["ST104,"]
 
+    def test_of_a_name_that_could_not_be_looked_up_is_none(self, tmp_path: Path) -> None:
+        line = "import numpy\nfrom numpy import gone  # seatrial: ignore[ST170] patched in the image\n"
+        project = small_project(tmp_path, {**locked("numpy==2.0.0"), "predictor.py": f"{line}{PREDICTOR}"})
+        assert [found.message for found in findings(project) if found.code == "ST291"] == []
+
     def test_does_not_depend_on_what_is_selected(self, tmp_path: Path) -> None:
         from seatrial.check.run import Choice
 

@@ -21,7 +21,9 @@ def lab(opened: Lab) -> Lab:
     return opened
 
 
-@pytest.mark.parametrize("at", [At("UploadModel", 0, "after"), At("DeployModel", 0, "after")], ids=str)
+@pytest.mark.parametrize(
+    "at", [pytest.param(At("UploadModel", 0, "after"), marks=pytest.mark.proof), At("DeployModel", 0, "after")], ids=str
+)
 def test_a_killed_deploy_run_again_finds_what_it_had_begun(lab: Lab, at: At) -> None:
     place = lab.place()
     assert lab.killed(place, Command(1), at)

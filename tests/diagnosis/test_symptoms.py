@@ -24,6 +24,7 @@ STORED = {file.stem: read(file) for file in sorted(TEXTS.glob("*.txt"))}
 # Rules with symptoms but without a stored text, and why.
 WITHOUT_TEXT = {
     "ST503": "the words are the serving runtime's own, which its tests read where they are written",
+    "ST512": "the same; the rule's tests make a fetch fail",
 }
 CPU_SECONDS = 60  # for all patterns on all hostile lines; a quadratic one takes hours
 
@@ -106,7 +107,7 @@ def test_every_rule_with_symptoms_has_a_text_or_a_reason() -> None:
     with_symptoms = {code for code, rule in RULES.items() if rule.symptoms}
     with_text = {stored.rule for stored in STORED.values()}
     assert with_symptoms - with_text == WITHOUT_TEXT.keys()
-    assert with_text <= with_symptoms
+    assert with_text <= with_symptoms | {code for code, rule in RULES.items() if rule.recognised}
 
 
 def test_every_case_that_can_be_run_has_its_text_and_every_made_text_its_case() -> None:

@@ -1,8 +1,6 @@
-"""A Python to make environments with, and a cache of the test's own."""
+"""A Python to make environments with."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +13,3 @@ from tests.stages import ended
 @pytest.fixture
 def python() -> Interpreter:
     return ended(interpreter.find(VERSION)).value
-
-
-@pytest.fixture
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    cache = tmp_path / "own-cache"
-    monkeypatch.setenv("SEATRIAL_CACHE", str(cache))
-    return cache

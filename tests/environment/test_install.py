@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -69,26 +66,6 @@ def test_a_hash_that_does_not_fit_is_refused(own_cache: Path, python: Interprete
         ended(install.keep(wrong, python))
     assert not list(own_cache.glob("*/snapshot.json"))
     assert not [p for p in own_cache.iterdir() if p.is_dir()]
-
-
-def test_a_source_archive_is_not_built_because_no_image_would_have_it(
-    own_cache: Path, python: Interpreter, tmp_path: Path
-) -> None:
-    source = tmp_path / "tiny-1.0.tar.gz"
-    with tarfile.open(source, "w:gz") as archive:
-        for name, text in {
-            "PKG-INFO": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
-            "setup.py": "exit(1)",
-        }.items():
-            entry = tarfile.TarInfo(f"tiny-1.0/{name}")
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    lock = f"--no-index\n--find-links {tmp_path}\ntiny==1.0 --hash=sha256:{digest}\n"
-    ran = ended(install.keep(Lock(lock, frozenset({"tiny"}), "requirements.txt"), python))
-    assert ran.value is None
-    assert ran.codes == ["ST117"]
-    assert ran.errors[0].message == "tiny==1.0 has no wheel that fits, and nothing is built from its source"
 
 
 def test_a_disk_that_cannot_hold_it_is_refused_with_numbers(

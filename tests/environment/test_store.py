@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from seatrial.environment import store
+from seatrial.environment import install, store
 from seatrial.environment.interpreter import Interpreter
 from seatrial.environment.store import Kept
+from seatrial.errors import EnvironmentFaultError
 from tests.environment.small_lock import kept
 from tests.stages import ended
 
@@ -44,7 +46,58 @@ def test_where_links_fail_the_copy_is_full_and_announced(
         assert store.snapshot_of(copy.path / "environment") == store.snapshot_of(made.path / "environment")
 
 
-def test_the_least_used_environments_go_first(own_cache: Path, python: Interpreter) -> None:
+def test_a_hollow_copy_gets_a_package_when_it_is_needed(own_cache: Path, python: Interpreter, tmp_path: Path) -> None:
+    made = kept(python)
+    wheel = tmp_path / "more-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("h11/more.py", "")
+        archive.writestr("more-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: more\nVersion: 1\n")
+        archive.writestr("more-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("more-1.dist-info/RECORD", "")
+    with store.copy(made, hollow=True) as copy:
+        site = store.site_packages(copy.path)
+        assert not any((site / "click").iterdir())
+        assert (site / "click", store.site_packages(made.path) / "click") in list(copy.hollow())
+        install.install_wheels(copy, [wheel])
+        assert {"more.py", "_abnf.py"} <= {file.name for file in (site / "h11").iterdir()}
+        assert "h11" not in [place.name for place, _ in copy.hollow()]
+        copy.fill()
+        assert (site / "click/core.py").is_file()
+        assert not list(copy.hollow())
+    assert store.changed_files(made) == []
+
+
+def test_what_a_hollow_copy_shows_stays_until_it_ends(
+    own_cache: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "KEPT_AT_MOST", 1)
+    used = kept(python, "used")
+    with store.copy(used, hollow=True) as copy:
+        _, source = next(copy.hollow())
+        folder = os.open(source, os.O_RDONLY)  # as a mount holds it
+        kept(python, "newer")
+        assert used.snapshot.is_file()  # it is not the least used one of those that nobody uses
+        add_bytecode(used)
+        kept(python, "used")
+        assert os.listdir(folder)  # noqa: PTH208 - another trial found it damaged and made it again
+        os.close(folder)
+    kept(python, "newest")
+    assert {path.name for path in own_cache.glob(".*-*")} == set()
+    assert len(list(own_cache.glob("*/snapshot.json"))) == 1
+
+
+def test_a_hollow_copy_whose_environment_was_removed_is_not_filled(own_cache: Path, python: Interpreter) -> None:
+    made = kept(python)
+    with store.copy(made, hollow=True) as copy:
+        store.remove(made.path)
+        with pytest.raises(EnvironmentFaultError, match="another run removed the environment"):
+            copy.fill()
+
+
+def test_the_least_used_environments_go_first(
+    own_cache: Path, python: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "KEPT_AT_MOST", 3)
     made = [kept(python, f"lock {n}") for n in range(store.KEPT_AT_MOST)]
     kept(python, "lock 0")  # used again
     kept(python, "one more")
@@ -86,18 +139,14 @@ def remove_the_python(made: Kept) -> None:
     (made.path / "environment/bin/python").unlink()
 
 
+@pytest.mark.usefixtures("own_uv_cache")
 @pytest.mark.parametrize(
     "damage",
     [spoil_the_snapshot, spoil_bytecode, add_bytecode, spoil_a_record, remove_everything, remove_the_python],
 )
 def test_a_damaged_environment_is_made_again(
-    own_cache: Path,
-    python: Interpreter,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    damage: Callable[[Kept], None],
+    own_cache: Path, python: Interpreter, damage: Callable[[Kept], None]
 ) -> None:
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     made = kept(python)
     sound = store.snapshot_of(made.path / "environment").keys()
     damage(made)

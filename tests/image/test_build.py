@@ -31,6 +31,10 @@ from tests.stages import Ended, ended
 
 SMALL = ROOT / "tests/projects/packaged-transform"
 
+DOCKER_IN_THE_GATE = pytest.mark.parametrize(
+    "engine", ["docker", pytest.param("podman", marks=pytest.mark.proof)], indirect=True
+)
+
 
 def small(folder: Path, base: Base) -> Project:
     """Copy the small project and configure the base image and its Python."""
@@ -127,6 +131,7 @@ def own(project: Project, tmp_path: Path) -> Project:
     return load(tmp_path / "own")
 
 
+@pytest.mark.proof
 def test_two_clean_builds_have_the_same_layers(own: Project, engine: Engine) -> None:
     first, _ = built(own, engine)
     forget(engine, first)
@@ -154,6 +159,7 @@ def test_with_containerds_store_two_clean_builds_are_one_image_named_by_the_mani
     assert manifest.digest == second.digest
 
 
+@DOCKER_IN_THE_GATE
 def test_a_change_of_code_makes_one_small_layer(project: Project, engine: Engine, tmp_path: Path) -> None:
     shutil.copytree(project.root, tmp_path / "changed")
     changed = load(tmp_path / "changed")
@@ -202,6 +208,7 @@ SECRETS = {
 }
 
 
+@DOCKER_IN_THE_GATE
 def test_a_secret_anywhere_in_the_project_never_reaches_a_layer(engine: Engine, base: Base, tmp_path: Path) -> None:
     project = small(tmp_path / "halves", base)
     for name, text in SECRETS.items():

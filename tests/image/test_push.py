@@ -66,6 +66,7 @@ def pushed(root: Path, proven: Proven, engine: Engine, to: str = "") -> Ended[Pu
     return ended(push.push(proven, repository_of(to or load(root).image.repository, None), engine))
 
 
+@pytest.mark.proof  # 28 s with podman
 @pytest.mark.usefixtures("no_other_trial")
 def test_an_image_is_pushed_pulled_by_digest_proven_and_not_pushed_again(halves: Path, engine: Engine) -> None:
     with (halves / PREDICTOR).open("a") as file:
@@ -91,6 +92,7 @@ def test_an_image_is_pushed_pulled_by_digest_proven_and_not_pushed_again(halves:
     assert (again["digest"], again["bytes_pushed"], again["layers_pushed"]) == (record["digest"], 0, 0)
 
 
+@pytest.mark.parametrize("engine", [pytest.param("docker", marks=pytest.mark.proof), "podman"], indirect=True)
 def test_a_change_of_code_sends_one_small_layer(halves: Path, engine: Engine) -> None:
     first = pushed(halves, believed(built(halves, engine), engine), engine).value
     with (halves / PREDICTOR).open("a") as file:

@@ -194,6 +194,7 @@ class TestTheLock:
         assert "collecting numpy" in steps
         assert "hashing numpy-2.0.0-py3-none-any.whl" in steps
 
+    @pytest.mark.proof
     @pytest.mark.parametrize("version", ["3.10", "3.12", "3.13"])
     def test_is_made_under_the_configured_python(
         self, public: Index, project: Callable[..., Project], version: str

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from seatrial.facts.libraries import remembered
+from seatrial.facts.libraries.remembered import Remembered
 from seatrial.facts.packages.wheels import Wheels, key_of, remember
 from seatrial.project import Project, load
 from seatrial.system.cache import cache_dir
@@ -95,6 +97,7 @@ class Twin:
         warns: whether it is found as less than an error.
         wheels: what is known of the wheels of its locks.
         mended_wheels: the same of the twin; like `wheels` where nothing is said.
+        taken: what is known of the names that it takes from the libraries of its lock.
     """
 
     code: str
@@ -105,15 +108,16 @@ class Twin:
     warns: bool = False
     wheels: Wheels | None = None
     mended_wheels: Wheels | None = None
+    taken: Remembered | None = None
 
     def __str__(self) -> str:
         return f"{self.code} {self.name}"
 
 
-def made(folder: Path, files: Files, wheels: Wheels | None = None) -> Project:
+def made(folder: Path, files: Files, wheels: Wheels | None = None, taken: Remembered | None = None) -> Project:
     """Write the base with `files` on top of it into `folder`, with a manifest that fits unless `files` has one.
 
-    What is known of the wheels of its locks is remembered in the cache folder.
+    What is known of the wheels and libraries of its locks is remembered in the cache folder.
     """
     everything = {**BASE, **files}
     for path, content in everything.items():
@@ -130,6 +134,9 @@ def made(folder: Path, files: Files, wheels: Wheels | None = None) -> Project:
     for file in (project.lock_file, project.cpu_lock_file):
         if wheels and file.is_file():
             remember(cache_dir(), key_of(file.read_text(encoding="utf-8"), project.python), wheels)
+    if taken:
+        key = key_of(project.lock_file.read_text(encoding="utf-8"), project.python)
+        remembered.remember(cache_dir(), key, taken)
     return project
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.projects.base import PREDICTOR, Files, Twin
+from tests.projects.base import BASE, PREDICTOR, Files, Twin
 
 FILES = Path(__file__).parents[1] / "facts" / "checkpoints"
 
@@ -38,6 +38,6 @@ LOADER = "from predictor.reading import read\n"
 
 
 def artifacts(code: str, name: str, broken: bytes, mended: bytes, *, warns: bool = False, file: str = "t.pkl") -> Twin:
-    """A pair of files in the artifacts, beside the base's weights."""
-    path = f"artifacts/{file}"
-    return Twin(code, name, {path: broken}, {path: mended}, warns=warns)
+    """A pair of files in the artifacts, beside the base's weights; the predictor names it."""
+    path, named = f"artifacts/{file}", {"predictor/__init__.py": f'{BASE["predictor/__init__.py"]}FILE = "{file}"\n'}
+    return Twin(code, name, {path: broken, **named}, {path: mended, **named}, warns=warns)

@@ -24,6 +24,9 @@ def network(text: str) -> Files:
     return {"predictor/network.py": text}
 
 
+# A predictor of whose weights the check does not know the names, for models that the base's weights do not fit.
+ANY_NAMES: Files = served(predictor("load_state_dict(weights)", "load_state_dict(dict(weights))"))
+
 SAFE, LOAD = ", weights_only=True", "torch.load(Path(artifacts_uri)"
 
 HELPER = "from torchvision import transforms as t\nfrom predictor.ink import crop\n" + TRANSFORMS

@@ -12,18 +12,22 @@ from tests.rules.judging import Judge
 from tests.small_project import findings
 
 
+@pytest.fixture(autouse=True)
+def nothing_known(own_cache: Path) -> None:
+    """Keep what other tests learnt of the same lock, such as an index that did not answer, out of the judgement."""
+
+
 @pytest.fixture
-def judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Judge:
+def judge(tmp_path: Path) -> Judge:
     """Return a function that asserts that the broken project of a pair has exactly its fault, and its twin none."""
 
     def judged(twin: Twin) -> None:
-        if twin.wheels:
-            monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "cache"))
-        broken = findings(made(tmp_path / "broken", twin.broken, twin.wheels))
+        broken = findings(made(tmp_path / "broken", twin.broken, twin.wheels, twin.taken))
         assert [finding.code for finding in broken] == [twin.code] * twin.count, broken
         assert all((finding.severity is not Severity.ERROR) == twin.warns for finding in broken)
         assert all(finding.message and finding.fix for finding in broken)
         if twin.mended or twin.mended_wheels or twin.wheels:  # else it is the base
-            assert findings(made(tmp_path / "mended", twin.mended, twin.mended_wheels or twin.wheels)) == []
+            mended = made(tmp_path / "mended", twin.mended, twin.mended_wheels or twin.wheels, twin.taken)
+            assert findings(mended) == []
 
     return judged

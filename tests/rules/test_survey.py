@@ -151,3 +151,73 @@ def test_what_a_module_imports_is_as_sure_as_the_module_itself(tmp_path: Path, t
     files = {"predictor.py": text, "back.py": "import tensorflow\n"}
     (found,) = findings(small_project(tmp_path, files, packages=["predictor", "back"]), "ST110")
     assert found.severity == severity
+
+
+def test_a_file_wins_over_a_folder_of_its_name_that_is_no_package(tmp_path: Path) -> None:
+    files = {"predictor.py": "import data\n" + CLASS, "data.py": "", "data/photos/a.png": ""}
+    project = small_project(tmp_path, files, packages=["predictor", "data"])
+    assert findings(project, "ST201") == []
+
+
+def test_a_module_that_imports_its_own_name_means_a_distribution(tmp_path: Path) -> None:
+    files = {
+        "predictor/__init__.py": "from predictor.docker import P\n",
+        "predictor/docker.py": "import docker\n" + CLASS,
+    }
+    project = small_project(tmp_path, files)
+    assert findings(project, "ST201") == []
+    (found,) = findings(project, "ST110")
+    assert "add the line" not in found.fix  # `docker` may be anyone's
+
+
+@pytest.mark.parametrize(
+    ("text", "predictor", "severity"),
+    [
+        ("class P:\n    pass\n", "predictor:P", "error"),
+        ("import flask\napp = flask.Flask(__name__)\n", "predictor:app", "warning"),
+        (
+            "from cog import BasePredictor\nclass P(BasePredictor):\n    def predict(self): ...\n",
+            "predictor:P",
+            "warning",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    ("code", "read"),
+    [
+        ("ST210", "open(os.path.join(os.path.dirname(__file__), 'labels.json'))"),
+        ("ST211", "open('labels.json')"),
+        ("ST212", "open('/home/model-server/labels.json')"),
+    ],
+)
+def test_where_another_server_is_started_is_not_known(
+    tmp_path: Path, text: str, predictor: str, severity: str, code: str, read: str
+) -> None:
+    files = {"predictor.py": f"import os\n{text}LABELS = {read}\n", "labels.json": "[]"}
+    (found,) = findings(small_project(tmp_path, files, predictor=predictor), code)
+    assert found.severity == severity
+
+
+OPENCV = "import cv2\nfrom PIL import Image\nimport torchvision.transforms as T\n"
+NORMALIZE = "    normalize = T.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("return self.normalize(cv2.imread(x))", True),
+        ("return self.normalize(Image.open(x)), cv2.imread(x)", False),
+        ("return cv2.putText(cv2.imread('static/blank.png'), str(self.normalize(x)))", False),
+    ],
+)
+def test_an_image_of_opencv_counts_only_if_it_may_be_what_is_normalized(
+    tmp_path: Path, body: str, *, found: bool
+) -> None:
+    text = f"{OPENCV}class P:\n{NORMALIZE}    def predict(self, x):\n        {body}\n"
+    assert bool(findings(small_project(tmp_path, {"predictor.py": text}), "ST434")) == found
+
+
+def test_a_compiler_that_is_started_at_once_is_told_so(tmp_path: Path) -> None:
+    text = "from torch.utils.cpp_extension import load\nfused = load('fused', sources=['fused.cpp'])\n" + CLASS
+    (found,) = findings(small_project(tmp_path, {"predictor.py": text, **TORCH}), "ST640")
+    assert "torch.compile" not in f"{found.cause} {found.fix}"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from seatrial.serving import app as app_module
 from seatrial.serving.app import App
+from seatrial.serving.dispatch import Dispatch
+from seatrial.serving.frames import Ready
 from seatrial.serving.settings import Bundle, Contract, ImageSettings
 
 from .server import DIGEST
@@ -20,16 +22,11 @@ CONTRACT = Contract(8080, "/health", "/predict", "")
 WHOLE = {"type": "http.request", "body": b"{}", "more_body": False}
 
 
-class Served:
-    """A loaded predictor whose `answer` fails unexpectedly."""
+class Broken(Dispatch):
+    """A queue that fails in a way that nobody foresaw."""
 
-    interface = "batched"
-
-    async def answer(self, body: bytes) -> bytes:
-        raise ZeroDivisionError(f"nobody foresaw {len(body)} bytes")
-
-    async def answer_image(self, data: bytes) -> bytes:
-        return data
+    def submit(self, *what: object, **_: object) -> NoReturn:
+        raise ZeroDivisionError(f"nobody foresaw {what}")
 
 
 def answered(*received: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any]]:
@@ -47,8 +44,8 @@ def answered(*received: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, 
         sent.append(message)
 
     async def ask() -> None:
-        app = App(BUNDLE, CONTRACT)
-        app.served = Served()
+        app = App(BUNDLE, CONTRACT, Broken(max_batch=1, max_waiting=1, cores=1))
+        app.served = Ready("cpr", splits=False, no_image="", seconds=0)
         scope = {"path": "/predict", "method": "POST", "headers": [(b"content-length", b"500")]}
         await asyncio.wait_for(app(scope, receive, send), 20)
         assert await app.drain(20)  # nothing is left in flight
@@ -70,7 +67,7 @@ def test_an_unexpected_exception_is_500_as_json_and_its_traceback_is_logged(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     status, _, body = answered(WHOLE)
-    assert (status, body["error"]["message"]) == (500, "ZeroDivisionError: nobody foresaw 2 bytes")
+    assert (status, body["error"]["message"]) == (500, "ZeroDivisionError: nobody foresaw ([b'{}'],)")
     (entry,) = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert (entry["severity"], entry["phase"]) == ("ERROR", "predict")
-    assert "in answer" in entry["traceback"]
+    assert "in submit" in entry["traceback"]

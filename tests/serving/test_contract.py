@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
+import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,6 +64,34 @@ def test_instances_of_different_sizes_are_answered_together(server: Server) -> N
 
 def test_a_bare_base64_string_is_an_instance(server: Server) -> None:
     assert server.predictions(gray(7)["b64"]) == [7]
+
+
+def test_a_data_url_and_the_alphabet_for_urls_are_instances(server: Server) -> None:
+    text = next(text for text in (gray(value)["b64"] for value in range(256)) if "/" in text and text.endswith("="))
+    for_urls = text.replace("+", "-").replace("/", "_")
+    forms = [text, f"data:image/png;base64,{text}", for_urls, for_urls.rstrip("="), {"b64": for_urls}]
+    first, *others = server.predictions(*forms)
+    assert others == [first] * 4
+
+
+def test_a_gzipped_body_is_unpacked_within_the_limit(server: Server) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    body = json.dumps({"instances": [gray(5)]}).encode()
+
+    def post(data: bytes, **others: str) -> Reply:
+        return server.request("POST", "/predict", data, {**headers, **others})
+
+    assert post(gzip.compress(body)).json() == {"predictions": [5.0]}
+    assert post(gzip.compress(b'{"instances": []}'.ljust(LIMIT))).status == 200
+    assert post(gzip.compress(b'{"instances": []}'.ljust(LIMIT + 1))).status == 413
+    assert post(gzip.compress(b" " * 50_000_000)).status == 413
+    for broken in (body, gzip.compress(body)[:-9], gzip.compress(body) + b"more", b""):
+        assert "gzip" in post(broken).error["message"]
+    refused = server.request("POST", "/predict", body, {**headers, "Content-Encoding": "br"})
+    assert (refused.status, refused.error["message"]) == (
+        415,
+        "the content encoding is br; send the body plain or gzip",
+    )
 
 
 def test_no_instances_give_no_predictions(server: Server) -> None:
@@ -164,10 +194,13 @@ def test_a_bad_instance_is_400_with_its_index(server: Server) -> None:
         (3, "an instance is"),
         ({"image": "x"}, "an instance is"),
         ("", "empty"),
-        ("data:image/png;base64,iVBORw0KGgo=", "strip the prefix"),
+        ("data:image/png,iVBORw0KGgo=", ";base64,"),
+        ("data:image/png;base64,iVBORw0KGgo=", "not an image of a known format"),
         ("iVBO\nRw0KGgo=", "line breaks"),
-        ("_-8=", "URL-safe"),
+        ("_-8=", "not an image of a known format"),
+        ("_-8+", "mixes the standard alphabet"),
         ("iVBORw0KGgo", "not base64"),
+        ("data:image/png;base64,iVBO Rw0KGgo=", "line breaks"),
         ("!!!!", "not base64"),
         (b64(b"hello"), "not an image of a known format"),
         (b64(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), "not an image of a known format"),
@@ -202,3 +235,11 @@ def test_the_routes_of_the_environment_are_served(tmp_path: Path) -> None:
         assert server.request("GET", "/alive").status == 200
         assert server.request("POST", "/v1/models/m:predict", b'{"instances": []}').status == 200
         assert server.health().status == 404
+
+
+def test_what_pillow_logs_about_a_clients_file_raises_no_alarm(server: Server) -> None:
+    entries = [(256, 2), (257, 2), (258, 8), (259, 1), (262, 1), (273, 8), (277, 255), (279, 4)]
+    tags = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries)
+    reply = server.predict(b64(b"II*\0" + struct.pack("<IH", 8, len(entries)) + tags + bytes(4)))
+    assert reply.status == 400
+    assert not server.log(severity="ERROR")

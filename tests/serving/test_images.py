@@ -101,7 +101,7 @@ def test_an_image_beyond_the_pixel_limit_is_refused_by_its_header(side: int) -> 
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", len(header)) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     empty = b"\x00\x00\x00\x00IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
-    with pytest.raises(AnswerError, match=r"limit|too large") as caught:
+    with pytest.raises(AnswerError, match="10000") as caught:
         open_image(b"\x89PNG\r\n\x1a\n" + chunk + empty, ImageSettings(max_pixels=100 * 100))
     assert caught.value.status == 413
 

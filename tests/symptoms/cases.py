@@ -314,7 +314,7 @@ TORCH = (
          "import json\n\nimport torch\n\n\ndef load():\n    json.dumps({'predictions': torch.zeros(1)})\n"),
     Case("functional_tensor", "ST411",
          "from torchvision.transforms.functional_tensor import rgb_to_grayscale\n"),
-    Case("models_utils", "ST110",
+    Case("models_utils", "ST170",
          "from torchvision.models.utils import load_state_dict_from_url\n"),
     Case("scale", "ST419", "from torchvision import transforms\n\nprepare = transforms.Scale(224)\n"),
     Case("resample", "ST419",

@@ -76,7 +76,7 @@ def assert_nothing_is_left(root: Path, cache: Path) -> None:
     assert not (build / "smoke/report.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("stage", list(HOLDS))
 def test_interrupted_while_the_server_runs(halves: Path, own_cache: Path, stage: str, number: signal.Signals) -> None:
     file = halves / PREDICTOR

@@ -102,6 +102,7 @@ def test_the_ten_lines_of_the_readme_ship_a_predictor_on_push(caller: Make) -> N
     assert REHEARSED in first
 
 
+@pytest.mark.proof  # the gate proves a project in a folder, and reads the outputs of a rehearsal with an image
 def test_a_caller_in_a_folder_gets_the_outputs_of_its_rehearsal(caller: Make) -> None:
     acted = caller(ship(project="models/halves", deploy=True, target="local"), folder="models/halves").push()
     assert jobs(acted, "ship")["deploy"] == "success"
@@ -115,7 +116,7 @@ def test_a_caller_in_a_folder_gets_the_outputs_of_its_rehearsal(caller: Make) ->
 
 
 def test_a_caller_on_push_that_does_not_ask_for_a_deploy_gets_none(caller: Make) -> None:
-    acted = caller(ship(deploy=False)).push()
+    acted = caller(ship(project="models/halves", deploy=False), folder="models/halves").push()
     assert jobs(acted, "prove") == PROVED
     assert jobs(acted, "ship") == {"plan": "success", "report": "success"}
     assert outputs(acted)["status"] == ""
@@ -253,6 +254,10 @@ def test_plan_to_deploy_with_the_image_in_between(
     told = outputs(acted)
     assert told["status"] == "deployed"
     assert told["image"].startswith(f"{registry}/halves@sha256:")
+    assert told["note"] == REHEARSED
+    assert told["version"].startswith("projects/")
+    assert json.loads(told["traffic"]) == {told["deployed_model"]: 100}
+    assert told["digest"] == deployed(acted)["digest"]
 
 
 @pytest.mark.parametrize(

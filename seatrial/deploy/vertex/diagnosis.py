@@ -15,7 +15,8 @@ from google.api_core.exceptions import GoogleAPICallError
 
 from seatrial.deploy.vertex.backoff import code_of, name_of
 from seatrial.deploy.vertex.logs import container_log, how_to_look
-from seatrial.diagnosis.translate import diagnose, user_frames
+from seatrial.diagnosis.places import user_frames
+from seatrial.diagnosis.translate import diagnose
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Finding, Stage, Step
 from seatrial.rules.deployment.operations import (

@@ -148,6 +148,7 @@ class Bundles:
         env = served_environment(copy, device)
         env |= variables.own(placement, contract) | contract
         command = [str(copy.python), "-I", "-m", "seatrial.serving", "--bundle", str(served / "bundle.json")]
+        command += ["--work", str(copy.folder("work"))]
 
         def start(errors: IO[bytes]) -> subprocess.Popen[str]:
             started = process.start(command, env=env, cwd=copy.folder("work"), errors=errors)

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from google.cloud import aiplatform_v1 as v1
 
+from seatrial.contract.variables import CONTRACT
 from seatrial.emulator.api.hosting import Placement
-from seatrial.trial.server import CONTRACT
 
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_]*)\)")  # of Kubernetes, which v1.ModelContainerSpec names
 

@@ -65,12 +65,12 @@ def read(site: Path, names: frozenset[str]) -> dict[str, Wheel]:
 
 def _wheel(site: Path, info: Path, names: frozenset[str]) -> Iterator[Wheel]:
     name = str(canonicalize_name(info.name.split("-")[0]))
-    metadata = _text(info / "METADATA")
+    metadata = text_of(info / "METADATA")
     if name not in names or not metadata:
         return
     known = headers(metadata)
-    tags = re.findall(r"^Tag: (\S+)$", _text(info / "WHEEL"), re.MULTILINE)
-    sizes = (line.rpartition(",")[2] for line in _text(info / "RECORD").splitlines())
+    tags = re.findall(r"^Tag: (\S+)$", text_of(info / "WHEEL"), re.MULTILINE)
+    sizes = (line.rpartition(",")[2] for line in text_of(info / "RECORD").splitlines())
     yield Wheel(
         name=name,
         version=known.get("version", ("",))[0],
@@ -100,11 +100,14 @@ def _libraries(site: Path) -> tuple[str, ...] | None:
 
 def _cuda(site: Path) -> str | None:
     """Read which CUDA a torch was built for: "12.8", "" for a CPU build, None where it does not say."""
-    found = re.search(r"^cuda(?:: [^=\n]+)? = (?:'([\d.]*)'|None)\s*$", _text(site / "torch/version.py"), re.MULTILINE)
+    found = re.search(
+        r"^cuda(?:: [^=\n]+)? = (?:'([\d.]*)'|None)\s*$", text_of(site / "torch/version.py"), re.MULTILINE
+    )
     return (found[1] or "") if found else None
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """Return a file as text, the beginning of a very long one; "" if it cannot be read."""
     try:
         with file.open("rb") as opened:
             return opened.read(_LONGEST).decode("utf-8", errors="replace")

@@ -26,6 +26,7 @@ class Published:
         metadata: whether the index serves its METADATA alone (PEP 658).
         python: its Requires-Python, "" if it has none.
         yanked: whether it was withdrawn.
+        uploaded: when it was published, as ISO 8601 (PEP 700); "" if the index does not say it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Published:
     metadata: bool
     python: str = ""
     yanked: bool = False
+    uploaded: str = ""
 
 
 def files_of(name: str, index: str, end: float, wanted: Callable[[str], bool] = bool) -> list[Published]:
@@ -57,7 +59,8 @@ def files_of(name: str, index: str, end: float, wanted: Callable[[str], bool] = 
         sha256 = str(file.get("hashes", {}).get("sha256", ""))
         size = size if isinstance(size, int) else None
         python, yanked = str(file.get("requires-python") or ""), bool(file.get("yanked"))
-        listed.append(Published(str(file["filename"]), url, sha256, size, bool(offered), python, yanked))
+        uploaded = str(file.get("upload-time") or "")
+        listed.append(Published(str(file["filename"]), url, sha256, size, bool(offered), python, yanked, uploaded))
     return listed
 
 

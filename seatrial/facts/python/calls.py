@@ -9,14 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ast
+
+    from seatrial.facts.python.paths import PathText
+    from seatrial.facts.python.resolving import Block, Resolver
     from seatrial.findings import Location
 
 Constant = str | bytes | int | float | complex | bool | None
 
 UNKNOWN_NAME = "?"
+# What mentions hold besides identifiers: a slice that turns an axis round, the number 255, and what is done with it.
+REVERSED, BYTE, PER_BYTE, TIMES_BYTE = "[::-1]", "255", "/255", "*255"
+MARKS = (REVERSED, BYTE, PER_BYTE, TIMES_BYTE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,7 @@ class Value:
         is_constant: whether it is a literal.
         is_lambda: whether it is a lambda.
         items: the items of a tuple or list, or the values of a dict, that is written out; None for any other value.
+        path: the path that the expression composes; None if it composes none.
         end: for the result of a call, where the call ends; the same as `Call.end`.
     """
 
@@ -37,6 +46,7 @@ class Value:
     is_constant: bool = False
     is_lambda: bool = False
     items: tuple[Value, ...] | None = None
+    path: PathText | None = None
     end: tuple[int, int] | None = field(default=None, compare=False)
 
     @property
@@ -72,6 +82,11 @@ class Context:
     tried: bool = False
     runs: bool = True
 
+    @property
+    def tries(self) -> bool:
+        """Whether a try, hasattr or a comparison of versions guards the place."""
+        return self.tried or any("hasattr" in name or "version" in name.lower() for name in self.guards)
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -90,37 +105,75 @@ class Read:
     context: Context
 
 
-@dataclass(frozen=True, slots=True)
 class Call:
     """A call.
 
+    Its name is resolved when the module is read. The rest is resolved when a rule asks for it, because rules look at
+    the names of all calls, and closer at few.
+
     Attributes:
         name: what is called, resolved.
-        written: what is called, as the module writes it; "" if that is not a dotted name in one piece.
-        arguments: the positional arguments before the first `*`.
-        keywords: the named arguments.
-        is_open: whether `*` or `**` may give further arguments.
-        location: the whole call, with an end if it is on one line.
-        end: what tells it from every other call of the module.
-        after_last: line and column right after the last argument, where `, name=value` can be inserted; None where
-            there is no argument, or if that place is not certain.
-        context: its context.
+        method: the last part of the name: `eval` of `torch.load().eval`; empty where a result itself is called.
     """
 
-    name: str
-    written: str
-    arguments: tuple[Value, ...]
-    keywords: Mapping[str, Value]
-    is_open: bool
-    location: Location
-    end: tuple[int, int]
-    after_last: tuple[int, int] | None
-    context: Context
+    def __init__(self, name: str, node: ast.Call, block: Block, resolver: Resolver) -> None:
+        self.name = name
+        self.method = name.rpartition(".")[2] if not name.endswith((")", "]", UNKNOWN_NAME)) else ""
+        self._node = node
+        self._block = block
+        self._resolver = resolver
+
+    def named(self, name: str) -> Call:
+        """Return the same call under another name."""
+        return Call(name, self._node, self._block, self._resolver)
+
+    @cached_property
+    def written(self) -> str:
+        """What is called, as the module writes it; "" if that is not a dotted name in one piece."""
+        return self._resolver.written(self._node)
+
+    @cached_property
+    def arguments(self) -> tuple[Value, ...]:
+        """The positional arguments before the first `*`."""
+        return self._resolver.arguments(self._node, self._block)
+
+    @cached_property
+    def keywords(self) -> Mapping[str, Value]:
+        """The named arguments."""
+        return self._resolver.keywords(self._node, self._block)
 
     @property
-    def method(self) -> str:
-        """The last part of the name: `eval` of `torch.load().eval`; empty where a result itself is called."""
-        return self.name.rpartition(".")[2] if not self.name.endswith((")", "]", UNKNOWN_NAME)) else ""
+    def is_open(self) -> bool:
+        """Whether `*` or `**` may give further arguments."""
+        return self._resolver.is_open(self._node)
+
+    @cached_property
+    def location(self) -> Location:
+        """The whole call, with an end if it is on one line."""
+        return self._resolver.location(self._node)
+
+    @property
+    def end(self) -> tuple[int, int]:
+        """What tells it from every other call of the module: its end, though two may begin at one place."""
+        return self._node.end_lineno or 0, self._node.end_col_offset or 0
+
+    @cached_property
+    def on(self) -> PathText | None:
+        """The path whose method is called; None if that is no path."""
+        return self._resolver.on(self._node, self._block)
+
+    @property
+    def after_last(self) -> tuple[int, int] | None:
+        """Line and column right after the last argument, where `, name=value` can be inserted.
+
+        None where there is no argument, or if that place is not certain.
+        """
+        return self._resolver.after_last(self._node)
+
+    @property
+    def context(self) -> Context:
+        """Its context."""
+        return self._resolver.context(self._block)
 
     @property
     def receiver(self) -> str:
@@ -142,10 +195,15 @@ class Function:
 
     Attributes:
         location: its name.
-        parameters: the names of its parameters, `self` included.
+        parameters: the names of its parameters that can be given by position, `self` included.
+        annotations: what these are annotated with, as written; "" for one without, or with more than a name.
+        required: how many of them have no default.
+        keywords: the names of further parameters without a default, which must be given by name.
+        is_open: whether it takes any number of arguments by position.
+        is_async: whether it is a coroutine.
         decorators: their resolved names.
         returns: what its return statements give, None included if it returns nothing.
-        mentions: every identifier in its body: names, attributes.
+        mentions: every identifier in its body: names, attributes; and the `MARKS` in it.
     """
 
     location: Location
@@ -153,6 +211,11 @@ class Function:
     decorators: tuple[str, ...]
     returns: tuple[Value, ...]
     mentions: frozenset[str]
+    annotations: tuple[str, ...] = ()
+    required: int = 0
+    keywords: tuple[str, ...] = ()
+    is_open: bool = False
+    is_async: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +227,8 @@ class Uses:
         reads: in the order of lines.
         functions: by qualified name: `build`, `Predictor.load`, `outer.<locals>.inner`.
         classes: qualified name → the resolved names of its bases.
+        attributes: qualified name of a class → every attribute that its methods assign to `self`.
+        members: qualified name of a class → the names that its body binds.
         values: what the names at the module's top level stand for, if exactly one thing is bound to them.
         mentions: every identifier in what runs on import.
         stars: the modules of which it imports `*`.
@@ -174,6 +239,8 @@ class Uses:
     reads: tuple[Read, ...] = ()
     functions: Mapping[str, Function] = field(default_factory=dict)
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
     mentions: frozenset[str] = frozenset()
     stars: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from seatrial.facts.python.calls import Uses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from seatrial.facts.python.versions import VersionTest
     from seatrial.findings import Location
 
 
@@ -26,6 +27,7 @@ class Import:
         lazy: inside a function.
         function: the qualified name of that function.
         guarded: whether it is inside an `if`.
+        versions: the tests around it that look at what is installed.
     """
 
     module: str
@@ -36,6 +38,7 @@ class Import:
     lazy: bool = False
     function: str = ""
     guarded: bool = False
+    versions: tuple[VersionTest, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -58,6 +61,7 @@ class Module:
         imports: in the order of lines.
         names: every name that it binds at its top level.
         definitions: its top-level classes and functions, with the location of their name.
+        beyond: relative imports that leave its top-level package, with the module as written: `..training`.
         open: it may bind names that cannot be read (`from x import *`, `__getattr__`, `globals()`, exec).
         uses: its calls, and what it takes to follow them.
     """
@@ -69,6 +73,7 @@ class Module:
     names: frozenset[str]
     definitions: Mapping[str, Location]
     open: bool
+    beyond: tuple[Import, ...] = ()
     uses: Uses = field(default_factory=Uses)
 
 

@@ -6,8 +6,13 @@ import ast
 import re
 import tokenize
 from io import BytesIO
+from typing import TYPE_CHECKING
 
+from seatrial.facts.python.calls import BYTE, PER_BYTE, REVERSED, TIMES_BYTE
 from seatrial.findings import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Places:
@@ -64,3 +69,57 @@ def in_one_piece(node: ast.expr) -> str:
     name = dotted(node)
     is_whole = node.lineno == node.end_lineno and (node.end_col_offset or 0) - node.col_offset == len(name.encode())
     return name if is_whole else ""
+
+
+def mark_of(node: ast.Constant | ast.Slice) -> tuple[str, ...]:
+    """Return the mark of an expression that matters to pixels, one of `calls.MARKS`, as the only item; or none."""
+    match node:
+        case ast.Constant() if _is_byte(node):
+            return (BYTE,)
+        case ast.Slice(None, None, ast.UnaryOp(ast.USub(), ast.Constant(1))):
+            return (REVERSED,)
+    return ()
+
+
+_DIVIDE, _MULTIPLY = {"div", "div_", "divide", "true_divide"}, {"mul", "mul_", "multiply", "multiply_"}
+
+
+def scaling_of(node: ast.BinOp | ast.AugAssign | ast.Call) -> tuple[str, ...]:
+    """Return the mark of a division by 255 or of a multiplication with it, as the only item; or none."""
+    match node:
+        case ast.BinOp(left, ast.Mult(), right) if _is_byte(left) or _is_byte(right):
+            return (TIMES_BYTE,)
+        case ast.BinOp(_, ast.Div(), value) | ast.AugAssign(_, ast.Div(), value) if _is_byte(value):
+            return (PER_BYTE,)
+        case ast.AugAssign(_, ast.Mult(), value) if _is_byte(value):
+            return (TIMES_BYTE,)
+        case ast.Call(ast.Attribute(attr=method), [*_, value]) if _is_byte(value):
+            return (PER_BYTE,) if method in _DIVIDE else (TIMES_BYTE,) if method in _MULTIPLY else ()
+    return ()
+
+
+def _is_byte(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value == int(BYTE)
+
+
+def parts(node: ast.AST) -> list[ast.AST]:
+    """Return the nodes right below a node, as ast.iter_child_nodes does, but no operators: half of all nodes."""
+    found: list[ast.AST] = []
+    for name in _FIELDS[type(node)]:
+        value = getattr(node, name)
+        if isinstance(value, list):
+            found += [part for part in value if isinstance(part, ast.AST)]
+        elif isinstance(value, ast.AST):
+            found.append(value)
+    return found
+
+
+def _all_nodes(kind: type[ast.AST]) -> Iterator[type[ast.AST]]:
+    yield kind
+    for one in kind.__subclasses__():
+        yield from _all_nodes(one)
+
+
+# What a field with one of these names holds is no node that anything binds, calls or reads.
+_NO_NODES = {"ctx", "op", "ops", "id", "attr", "arg", "name", "module", "level", "kind", "type_comment"}
+_FIELDS = {kind: tuple(f for f in kind._fields if f not in _NO_NODES) for kind in _all_nodes(ast.AST)}

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import builtins
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seatrial.facts.python.calls import UNKNOWN, UNKNOWN_NAME, Value
+from seatrial.facts.python.paths import Composer, PathText, is_composed, of_text
 
 MOST_LINKS = 40  # of one chain a.b().c…; the longest that code in the wild has is far shorter
 MOST_STEPS = 12  # from name to name
@@ -75,7 +76,8 @@ class Scope:
 class Names:
     """Resolves the names of one module, once all of it was read."""
 
-    def __init__(self, stars: list[str]) -> None:
+    def __init__(self, module: str, stars: list[str]) -> None:
+        self._module = module
         self._stars = stars
 
     def value(self, node: ast.expr | None, scope: Scope, *, steps: int = 0, depth: int = 0) -> Value:
@@ -83,7 +85,8 @@ class Names:
         if type(node) is ast.Name:
             return self._of_name(node.id, scope, steps)
         if type(node) in LINKS:
-            return self._chain(node, scope, steps)
+            found = self._chain(node, scope, steps)
+            return replace(found, path=self.path(node, scope, steps)) if is_composed(node, found.name) else found
         if type(node) is ast.Constant:
             return UNKNOWN if node.value is Ellipsis else Value(constant=node.value, is_constant=True)
         match node:
@@ -95,13 +98,33 @@ class Names:
                 return Value(is_lambda=True)
             case ast.Tuple(elts) | ast.List(elts) | ast.Dict(values=elts) if depth <= 1 and len(elts) <= MOST_ITEMS:
                 return Value(items=tuple(self.value(item, scope, steps=steps, depth=depth + 1) for item in elts))
+            case ast.BinOp(op=ast.Div() | ast.Add()) | ast.JoinedStr() if steps < MOST_STEPS:
+                path = self.path(node, scope, steps)
+                return Value(UNKNOWN_NAME, path=path) if path else UNKNOWN
             case _:
                 return UNKNOWN
 
+    def path(self, node: ast.expr | None, scope: Scope, steps: int = 0) -> PathText | None:
+        """Return an expression as a path; None if it is no path."""
+        if node is None or steps >= MOST_STEPS:
+            return None
+
+        def inner(part: ast.expr) -> PathText | None:
+            if isinstance(part, ast.Name) and part.id == "__file__":
+                return PathText(f"{self._module}.__file__")
+            if is_composed(part, "") or isinstance(part, ast.BinOp | ast.JoinedStr):
+                return None  # the composer has given it up
+            value = self.value(part, scope, steps=steps + 1)
+            if isinstance(value.constant, str):
+                return of_text(value.constant)
+            return value.path or (PathText(value.name) if value.is_known and value.name else None)
+
+        return Composer(self._module, inner, lambda part: self._chain(part, scope, steps + 1).name).of(node)
+
     def name(self, node: ast.expr, scope: Scope) -> str:
         """Return what an expression is called, with a leading `?` if its beginning is unknown."""
-        value = self.value(node, scope)
-        return value.name or UNKNOWN_NAME
+        found = self._chain(node, scope, 0) if type(node) in LINKS else self.value(node, scope)
+        return found.name or UNKNOWN_NAME
 
     def bound(self, name: str, scope: Scope) -> Value:
         """Return what a name bound in exactly this scope stands for."""
@@ -168,7 +191,7 @@ class Names:
             assigned = [(b, s) for b, s in owner.attributes[name] if not _is_none(b)]
             known = self._only(assigned, steps) if assigned else UNKNOWN
             owner._attribute_values[name] = known
-        return None if known.name == UNKNOWN_NAME else known
+        return None if known.name == UNKNOWN_NAME and known.path is None else known
 
     def _only(self, bindings: list[tuple[Binding, Scope]], steps: int) -> Value:
         if steps >= MOST_STEPS:

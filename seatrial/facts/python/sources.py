@@ -10,9 +10,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from seatrial.facts.python.calls import Value
+from seatrial.facts.python.calls import UNKNOWN_NAME, Value
 from seatrial.facts.python.module import Import, Module, SyntaxFault
-from seatrial.facts.python.reach import follow, serving_functions
+from seatrial.facts.python.paths import PathText, of_text
+from seatrial.facts.python.reach import MOST_STEPS, follow, serving_functions
 from seatrial.facts.python.syntax import read_module
 from seatrial.facts.python.tree import Tree
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 # first, because that is many times faster than the patterns.
 OF_INTEREST = {
     b"cv2": re.compile(rb"^[ \t]*(?:import|from)[ \t]+cv2\b", re.MULTILINE),
-    b"aiplatform": re.compile(rb"^[ \t]*(?:import|from)[ \t]+google\b.*\baiplatform\b", re.MULTILINE),
+    b"aiplatform": re.compile(rb"^[ \t]*(?:import|from)[ \t]+google\b.*\baiplatform(?:_v1\w*)?\b", re.MULTILINE),
     b"googleapiclient": re.compile(rb"^[ \t]*(?:import|from)[ \t]+googleapiclient\b", re.MULTILINE),
     b"mlengine": re.compile(rb"^[ \t]*(?:import|from)[ \t]+airflow\b.*\bmlengine\b", re.MULTILINE),
     b"Lambda(": re.compile(rb"^[ \t]*(?:import|from)[ \t]+torchvision\b", re.MULTILINE),
@@ -42,7 +43,6 @@ class Sources:
         modules: what ships, by dotted name.
         faults: shipped files that are not valid Python, by dotted name.
         absent: entries of `packages` that have neither a folder nor a NAME.py.
-        under_src: where src/ has what is absent: entry → path.
         left_out: modules that exist in the project and that a shipped module imports, but that do not ship:
             dotted name → path.
         reachable: the shipped modules that serving imports, starting at the predictor's.
@@ -55,7 +55,6 @@ class Sources:
     absent: tuple[str, ...] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     reachable: frozenset[str] = frozenset()
-    under_src: Mapping[str, str] = field(default_factory=dict)
     serving: frozenset[tuple[str, str]] = frozenset()
     surely: frozenset[str] = frozenset()
     _tops: frozenset[str] = field(init=False, repr=False, compare=False)
@@ -89,7 +88,7 @@ class Sources:
                 for call in module.uses.calls:
                     if self.serves(module, call.context):
                         name = self.follow(call.name)
-                        self._calls.append((module, call if name == call.name else replace(call, name=name)))
+                        self._calls.append((module, call if name == call.name else call.named(name)))
         return self._calls
 
     def reads(self) -> Iterator[tuple[Module, Read]]:
@@ -127,43 +126,59 @@ class Sources:
         """Return what a value stands for across the project's modules, such as a constant of another module."""
         return follow(value, self.modules)
 
+    def path(self, path: PathText) -> PathText:
+        """Return a path with its beginning followed across the project's modules; itself if it cannot be followed."""
+        for _ in range(MOST_STEPS):
+            module, _, name = path.base.rpartition(".")
+            found = self._bound(module, name)
+            if found is None:
+                return path
+            start = found.path or (of_text(found.constant) if isinstance(found.constant, str) else PathText(found.name))
+            path = PathText(start.base, (*start.parts, *path.parts))
+        return PathText(UNKNOWN_NAME)
+
+    def _bound(self, module: str, name: str) -> Value | None:
+        """Return what a name of a module of the project stands for, or its function returns; None if unknown."""
+        own = self.modules.get(module)
+        if own is None or name.startswith("__"):
+            return None
+        if not name.endswith("()"):
+            found = own.uses.values.get(name)
+            is_own = found is not None and found.name == f"{module}.{name}"
+            return found if found and not is_own and (found.path or found.is_known) else None
+        function = own.uses.functions.get(name.removesuffix("()"))
+        only = function.returns[0] if function and len(function.returns) == 1 else None
+        return only if only and (only.path or only.is_known) else None
+
 
 def read_sources(project: Project) -> Sources:
     """Read what ships of a project and follow its imports from the predictor's module."""
     modules: dict[str, Module] = {}
     faults: dict[str, SyntaxFault] = {}
     absent: list[str] = []
-    tree = Tree(project.root)
+    tree = Tree(project.root, project.source_folders)
     for package in project.packages:
-        files = list(module_files(project.root, package))
+        home = project.home_of(package)
+        files = list(module_files(home, package))
         if not files:
             absent.append(package)
         for file in files:
-            path = file.relative_to(project.root)
-            name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-            read = read_module(file, name, path.as_posix())
+            name = ".".join(file.relative_to(home).with_suffix("").parts).removesuffix(".__init__")
+            read = read_module(file, name, file.relative_to(project.root).as_posix())
             if isinstance(read, Module):
                 modules[name] = read
             else:
                 faults[name] = read
     sources = Sources(modules, faults, tuple(absent))
     left_out: dict[str, str] = {}
-    for module in modules.values():
-        for name in (n for i in module.imports if i.runs for n in i.candidates()):
-            if not sources.ships(name) and (path_found := tree.locate(name)):
-                left_out[name] = path_found
-    under_src = {name: place for name in absent if (place := _under_src(project.root, name))}
+    imported = (i for module in modules.values() for i in module.imports if i.runs)
+    for name in dict.fromkeys(name for i in imported for name in i.candidates()):  # each once: it looks for files
+        if not sources.ships(name) and (path_found := tree.locate(name)):
+            left_out[name] = path_found
     reachable = _reachable(project, sources)
     serving = serving_functions([m for m in modules.values() if m.name in reachable], project.predictor_class)
     surely = _reachable(project, sources, surely=True)
-    return Sources(modules, faults, tuple(absent), left_out, reachable, under_src, serving, surely)
-
-
-def _under_src(root: Path, package: str) -> str | None:
-    """Return the path of an entry of `packages` in the src layout; None if it is not there."""
-    if next(module_files(root / "src", package), None) is None:
-        return None
-    return f"src/{package}" if (root / "src" / package).is_dir() else f"src/{package}.py"
+    return Sources(modules, faults, tuple(absent), left_out, reachable, serving, surely)
 
 
 def read_scripts(project: Project, sources: Sources) -> tuple[Module, ...]:
@@ -183,12 +198,15 @@ def _is_of_interest(content: bytes) -> bool:
     return any(word in content and pattern.search(content) for word, pattern in OF_INTEREST.items())
 
 
-def module_files(root: Path, package: str) -> Iterator[Path]:
-    """Yield the importable .py files of an entry of `packages`: a folder, or the single NAME.py."""
-    folder, single = root / package, root / f"{package}.py"
-    if folder.is_dir():
+def module_files(home: Path, package: str) -> Iterator[Path]:
+    """Yield the importable .py files of an entry of `packages` that lies in `home`: a folder, or the NAME.py.
+
+    Of a folder and a file of the same name Python imports the folder only if it has an `__init__.py`.
+    """
+    folder, single = home / package, home / f"{package}.py"
+    if folder.is_dir() and ((folder / "__init__.py").is_file() or not single.is_file()):
         for file in sorted(folder.rglob("*.py")):
-            parts = file.relative_to(root).with_suffix("").parts
+            parts = file.relative_to(home).with_suffix("").parts
             # Reading a pipe or a device would never end, and a broken link is not a module.
             if all(part.isidentifier() for part in parts) and "__pycache__" not in parts and file.is_file():
                 yield file

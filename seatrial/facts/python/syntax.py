@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import ast
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seatrial.facts.python.module import Import, Module, SyntaxFault
-from seatrial.facts.python.places import Places, dotted
+from seatrial.facts.python.places import Places, dotted, mark_of, parts, scaling_of
 from seatrial.facts.python.resolving import Block, Resolver
 from seatrial.facts.python.scopes import Names, Scope
+from seatrial.facts.python.versions import version_test
 from seatrial.findings import Location
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seatrial.facts.python.calls import Uses
+    from seatrial.facts.python.versions import VersionTest
 
 CATCHES_IMPORT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 BY_NAME = {"getattr", "globals", "eval", "exec", "vars"}  # builtins that may call what no source spells
@@ -55,6 +56,7 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
         names=frozenset(reader.names),
         definitions=reader.definitions,
         open=reader.open,
+        beyond=tuple(reader.beyond),
         uses=reader.uses(),
     )
 
@@ -69,6 +71,7 @@ class _Reader(ast.NodeVisitor):
 
     def __init__(self, places: Places, name: str, package: str) -> None:
         self.imports: list[Import] = []
+        self.beyond: list[Import] = []
         self.names: set[str] = set()
         self.definitions: dict[str, Location] = {}
         self.open = False
@@ -85,18 +88,19 @@ class _Reader(ast.NodeVisitor):
 
     def uses(self) -> Uses:
         """Resolve what was read; only once, after the walk."""
-        found = Resolver(self._places, Names(self._stars)).uses(
+        return Resolver(self._places, Names(self._module.dotted, self._stars)).uses(
             self._module, self._scopes, self._calls, self._reads, self._stores, tuple(self._stars)
         )
-        for scope, _ in self._scopes:
-            scope.attributes.clear()  # a class and its methods hold each other, and with them the whole syntax tree
-        return found
 
     def visit(self, node: ast.AST) -> None:
         if isinstance(node, ast.expr):
             self._expression(node)
         else:
             super().visit(node)
+
+    def generic_visit(self, node: ast.AST) -> None:
+        for part in parts(node):
+            self.visit(part)
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -110,7 +114,11 @@ class _Reader(ast.NodeVisitor):
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         module = self._absolute(node)
         names = tuple(alias.name for alias in node.names)
-        self._import(module, names, self._places.of(node))
+        if module:
+            self._import(module, names, self._places.of(node))
+        elif node.level:
+            written = "." * node.level + (node.module or "")
+            self.beyond.append(self._imported(written, names, self._places.of(node), self._block))
         for alias in node.names:
             if alias.name == "*":
                 self.open = self.open or self._in_scope_of_module
@@ -135,7 +143,7 @@ class _Reader(ast.NodeVisitor):
         kinds = {dotted(decorator) for decorator in node.decorator_list}
         if self._block.scope.kind == "class" and parameters and "staticmethod" not in kinds:
             scope.receiver, scope.is_classmethod = parameters[0], "classmethod" in kinds
-        self._visit_in(replace(self._block, scope=scope, lazy=True, tried=False, withs=()), node.body)
+        self._visit_in(self._block._replace(scope=scope, lazy=True, tried=False, withs=()), node.body)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
         self.visit_FunctionDef(node)
@@ -144,7 +152,7 @@ class _Reader(ast.NodeVisitor):
         self._define(node, node.name, "class ")
         for outside in (*node.decorator_list, *node.bases, *node.keywords):
             self.visit(outside)
-        self._visit_in(replace(self._block, scope=self._scope("class", node)), node.body)
+        self._visit_in(self._block._replace(scope=self._scope("class", node)), node.body)
 
     def visit_Global(self, node: ast.Global) -> None:
         self.names.update(node.names)
@@ -160,15 +168,14 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
         guarded = any(_catches_import(handler.type) for handler in node.handlers)
-        block = replace(
-            self._block,
+        block = self._block._replace(
             optional=self._block.optional or guarded,
             tried=self._block.tried or bool(node.handlers),
         )
         self._visit_in(block, [*node.body, *node.handlers])
         # `else` comes only where the import before it worked, so that its own imports are as optional.
         self._visit_in(
-            replace(self._block, optional=block.optional) if _imports(node.body) else self._block, node.orelse
+            self._block._replace(optional=block.optional) if _imports(node.body) else self._block, node.orelse
         )
         for statement in node.finalbody:
             self.visit(statement)
@@ -206,8 +213,7 @@ class _Reader(ast.NodeVisitor):
             self.visit(item.context_expr)
             if item.optional_vars:
                 self._assign(item.optional_vars, _entered(item.context_expr))
-        block = replace(
-            self._block,
+        block = self._block._replace(
             optional=self._block.optional or suppresses,
             withs=(*self._block.withs, *(item.context_expr for item in node.items)),
         )
@@ -220,13 +226,21 @@ class _Reader(ast.NodeVisitor):
         before = self._block
         while True:
             self.visit(node.test)
-            inside = [dotted(part) for part in ast.walk(node.test)]
-            never = inside[0].endswith("TYPE_CHECKING") or _is_main_guard(node.test)
-            chosen = any(name in CHOOSES_PLATFORM for name in inside)
+            never = dotted(node.test).endswith("TYPE_CHECKING") or _is_main_guard(node.test)
+            attributes = (part for part in ast.walk(node.test) if type(part) is ast.Attribute)
+            chosen = any(dotted(part) in CHOOSES_PLATFORM for part in attributes)
             # The else is guarded by the test too. Only the last tests of a long chain are kept.
             tests = (*self._block.tests, node.test)[-MOST_TESTS:]
-            self._block = replace(self._block, optional=self._block.optional or chosen, tests=tests)
-            self._visit_in(replace(self._block, typing_only=self._block.typing_only or never), node.body)
+            around = self._block.versions
+            within = self._block._replace(
+                optional=self._block.optional or chosen,
+                tests=tests,
+                typing_only=self._block.typing_only or never,
+                versions=(*around, *self._versions(node.test, holds=True)),
+            )
+            self._visit_in(within, node.body)
+            versions = (*around, *self._versions(node.test, holds=False)) if node.orelse else around
+            self._block = self._block._replace(optional=within.optional, tests=tests, versions=versions)
             match node.orelse:
                 case [ast.If() as node]:  # elif: the next link of the chain
                     continue
@@ -234,6 +248,15 @@ class _Reader(ast.NodeVisitor):
                     self._visit_in(self._block, rest)
                     break
         self._block = before
+
+    def _versions(self, test: ast.expr, *, holds: bool) -> tuple[VersionTest, ...]:
+        found = version_test(test, self._only_bound, holds=holds)
+        return (found,) if found else ()
+
+    def _only_bound(self, name: str) -> str | ast.expr | None:
+        """Return what alone was bound to a name of the module so far."""
+        bindings = self._module.bindings.get(name, ())
+        return bindings[0] if len(bindings) == 1 else None
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
@@ -247,6 +270,11 @@ class _Reader(ast.NodeVisitor):
             self._assign(node.target, node.value)
         elif isinstance(node.target, ast.Name) and self._in_scope_of_module:
             self.names.add(node.target.id)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if not self._block.typing_only:
+            self._block.scope.runs_in().mentions.update(scaling_of(node))
+        self.generic_visit(node)
 
     def visit_Return(self, node: ast.Return) -> None:
         if self._block.scope.kind == "function":
@@ -295,48 +323,63 @@ class _Reader(ast.NodeVisitor):
         pending: list[tuple[ast.AST, Block]] = [(root, block)]
         while pending:
             node, block = pending.pop()
-            if isinstance(node, ast.Name):
-                if isinstance(node.ctx, ast.Store):
+            if type(node) is ast.Name:
+                if type(node.ctx) is ast.Store:
                     self._bind(node.id, None)
                 else:
                     mentions.update((node.id, f"{node.id}()") if node.id in BY_NAME else (node.id,))
-                continue
-            if isinstance(node, ast.Constant | ast.expr_context | ast.operator):
-                continue
-            if isinstance(node, ast.Call):
-                self._calls.append((node, block))
-                if dotted(node.func) in self._importers and (named := self._by_text(node)):
-                    self._import(named, (), self._places.of(node), block)
-                self.open = self.open or (
-                    isinstance(node.func, ast.Name) and node.func.id in ("globals", "exec", "setattr", "vars")
-                )
-                pending.extend((part, block) for part in (*node.args, *node.keywords))
-                match node:
-                    case ast.Call(ast.Name("getattr" | "hasattr"), [_, ast.Constant(str(attribute)), *_]):
-                        mentions.add(attribute)
-                        continue
-                node = self._attributes(node.func, mentions)
-                pending.append((node, block))
-            elif isinstance(node, ast.Attribute):
+            elif type(node) is ast.Constant:
+                mentions.update(mark_of(node))
+            elif type(node) is ast.Attribute:
                 inner = self._attributes(node, mentions)
                 pending.append((inner, block))
-                if isinstance(node.ctx, ast.Store):
+                if type(node.ctx) is ast.Store:
                     self._store(node, None)
-                elif isinstance(inner, ast.Name) and inner.id != block.scope.receiver:
+                elif type(inner) is ast.Name and inner.id != block.scope.receiver:
                     self._reads.append((node, block))
-            elif isinstance(node, ast.IfExp):
-                guarded = replace(block, tests=(*block.tests, node.test)[-MOST_TESTS:])
-                pending.extend(((node.test, block), (node.body, guarded), (node.orelse, guarded)))
-            elif isinstance(node, ast.NamedExpr):
+            elif type(node) is ast.Call:
+                self._calls.append((node, block))
+                mentions.update(scaling_of(node))
+                pending += [(part, block) for part in (*node.args, *node.keywords)]
+                if type(node.func) is not ast.Name:
+                    pending.append((self._attributes(node.func, mentions), block))
+                elif not self._of_text(node, mentions):
+                    pending.append((node.func, block))
+                self._import_of(node, block)
+            elif type(node) is ast.IfExp:
+                guarded = block._replace(tests=(*block.tests, node.test)[-MOST_TESTS:])
+                pending += [(node.test, block), (node.body, guarded), (node.orelse, guarded)]
+            elif type(node) is ast.NamedExpr:
                 self._bind(node.target.id, node.value)
                 pending.append((node.value, block))
             else:
-                if isinstance(node, ast.Lambda):
+                if type(node) is ast.Lambda:
                     a = node.args
                     for parameter in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg):
                         if parameter:
                             block.scope.bind(parameter.arg, None)
-                pending.extend((part, block) for part in ast.iter_child_nodes(node))
+                elif type(node) is ast.Slice:
+                    mentions.update(mark_of(node))
+                elif type(node) is ast.BinOp:
+                    mentions.update(scaling_of(node))
+                pending += [(part, block) for part in parts(node)]
+
+    def _of_text(self, node: ast.Call, mentions: set[str]) -> bool:
+        """Note what a call of a builtin may do to names that are texts; return whether it only reads one attribute."""
+        match node:
+            case ast.Call(ast.Name("globals" | "exec" | "setattr" | "vars")):
+                self.open = True
+            case ast.Call(ast.Name("getattr" | "hasattr"), [_, ast.Constant(str(attribute)), *_]):
+                mentions.add(attribute)
+                return True
+        return False
+
+    def _import_of(self, node: ast.Call, block: Block) -> None:
+        """Note the module that a call imports by its name."""
+        func = node.func
+        may_import = type(func) is ast.Name or (type(func) is ast.Attribute and func.attr == "import_module")
+        if may_import and dotted(func) in self._importers and (named := self._by_text(node)):
+            self._import(named, (), self._places.of(node), block)
 
     def _attributes(self, node: ast.expr, mentions: set[str]) -> ast.expr:
         """Note a chain of attributes, and return what it begins with."""
@@ -356,20 +399,21 @@ class _Reader(ast.NodeVisitor):
         return ""
 
     def _import(self, module: str, names: tuple[str, ...], location: Location, block: Block | None = None) -> None:
-        block = block or self._block
         if module:
-            self.imports.append(
-                Import(
-                    module=module,
-                    names=names,
-                    location=location,
-                    optional=block.optional,
-                    typing_only=block.typing_only,
-                    lazy=block.lazy,
-                    function=block.scope.runs_in().qualname,
-                    guarded=bool(block.tests),
-                )
-            )
+            self.imports.append(self._imported(module, names, location, block or self._block))
+
+    def _imported(self, module: str, names: tuple[str, ...], location: Location, block: Block) -> Import:
+        return Import(
+            module=module,
+            names=names,
+            location=location,
+            optional=block.optional,
+            typing_only=block.typing_only,
+            lazy=block.lazy,
+            function=block.scope.runs_in().qualname,
+            guarded=bool(block.tests),
+            versions=block.versions,
+        )
 
     def _mention(self, alias: ast.alias) -> None:
         """Note the original name of what is imported under another."""

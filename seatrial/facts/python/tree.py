@@ -21,20 +21,23 @@ NEVER_SOURCE = {"build", "dist", "node_modules", "__pycache__", "site-packages"}
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The Python files below `root`, read when something is asked."""
+    """The Python files below `root`, read when something is asked; `folders` of it are on Python's path."""
 
     root: Path
+    folders: tuple[str, ...] = ("",)
 
     def locate(self, module: str) -> str | None:
         """Return the path of a module by its dotted name from the root; None if it does not exist."""
         parts = module.split(".")
         if not all(part.isidentifier() for part in parts) or parts[0] in NEVER_SOURCE:
             return None
-        base = self.root.joinpath(*parts)
-        for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
-            if file.is_file():
-                return file.relative_to(self.root).as_posix()
-        return base.relative_to(self.root).as_posix() if base.is_dir() and any(base.glob("*.py")) else None
+        bases = [self.root.joinpath(folder, *parts) for folder in self.folders]
+        for base in bases:
+            for file in (base.with_name(f"{base.name}.py"), base / "__init__.py"):
+                if file.is_file():
+                    return file.relative_to(self.root).as_posix()
+        found = (base for base in bases if base.is_dir() and any(base.glob("*.py")))
+        return next((base.relative_to(self.root).as_posix() for base in found), None)
 
     def definitions(self, names: Iterable[str]) -> dict[str, Location]:
         """Return where classes and functions of these names are defined, at the top level of any script or module."""

@@ -42,7 +42,7 @@ def in_package(project: Project, artifacts: Iterable[str]) -> tuple[SecretFile, 
 
     `artifacts` are the paths in the artifacts folder that ship.
     """
-    files = {path for package in project.packages for path in _below(project.root / package)}
+    files = {path for package in project.packages for path in _below(project.home_of(package) / package)}
     for pattern in project.package_data:
         with contextlib.suppress(UsageError):  # the build refuses it
             files.update(data_files.matched(project, pattern))

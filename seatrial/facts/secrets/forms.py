@@ -45,7 +45,8 @@ _TYPE = re.compile(r'"type"\s*:\s*"(?P<name>\w+)"')
 _WRITTEN = (
     ("an AWS secret key", "aws_secret", re.compile(r"(?i)aws_secret_access_key\W{1,5}[A-Za-z0-9/+]{40}(?![\w/+])")),
     ("a registry's login", '"auths"', re.compile(r'"(?:auth|identitytoken|password)"\s*:\s*"[^"\s$<{]{4,}"')),
-    ("npm's login", "_", re.compile(r"(?m)^\s*(?://\S+:)?_(?:auth|authToken|password)\s*=\s*([^\s$<]+)")),
+    ("npm's login", "_auth", re.compile(r"(?m)^\s*(?://\S+:)?_auth(?:Token)?\s*=\s*([^\s$<]+)")),
+    ("npm's login", "_password", re.compile(r"(?m)^\s*(?://\S+:)?_password\s*=\s*([^\s$<]+)")),
     ("a cluster's login", "clusters", re.compile(r"(?m)^\s*(?:client-key-data|token|password):\s*[^\s$<{]{4,}")),
     ("a login of .netrc", "machine", re.compile(r"(?m)^\s*machine\s+\S+\s+login\s+\S+\s+password\s+([^\s$<]+)")),
     ("an Azure storage key", "AccountKey", re.compile(r"AccountKey=[A-Za-z0-9+/]{86}==")),
@@ -58,7 +59,10 @@ _TOKENS = (
 )
 # As a whole value, not within a sentence.
 _ADDRESS = re.compile(r"(?m)(?:^[ \t]*|[\"'=]|[:=][ \t]+)(?P<value>[a-zA-Z][\w+.-]*://[^\s\"'<>]+@[^\s\"'<>]+)")
-_LONG = re.compile(r"[\w~.:/+=|%-]{13,}", re.ASCII)  # the shortest form of the table has 13 characters
+_SHORTEST = 13  # characters of the shortest form of the table
+_PARTS = frozenset(b"~.:/+=|%-@\\_")  # what tokens have beside letters and digits
+_WORDS = bytes(c if c in _PARTS or (c < 128 and chr(c).isalnum()) else ord(" ") for c in range(256))
+_OVER_LINES = r"\r\n"  # in an expression: what it finds may go on in the next line
 _PLACEHOLDER = re.compile(r"(?i)example|([x*.])\1{5}")
 
 
@@ -129,15 +133,21 @@ def _keys_and_files(text: str) -> Iterator[Hit]:
 
 
 def _tokens(text: str) -> Iterator[Hit]:
-    long = "\n".join(_LONG.findall(text)).lower()  # most of a text is not long enough to be searched
+    # Most of a text is not long enough to be a token, and most of the rest is there several times.
+    words = set(text.encode("ascii", "replace").translate(_WORDS).split())
+    long = b"\n".join(word for word in words if len(word) >= _SHORTEST).decode()
+    lower = long.lower()
     lines: set[int] = set()
     for name, form in secret_forms().items():
-        if any(word in long for word in form.words):
-            for hit in _first(f"a token ({name})", _expression(form.regex), text, form.allowed):
+        if not any(word in lower for word in form.words):
+            continue
+        expression = _expression(form.regex)
+        if _OVER_LINES in form.regex or expression.search(long):
+            for hit in _first(f"a token ({name})", expression, text, form.allowed):
                 lines.add(hit.line)
                 yield hit
     for word, expression in _TOKENS:
-        if word in text:
+        if word in long and expression.search(long):
             yield from (hit for hit in _first("a token", expression, text) if hit.line not in lines)
 
 

@@ -5,18 +5,17 @@ Static checks look at kinds and class names only; whether the weights fit the mo
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seatrial.facts.checkpoints.checkpoint import is_named
 from seatrial.facts.checkpoints.kinds import Kind
+from seatrial.facts.tables import is_known
 from seatrial.findings import Location, Severity
-from seatrial.rules.artifacts import loading
 from seatrial.rules.artifacts.pickled import MAIN
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
-from seatrial.rules.imports import how_to_provide, is_first_party, is_provided
+from seatrial.rules.imports import has_no_requirements, how_to_provide, is_first_party, is_provided
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
@@ -47,11 +46,11 @@ CLASS_IN_MAIN = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"Can't get attribute '(?P<name>[^']+)' on <module '(?:[\w.]+\.)?__(?:mp_)?main__'"),
+            r"Can't get attribute '(?P<name>[^']+)' on <module '(?:[\w.]+\.)?__(?:mp_)?main__'",
             "the artifacts hold a pickled `{name}` that was defined in `__main__` of what wrote it",
         ),
         Symptom(
-            re.compile(r"Unsupported global: GLOBAL __main__\.(?P<name>\w+)"),
+            r"Unsupported global: GLOBAL __main__\.(?P<name>\w+)",
             "the artifacts hold a pickled `{name}` that was defined in `__main__` of what wrote it",
         ),
     ),
@@ -100,14 +99,14 @@ UNKNOWN_MODULE = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"(?m)^(?>[^\n]*?(?:find_class|\bloads?\(|npickler))[^\n]*+\n(?:[ ^~]++\n)?"
                 r"ModuleNotFoundError: No module named '(?P<module>(?!numpy\._core)[^'\n]{1,200})'"
             ),
             "a pickle in the artifacts needs the module `{module}`",
         ),
         Symptom(
-            re.compile(
+            (
                 r"Can't get attribute '(?P<name>[^'\n]{1,200})' on <module "
                 r"'(?P<module>(?!torch\.|torchvision\.)[^'\n]{1,200}(?<!main__))'"
             ),
@@ -133,12 +132,20 @@ def _unknown_module(facts: Facts) -> Iterator[Finding]:
             seen.add(module)
             path = facts.left_out.get(module)
             own = path is not None or is_first_party(facts.sources, module)
+            if not own and has_no_requirements(facts):
+                continue
+            cause, fix = f"{path} does not ship: `packages` does not name it" if path else "", ""
+            if not own and is_known(module):
+                fix = f"; or {how_to_provide(module, facts)}"
+            elif not own:
+                cause = "no distribution that is known has it: most likely it is of the code that trained the model"
+                fix = ", or export the model there (state_dict, TorchScript)"
             yield UNKNOWN_MODULE.finding(
                 f"{checkpoint.path} holds a pickled `{module}.{name}`; nothing that ships has that module",
                 location=Location(checkpoint.path),
                 subject=module,
-                cause=f"{path} exists in the project, but `packages` does not name it" if path else "",
-                fix=UNKNOWN_MODULE.fix if own else f"{UNKNOWN_MODULE.fix}; or {how_to_provide(module, facts)}",
+                cause=cause,
+                fix=f"{UNKNOWN_MODULE.fix}{fix}",
             )
 
 
@@ -168,21 +175,21 @@ NO_CHECKPOINT = Rule(
         "https://github.com/actions/checkout#usage",
     ),
     symptoms=(
-        Symptom(re.compile(r"Unsupported operand 118\b"), "the weights are a Git LFS pointer, not the file itself"),
-        Symptom(re.compile(r"invalid load key, 'v'"), "the weights are a Git LFS pointer, not the file itself"),
-        Symptom(re.compile(r"Unsupported operand (?:60|10)\b"), "the weights are an HTML or XML page"),
-        Symptom(re.compile(r"invalid load key, '(?:<|\\n)'"), "the weights are an HTML or XML page"),
-        Symptom(re.compile(r"failed finding central directory"), "the weights file is cut off"),
+        Symptom(r"Unsupported operand 118\b", "the weights are a Git LFS pointer, not the file itself"),
+        Symptom(r"invalid load key, 'v'", "the weights are a Git LFS pointer, not the file itself"),
+        Symptom(r"Unsupported operand (?:60|10)\b", "the weights are an HTML or XML page"),
+        Symptom(r"invalid load key, '(?:<|\\n)'", "the weights are an HTML or XML page"),
+        Symptom(r"failed finding central directory", "the weights file is cut off"),
         Symptom(
-            re.compile(r"PyTorchFileReader\([^\n]{0,200}\n(?:[ ^~]{0,200}\n)?OSError: \[Errno 22\] Invalid argument"),
+            r"PyTorchFileReader\([^\n]{0,200}\n(?:[ ^~]{0,200}\n)?OSError: \[Errno 22\] Invalid argument",
             "the weights file is cut off",
         ),
-        Symptom(re.compile(r"(?m)^EOFError(?:: Ran out of input)?[ \r]{0,3}$"), "the weights file is empty or cut off"),
+        Symptom(r"(?m)^EOFError(?:: Ran out of input)?[ \r]{0,3}$", "the weights file is empty or cut off"),
         Symptom(
-            re.compile(r"invalid load key, (?P<key>'[^\n]{1,6}')"),
+            r"invalid load key, (?P<key>'[^\n]{1,6}')",
             "the weights are not a pickle: they begin {key}",
         ),
-        Symptom(re.compile(r"Unsupported operand (?P<byte>\d+)\b"), "the weights are not a checkpoint (byte {byte})"),
+        Symptom(r"Unsupported operand (?P<byte>\d+)\b", "the weights are not a checkpoint (byte {byte})"),
     ),
     detected=(
         "The first bytes of each file that is named like a checkpoint, and what it is in the file system: a "
@@ -223,35 +230,6 @@ def _no_checkpoint(facts: Facts) -> Iterator[Finding]:
                 location=Location(checkpoint.path),
             )
 
-
-STATE_DICT = Rule(
-    code="ST305",
-    title="the weights do not fit the model",
-    explanation=(
-        "The names or shapes in the state_dict are not those of the model that the predictor builds: "
-        "another architecture, another number of classes, or names that a wrapper prefixed (`module.` from "
-        "DataParallel, `_orig_mod.` from torch.compile). `strict=False` only hides it and serves random "
-        "weights."
-    ),
-    fix="build the model exactly as training did, or strip the wrapper's prefix when the weights are saved",
-    yields_to=(loading.PREFIXED,),
-    cloud="RuntimeError: Error(s) in loading state_dict for ResNet",
-    sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",),
-    symptoms=(
-        Symptom(
-            re.compile(
-                r"size mismatch for (?P<key>[\w.]{1,300}): copying a param with shape "
-                r"torch\.Size\((?P<saved>\[[\d, ]{0,80}\])\) from checkpoint, "
-                r"the shape in current model is torch\.Size\((?P<built>\[[\d, ]{0,80}\])\)"
-            ),
-            "`{key}` is {saved} in the weights and {built} in the model",
-        ),
-        Symptom(
-            re.compile(r"Error\(s\) in loading state_dict for (?P<model>\w+)"),
-            "the weights do not fit the model {model}",
-        ),
-    ),
-)
 
 NOT_READ = Rule(
     code="ST307",
@@ -302,7 +280,7 @@ DAMAGED = Rule(
         "https://docs.pytorch.org/docs/stable/notes/serialization.html",
         "https://github.com/huggingface/safetensors#format",
     ),
-    symptoms=(Symptom(re.compile(r"pickle data was truncated"), "the weights file is cut off"),),
+    symptoms=(Symptom(r"pickle data was truncated", "the weights file is cut off"),),
     detected=(
         "By the end of the pickle, by the records of an archive and by the places that a safetensors header names, "
         "each against the size of the file. Bytes within tensors are not read: the manifest's hashes judge those."

@@ -6,8 +6,9 @@ would fail, and warns if the call may not be made at all.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 from seatrial.facts.checkpoints.kinds import Kind
 from seatrial.facts.classes import is_allowed
@@ -17,10 +18,9 @@ from seatrial.rules.rule import Rule, Symptom
 from seatrial.serving.interfaces import INTERFACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from seatrial.facts.checkpoints.checkpoint import Checkpoint
-    from seatrial.facts.checkpoints.pickles import Tensor
     from seatrial.facts.gather import Facts
     from seatrial.facts.python.calls import Call
     from seatrial.findings import Finding
@@ -47,14 +47,14 @@ WEIGHTS_ONLY = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"Unsupported global: GLOBAL (?!__main__\.)(?P<name>[\w.]+)"),
+            r"Unsupported global: GLOBAL (?!__main__\.)(?P<name>[\w.]+)",
             "torch.load refuses the file, because it holds a pickled `{name}`",
         ),
     ),
     detected=(
         "What the pickle names against what torch.load allows in the locked version, from a table of torch's "
-        "releases, if the call leaves weights_only to that version; a call of add_safe_globals silences "
-        "it."
+        "releases, if the call leaves weights_only to that version; a call of add_safe_globals silences it. "
+        "Lightning's load_from_checkpoint leaves it to torch since 2.6."
     ),
     bad='torch.save(model, "weights.pt")\ntorch.load("weights.pt")  # with torch 2.6 or later',
     good='torch.save(model.state_dict(), "weights.pt")\ntorch.load("weights.pt", weights_only=True)',
@@ -66,7 +66,7 @@ SAFE_GLOBALS = ("torch.serialization.add_safe_globals", "torch.serialization.saf
 @WEIGHTS_ONLY.decided_by
 def _weights_only(facts: Facts) -> Iterator[Finding]:
     torch = pinned(facts, "torch")
-    loads = _calls(facts, "torch.load")
+    loads = [*_calls(facts, "torch.load"), *_by_lightning(facts)]
     names = {call.name for _, call in facts.sources.calls()} | {w for call in loads for w in call.context.withs}
     if torch is None or not loads or names.intersection(SAFE_GLOBALS):
         return
@@ -86,7 +86,25 @@ def _weights_only(facts: Facts) -> Iterator[Finding]:
             cause="weights_only is True unless the call says otherwise, since torch 2.6"
             + ("" if surely else "; whether this call reads this file cannot be seen"),
             evidence=tuple(found),
+            fix=_OF_LIGHTNING if strict[0].method == "load_from_checkpoint" else WEIGHTS_ONLY.fix,
         )
+
+
+_OF_LIGHTNING = (
+    "if you trust the file, call `load_from_checkpoint(…, weights_only=False)`; or save plain values only "
+    "(`save_hyperparameters` of numbers and texts, `OmegaConf.to_container`) and write the checkpoint again"
+)
+_ASKS_TORCH = Version(
+    "2.6"
+)  # Lightning's load_from_checkpoint then leaves weights_only to torch: pytorch/core/saving.py
+
+
+def _by_lightning(facts: Facts) -> list[Call]:
+    """Return the calls of Lightning's load_from_checkpoint, if the locked one leaves weights_only to torch."""
+    versions = [pinned(facts, name) for name in ("lightning", "pytorch-lightning")]
+    if not any(version and version >= _ASKS_TORCH for version in versions):
+        return []
+    return [call for _, call in facts.sources.calls() if call.method == "load_from_checkpoint"]
 
 
 def is_torch_file(checkpoint: Checkpoint) -> bool:
@@ -107,92 +125,6 @@ def _refused(file: Checkpoint, facts: Facts) -> list[str]:
     return names + ([f"a pickle of protocol {file.protocol}"] if file.protocol >= REFUSED_PROTOCOL else [])
 
 
-PREFIXED = Rule(
-    code="ST308",
-    title="names in the weights that a wrapper prefixed",
-    explanation=(
-        "A model that was trained inside DataParallel or torch.compile saves every name with `module.` or `_orig_mod.` "
-        "before it. The bare model that the predictor builds has no such names, and `load_state_dict` refuses them all "
-        "— or, with `strict=False`, loads nothing and serves random weights."
-    ),
-    fix=(
-        "save `model.module.state_dict()` (or `model._orig_mod.state_dict()`), or strip the prefix before loading: "
-        '`{k.removeprefix("module."): v for k, v in weights.items()}`'
-    ),
-    severity=Severity.WARNING,
-    cloud='RuntimeError: Error(s) in loading state_dict for ResNet: Missing key(s) in state_dict: "conv1.weight", …',
-    sources=(
-        "https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.load_state_dict",
-        "https://docs.pytorch.org/docs/stable/generated/torch.nn.DataParallel.html",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(r"Unexpected key\(s\) in state_dict: \"(?P<prefix>module\.|_orig_mod\.|model\.)"),
-            "the names in the weights begin `{prefix}`, which the model's do not",
-        ),
-    ),
-    detected=(
-        "Every tensor of a file has the prefix, and the result of torch.load goes straight into load_state_dict. It "
-        "only warns, because the model may have an attribute of that name. It is silent if the code wraps the model "
-        "again, has a function that mentions the prefix, or changes the names on the way."
-    ),
-    bad='network.load_state_dict(torch.load("weights.pt"))  # names begin module.',
-    good='weights = torch.load("weights.pt")\n'
-    'network.load_state_dict({k.removeprefix("module."): v for k, v in weights.items()})',
-)
-
-# What torch.nn.parallel.DataParallel and DistributedDataParallel, and torch.compile put before every name.
-PREFIXES = {"module.": ("DataParallel", "DistributedDataParallel"), "_orig_mod.": ("compile", "OptimizedModule")}
-SHOWN = 3  # names in a finding
-
-
-@PREFIXED.decided_by
-def _prefixed(facts: Facts) -> Iterator[Finding]:
-    for _, call in facts.sources.calls():
-        given = call.argument("state_dict", 0)
-        if (
-            call.method != "load_state_dict"
-            or given is None
-            or any(p in call.receiver for p in ("Parallel", "compile"))
-        ):
-            continue
-        argument = facts.sources.follow(given.name)
-        for checkpoint in facts.checkpoints:
-            for inner, tensors in checkpoint.tensors.items():
-                prefix = _prefix(tensors)
-                if prefix and _is_given(argument, checkpoint, inner) and not _is_known(prefix, facts):
-                    first = list(tensors)[:SHOWN]
-                    yield PREFIXED.finding(
-                        f"every name in {checkpoint.path} begins `{prefix}`, and load_state_dict gets them as they are",
-                        location=call.location,
-                        subject=checkpoint.path,
-                        cause=f"{PREFIXES[prefix][0]} puts it there; whether the model itself has a part of that name "
-                        "cannot be seen",
-                        evidence=tuple(f"{n}: {tensors[n].dtype} {list(tensors[n].shape)}" for n in first),
-                    )
-
-
-def _prefix(tensors: Mapping[str, Tensor]) -> str:
-    return next((prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in tensors)), "")
-
-
-def _is_given(argument: str, checkpoint: Checkpoint, inner: str) -> bool:
-    """Return whether an argument is the loaded file, or the dict under this key in it."""
-    if checkpoint.kind is Kind.SAFETENSORS:
-        return argument == "safetensors.torch.load_file()"
-    return argument == ("torch.load()[]" if inner else "torch.load()")
-
-
-def _is_known(prefix: str, facts: Facts) -> bool:
-    """Return whether the code shows that it knows of a prefix: by a wrapper, or by the name itself."""
-    words = {prefix.rstrip("."), *PREFIXES[prefix]}
-    for module in facts.sources.serving_modules():
-        mentions = [module.uses.mentions, *(function.mentions for function in module.uses.functions.values())]
-        if any(words & mentioned for mentioned in mentions):
-            return True
-    return False
-
-
 OTHER_FORMAT = Rule(
     code="ST314",
     title="a file that this loading function does not read",
@@ -210,10 +142,10 @@ OTHER_FORMAT = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"Cannot use ``weights_only=True`` with TorchScript archives"),
+            r"Cannot use ``weights_only=True`` with TorchScript archives",
             "torch.load was given a TorchScript archive",
         ),
-        Symptom(re.compile(r"failed locating file constants\.pkl"), "torch.jit.load was given what torch.save wrote"),
+        Symptom(r"failed locating file constants\.pkl", "torch.jit.load was given what torch.save wrote"),
     ),
     detected=(
         "The formats of all files of torch in the artifacts against the loading functions that serving may call: it "

@@ -5,7 +5,6 @@ Decided from class names and the attributes of objects; nothing is loaded.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -42,7 +41,7 @@ OTHER_PYTHON = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"unsupported pickle protocol: (?P<number>\d{1,3})"),
+            r"unsupported pickle protocol: (?P<number>\d{1,3})",
             "a pickle of protocol {number} is newer than the Python that reads it",
         ),
     ),
@@ -104,7 +103,7 @@ OLD_TRANSFORM = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"AttributeError: '(?P<name>Resize|CenterCrop|Normalize|Pad|Grayscale|ColorJitter|FiveCrop|TenCrop|"
                 r"LinearTransformation|ConvertImageDtype|GaussianBlur|Compose|ToTensor|Random[A-Z]\w{1,40})' "
                 r"object has no attribute '(?P<lacks>\w{1,60})'"
@@ -144,11 +143,11 @@ OLD_MODULE = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"AttributeError: '(?P<name>\w{1,80})' object has no attribute '(?P<lacks>approximate|batch_first|"
                 r"recompute_scale_factor|norm_first|activation_relu_or_gelu|_qkv_same_embed_dim|padding_mode|"
                 r"_reversed_padding_repeated_twice|_non_persistent_buffers_set|_load_state_dict_post_hooks|"
-                r"_is_full_backward_hook|_backward_pre_hooks|_backward_hooks|_forward_hooks_with_kwargs)'"
+                r"_is_full_backward_hook|_backward_pre_hooks|_forward_hooks_with_kwargs)'"
             ),
             "a pickled {name} is of another torch: it has no `{lacks}`",
         ),
@@ -181,9 +180,7 @@ MOVED_CLASS = Rule(
     sources=("https://github.com/pytorch/vision/releases", f"{PICKLE_DOCS}#what-can-be-pickled-and-unpickled"),
     symptoms=(
         Symptom(
-            re.compile(
-                r"Can't get attribute '(?P<name>[\w.]{1,120})' on <module '(?P<module>torch(?:vision)?\.[\w.]{1,120})'"
-            ),
+            r"Can't get attribute '(?P<name>[\w.]{1,120})' on <module '(?P<module>torch(?:vision)?\.[\w.]{1,120})'",
             "a pickle needs `{name}`, which `{module}` does not have in this version",
         ),
     ),
@@ -236,7 +233,7 @@ NUMPY_2 = Rule(
     sources=("https://numpy.org/doc/stable/numpy_2_0_migration_guide.html",),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"(?m)^(?>[^\n]*?(?:find_class|\bloads?\(|npickler))[^\n]*+\n(?:[ ^~]++\n)?"
                 r"ModuleNotFoundError: No module named 'numpy\._core(?P<rest>[\w.]{0,80})'"
             ),
@@ -279,7 +276,7 @@ WINDOWS_PATH = Rule(
     sources=("https://docs.python.org/3/library/pathlib.html#concrete-paths",),
     symptoms=(
         Symptom(
-            re.compile(r"cannot instantiate '(?P<name>WindowsPath|PureWindowsPath)' on your system"),
+            r"cannot instantiate '(?P<name>WindowsPath|PureWindowsPath)' on your system",
             "a pickle holds a {name}",
         ),
     ),

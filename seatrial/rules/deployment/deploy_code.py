@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatrial.findings import Severity
+from seatrial.rules.deployment.written import scripts_of_sdk
 from seatrial.rules.rule import Rule
 
 if TYPE_CHECKING:
@@ -159,6 +160,5 @@ def _refused_deploy(facts: Facts) -> Iterator[Finding]:
 
 def _calls(facts: Facts) -> Iterator[Call]:
     """Yield the calls of the scripts that import Google's SDK."""
-    for script in facts.scripts:
-        if any(name.startswith(SDK.rstrip(".")) for i in script.imports for name in i.candidates()):
-            yield from script.uses.calls
+    for script in scripts_of_sdk(facts):
+        yield from script.uses.calls

@@ -6,8 +6,6 @@ their own scripts.
 
 from __future__ import annotations
 
-import re
-
 from seatrial.rules.artifacts import pickled
 from seatrial.rules.cloud import DOCS
 from seatrial.rules.lock import installing, unlocked_imports, wheels
@@ -31,7 +29,7 @@ PLATFORM_SIZE = Rule(
     sources=(f"{DOC_SAMPLES}/4046", f"{SAMPLES}/495", f"{SAMPLES}/8", DEPRECATED),
     symptoms=(
         Symptom(
-            re.compile(r"total size of files in (?P<place>gs://\S{1,300}) is (?P<size>\d+) bytes, which exceeds"),
+            r"total size of files in (?P<place>gs://\S{1,300}) is (?P<size>\d+) bytes, which exceeds",
             "{place} holds {size} bytes, which AI Platform refuses",
         ),
     ),
@@ -50,7 +48,7 @@ PLATFORM_PICKLE = Rule(
     sources=("https://docs.python.org/3/library/pickle.html#data-stream-format", DEPRECATED),
     symptoms=(
         Symptom(
-            re.compile(r"Could not load the model: (?P<file>[^\s\n]{1,300}\.(?:pkl|joblib))\."),
+            r"Could not load the model: (?P<file>[^\s\n]{1,300}\.(?:pkl|joblib))\.",
             "the pickle {file} could not be read",
         ),
     ),
@@ -62,7 +60,8 @@ PLATFORM_LOAD = Rule(
         "`from_path` raised an exception, but only its text is shown: often a bare number, without a traceback. "
         "The service was shut down on 2025-01-31."
     ),
-    fix="run `seatrial smoke`, which calls the same class in a clean environment and shows the whole traceback",
+    fix="run `seatrial smoke`, which calls the same class in a clean environment and shows the whole traceback, and "
+    "deploy to Vertex AI",
     telling=Telling.NAMELESS,
     yields_to=(
         wheels.TOO_LARGE,
@@ -76,10 +75,10 @@ PLATFORM_LOAD = Rule(
     sources=(f"{SAMPLES}/431", DEPRECATED),
     symptoms=(
         Symptom(
-            re.compile(r"Unexpected error when loading the model: (?P<why>[^\n\"(]{1,200}[^\s\"(])"),
+            r"Unexpected error when loading the model: (?P<why>[^\n\"(]{1,200}[^\s\"(])",
             "the predictor's from_path failed: {why}",
         ),
-        Symptom(re.compile(r"Bad model detected with error"), "AI Platform could not load the version"),
+        Symptom(r"Bad model detected with error", "AI Platform could not load the version"),
     ),
 )
 
@@ -89,19 +88,18 @@ BATCH = Rule(
     title="a batch prediction got no answers",
     explanation=(
         "The job sends instances to its own containers. It gives up if an answer takes longer than its deadline, or if "
-        "the quota of batch jobs is used up. If the endpoint answers the same request quickly, the request is fine."
+        "the quota of batch jobs is used up. If the endpoint answers the same request quickly, the request is fine. "
+        "If the answer is 400 or 422, the container's own schema refuses what the job sends."
     ),
     fix="send smaller batches (`manual_batch_tuning_parameters`), use a faster machine, or ask for more quota",
     cloud="('Post request fails. Cannot get predictions. Error: Exceeded retries: Non-OK result 504 …', 16)",
     sources=(f"{DOCS}/troubleshooting", f"{DOCS}/predictions/get-batch-predictions"),
     symptoms=(
         Symptom(
-            re.compile(r"Cannot get predictions\. Error: Exceeded retries: (?P<why>[^\n,]{1,200})"),
+            r"Cannot get predictions\. Error: Exceeded retries: (?P<why>(?!Non-OK result 4)[^\n,]{1,200})",
             "the batch job's requests failed: {why}",
         ),
-        Symptom(
-            re.compile(r"Quota exhausted\.[^\n]{0,200}batch prediction quota"), "the quota of batch jobs is used up"
-        ),
+        Symptom(r"Quota exhausted\.[^\n]{0,200}batch prediction quota", "the quota of batch jobs is used up"),
     ),
 )
 
@@ -116,14 +114,10 @@ SPLIT = Rule(
     cloud="ValueError: Sum of all traffic within traffic split needs to be 100.",
     sources=(MODELS, "https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints"),
     symptoms=(
+        Symptom(r"Sum of all traffic within traffic split needs to be 100", "the shares do not add up to 100"),
+        Symptom(r"Model being undeployed should have 0 traffic", "a model that has traffic cannot be undeployed"),
         Symptom(
-            re.compile(r"Sum of all traffic within traffic split needs to be 100"), "the shares do not add up to 100"
-        ),
-        Symptom(
-            re.compile(r"Model being undeployed should have 0 traffic"), "a model that has traffic cannot be undeployed"
-        ),
-        Symptom(
-            re.compile(r"would leave the remaining traffic split at (?P<left>\d+)%"),
+            r"would leave the remaining traffic split at (?P<left>\d+)%",
             "undeploying would leave {left} % of the traffic",
         ),
     ),

@@ -5,8 +5,6 @@ The deployer decides these from the answers of the endpoint.
 
 from __future__ import annotations
 
-import re
-
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS
 from seatrial.rules.rule import Rule, Symptom, Telling
 
@@ -37,7 +35,7 @@ LIVE_ERRORS = Rule(
     sources=("https://github.com/googleapis/python-aiplatform/issues/1526", CONTAINER_REQUIREMENTS),
     symptoms=(
         Symptom(
-            re.compile(r"Invalid response from prediction server - (?P<why>[^\n.]+)"),
+            r"Invalid response from prediction server - (?P<why>[^\n.]+)",
             "Vertex AI refuses the server's answer: {why}",
         ),
     ),

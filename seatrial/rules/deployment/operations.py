@@ -5,8 +5,6 @@ The deployer recognises these in the errors of operations; the texts are those t
 
 from __future__ import annotations
 
-import re
-
 from seatrial.rules.cloud import (
     COMPUTE,
     CONTAINER_REQUIREMENTS,
@@ -37,11 +35,11 @@ SERVER_DIED = Rule(
     sources=(EXITED_SOURCE, f"{ISSUES}/3443", f"{ISSUES}/2254"),
     symptoms=(
         Symptom(
-            re.compile(r"Model server terminated: (?!model server container terminated: go/debugonly)(?P<why>[^\n]+)"),
+            r"Model server terminated: (?!model server container terminated: go/debugonly)(?P<why>[^\n]+)",
             "the model server ended: {why}",
         ),
         Symptom(
-            re.compile(r"Model server (?:exited(?: unexpectedly)?|terminated)\b"),
+            r"Model server (?:exited(?: unexpectedly)?|terminated)\b",
             "the model server exited before it was ready",
         ),
     ),
@@ -63,9 +61,9 @@ NEVER_CAME_UP = Rule(
     cloud=NEVER_READY,
     sources=(NEVER_READY_SOURCE, f"{ISSUES}/2103", CONTAINER_REQUIREMENTS),
     symptoms=(
-        Symptom(re.compile(r"Model server never became ready"), "the model server never became ready"),
+        Symptom(r"Model server never became ready", "the model server never became ready"),
         Symptom(
-            re.compile(r"(?:504 |^|: )Timeout\. Model server logs can be found", re.MULTILINE),
+            r"(?m)(?:504 |^|: )Timeout\. Model server logs can be found",
             "the deployment's own deadline passed before the model server was ready",
         ),
     ),
@@ -91,7 +89,7 @@ UNREADABLE = Rule(
     sources=(f"{ISSUES}/3710", CONTAINER_REQUIREMENTS, TROUBLESHOOTING),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"Service account `?\[?(?P<account>[^\s`\]]{1,200})[^\n]{0,300}? "
                 r"does not have `?\[(?P<permission>[\w., ]+)\]`? "
                 r'IAM permission\(s\) to (?:the )?(?P<what>\w+) "?(?P<place>[^\s"]+?)"?(?:\. |\s|$)'
@@ -99,39 +97,22 @@ UNREADABLE = Rule(
             "{account} lacks {permission} on {place}",
         ),
         Symptom(
-            re.compile(
+            (
                 r"Service account `?(?P<account>[^\s`]+)`? does not have permission to access "
                 r"(?:Artifact Registry )?image (?P<image>[^\s,]+)"
             ),
             "{account} is not allowed to read the image {image}, or it does not exist",
         ),
         Symptom(
-            re.compile(
-                r"(?P<account>(?<![^\s])[^\s@]{1,100}@\S{1,200}) does not have (?P<permission>storage\.[\w.]+) access"
-            ),
-            "{account} lacks {permission}",
-        ),
-        Symptom(
-            re.compile(
-                r"Failed to add IAM policy binding\. Please grant (?P<account>\S+?)\s?(?P<at>@\S+) the (?P<role>\S+)"
-            ),
+            r"Failed to add IAM policy binding\. Please grant (?P<account>\S+?)\s?(?P<at>@\S+) the (?P<role>\S+)",
             "the service agent {account}{at} lacks the role {role} on the container's service account",
         ),
         Symptom(
-            re.compile(
-                r"""Permission ["'](?P<permission>(?:artifactregistry|storage)\.[\w.]+)["'] denied on resource"""
-                r"""(?: ["'](?P<place>[^"'\s]+)["'])?"""
-            ),
-            "the permission {permission} is missing for the image or the artifacts",
-        ),
-        Symptom(
-            re.compile(r"(?i)\b(?:ErrImagePull|ImagePullBackOff|failed to pull (?:and unpack )?image\b)"),
+            r"(?i)\b(?:ErrImagePull|ImagePullBackOff|failed to pull (?:and unpack )?image\b)",
             "the image cannot be pulled",
         ),
         Symptom(
-            re.compile(
-                r"(?i)\bimage [\"'`]?(?P<image>[a-z0-9-]+-docker\.pkg\.dev/[^\s\"'`]+)[\"'`]? (?:was )?not found"
-            ),
+            r"(?i)\bimage [\"'`]?(?P<image>[a-z0-9-]+-docker\.pkg\.dev/[^\s\"'`]+)[\"'`]? (?:was )?not found",
             "the image {image} does not exist, or cannot be read",
         ),
     ),
@@ -150,14 +131,12 @@ QUOTA = Rule(
     sources=(f"{ISSUES}/700", f"{ISSUES}/3479", f"{ISSUES}/264", "https://cloud.google.com/vertex-ai/docs/quotas"),
     symptoms=(
         Symptom(
-            re.compile(r"quota metrics exceed quota limits: (?P<quota>[\w./, -]*[\w])"),
+            r"quota metrics exceed quota limits: (?P<quota>[\w./, -]*[\w])",
             "the quota {quota} is exceeded",
         ),
+        Symptom(r"following quotas are exceeded: (?P<quota>[\w./, -]*[\w])", "the quota {quota} is exceeded"),
         Symptom(
-            re.compile(r"following quotas are exceeded: (?P<quota>[\w./, -]*[\w])"), "the quota {quota} is exceeded"
-        ),
-        Symptom(
-            re.compile(r"Quota exceeded for (?:quota metric )?'?(?P<quota>[\w./ -]*\w)'?(?: and limit| with| of|\.|$)"),
+            r"Quota exceeded for (?:quota metric )?'?(?P<quota>[\w./ -]*\w)'?(?: and limit| with| of|\.|$)",
             "the quota {quota} is exceeded",
         ),
     ),
@@ -165,26 +144,25 @@ QUOTA = Rule(
 
 DENIED = Rule(
     code="ST705",
-    title="the deployer lacks a permission",
+    title="an identity lacks a permission",
     explanation=(
-        "Google Cloud refused a call by the identity that deploys. roles/aiplatform.user has every permission that "
-        "models and endpoints need. If the container runs as a service account of your own, the identity also needs "
-        "roles/iam.serviceAccountUser on that account. A resource that does not exist is refused with the same words."
+        "Google Cloud refused a call by an identity: the one that deploys, pushes, builds, calls the endpoint, or that "
+        "the server runs as. roles/aiplatform.user has every permission that models and endpoints need. If the "
+        "container runs as a service account of your own, the deployer also needs roles/iam.serviceAccountUser on that "
+        "account. A resource that does not exist is refused with the same words."
+    ),
+    recognised=(
+        "By a permission (service.resource.verb) that the text says is missing, in any of the forms of Google's "
+        "services, their clients and registries. Who lacks it is read from the text, or follows from what the "
+        "permission is for; a table, entered by hand, names the smallest role."
     ),
     fix="give the identity the named permission; roles/aiplatform.user on the project has most of them",
     cloud="403 Permission 'aiplatform.…' denied on resource '//aiplatform.googleapis.com/…' (or it may not exist).",
     sources=("https://cloud.google.com/vertex-ai/docs/general/access-control", PERMISSIONS),
     symptoms=(
         Symptom(
-            re.compile(
-                r"""Permission ["'](?P<permission>(?!artifactregistry\.|storage\.)[a-z][\w.]+)["'] denied"""
-                r"""(?: on resource ["'](?:projects/|//)?(?P<place>[^"'\s]+)["'])?"""
-            ),
-            "the identity that deploys lacks {permission}",
-        ),
-        Symptom(
-            re.compile(r"Permission denied on resource(?: project)? (?P<place>[^\s.]+)"),
-            "the identity that deploys is not allowed to use {place}",
+            r"Permission denied on resource(?: project)? (?P<place>[^\s.]+)",
+            "the identity is not allowed to use {place}, or it does not exist",
         ),
     ),
 )
@@ -202,10 +180,10 @@ SERVICE_FAILED = Rule(
     sources=(STATUS_CODES, "https://status.cloud.google.com/"),
     symptoms=(
         Symptom(
-            re.compile(r"(?i)\binternal error (?:encountered|has occurred|occurred)"),
+            r"(?i)\binternal error (?:encountered|has occurred|occurred)",
             "Google Cloud had an internal error",
         ),
-        Symptom(re.compile(r"The service is currently unavailable"), "the service is unavailable"),
+        Symptom(r"The service is currently unavailable", "the service is unavailable"),
     ),
 )
 
@@ -227,7 +205,7 @@ INVALID = Rule(
     sources=("https://cloud.google.com/vertex-ai/docs/reference/rest", STATUS_CODES),
     symptoms=(
         Symptom(
-            re.compile(r"List of found errors:\s*1\.Field: (?P<field>[^;]+); Message: (?P<why>[^\t\n]*[^\t\n.])"),
+            r"List of found errors:\s*1\.Field: (?P<field>[^;]+); Message: (?P<why>[^\t\n]*[^\t\n.])",
             "the field {field} is refused: {why}",
         ),
     ),
@@ -244,7 +222,7 @@ CANCELLED = Rule(
     telling=Telling.NAMELESS,
     cloud="CANCELLED: The operation was cancelled.",
     sources=("https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.operations/cancel",),
-    symptoms=(Symptom(re.compile(r"(?i)\boperation (?:was|has been|is) cancell?ed\b"), "the operation was cancelled"),),
+    symptoms=(Symptom(r"(?i)\boperation (?:was|has been|is) cancell?ed\b", "the operation was cancelled"),),
 )
 
 STOCKOUT = Rule(
@@ -259,19 +237,19 @@ STOCKOUT = Rule(
     sources=("https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability", COMPUTE),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r'Machine type temporarily unavailable[.:]? (?:Machine type: )?"(?P<machine>[^"]+)"'
                 r'(?:\. Accelerator type: "(?P<accelerator>[^"]+)")?'
             ),
             "no {machine} is free in the region",
         ),
-        Symptom(re.compile(r"Machine type temporarily unavailable"), "the machine type is temporarily unavailable"),
+        Symptom(r"Machine type temporarily unavailable", "the machine type is temporarily unavailable"),
         Symptom(
-            re.compile(r"Resources are insufficient in region: (?P<region>[\w-]+)"),
+            r"Resources are insufficient in region: (?P<region>[\w-]+)",
             "the region {region} has no such machine free",
         ),
         Symptom(
-            re.compile(r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available to fulfill the request"),
+            r"ZONE_RESOURCE_POOL_EXHAUSTED|does not have enough resources available to fulfill the request",
             "the region has no such machine free",
         ),
     ),

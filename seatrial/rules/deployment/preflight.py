@@ -5,8 +5,6 @@ The deployer decides these by asking Google Cloud; most can also be recognised i
 
 from __future__ import annotations
 
-import re
-
 from seatrial.findings import Severity
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, ISSUES, PERMISSIONS
 from seatrial.rules.rule import Rule, Symptom
@@ -48,12 +46,12 @@ NO_CREDENTIALS = Rule(
     sources=("https://cloud.google.com/docs/authentication/provide-credentials-adc",),
     symptoms=(
         Symptom(
-            re.compile(r"default credentials were not found|Could not automatically determine credentials"),
+            r"default credentials were not found|Could not automatically determine credentials",
             "there are no Application Default Credentials here",
         ),
-        Symptom(re.compile(r"Reauthentication is needed"), "the login has expired"),
+        Symptom(r"Reauthentication is needed", "the login has expired"),
         Symptom(
-            re.compile(r"Request (?:had invalid|is missing required) authentication credential"),
+            r"Request (?:had invalid|is missing required) authentication credential",
             "the credentials are not accepted",
         ),
     ),
@@ -68,7 +66,7 @@ API_DISABLED = Rule(
     sources=("https://cloud.google.com/service-usage/docs/enable-disable",),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"(?P<api>\b[A-Z][\w ]{1,60}? API) has not been used "
                 r"in project (?P<project>\S+) before or it is disabled"
             ),

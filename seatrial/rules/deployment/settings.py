@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from seatrial.facts.tables import machines
 from seatrial.findings import Location, Severity
 from seatrial.rules.cloud import COMPUTE, CONTAINER_REQUIREMENTS, DOCS
+from seatrial.rules.deployment.written import deployments
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
@@ -88,11 +89,11 @@ TOO_LARGE = Rule(
     sources=(CONTAINER_REQUIREMENTS, f"{DOCS}/predictions/using-dedicated-endpoints"),
     symptoms=(
         Symptom(
-            re.compile(r"(?i)request payload size exceeds the limit: (?P<limit>\d+) bytes"),
+            r"(?i)request payload size exceeds the limit: (?P<limit>\d+) bytes",
             "a request is larger than the {limit} bytes that the endpoint accepts",
         ),
         Symptom(
-            re.compile(r"The (?P<what>request|response) size \((?P<size>\d+) bytes\) exceeds (?P<limit>\S+) limit"),
+            r"The (?P<what>request|response) size \((?P<size>\d+) bytes\) exceeds (?P<limit>\S+) limit",
             "a {what} has {size} bytes, but the endpoint accepts {limit}",
         ),
     ),
@@ -134,7 +135,8 @@ NO_PAIR = Rule(
     sources=(COMPUTE, "https://cloud.google.com/compute/docs/gpus"),
     detected=(
         "By a table of machine types and their accelerators; a machine that the table does not have is a warning, "
-        "because the table may be older than the machine."
+        "because the table may be older than the machine. Deploy scripts, `gcloud ai endpoints deploy-model` and "
+        "Terraform's machine_spec are judged alike where they write the values out."
     ),
     bad='[tool.seatrial.vertex]\nmachine-type = "n1-standard-4"\naccelerator-type = "NVIDIA_L4"',
     good='[tool.seatrial.vertex]\nmachine-type = "g2-standard-4"\naccelerator-type = "NVIDIA_L4"',
@@ -144,12 +146,24 @@ NO_PAIR = Rule(
 @NO_PAIR.decided_by
 def _machine(facts: Facts) -> Iterator[Finding]:
     yield from _configured(machine_fits(facts.project.vertex))
+    for asked in deployments(facts):
+        known = asked.machine in machines().machines
+        # A word that is in no list may be a machine of another kind: one with TPUs, or a newer one.
+        if known and asked.accelerator is not None:
+            for finding in _pair_fits(asked.machine, asked.accelerator or None, asked.count):
+                yield replace(finding, location=asked.location, fix=_AS_WRITTEN)
+
+
+_AS_WRITTEN = "write a machine type, an accelerator type and a number that go together"
 
 
 def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
     """Yield a finding if machine type and accelerators do not go together; a warning if the machine is unknown."""
+    yield from _pair_fits(settings.machine_type, settings.accelerator_type, settings.accelerator_count)
+
+
+def _pair_fits(name: str, kind: str | None, number: int) -> Iterator[Finding]:
     table = machines()
-    name, kind, number = settings.machine_type, settings.accelerator_type, settings.accelerator_count
     machine = table.machines.get(name)
     if machine is None:
         message = f"{name} is not in the list of machine types of {table.read_on}; whether it exists is not known"
@@ -157,11 +171,12 @@ def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
         return
     possible = tuple(f"{each}: {_numbers(numbers)}" for each, numbers in sorted(machine.accelerators.items()))
     if kind is None and machine.built_in:
-        yield NO_PAIR.finding(
-            f"{name} comes with accelerators, but `vertex.accelerator-type` names none", evidence=possible
-        )
+        yield NO_PAIR.finding(f"{name} comes with accelerators, but no accelerator type is named", evidence=possible)
     elif kind is not None and not machine.accelerators:
         yield NO_PAIR.finding(f"{name} takes no accelerator, but {number} {kind} is configured")
+    elif kind is not None and not any(kind in each.accelerators for each in table.machines.values()):
+        message = f"{kind} is not offered for any machine type ({table.read_on})"
+        yield NO_PAIR.finding(message, evidence=possible)
     elif kind is not None and number not in machine.accelerators.get(kind, ()):
         yield NO_PAIR.finding(f"{name} cannot have {number} {kind}", evidence=possible)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
 from seatrial.facts.packages.requirements import marker_environment
-from seatrial.facts.tables import torch_builds
+from seatrial.facts.tables import machines, torch_builds
 from seatrial.findings import Severity
+from seatrial.rules.deployment.written import deployments
 from seatrial.rules.rule import Rule
 
 if TYPE_CHECKING:
@@ -41,8 +43,10 @@ NO_KERNELS = Rule(
     ),
     fix="use an accelerator that the build has kernels for, such as NVIDIA_TESLA_T4 or NVIDIA_L4, or an older torch",
     detected=(
-        "By `vertex.accelerator-type` and the torch pin of requirements.txt, against a table of architectures that was "
-        "read from the published wheels. A build with a label is judged only where its CUDA is 13 or later."
+        "By `vertex.accelerator-type`, the accelerators in deploy scripts, and the torch pin of requirements.txt, "
+        "against a table of architectures that was read from the published wheels. A build with a label is judged only "
+        "where its CUDA is 13 or later. An "
+        "accelerator in a deploy script is a warning, because the script may deploy another image."
     ),
     bad='accelerator-type = "NVIDIA_TESLA_V100"  # with torch==2.13.0',
     good='accelerator-type = "NVIDIA_L4"  # with torch==2.13.0',
@@ -59,14 +63,27 @@ _CUDA_WITHOUT_VOLTA = (13, Version("7.5"))  # the release notes of CUDA 13.0: it
 
 @NO_KERNELS.decided_by
 def _no_kernels(facts: Facts) -> Iterator[Finding]:
-    accelerator = facts.project.vertex.accelerator_type
-    capability = torch_builds().capabilities.get(accelerator or "")
     pins = facts.lock.pins(marker_environment(facts.project.python)) if facts.lock else {}
     torch = pins.get("torch")
-    if capability is None or torch is None or torch.version is None:
+    if torch is None or torch.version is None:
         return
-    build = torch_builds().of(torch.version)
-    label = torch.version.local or ""
+    configured = facts.project.vertex.accelerator_type
+    if configured and (lacking := _lacking(configured, torch.version)):
+        yield replace(lacking, location=torch.location)
+    for asked in deployments(facts):
+        offered = any(asked.accelerator in machine.accelerators for machine in machines().machines.values())
+        if asked.accelerator and offered and (lacking := _lacking(asked.accelerator, torch.version)):
+            cause = f"{lacking.cause}; whether it deploys this project's image cannot be seen"
+            yield replace(lacking, location=asked.location, severity=Severity.WARNING, cause=cause)
+
+
+def _lacking(accelerator: str, torch: Version) -> Finding | None:
+    """Return a finding if a build of torch has no kernels for an accelerator."""
+    capability = torch_builds().capabilities.get(accelerator)
+    build = torch_builds().of(torch)
+    if capability is None:
+        return None
+    label = torch.local or ""
     architectures: tuple[Version, ...]
     of_cuda = re.fullmatch(r"cu(\d\d)\d", label)
     if of_cuda and int(of_cuda[1]) >= _CUDA_WITHOUT_VOLTA[0]:
@@ -76,16 +93,16 @@ def _no_kernels(facts: Facts) -> Iterator[Finding]:
         architectures, cuda = build.architectures, build.cuda
         missing = not any(a.major == capability.major and a <= capability for a in architectures)
     else:
-        return
-    if missing:
-        yield NO_KERNELS.finding(
-            f"torch=={torch.version} has no kernels for {accelerator}, compute capability {capability}",
-            location=torch.location,
-            subject=str(accelerator),
-            cause=f"it is built for CUDA {cuda} and has kernels for {', '.join(map(str, architectures))}"
-            + (" and later" if of_cuda else ""),
-            fix=_other_accelerators(architectures, at_least=bool(of_cuda)),
-        )
+        return None
+    if not missing:
+        return None
+    return NO_KERNELS.finding(
+        f"torch=={torch} has no kernels for {accelerator}, compute capability {capability}",
+        subject=accelerator,
+        cause=f"it is built for CUDA {cuda} and has kernels for {', '.join(map(str, architectures))}"
+        + (" and later" if of_cuda else ""),
+        fix=_other_accelerators(architectures, at_least=bool(of_cuda)),
+    )
 
 
 def _other_accelerators(architectures: tuple[Version, ...], *, at_least: bool) -> str:
@@ -94,7 +111,7 @@ def _other_accelerators(architectures: tuple[Version, ...], *, at_least: bool) -
         for name, capability in torch_builds().capabilities.items()
         if any((at_least or a.major == capability.major) and a <= capability for a in architectures)
     ]
-    return f"set accelerator-type to one that it has kernels for ({', '.join(fitting[:4])}), or pin an older torch"
+    return f"use an accelerator that it has kernels for ({', '.join(fitting[:4])}), or pin an older torch"
 
 
 CPU_BUILD = Rule(

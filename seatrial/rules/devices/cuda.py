@@ -5,7 +5,6 @@ The source seldom proves what a call gets or whether its line runs; then a findi
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from seatrial.facts.packages.requirements import marker_environment
@@ -38,27 +37,27 @@ OTHER_DEVICE = Rule(
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.load.html",),
     symptoms=(
         Symptom(
-            re.compile(r"Attempting to deserialize object on (?:a )?CUDA device"),
+            r"Attempting to deserialize object on (?:a )?CUDA device",
             "the weights were saved on a GPU and are loaded without map_location",
         ),
         Symptom(
-            re.compile(r"Torch not compiled with CUDA enabled"),
+            r"Torch not compiled with CUDA enabled",
             "the predictor asks for CUDA, and the locked torch is a CPU build",
         ),
         # After "CUDA initialization:" it is only a warning of is_available() on a machine without a GPU.
         Symptom(
-            re.compile(r"(?<!CUDA initialization: )Found no NVIDIA driver"),
+            r"(?<!CUDA initialization: )Found no NVIDIA driver",
             "the predictor asks for CUDA, and the machine has no GPU",
         ),
         Symptom(
-            re.compile(
+            (
                 r"Expected all tensors to be on the same device, but (?:found at least two devices, |got )?"
                 r"(?P<devices>[^\n!(]+)"
             ),
             "tensors of one operation are on two devices: {devices}",
         ),
         Symptom(
-            re.compile(r"Input type \((?P<input>[\w.]+)\) and weight type \((?P<weight>[\w.]+)\) should be the same"),
+            r"Input type \((?P<input>[\w.]+)\) and weight type \((?P<weight>[\w.]+)\) should be the same",
             "the input is a {input}, the weights are a {weight}",
         ),
     ),
@@ -103,19 +102,19 @@ NO_CUDA = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"NVIDIA driver on your system is too old \(found version (?P<found>\d+)\)"),
+            r"NVIDIA driver on your system is too old \(found version (?P<found>\d+)\)",
             "the NVIDIA driver (CUDA {found}) is too old for the locked torch",
         ),
         Symptom(
-            re.compile(r"which is of cuda capability (?P<has>[\d.]{1,6}\d)\.\s+PyTorch no longer supports this GPU"),
+            r"which is of cuda capability (?P<has>[\d.]{1,6}\d)\.\s+PyTorch no longer supports this GPU",
             "the locked torch has no kernels for a GPU of compute capability {has}",
         ),
         Symptom(
-            re.compile(r"no kernel image is available for execution on the device"),
+            r"no kernel image is available for execution on the device",
             "the locked torch has no kernels for this GPU",
         ),
         Symptom(
-            re.compile(r"unsatisfied condition: (?P<what>cuda>=[\d.]+)"),
+            r"unsatisfied condition: (?P<what>cuda>=[\d.]+)",
             "the NVIDIA driver does not have {what}",
         ),
     ),
@@ -208,9 +207,9 @@ GPU_MEMORY = Rule(
     sources=(f"{SDK}/prediction/model_server.py", "https://docs.pytorch.org/docs/stable/notes/cuda.html"),
     symptoms=(
         Symptom(
-            re.compile(r"CUDA out of memory\. Tried to allocate (?P<size>[\d.]{1,12} \w{2,4})"),
+            r"CUDA out of memory\. Tried to allocate (?P<size>[\d.]{1,12} \w{2,4})",
             "the GPU has no {size} of memory left",
         ),
-        Symptom(re.compile(r"CUDA out of memory|CUDA error: out of memory"), "the GPU's memory ran out"),
+        Symptom(r"CUDA out of memory|CUDA error: out of memory", "the GPU's memory ran out"),
     ),
 )

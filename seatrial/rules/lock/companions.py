@@ -5,7 +5,6 @@ Their metadata does not say so, and no resolver refuses them.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -42,7 +41,7 @@ OLD_TORCHVISION = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"cannot import name '?PILLOW_VERSION'? from '?PIL"),
+            r"cannot import name '?PILLOW_VERSION'? from '?PIL",
             "torchvision asks for PILLOW_VERSION, which Pillow no longer has",
         ),
     ),
@@ -77,13 +76,7 @@ OLD_TORCH = Rule(
         "https://github.com/securefederatedai/openfederatedlearning/issues/999",
         "https://github.com/XingangPan/DragGAN/issues/469",
     ),
-    symptoms=(
-        Symptom(
-            re.compile(r"A module that was compiled using NumPy 1\.x cannot be run in\s+NumPy (?P<numpy>2[\d.]*\d)"),
-            "numpy {numpy} is installed, and something was compiled for numpy 1",
-        ),
-        Symptom(re.compile(r"RuntimeError: Numpy is not available"), "torch cannot use the numpy that is installed"),
-    ),
+    symptoms=(Symptom(r"RuntimeError: Numpy is not available", "torch cannot use the numpy that is installed"),),
 )
 
 
@@ -113,6 +106,7 @@ TWO_OPENCV = Rule(
     good="opencv-python-headless==4.11.0.86",
     cloud="ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
     sources=("https://github.com/opencv/opencv-python#installation-and-usage",),
+    recognised="`cv2` lacks a name or a library, and the lock has two distributions that install it.",
 )
 
 
@@ -147,7 +141,7 @@ WINDOWED_OPENCV = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"ImportError: (?P<library>lib(?:GL|gthread-2\.0|SM|Xext|Xrender)\.so[\d.]*): cannot open"),
+            r"ImportError: (?P<library>lib(?:GL|gthread-2\.0|SM|Xext|Xrender)\.so[\d.]*): cannot open",
             "OpenCV needs {library}, which the image does not have",
         ),
     ),

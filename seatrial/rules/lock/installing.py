@@ -6,10 +6,8 @@ show them.
 
 from __future__ import annotations
 
-import re
-
 from seatrial.rules.cloud import SERVER_EXITED
-from seatrial.rules.lock import companions, locks, pairs
+from seatrial.rules.lock import locks, pairs
 from seatrial.rules.rule import Rule, Symptom, Telling
 from seatrial.rules.serving import processes
 
@@ -28,18 +26,14 @@ NOT_BUILT = Rule(
         "https://pip.pypa.io/en/stable/reference/build-system/",
     ),
     symptoms=(
-        Symptom(re.compile(r"ERROR: Failed building wheel for (?P<name>[\w.-]{1,200})"), "{name} could not be built"),
+        Symptom(r"ERROR: Failed building wheel for (?P<name>[\w.-]{1,200})", "{name} could not be built"),
         Symptom(
-            re.compile(r"Failed to build '(?P<name>[^'\n]{1,300})' when getting requirements"),
+            r"Failed to build '(?P<name>[^'\n]{1,300})' when getting requirements",
             "{name} could not be built",
         ),
-        Symptom(
-            re.compile(r"Failed to (?:download and )?build `(?P<name>[^`\n]{1,300})`"), "{name} could not be built"
-        ),
-        Symptom(
-            re.compile(r"error: metadata-generation-failed"), "a source archive could not be prepared for building"
-        ),
-        Symptom(re.compile(r"The build backend returned an error"), "a distribution could not be built"),
+        Symptom(r"Failed to (?:download and )?build `(?P<name>[^`\n]{1,300})`", "{name} could not be built"),
+        Symptom(r"error: metadata-generation-failed", "a source archive could not be prepared for building"),
+        Symptom(r"The build backend returned an error", "a distribution could not be built"),
     ),
 )
 
@@ -57,14 +51,14 @@ CONFLICT = Rule(
     sources=("https://pip.pypa.io/en/stable/topics/dependency-resolution/",),
     symptoms=(
         Symptom(
-            re.compile(r"Cannot install (?P<pins>[^\n]{1,300}) because these package versions have conflicting"),
+            r"Cannot install (?P<pins>[^\n]{1,300}) because these package versions have conflicting",
             "{pins} cannot be installed together",
         ),
         Symptom(
-            re.compile(r"Because (?P<one>\S{1,200})\s+depends\s+on\s+(?P<what>\S{1,200})\s+and\s+you\s+require"),
+            r"Because (?P<one>\S{1,200})\s+depends\s+on\s+(?P<what>\S{1,200})\s+and\s+you\s+require",
             "{one} needs {what}, and another version is asked for",
         ),
-        Symptom(re.compile(r"ERROR: ResolutionImpossible"), "the requirements exclude each other"),
+        Symptom(r"ERROR: ResolutionImpossible", "the requirements exclude each other"),
     ),
 )
 
@@ -80,10 +74,10 @@ NO_INDEX = Rule(
     sources=("https://pip.pypa.io/en/stable/topics/https-certificates/", "https://docs.astral.sh/uv/concepts/indexes/"),
     symptoms=(
         Symptom(
-            re.compile(r"after connection broken by '(?P<why>\w{1,80})[^\n]{0,400}/simple/"),
+            r"after connection broken by '(?P<why>\w{1,80})[^\n]{0,400}/simple/",
             "the package index does not answer ({why})",
         ),
-        Symptom(re.compile(r"Failed to fetch: [`\"]?https?://(?P<host>[^\s`\"/]{1,200})"), "{host} does not answer"),
+        Symptom(r"Failed to fetch: [`\"]?https?://(?P<host>[^\s`\"/]{1,200})", "{host} does not answer"),
     ),
 )
 NO_DISTRIBUTION = Rule(
@@ -100,15 +94,15 @@ NO_DISTRIBUTION = Rule(
     sources=("https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/",),
     symptoms=(
         Symptom(
-            re.compile(r"No matching distribution found for (?P<pin>(?!torch(?:vision)?==)[^\s;(]{1,200})"),
+            r"No matching distribution found for (?P<pin>(?!torch(?:vision)?==)[^\s;(]{1,200})",
             "there is no {pin} that can be installed here",
         ),
         Symptom(
-            re.compile(r"Because there is no version of (?P<pin>(?!torch(?:vision)?==)[^\s,]{1,200}\w)"),
+            r"Because there is no version of (?P<pin>(?!torch(?:vision)?==)[^\s,]{1,200}\w)",
             "there is no {pin} that can be installed here",
         ),
         Symptom(
-            re.compile(
+            (
                 r"Because (?P<pin>(?!torch(?:vision)?==)\S{1,200})\s+has\s+no\s+wheels"
                 r"\s+with\s+a\s+matching\s+(?P<what>\w+)"
             ),
@@ -134,10 +128,10 @@ DISK_FULL = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"(?P<file>(?<![\w.+-])[\w.+-]{1,200}+): no space left on device"),
+            r"(?P<file>(?<![\w.+-])[\w.+-]{1,200}+): no space left on device",
             "the disk was full while {file} was written",
         ),
-        Symptom(re.compile(r"[Nn]o space left on device"), "the disk is full"),
+        Symptom(r"[Nn]o space left on device", "the disk is full"),
     ),
 )
 
@@ -156,12 +150,12 @@ OTHER_FILE = Rule(
         "https://pip.pypa.io/en/stable/topics/secure-installs/",
     ),
     symptoms=(
-        Symptom(re.compile(r"Hash mismatch for `(?P<pin>[^`\n]{1,200})`"), "{pin} does not have the hash in the lock"),
+        Symptom(r"Hash mismatch for `(?P<pin>[^`\n]{1,200})`", "{pin} does not have the hash in the lock"),
         Symptom(
-            re.compile(r"DO NOT MATCH THE HASHES[^\n]{0,400}\n\s{1,20}(?P<pin>[^\s:]{1,200})"),
+            r"DO NOT MATCH THE HASHES[^\n]{0,400}\n\s{1,20}(?P<pin>[^\s:]{1,200})",
             "{pin} does not have the hash in the lock",
         ),
-        Symptom(re.compile(r"DO NOT MATCH THE HASHES"), "a downloaded file does not have the hash in the lock"),
+        Symptom(r"DO NOT MATCH THE HASHES", "a downloaded file does not have the hash in the lock"),
     ),
 )
 
@@ -177,24 +171,14 @@ SYSTEM_LIBRARY = Rule(
         "use a distribution that contains its libraries (opencv-python-headless instead of opencv-python), or a base "
         "image that has them"
     ),
-    telling=Telling.WIDE,
-    yields_to=(companions.WINDOWED_OPENCV,),
+    recognised=(
+        "By what the loader says: the version of a system library that is not there, or a library whose name is of the "
+        "operating system. The package follows from Debian's way to name libraries."
+    ),
     cloud=SERVER_EXITED,
     sources=(
         "https://github.com/opencv/opencv-python/issues/370",
         "https://packaging.python.org/en/latest/specifications/platform-compatibility-tags/",
-    ),
-    symptoms=(
-        Symptom(
-            re.compile(r"version `(?P<what>GLIBC\w*_[\d.]{1,12})' not found"),
-            "a library needs {what}, and the base image's is older",
-        ),
-        Symptom(
-            re.compile(
-                r"(?P<library>lib(?!c10_cuda|torch|cudart)[\w+-]{1,80}\.so[\d.]{0,20}): cannot open shared object file"
-            ),
-            "the system library {library} is missing",
-        ),
     ),
 )
 

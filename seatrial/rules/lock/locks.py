@@ -5,7 +5,6 @@ Decided from the two files alone, without network; the same rules serve `seatria
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -78,16 +77,14 @@ LOOSE = Rule(
     bad="torch>=2.8\nlayers @ git+https://github.com/example/layers",
     good="torch==2.8.0 --hash=sha256:...",
     sources=("https://pip.pypa.io/en/stable/topics/secure-installs/",),
+    recognised="By the requirements that pip or uv lists as not pinned, if they are those of the file itself.",
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"Hashes are required in --require-hashes mode, but they are missing[^\n]{0,500}\n"
                 r"\s{1,20}(?P<pin>\S{1,200})"
             ),
             "{pin} has no hash in the lock",
-        ),
-        Symptom(
-            re.compile(r"[Ii]n --require-hashes mode, all requirements must"), "a line of the lock is not a hashed pin"
         ),
     ),
 )
@@ -185,11 +182,11 @@ UNSERVED_LABEL = Rule(
     sources=("https://peps.python.org/pep-0440/#local-version-identifiers", "https://pytorch.org/get-started/locally/"),
     symptoms=(
         Symptom(
-            re.compile(r"No matching distribution found for (?P<pin>[\w.-]+==[\w.]+\+[\w.]+)"),
+            r"No matching distribution found for (?P<pin>[\w.-]+==[\w.]+\+[\w.]+)",
             "{pin} is a labelled build, which no index that was asked has",
         ),
         Symptom(
-            re.compile(r"Because there is no version of (?P<pin>[\w.-]{1,100}==[\w.]{1,60}\+\w[\w.]{0,60}\w)"),
+            r"Because there is no version of (?P<pin>[\w.-]{1,100}==[\w.]{1,60}\+\w[\w.]{0,60}\w)",
             "{pin} is a labelled build, which no index that was asked has",
         ),
     ),

@@ -59,14 +59,14 @@ MISMATCHED = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"Cannot install (?P<pins>[^\n]*\btorch(?:vision)?==[^\n]*\btorch(?:vision)?==\S+)"
                 r"[^\n]* because these package versions have conflicting dependencies"
             ),
             "{pins} cannot be installed together",
         ),
         Symptom(
-            re.compile(r"torchvision==(?P<torchvision>[\w.]+) depends on torch==(?P<torch>[\w.]+)"),
+            r"torchvision(?:==| )(?P<torchvision>\d[\w.]*) depends on torch==(?P<torch>[\w.]+)",
             "torchvision=={torchvision} needs torch=={torch}, and something else asks for another torch",
         ),
     ),
@@ -212,11 +212,11 @@ NO_WHEEL = Rule(
     sources=("https://github.com/pytorch/pytorch/blob/main/RELEASE.md#release-compatibility-matrix",),
     symptoms=(
         Symptom(
-            re.compile(r"No matching distribution found for (?P<pin>torch(?:vision)?==[\w.]+)(?![\w.+])"),
+            r"No matching distribution found for (?P<pin>torch(?:vision)?==[\w.]+)(?![\w.+])",
             "{pin} has no wheel for this Python",
         ),
         Symptom(
-            re.compile(r"\b(?P<pin>torch(?:vision)?==[\w.]+) has no wheels with a matching Python"),
+            r"\b(?P<pin>torch(?:vision)?==[\w.]+) has no wheels with a matching Python",
             "{pin} has no wheel for this Python",
         ),
     ),
@@ -266,28 +266,24 @@ DOES_NOT_IMPORT = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"compiled with different CUDA (?:major )?versions\.\s+PyTorch has CUDA "
                 r"Version=(?P<torch>[\d.]*\d) and torchvision has CUDA Version=(?P<torchvision>[\d.]*\d)"
             ),
             "torch was built for CUDA {torch}, torchvision for CUDA {torchvision}",
         ),
         Symptom(
-            re.compile(r"undefined symbol: (?P<symbol>_ZN\w*(?:c10|torch|at\d)\w*)"),
+            r"torchvision/\S*: undefined symbol: (?P<symbol>_ZN\w*(?:c10|torch|at\d)\w*)",
             "torchvision was built for another torch: its library needs the symbol {symbol}",
         ),
         Symptom(
-            re.compile(r"(?P<library>lib(?:c10_cuda|torch_cuda|cudart)\.so[\d.]*): cannot open shared object file"),
-            "torchvision is a CUDA build and torch is not one of the same CUDA: {library} does not exist",
-        ),
-        Symptom(
-            re.compile(r"operator torchvision::(?P<operator>\w+) does not exist"),
+            r"operator torchvision::(?P<operator>\w+) does not exist",
             "torchvision's compiled part did not load: it has no operator `{operator}`",
         ),
         Symptom(
-            re.compile(r"No such operator torchvision::(?P<operator>\w+)"),
+            r"No such operator torchvision::(?P<operator>\w+)",
             "torchvision's compiled part did not load: it has no operator `{operator}`",
         ),
-        Symptom(re.compile(r"Couldn't load custom C\+\+ ops"), "torchvision's compiled part did not load"),
+        Symptom(r"Couldn't load custom C\+\+ ops", "torchvision's compiled part did not load"),
     ),
 )

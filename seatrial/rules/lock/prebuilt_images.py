@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from seatrial.facts.tables import prebuilt_images
 from seatrial.findings import Severity
 from seatrial.rules.rule import Rule
@@ -27,7 +29,7 @@ PREBUILT_GONE = Rule(
     detected=(
         "By names of the form prediction/pytorch-cpu.2-4 in pyproject.toml, Dockerfiles, workflows, scripts and "
         "requirement files, against a table of end dates and today's date: an error once the image is gone, a "
-        "warning before. A name that is put together at run time is not seen."
+        "warning before and where the table does not have it. A name that is put together at run time is not seen."
     ),
     bad="FROM us-docker.pkg.dev/vertex-ai/prediction/pytorch-gpu.2-1:latest",
     good="seatrial image build",
@@ -45,6 +47,12 @@ def _prebuilt_gone(facts: Facts) -> Iterator[Finding]:
         for named in file.prebuilt:
             end = table.end_of(named.text)
             if end is None:
+                yield PREBUILT_GONE.finding(
+                    f"the prebuilt image {named.setting} is not in Google's list of {table.read_on}",
+                    location=named.location,
+                    severity=Severity.WARNING,
+                    cause=f"the newest in it has torch {max(table.ends, key=Version)}, and no newer one was announced",
+                )
                 continue
             gone = facts.today >= end
             if gone:

@@ -12,7 +12,7 @@ from seatrial.rules.rule import Rule
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.builds import Install
+    from seatrial.facts.builds.files import Install
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 

@@ -8,10 +8,11 @@ from packaging.version import InvalidVersion, Version
 
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.findings import Location, Severity
+from seatrial.golden import PREPARES
 from seatrial.rules.rule import Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from seatrial.facts.gather import Facts
     from seatrial.facts.packages.requirements import Entry
@@ -23,7 +24,8 @@ OTHER_VERSIONS = Rule(
     explanation=(
         "The same code gives different numbers in different versions: torchvision 0.17 turned antialias on for "
         "tensors, Pillow 9.0 decodes JPEG with another library. A different major or minor version of "
-        "torch, torchvision or Pillow is an error; every other difference, a patch, numpy or Python itself, "
+        "torch, torchvision or Pillow is an error; every other difference, a patch, numpy or Python itself, or another "
+        "major version of a library that may prepare images (transformers, timm, albumentations, OpenCV), "
         "is a warning, and the golden answers decide."
     ),
     fix="pin in requirements.in what training used and run `seatrial lock`, or train again with the lock",
@@ -43,6 +45,7 @@ DECIDE_ANSWERS = (
     "pillow",
 )  # a minor release of these has moved pixels or weights before
 RECORDED = (*DECIDE_ANSWERS, "numpy")
+OPENCV = tuple(name for name in PREPARES if name.startswith("opencv"))  # distributions of one library
 
 
 @OTHER_VERSIONS.decided_by
@@ -57,6 +60,7 @@ def _other_versions(facts: Facts) -> Iterator[Finding]:
             if trained and pin and (name, pin.text) not in seen:
                 seen.add((name, pin.text))
                 yield from _compare(name, trained, pin)
+        yield from _prepared(facts.manifest.trained_with, pins, seen)
     trained = facts.manifest.trained_with.get("python", "")
     if trained and _minor(trained) != _minor(facts.project.python):
         yield OTHER_VERSIONS.finding(
@@ -77,9 +81,32 @@ def _compare(name: str, trained: str, pin: Entry) -> Iterator[Finding]:
         severity=Severity.ERROR if decisive else Severity.WARNING,
         location=pin.location,
         subject=name,
-        cause=_changed_between(name, trained, pin.version),
+        cause=changed_between(name, trained, pin.version),
         fix=f"pin `{name}=={_public(trained)}` in requirements.in and run `seatrial lock`, or train again",
     )
+
+
+def _prepared(
+    trained_with: Mapping[str, str], pins: Mapping[str, Entry], seen: set[tuple[str, str]]
+) -> Iterator[Finding]:
+    """Yield a finding for each library that may prepare images and has another major version than in training."""
+    for name in (name for name in PREPARES if name in trained_with):
+        same = OPENCV if name in OPENCV else (name,)
+        pin = next((pins[each] for each in same if each in pins), None)
+        if pin is None or pin.version is None or (name, pin.text) in seen:
+            continue
+        seen.add((name, pin.text))
+        trained = trained_with[name]
+        if _major(trained) != _major(str(pin.version)):
+            yield OTHER_VERSIONS.finding(
+                f"training used {name} {trained}, the lock has {pin.name} {pin.version}, another major version",
+                severity=Severity.WARNING,
+                location=pin.location,
+                subject=name,
+                cause=changed_between(name, trained, pin.version)
+                or "its defaults may have changed; only golden answers show whether images are prepared alike",
+                fix=f"pin `{pin.name}=={_public(trained)}` in requirements.in and run `seatrial lock`, or train again",
+            )
 
 
 # What is known to have changed at a release, and its source: the wheels' libraries and hashes of what they decode.
@@ -91,11 +118,15 @@ _CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "torchvision": (
         ("0.17", "from 0.17 on Resize smooths tensors by default (`antialias=True`); 0.10 to 0.16 did not"),
     ),
+    # transformers/models/auto/image_processing_auto.py and https://github.com/huggingface/transformers/pull/39591
+    "transformers": (
+        ("5", "from 5 on AutoImageProcessor gives the processor of torchvision (`use_fast`), which resizes otherwise"),
+    ),
     "numpy": (("2", "numpy 2 promotes mixed types differently from numpy 1"),),
 }  # fmt: skip
 
 
-def _changed_between(name: str, trained: str, locked: Version) -> str:
+def changed_between(name: str, trained: str, locked: Version) -> str:
     """Return what is known to have changed between two versions; "" if nothing is."""
     try:
         first, second = sorted((Version(_public(trained)), Version(locked.public)))
@@ -109,6 +140,12 @@ def _public(version: str) -> str:
         return Version(version).public
     except InvalidVersion:
         return version
+
+
+def _major(version: str) -> tuple[int, ...] | str:
+    """Return what another version must have for a library to be compatible: 4, and 0.9 before 1.0."""
+    minor = _minor(version)
+    return minor if isinstance(minor, str) or minor[0] == 0 else minor[:1]
 
 
 def _minor(version: str) -> tuple[int, ...] | str:

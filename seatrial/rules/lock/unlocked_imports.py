@@ -5,11 +5,11 @@ Only modules that the predictor's module reaches are judged, and only imports th
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seatrial.facts.tables import distributions_of, is_known, is_namespace
+from seatrial.facts.predictor import SERVERS, Kind
+from seatrial.facts.tables import distributions_of, is_distribution_known, is_known, is_namespace
 from seatrial.findings import Edit, Severity
 from seatrial.rules.artifacts import checkpoints, pickled
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
@@ -17,10 +17,12 @@ from seatrial.rules.imports import (
     NO_MODULE,
     by_short_name,
     changes_path,
+    has_no_requirements,
     how_to_provide,
     is_own,
     is_provided,
     line_for,
+    squeezed,
     why_not_executed,
 )
 from seatrial.rules.lock import installing
@@ -52,15 +54,15 @@ MISSING_DISTRIBUTION = Rule(
     detected=(
         "By the names of imports in code that serving reaches, against the lock, requirements.in, the standard library "
         "and the package. It only warns if the import is inside an `if` or a function that serving may never call, if "
-        "that is true of its module, if the code changes sys.path, or if the lock is not complete, so that what it "
-        "names may depend on the module."
+        "that is true of its module, if the code changes sys.path, if the lock is not complete, so that what it names "
+        "may depend on the module, or if a requirement whose modules are not known is imported by no name of its own."
     ),
     symptoms=(
         Symptom(
-            re.compile(r"No module named '(?P<module>[^'.]+\.[^']+)'"),
+            r"No module named '(?P<module>[^'.]+\.[^']+)'",
             "the installed version of its distribution has no module `{module}`",
         ),
-        Symptom(NO_MODULE, "`{module}` is imported, but no requirement provides it"),
+        Symptom(NO_MODULE.pattern, "`{module}` is imported, but no requirement provides it"),
     ),
     bad="import torchvision  # and requirements.in has torch alone",
     good="import torchvision  # and requirements.in has torch and torchvision",
@@ -84,13 +86,17 @@ def _how_to_provide(finding: Finding, groups: Groups, facts: Facts | None) -> Fi
 
 @MISSING_DISTRIBUTION.decided_by
 def _missing_distribution(facts: Facts) -> Iterator[Finding]:
+    if has_no_requirements(facts):
+        return
     missing: dict[str, list[tuple[str, str, Location]]] = {}  # (why it may not be executed, module, place)
     for module, imported in facts.sources.imports():
         if imported.optional:
             continue
         targets = imported.candidates()[1:] if is_namespace(imported.module) else (imported.module,)
         for target in targets:
-            if not is_provided(target, facts) and not by_short_name(facts.sources, module, target):
+            if is_provided(target, facts) or by_short_name(facts.sources, module, target):
+                continue
+            if not _of_other_server(target, facts):
                 distribution = distributions_of(target)[0]
                 place = (why_not_executed(module, imported, facts), target, imported.location)
                 missing.setdefault(distribution, []).append(place)
@@ -102,6 +108,8 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
         known = is_known(module_name)
         if not known and not doubt and (changed := changes_path(facts.sources)):
             doubt = f"{changed} changes Python's path, and the contents of that folder are unknown"
+        if not known and not doubt and (other := _of_other_name(facts)):
+            doubt = f"{other} may provide it under this name"
         sure = known and not doubt and not open_end
         yield MISSING_DISTRIBUTION.finding(
             f"`{_shown(module_name)}` is imported, but no requirement provides it",
@@ -114,6 +122,22 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
             # The distribution of an unknown module cannot be known, so a person must write that line.
             edits=(Edit("requirements.in", line_for(module_name, facts)),) if sure else (),
         )
+
+
+def _of_other_name(facts: Facts) -> str:
+    """Return a requirement whose modules are not known and that is not imported by its own name; "" if none is.
+
+    Its module may have any name: earthengine-api is imported as `ee`.
+    """
+    imported = {squeezed(name.partition(".")[0]) for _, each in facts.sources.imports() for name in each.candidates()}
+    asked = (entry.name for entry in facts.requirements.entries if entry.requirement) if facts.requirements else ()
+    return next((n for n in asked if not is_distribution_known(n) and squeezed(n) not in imported), "")
+
+
+def _of_other_server(module: str, facts: Facts) -> bool:
+    """Return whether the server that a handler is written for brings a module: ST507 says that this is not ours."""
+    server = facts.predictor.server
+    return facts.predictor.kind is Kind.HANDLER and SERVERS.get(module.partition(".")[0]) == server
 
 
 def _incomplete(facts: Facts) -> str:

@@ -5,16 +5,17 @@ What is known of a wheel comes from the kept environment or the index; a pin of 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from seatrial.facts.libraries.taken import NOT_ASKED
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.tables import torch_pairs
 from seatrial.findings import Location, Severity
+from seatrial.rules.lock import names, numpy_abi
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ TOO_LARGE = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"Model requires more memory than allowed"),
+            r"Model requires more memory than allowed",
             "what is installed is larger than the service allows",
         ),
     ),
@@ -91,6 +92,10 @@ UNMET = Rule(
     ),
     fix="run `seatrial lock`, which lets a resolver choose versions that fit each other",
     needs_wheels=True,
+    recognised=(
+        "By the requirements that pip or uv lists as not pinned, if a pinned distribution asks for them: the lock was "
+        "made on another platform."
+    ),
     detected=(
         "By Requires-Dist of the locked wheels, as far as it is known; requirements of extras that are not requested "
         "do not count."
@@ -160,14 +165,17 @@ NO_FITTING_FILE = Rule(
     explanation=(
         "Without a wheel for Linux on x86-64 and the configured Python an installer builds the distribution from its "
         "source, which needs compilers and headers that no serving image has, and gives something else every time. "
-        "Trial and image are installed from wheels only, so that what was tried is what ships."
+        "Trial and image are installed from wheels only, so that what was tried is what ships. Where the lock allows "
+        "the source, Seatrial builds a wheel of plain Python once, with what the build requires that day, and installs "
+        "that file in both. Compiled code is refused."
     ),
     fix="pin a version that has such a wheel, or another Python, and run `seatrial lock`; or build the wheel once, "
     "publish it in an index of yours, and lock again",
     needs_wheels=True,
     detected=(
-        "By the names of the files that the index has of the pinned version and whose hashes the lock allows. If the "
-        "lock allows further files, which another index may have, this only warns."
+        "By the names of the files that the index has of the pinned version and whose hashes the lock allows. If all "
+        "of them are sources, or if the lock allows further files, which another index may have, this only warns. "
+        "Whether a source is plain Python shows when it is built, by the trial or the image."
     ),
     bad="pycocotools==2.0.2",
     good="pycocotools==2.0.10",
@@ -181,11 +189,11 @@ NO_FITTING_FILE = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"User-provided package (?P<package>\S+) failed to install"),
+            r"User-provided package (?P<package>\S+) failed to install",
             "{package} could not be installed; pip's own words are not in this text",
         ),
         Symptom(
-            re.compile(r"Because (?P<pin>[^\s,]{1,200})\s+has\s+no\s+usable\s+wheels"),
+            r"Because (?P<pin>[^\s,]{1,200})\s+has\s+no\s+usable\s+wheels",
             "{pin} has no wheel that fits, and nothing is built from its source",
         ),
     ),
@@ -200,17 +208,18 @@ def _no_fitting_file(facts: Facts) -> Iterator[Finding]:
             continue
         if entry.name in ("torch", "torchvision") and _has_no_wheel(entry, facts.project.python):
             continue  # ST121 says more
-        sources = [name for name in locked if not name.endswith(".whl")]
+        only_source = not any(name.endswith(".whl") for name in locked)
         python = facts.project.python
         yield NO_FITTING_FILE.finding(
             f"{entry.name}=={entry.version} has no wheel for Python {python} on Linux x86-64",
             location=entry.location,
             subject=entry.name,
-            severity=Severity.WARNING if len(entry.hashes) > len(locked) else Severity.ERROR,
+            severity=Severity.WARNING if only_source or len(entry.hashes) > len(locked) else Severity.ERROR,
             cause=(
-                "the lock allows its source, and trial and image are installed from wheels only"
-                if sources
-                else f"the files that the lock allows are for {', '.join(_for_what(locked)) or 'something else'}"
+                "the lock allows only its source: a wheel is built from it once, with what its build requires that "
+                "day, and only if it is plain Python"
+                if only_source
+                else f"the wheels that the lock allows are for {', '.join(_for_what(locked)) or 'something else'}"
             ),
             evidence=tuple(locked[:5]),
         )
@@ -271,15 +280,19 @@ def _other_files(facts: Facts) -> Iterator[Finding]:
 
 UNDECIDED = Rule(
     code="ST119",
-    title="the metadata of the locked wheels is not known",
+    title="what the locked wheels hold is not known",
     explanation=(
-        "Some rules need the metadata of the locked wheels: from the environment that an earlier trial kept, or from "
-        "the package index, which is asked once for a lock. Without either they decide nothing."
+        "Some rules need the metadata of the locked wheels, and some the modules in them: from the environment that an "
+        "earlier trial kept, or from the package index, which is asked once for a lock. Without either they decide "
+        "nothing."
     ),
     fix="run `seatrial check` once with a connection to the index, without --offline",
     severity=Severity.NOTE,
     needs_wheels=True,
-    detected="There are hashed pins of which nothing is known, and the index was not to be asked or did not answer.",
+    detected=(
+        "There are hashed pins of which nothing is known, or names that the project takes from them and that could not "
+        "be looked up, and the index was not to be asked or did not answer."
+    ),
     bad="seatrial check --offline",
     good="seatrial check",
     sources=("https://peps.python.org/pep-0658/",),
@@ -299,6 +312,14 @@ def _undecided(facts: Facts) -> Iterator[Finding]:
             f"{', '.join(rule.code for rule in (TOO_LARGE, UNMET, NO_FITTING_FILE, OTHER_FILES))}",
             location=Location(lock.path),
             cause=wheels.fault if wheels and wheels.fault else "the check was told to ask no index",
+        )
+    if facts.lock and facts.taken.undecided and (facts.offline or facts.taken.undecided != NOT_ASKED):
+        rules = (names.MISSING_NAME, names.PICKLED_NAME, names.OLD_HOOK, names.MISFIT, numpy_abi.BUILT_FOR_NUMPY_1)
+        yield UNDECIDED.finding(
+            "not every name that is taken from the locked libraries could be looked up in them, so these rules may "
+            f"have missed one: {', '.join(rule.code for rule in rules)}",
+            location=Location(facts.lock.path),
+            cause="the check was told to ask no index" if facts.offline else facts.taken.undecided,
         )
 
 

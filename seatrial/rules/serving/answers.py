@@ -5,8 +5,6 @@ Nothing here is decided from facts: the servers' messages show what happened to 
 
 from __future__ import annotations
 
-import re
-
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, NEVER_READY
 from seatrial.rules.rule import Rule, Symptom, Telling
 
@@ -20,9 +18,7 @@ NOT_FINITE = Rule(
     fix="find where the number arises (`torch.isfinite`), and answer with a number or null",
     cloud="ValueError: Out of range float values are not JSON compliant",
     sources=("https://www.rfc-editor.org/rfc/rfc8259#section-6", "https://docs.python.org/3/library/json.html"),
-    symptoms=(
-        Symptom(re.compile(r"Out of range float values are not JSON compliant"), "an answer holds NaN or infinity"),
-    ),
+    symptoms=(Symptom(r"Out of range float values are not JSON compliant", "an answer holds NaN or infinity"),),
 )
 
 NO_ROUTE = Rule(
@@ -38,7 +34,7 @@ NO_ROUTE = Rule(
     sources=(CONTAINER_REQUIREMENTS,),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"(?P<method>GET|POST) (?P<route>/v1/endpoints/[\w-]{1,80}/deployedModels/[\w:-]{1,80})"
                 r"[^\n]{0,40} 404\b"
             ),

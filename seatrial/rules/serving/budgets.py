@@ -5,7 +5,11 @@ Nothing here is decided from facts: the trial measures it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from seatrial.findings import Finding
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS
+from seatrial.rules.deployment.settings import LIMITS
 from seatrial.rules.rule import Rule
 
 _ENDPOINT_TYPES = "https://docs.cloud.google.com/vertex-ai/docs/predictions/choose-endpoint-type"
@@ -49,3 +53,10 @@ MACHINE_TOO_SMALL = Rule(
         "https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes",
     ),
 )
+
+
+def too_large(size: int, subject: str, kind: str) -> Iterator[Finding]:
+    """Yield a finding if an answer of so many bytes is more than an endpoint of this kind passes on."""
+    if size > LIMITS[kind]:
+        message = f"{subject}: the answer has {size:,} bytes; a {kind} endpoint passes on {LIMITS[kind]:,}"
+        yield ANSWER_TOO_LARGE.finding(message, subject=subject)

@@ -5,8 +5,6 @@ Nothing here is decided from facts: the trial sees it while the predictor runs.
 
 from __future__ import annotations
 
-import re
-
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, EXITED_SOURCE, NEVER_READY, NEVER_READY_SOURCE, SERVER_EXITED
 from seatrial.rules.rule import Rule, Symptom, Telling
 from seatrial.rules.serving import predicting
@@ -47,7 +45,7 @@ WRONG_COUNT = Rule(
     sources=("https://github.com/googleapis/python-aiplatform/issues/1526", CONTAINER_REQUIREMENTS),
     symptoms=(
         Symptom(
-            re.compile(r"gave (?P<given>\d+) predictions? for (?P<asked>\d+) instances?"),
+            r"gave (?P<given>\d+) predictions? for (?P<asked>\d+) instances?",
             "{asked} instances were sent, {given} predictions came back",
         ),
     ),
@@ -63,7 +61,7 @@ FAILED = Rule(
     sources=(CONTAINER_REQUIREMENTS,),
     symptoms=(
         Symptom(
-            re.compile(r"Object of type (?P<type>\w+) is not JSON serializable"),
+            r"Object of type (?P<type>\w+) is not JSON serializable",
             "the answer holds a {type}, which is not JSON; return plain lists, dicts, text and numbers",
         ),
     ),
@@ -81,14 +79,18 @@ NO_STOP = Rule(
     sources=("https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination",),
 )
 
-NO_INTERFACE = Rule(
-    code="ST507",
-    title="the class follows none of the three predictor interfaces",
+NOT_KEPT = Rule(
+    code="ST508",
+    title="the server does not keep a point of the serving contract",
     explanation=(
-        "A predictor class has load, preprocess, predict and postprocess (batched, or Vertex AI's custom "
-        "prediction routine), or from_path and predict (AI Platform). This class has neither set."
+        "A check of the contract suite was not kept; the finding names it, what the contract says, and what the server "
+        "did. A required one is an error: Vertex AI documents it, HTTP demands it of every server, or without it one "
+        "client's fault reaches others. A recommended one is a warning."
     ),
-    fix="add the methods that the message names as missing",
-    cloud=SERVER_EXITED,
-    sources=("https://github.com/googleapis/python-aiplatform/tree/main/google/cloud/aiplatform/prediction",),
+    fix="correct the server; `seatrial contract --only NAME` repeats the check, and docs/contract.md lists all",
+    sources=(
+        CONTAINER_REQUIREMENTS,
+        "https://www.rfc-editor.org/rfc/rfc9110",
+        "https://www.rfc-editor.org/rfc/rfc9112",
+    ),
 )

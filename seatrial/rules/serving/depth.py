@@ -103,7 +103,9 @@ GROWS = Rule(
     explanation=(
         "Over several hundred equal requests the server's memory, threads, open files, processes or temporary files "
         "rose steadily, long after everything was loaded. A server runs for weeks: it ends when the machine has no "
-        "more of them. The rise is a slope through many measurements, with a second series to confirm it."
+        "more of them. The time of an answer and the lines that a request logs count, too, if they double. A rise with "
+        "each new image is a cache that nothing bounds within several hundred images. The rise is a slope through many "
+        "measurements, with a second series to confirm it."
     ),
     fix="find what each request leaves behind: a list that grows, a file or a process that is not closed, a thread",
     sources=("https://docs.python.org/3/library/tracemalloc.html",),
@@ -113,10 +115,12 @@ SURROUNDINGS = Rule(
     code="ST569",
     title="the predictor depends on its surroundings",
     explanation=(
-        "The server was started a second time with the variables of another deployment, another locale, time zone and "
-        "umask, a home that cannot be written, and where possible another user. It did not load, or answered "
-        "differently. In the cloud all of these are other than on the machine where the predictor was written."
+        "The server was started a second time with the variables of another deployment, another locale, time zone, "
+        "host name and umask, without LANG, with a home that cannot be written, and with the files of folders listed "
+        "in another order. Where possible it also had another user, no time zones, and the memory and processors of "
+        "the configured machine type. It did not load, or answered differently. In the cloud all of these are other "
+        "than on the machine where the predictor was written."
     ),
-    fix="take from the artifacts or from code what now comes from the environment",
+    fix="take from the artifacts or from code what now comes from the environment; sort what a folder lists",
     sources=(CONTAINER_REQUIREMENTS, "https://docs.python.org/3/library/locale.html"),
 )

@@ -5,8 +5,6 @@ Nothing here is decided from facts: their messages show what happened.
 
 from __future__ import annotations
 
-import re
-
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, SDK
 from seatrial.rules.rule import Rule, Symptom, Telling
 
@@ -22,15 +20,13 @@ CPR_400 = Rule(
     cloud="400 JSON serialization failed for the prediction result: …",
     sources=(f"{SDK}/prediction/serializer.py",),
     symptoms=(
+        Symptom(r"JSON serialization failed for the prediction result", "the answer of the routine is not JSON"),
         Symptom(
-            re.compile(r"JSON serialization failed for the prediction result"), "the answer of the routine is not JSON"
-        ),
-        Symptom(
-            re.compile(r"Unsupported content type of the request: (?P<type>\S{1,100})"),
+            r"Unsupported content type of the request: (?P<type>\S{1,100})",
             "a request has the content type {type}, but the routine takes application/json",
         ),
         Symptom(
-            re.compile(r"Unsupported accept of the response: (?P<type>\S{1,100})"),
+            r"Unsupported accept of the response: (?P<type>\S{1,100})",
             "a request asks for an answer of type {type}, but the routine returns application/json",
         ),
     ),
@@ -50,11 +46,11 @@ NO_DOWNLOAD = Rule(
     sources=(f"{SDK}/utils/prediction_utils.py", CONTAINER_REQUIREMENTS),
     symptoms=(
         Symptom(
-            re.compile(r"(?s)download_model_artifacts.{1,2000}?'NoneType' object has no attribute 'groups'"),
+            r"(?s)download_model_artifacts.{1,2000}?'NoneType' object has no attribute 'groups'",
             "the artifact URI is a bucket without a `/` after its name",
         ),
         Symptom(
-            re.compile(r"(?s)download_model_artifacts.{1,2000}?No such file or directory: ''"),
+            r"(?s)download_model_artifacts.{1,2000}?No such file or directory: ''",
             "the artifact URI is empty",
         ),
     ),
@@ -71,10 +67,10 @@ TORCHSERVE = Rule(
     cloud='503 InternalServerException "Invalid model predict output"',
     sources=("https://github.com/pytorch/serve/issues/1256", "https://github.com/pytorch/serve/issues/3396"),
     symptoms=(
-        Symptom(re.compile(r"Invalid model predict output"), "TorchServe expects one answer for each instance"),
-        Symptom(re.compile(r"\bModelNotFoundException\b"), "TorchServe has no model: the archive must be model.mar"),
+        Symptom(r"Invalid model predict output", "TorchServe expects one answer for each instance"),
+        Symptom(r"\bModelNotFoundException\b", "TorchServe has no model: the archive must be model.mar"),
         Symptom(
-            re.compile(r"does not contain any supported model files\. When using a prebuilt serving image"),
+            r"does not contain any supported model files\. When using a prebuilt serving image",
             "the artifacts hold no model.mar, which a prebuilt image needs",
         ),
     ),

@@ -36,15 +36,15 @@ OUTSIDE_CONNECTION = Rule(
     sources=("https://docs.pytorch.org/vision/stable/models.html#initializing-pre-trained-models",),
     symptoms=(
         Symptom(
-            re.compile(r"Downloading: \"(?P<url>https?://[^\"\n]{1,2000})\""),
+            r"Downloading: \"(?P<url>https?://[^\"\n]{1,2000})\"",
             "the predictor downloads {url} while it loads",
         ),
         Symptom(
-            re.compile(r"host='(?P<host>[\w.-]{1,300})', port=\d+\): Max retries exceeded"),
+            r"host='(?P<host>[\w.-]{1,300})', port=\d+\): Max retries exceeded",
             "the predictor connects to {host} while it runs",
         ),
         Symptom(
-            re.compile(
+            (
                 r"(?:URLError|NewConnectionError|ConnectError|gaierror)\b[^\n]{0,300}?"
                 r"(?:Name or service not known|name resolution|unreachable|refused)"
             ),
@@ -78,9 +78,8 @@ DOWNLOAD = Rule(
 @DOWNLOAD.decided_by
 def _download(facts: Facts) -> Iterator[Finding]:
     for module, call in facts.sources.calls():
-        if facts.sources.defines(call.name) or _is_refused(facts.sources, module, call):
-            continue
-        if what := _downloads(facts.sources, call):
+        what = _downloads(facts.sources, call)
+        if what and not facts.sources.defines(call.name) and not _is_refused(facts.sources, module, call):
             yield DOWNLOAD.finding(
                 f"`{call.written or call.method}` {what}",
                 location=call.location,

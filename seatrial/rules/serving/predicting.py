@@ -6,7 +6,6 @@ warnings that say what they could not see.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from seatrial.findings import Severity
@@ -35,7 +34,7 @@ NOT_JSON = Rule(
     sources=("https://docs.python.org/3/library/json.html#json.JSONEncoder",),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"Object of type (?P<type>ndarray|Tensor|float(?:16|32|64)|u?int(?:8|16|32|64)|bool_?|bfloat16) is not "
                 r"JSON serializable"
             ),
@@ -132,7 +131,7 @@ GRADIENTS = Rule(
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad_mode.inference_mode.html",),
     symptoms=(
         Symptom(
-            re.compile(r"Can't call numpy\(\) on Tensor that requires grad"),
+            r"Can't call numpy\(\) on Tensor that requires grad",
             "the predictor computes gradients; predict under torch.inference_mode()",
         ),
     ),
@@ -190,7 +189,7 @@ NO_EVAL = Rule(
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.eval",),
     symptoms=(
         Symptom(
-            re.compile(r"Expected more than 1 value per channel when training"),
+            r"Expected more than 1 value per channel when training",
             "the model is in training mode; call .eval() once it is loaded",
         ),
     ),

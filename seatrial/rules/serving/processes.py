@@ -5,8 +5,6 @@ Nothing here is decided from facts: the messages of torch, gunicorn and the kern
 
 from __future__ import annotations
 
-import re
-
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, EXITED_SOURCE, NEVER_READY, SDK, SERVER_EXITED
 from seatrial.rules.rule import Rule, Symptom
 
@@ -20,7 +18,7 @@ WORKER_KILLED = Rule(
     fix="load before the server is healthy and raise `--timeout`, or serve with seatrial's runtime",
     cloud="[CRITICAL] WORKER TIMEOUT (pid:…)",
     sources=("https://docs.gunicorn.org/en/stable/settings.html#timeout",),
-    symptoms=(Symptom(re.compile(r"\bWORKER TIMEOUT\b"), "gunicorn killed a worker that took too long"),),
+    symptoms=(Symptom(r"\bWORKER TIMEOUT\b", "gunicorn killed a worker that took too long"),),
 )
 
 NO_MEMORY = Rule(
@@ -36,14 +34,14 @@ NO_MEMORY = Rule(
     sources=("https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/", EXITED_SOURCE),
     symptoms=(
         Symptom(
-            re.compile(r"DefaultCPUAllocator: can't allocate memory: you tried to allocate (?P<bytes>\d+) bytes"),
+            r"DefaultCPUAllocator: can't allocate memory: you tried to allocate (?P<bytes>\d+) bytes",
             "torch asked for {bytes} bytes of memory and did not get them",
         ),
         Symptom(
-            re.compile(r"Perhaps out of memory\?|(?<!reason: )\bOOMKilled\b|Out of memory: Killed process"),
+            r"Perhaps out of memory\?|(?<!reason: )\bOOMKilled\b|Out of memory: Killed process",
             "memory ran out",
         ),
-        Symptom(re.compile(r"(?m)^(?:numpy[\w.]{0,60}\._ArrayMemoryError|MemoryError)\b"), "memory ran out"),
+        Symptom(r"(?m)^(?:numpy[\w.]{0,60}\._ArrayMemoryError|MemoryError)\b", "memory ran out"),
     ),
 )
 
@@ -59,16 +57,14 @@ PORT_TAKEN = Rule(
     sources=(CONTAINER_REQUIREMENTS,),
     symptoms=(
         Symptom(
-            re.compile(r"Connection in use: \('(?P<host>[^'\n]{0,80})', (?P<port>\d{1,5})\)"),
+            r"Connection in use: \('(?P<host>[^'\n]{0,80})', (?P<port>\d{1,5})\)",
             "the port {port} is taken",
         ),
         Symptom(
-            re.compile(
-                r"attempt(?:ing)? to bind on address \('(?P<host>[^'\n]{0,80})', (?P<port>\d{1,5})[^\n]{0,60}in use"
-            ),
+            r"attempt(?:ing)? to bind on address \('(?P<host>[^'\n]{0,80})', (?P<port>\d{1,5})[^\n]{0,60}in use",
             "the port {port} is taken",
         ),
-        Symptom(re.compile(r"\[Errno 98\] Address already in use"), "the port is taken"),
+        Symptom(r"\[Errno 98\] Address already in use", "the port is taken"),
     ),
 )
 
@@ -87,7 +83,7 @@ SHARED_MEMORY = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"insufficient shared memory \(shm\)|killed by signal: Bus error|"
                 r"unable to allocate shared memory\(shm\)|unable to write to file </torch_"
             ),
@@ -106,5 +102,5 @@ OTHER_PROCESSOR = Rule(
     fix="build with `--platform linux/amd64`, on an x86-64 machine where packages are compiled",
     cloud="exec /usr/local/bin/python: exec format error",
     sources=("https://docs.docker.com/build/building/multi-platform/", f"{SDK}/prediction/local_model.py"),
-    symptoms=(Symptom(re.compile(r"[Ee]xec format error"), "a program in the image is for another processor"),),
+    symptoms=(Symptom(r"[Ee]xec format error", "a program in the image is for another processor"),),
 )

@@ -17,7 +17,9 @@ HOST_FILE = Rule(
     explanation=(
         "The file lies outside the environment, the package, the artifacts and what a slim Python image holds. It "
         "exists on this machine and not in the image, so the predictor fails there, or goes on without it and answers "
-        "otherwise than here."
+        "otherwise than here. Python names such a call where its own code makes it. What the C code of a library tries "
+        "is refused as well, so that the trial's answers are those of the image, but where it goes on without the file "
+        "it is not named."
     ),
     fix=f"put the file into the artifacts or the package and open it from there, {_KEPT}",
     cloud="FileNotFoundError: [Errno 2] No such file or directory",

@@ -6,7 +6,6 @@ Only modules that the predictor's module reaches are judged, and only imports th
 from __future__ import annotations
 
 import difflib
-import re
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -58,9 +57,9 @@ NOT_IN_PACKAGE = Rule(
         "package is taken to be intended."
     ),
     symptoms=(
-        Symptom(NO_MODULE, "`{module}` is imported, but the package does not contain it"),
+        Symptom(NO_MODULE.pattern, "`{module}` is imported, but the package does not contain it"),
         Symptom(
-            re.compile(r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'"),
+            r"cannot import name '(?P<name>\w+)' from '(?P<module>[\w.]+)'",
             "`{module}` has no `{name}`",
         ),
     ),
@@ -77,7 +76,7 @@ def _is_own(groups: Groups, facts: Facts | None) -> bool:
 @NOT_IN_PACKAGE.refined_by
 def _exists_in_project(finding: Finding, groups: Groups, facts: Facts | None) -> Finding:
     path = facts.tree.locate(groups["module"]) if facts else None
-    return replace(finding, cause=f"{path} exists in the project, but `packages` does not name it") if path else finding
+    return replace(finding, cause=f"{path} does not ship: `packages` does not name it") if path else finding
 
 
 @NOT_IN_PACKAGE.decided_by
@@ -85,11 +84,9 @@ def _not_in_package(facts: Facts) -> Iterator[Finding]:
     sources = facts.sources
     for package in sources.absent:
         if package != facts.project.predictor_module.split(".")[0]:  # that one is ST202
-            found = sources.under_src.get(package)
             yield NOT_IN_PACKAGE.finding(
                 f"`packages` names `{package}`, but there is neither a folder {package}/ nor a {package}.py",
                 location=Location("pyproject.toml"),
-                fix=_out_of_src(found) if found else NOT_IN_PACKAGE.fix,
             )
     for module, imported in sources.imports():
         if imported.optional:
@@ -111,13 +108,19 @@ def _left_out(sources: Sources, module: Module, imported: Import) -> Finding | N
         target = f"{target}.{name}"
     elif not is_first_party(sources, target):
         return None
+    fix = NOT_IN_PACKAGE.fix
     if path := sources.left_out.get(target):
-        cause = f"{path} exists in the project, but `packages` does not name it"
+        cause = f"{path} does not ship: `packages` does not name it"
         message = f"`{target}` is imported, but the package does not contain it"
+        shipped = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        if sources.ships(shipped):
+            folder = shipped.removesuffix(f".{target}")
+            cause = f"{path} ships as `{shipped}`, because `packages` names `{folder}`"
+            fix = f"write `predictor` and `packages` in [tool.seatrial] without `{folder}`, which is only a folder"
     else:
         cause = f"neither a module nor a name `{target.rpartition('.')[2]}` is there"
         message = f"`{target}` is imported, but it does not exist in the package"
-    return NOT_IN_PACKAGE.finding(message, location=imported.location, subject=module.name, cause=cause)
+    return NOT_IN_PACKAGE.finding(message, location=imported.location, subject=module.name, cause=cause, fix=fix)
 
 
 def _unqualified(facts: Facts, module: Module, imported: Import) -> Finding | None:
@@ -161,7 +164,7 @@ NO_PREDICTOR = Rule(
     sources=("https://docs.python.org/3/library/importlib.html#importlib.import_module", EXITED_SOURCE),
     symptoms=(
         Symptom(
-            re.compile(r"AttributeError: module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'"),
+            r"AttributeError: module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'",
             "module `{module}` has no class `{name}`",
         ),
     ),
@@ -176,7 +179,7 @@ NO_PREDICTOR = Rule(
 
 @NO_PREDICTOR.confirmed_by
 def _is_predictor_module(groups: Groups, facts: Facts | None) -> bool:
-    return facts is None or groups["module"] == facts.project.predictor_module
+    return facts is not None and groups["module"] == facts.project.predictor_module
 
 
 @NO_PREDICTOR.decided_by
@@ -187,12 +190,10 @@ def _no_predictor(facts: Facts) -> Iterator[Finding]:
     setting = Location("pyproject.toml")
     module = sources.modules.get(project.predictor_module)
     if module is None:
-        found = sources.under_src.get(project.predictor_module.split(".")[0])
         yield NO_PREDICTOR.finding(
             f"there is no module `{project.predictor_module}` in the package",
             location=setting,
-            cause=f'`predictor` is "{project.predictor}"' + (f", and there is {found}" if found else ""),
-            fix=_out_of_src(found) if found else NO_PREDICTOR.fix,
+            cause=f'`predictor` is "{project.predictor}"',
         )
     elif not module.open and project.predictor_class not in module.names:
         near = difflib.get_close_matches(project.predictor_class, module.definitions, n=1)
@@ -213,7 +214,7 @@ NO_PYTHON = Rule(
     sources=("https://docs.python.org/3/tutorial/errors.html#syntax-errors", EXITED_SOURCE),
     symptoms=(
         Symptom(
-            re.compile(r"(?m)^(?:SyntaxError|IndentationError|TabError): (?P<why>[^\n]+)"),
+            r"(?m)^(?:SyntaxError|IndentationError|TabError): (?P<why>[^\n]+)",
             "a module is not valid Python: {why}",
         ),
     ),
@@ -239,8 +240,3 @@ def _no_python(facts: Facts) -> Iterator[Finding]:
             location=fault.location,
             cause=f"read with the grammar of Python {own}",
         )
-
-
-def _out_of_src(found: str) -> str:
-    """Return the fix for the src layout: under the name `src.x` a package cannot import itself as `x`."""
-    return f"move {found} out of src/ to the project's root, beside pyproject.toml"

@@ -78,6 +78,11 @@ _GONE = {
 }  # fmt: skip
 
 
+def removed_from_python(module: str) -> str:
+    """Return the first Python without a module that was in the standard library, as `3.12`; "" if it was never one."""
+    return next(("{}.{}".format(*since) for since, names in _GONE.items() if module in names), "")
+
+
 def _standard_modules(python: str) -> frozenset[str]:
     """Return the standard library of a Python, as far as the tool's own Python knows it."""
     version = tuple(map(int, python.split(".")))

@@ -5,7 +5,6 @@ The source seldom proves what a call loads or whether its line runs; then a find
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -84,7 +83,7 @@ DICT_AS_MODEL = Rule(
     sources=("https://docs.pytorch.org/tutorials/beginner/saving_loading_models.html",),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"AttributeError: '(?P<type>dict|(?:collections\.)?OrderedDict)' object has no "
                 r"attribute '(?P<name>\w{1,80})'"
             ),

@@ -18,7 +18,7 @@ from seatrial.system.redaction import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.builds import BuildFile
+    from seatrial.facts.builds.files import BuildFile
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
 

@@ -5,8 +5,6 @@ Nothing here is decided from facts: the messages of torch and Pillow show what h
 
 from __future__ import annotations
 
-import re
-
 from seatrial.rules.rule import Rule, Symptom
 
 MODES = "https://pillow.readthedocs.io/en/stable/handbook/concepts.html#modes"
@@ -20,21 +18,16 @@ MODE = Rule(
         "bytes. Clients send all of these."
     ),
     fix='convert every image as training did, by `serving.image.mode = "RGB"` or `.convert("RGB")` after opening it',
+    recognised="The numbers of channels differ where a transform computes with an image.",
     cloud="The size of tensor a (4) must match the size of tensor b (3) at non-singleton dimension 0",
     sources=(MODES, "https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Normalize.html"),
     symptoms=(
         Symptom(
-            re.compile(
-                r"size of tensor a \((?P<a>\d)\) must match the size of tensor b \((?P<b>\d)\) at non-singleton"
-            ),
-            "an image with {a} channels is passed to a transform for {b}; set serving.image.mode",
-        ),
-        Symptom(
-            re.compile(r"output with shape (?P<shape>\[1, [\d, ]{1,40}\]) doesn't match the broadcast shape"),
+            r"output with shape (?P<shape>\[1, [\d, ]{1,40}\]) doesn't match the broadcast shape",
             "a grey image is passed to a transform for three channels; set serving.image.mode",
         ),
         Symptom(
-            re.compile(r"Input tensor should be a float tensor\. Got torch\.(?P<type>\w{1,20})"),
+            r"Input tensor should be a float tensor\. Got torch\.(?P<type>\w{1,20})",
             "an image of {type} numbers is passed to Normalize; set serving.image.mode",
         ),
     ),
@@ -53,36 +46,34 @@ SHAPE = Rule(
     sources=("https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html",),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"Given groups=\d+, weight of size (?P<weight>\[[\d, ]{1,60}\]), "
                 r"expected input(?P<got>\[[\d, ]{1,60}\])"
             ),
             "a layer with weights {weight} gets an input {got}",
         ),
         Symptom(
-            re.compile(
-                r"expected (?P<want>\d(?:D or \d)*)D(?: \(unbatched\) or \dD \(batched\))? input \(got (?P<got>\d)D"
-            ),
+            r"expected (?P<want>\d(?:D or \d)*)D(?: \(unbatched\) or \dD \(batched\))? input \(got (?P<got>\d)D",
             "a layer for {want} dimensions gets an input of {got}",
         ),
         Symptom(
-            re.compile(r"mat1 and mat2 shapes cannot be multiplied \((?P<a>\d+x\d+) and (?P<b>\d+x\d+)\)"),
+            r"mat1 and mat2 shapes cannot be multiplied \((?P<a>\d+x\d+) and (?P<b>\d+x\d+)\)",
             "a linear layer of {b} gets an input of {a}",
         ),
         Symptom(
-            re.compile(r"expected scalar type (?P<want>\w{1,20}) but found (?P<got>\w{1,20})"),
+            r"expected scalar type (?P<want>\w{1,20}) but found (?P<got>\w{1,20})",
             "a layer for {want} gets numbers of type {got}",
         ),
         Symptom(
-            re.compile(r"mat1 and mat2 must have the same dtype, but got (?P<a>\w{1,20}) and (?P<b>\w{1,20})"),
+            r"mat1 and mat2 must have the same dtype, but got (?P<a>\w{1,20}) and (?P<b>\w{1,20})",
             "a layer of {b} gets numbers of type {a}",
         ),
         Symptom(
-            re.compile(r"Input type \((?P<got>(?:unsigned char|double|struct \S+|(?:long )?long|int))\) and bias type"),
+            r"Input type \((?P<got>(?:unsigned char|double|struct \S+|(?:long )?long|int))\) and bias type",
             "a layer gets numbers of type {got}",
         ),
         Symptom(
-            re.compile(r"stack expects each tensor to be equal size, but got (?P<a>\[[\d, ]{1,60}\])"),
+            r"stack expects each tensor to be equal size, but got (?P<a>\[[\d, ]{1,60}\])",
             "images of different sizes cannot be stacked into one batch: the first is {a}",
         ),
     ),
@@ -103,18 +94,22 @@ NO_IMAGE = Rule(
         "https://docs.python.org/3/library/base64.html#base64.b64decode",
     ),
     symptoms=(
-        Symptom(re.compile(r"UnidentifiedImageError: cannot identify image file"), "the bytes sent are not an image"),
-        Symptom(re.compile(r"binascii\.Error: (?P<why>[^\n]{1,200})"), "an image is not base64: {why}"),
         Symptom(
-            re.compile(r"pic should be PIL Image or ndarray\. Got <class '(?P<type>[\w.]{1,80})'>"),
+            r"UnidentifiedImageError: cannot identify image file (?:<\S+ name=)?'(?P<file>[^'\n]{1,300})'",
+            "the file {file} is not an image that Pillow can read",
+        ),
+        Symptom(r"UnidentifiedImageError: cannot identify image file", "the bytes sent are not an image"),
+        Symptom(r"binascii\.Error: (?P<why>[^\n]{1,200})", "an image is not base64: {why}"),
+        Symptom(
+            r"pic should be PIL Image or ndarray\. Got <class '(?P<type>[\w.]{1,80})'>",
             "a transform for images gets a {type}",
         ),
         Symptom(
-            re.compile(r"TypeError: Unexpected type <class '(?P<type>[\w.]{1,80})'>"),
+            r"TypeError: Unexpected type <class '(?P<type>[\w.]{1,80})'>",
             "a transform for images gets a {type}",
         ),
         Symptom(
-            re.compile(r"img should be PIL Image\. Got <class '(?P<type>[\w.]{1,80})'>"),
+            r"img should be PIL Image\. Got <class '(?P<type>[\w.]{1,80})'>",
             "a transform for images gets a {type}",
         ),
     ),
@@ -135,11 +130,11 @@ BROKEN_IMAGE = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"image file is truncated|OSError: Truncated File Read|broken data stream when reading image"),
+            r"image file is truncated|OSError: Truncated File Read|broken data stream when reading image",
             "an image is cut off",
         ),
         Symptom(
-            re.compile(r"DecompressionBombError: Image size \((?P<pixels>\d+) pixels\)"),
+            r"DecompressionBombError: Image size \((?P<pixels>\d+) pixels\)",
             "an image of {pixels} pixels is refused",
         ),
     ),

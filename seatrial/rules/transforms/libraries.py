@@ -12,7 +12,6 @@ from packaging.version import Version
 from seatrial.findings import Severity
 from seatrial.rules.lock.versions import locked
 from seatrial.rules.rule import Rule
-from seatrial.rules.transforms.removed_names import is_guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +65,12 @@ _GONE: dict[str, tuple[str, str, str, str]] = {  # name → distribution, first 
 }
 
 
+def became(name: str) -> tuple[str, str] | None:
+    """Return what to write for a name that a library removed, and the first version without it; None if unknown."""
+    row = _GONE.get(name)
+    return (row[3], row[1]) if row else None
+
+
 @GONE_NAME.decided_by
 def _gone_name(facts: Facts) -> Iterator[Finding]:
     versions = {name: locked(facts, name) for name in {row[0] for row in _GONE.values()}}
@@ -79,6 +84,9 @@ def _gone_name(facts: Facts) -> Iterator[Finding]:
             severity=Severity.ERROR if sure else Severity.WARNING,
             location=location,
             cause="" if sure else "the check cannot see whether serving reaches it",
+            cloud="ModuleNotFoundError: No module named 'torch._six'"
+            if name == "torch._six"
+            else f"AttributeError: module '{name.rpartition('.')[0]}' has no attribute '{name.rpartition('.')[2]}'",
             fix=fix,
         )
 
@@ -96,6 +104,6 @@ def _uses(facts: Facts) -> Iterator[tuple[str, Location, bool]]:
                 yield name, imported.location, not (imported.guarded or imported.function)
     for uses in (sources.calls(), sources.reads()):
         for _, use in uses:
-            if use.name in _GONE and use.name not in imported_names | patched and not is_guarded(use.context):
+            if use.name in _GONE and use.name not in imported_names | patched and not use.context.tries:
                 served = use.context.function.partition(".")[0] in ("", facts.project.predictor_class)
                 yield use.name, use.location, served and not use.context.guards

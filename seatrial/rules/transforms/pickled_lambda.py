@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from seatrial.findings import Severity
@@ -32,9 +31,7 @@ PICKLED_LAMBDA = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(
-                r"Can't (?:pickle|get) (?:local object '[\w.<>]{0,200}<lambda>'|<function [\w.<>]{0,200}<lambda> at)"
-            ),
+            r"Can't (?:pickle|get) (?:local object '[\w.<>]{0,200}<lambda>'|<function [\w.<>]{0,200}<lambda> at)",
             "a lambda cannot be pickled",
         ),
     ),

@@ -5,7 +5,6 @@ The name alone decides, so most of these are errors. A name inside a try or a ch
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.python.calls import Call, Context, Read
+    from seatrial.facts.python.calls import Call, Read
     from seatrial.facts.python.module import Import
     from seatrial.facts.python.sources import Sources
     from seatrial.findings import Finding
@@ -41,7 +40,7 @@ PRIVATE_MODULE = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"No module named 'torchvision\.transforms\.(?P<module_>functional_(?:tensor|pil))'"),
+            r"No module named 'torchvision\.transforms\.(?P<module_>functional_(?:tensor|pil))'",
             "torchvision.transforms.{module_} is gone from the installed torchvision",
         ),
     ),
@@ -136,19 +135,15 @@ V2_NAMES = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(
-                r"cannot import name '(?P<name>\w{1,80})' from 'torchvision\.transforms\.v2(?P<rest>[\w.]{0,80})'"
-            ),
+            r"cannot import name '(?P<name>\w{1,80})' from 'torchvision\.transforms\.v2(?P<rest>[\w.]{0,80})'",
             "torchvision.transforms.v2{rest} has no `{name}` in the installed version",
         ),
         Symptom(
-            re.compile(
-                r"module 'torchvision\.transforms\.v2(?P<rest>[\w.]{0,80})' has no attribute '(?P<name>\w{1,80})'"
-            ),
+            r"module 'torchvision\.transforms\.v2(?P<rest>[\w.]{0,80})' has no attribute '(?P<name>\w{1,80})'",
             "torchvision.transforms.v2{rest} has no `{name}` in the installed version",
         ),
         Symptom(
-            re.compile(r"cannot import name 'datapoints' from 'torchvision'|No module named 'torchvision\.datapoints'"),
+            r"cannot import name 'datapoints' from 'torchvision'|No module named 'torchvision\.datapoints'",
             "torchvision.datapoints became torchvision.tv_tensors",
         ),
     ),
@@ -168,6 +163,20 @@ _GONE_IN_V2 = {  # torchvision/transforms/v2/__init__.py, 0.15 and 0.16
     "ToImagePIL": "ToPILImage",
     "ToImageTensor": "ToImage",
 }
+
+
+def became(name: str) -> tuple[str, str] | None:
+    """Return what to write for a name of torchvision or Pillow that is gone, and the first version without it."""
+    family, _, last = name.rpartition(".")
+    if family == "PIL.Image" and last in _PILLOW_10:
+        return f"write Image.Resampling.{_PILLOW_10[last]}", "10"
+    if family == f"{T}.v2" and last in _GONE_IN_V2:
+        return f"write {_GONE_IN_V2[last]}", "0.16"
+    if family.startswith(T) and last in _OLD:
+        return f"write {_OLD[last]}", "0.12"
+    if family in ("PIL", "PIL.Image") and last == "PILLOW_VERSION":
+        return "write PIL.__version__", "7"
+    return None
 
 
 @V2_NAMES.decided_by
@@ -218,7 +227,7 @@ PILLOW_NAMES = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"module 'PIL\.Image' has no attribute "
                 r"'(?P<name>ANTIALIAS|LINEAR|CUBIC|NEAREST|BOX|[A-Z]{3,30})'"
             ),
@@ -250,7 +259,7 @@ def _pillow_names(facts: Facts) -> Iterator[Finding]:
     }
     gone = {f"PIL.Image.{name}": name for name in _PILLOW_10 if f"PIL.Image.{name}" not in patched}
     for _, read in facts.sources.reads():
-        if read.name in gone and not is_guarded(read.context):
+        if read.name in gone and not read.context.tries:
             new = f"Resampling.{_PILLOW_10[gone[read.name]]}"
             written = f"{read.written.rpartition('.')[0]}.{new}"
             place, whole = read.location, read.written.endswith(f".{gone[read.name]}")
@@ -287,7 +296,7 @@ IO_NAMES = Rule(
     sources=("https://docs.pytorch.org/vision/stable/io.html", "https://github.com/pytorch/torchcodec"),
     symptoms=(
         Symptom(
-            re.compile(
+            (
                 r"(?:cannot import name '(?P<name>\w{1,80})' from 'torchvision\.io'|"
                 r"module 'torchvision\.io' has no attribute '(?P<other>\w{1,80})')"
             ),
@@ -349,11 +358,11 @@ OLD_NAMES = Rule(
     ),
     symptoms=(
         Symptom(
-            re.compile(r"module 'torchvision\.transforms(?:\.transforms)?' has no attribute '(?P<name>\w{1,80})'"),
+            r"module 'torchvision\.transforms(?:\.transforms)?' has no attribute '(?P<name>\w{1,80})'",
             "torchvision.transforms has no `{name}` in the installed version",
         ),
         Symptom(
-            re.compile(
+            (
                 r"(?P<name>Random(?:Rotation|Affine))\.__init__\(\) got an unexpected keyword argument "
                 r"'(?P<argument>resample|fillcolor)'"
             ),
@@ -416,10 +425,5 @@ def _names(sources: Sources) -> Iterator[tuple[str, Call | Read | Import]]:
             yield from ((name, imported) for name in names)
     for uses in (sources.calls(), sources.reads()):
         for _, use in uses:
-            if use.name not in imported_names and "(" not in use.name and not is_guarded(use.context):
+            if use.name not in imported_names and "(" not in use.name and not use.context.tries:
                 yield use.name, use
-
-
-def is_guarded(context: Context) -> bool:
-    """Return whether a try, hasattr or a comparison of versions guards a place."""
-    return context.tried or any("hasattr" in name or "version" in name for name in context.guards)

@@ -104,7 +104,7 @@ class _Inputs:
         self._steps: dict[tuple[str, tuple[int, int] | None], tuple[tuple[Value, ...], int, str]] = {}
         self._applied: dict[tuple[str, str], list[Call]] = {}
         for module, call in sources.calls():
-            for steps in _steps(sources, call):
+            for steps in steps_of(sources, call):
                 for index, step in enumerate(steps):
                     self._steps[module.name, step.end] = (steps, index, call.name)
             if call.name.endswith("()"):  # a transform that is created and applied at once: Resize(8)(image)
@@ -117,9 +117,9 @@ class _Inputs:
         steps, index, container = self._steps.get((module.name, call.end), ((), 0, ""))
         if container.endswith("nn.Sequential"):
             return "tensor"  # torch.nn.Sequential scripts and runs modules on tensors
-        if any(_last(step.name) in TO_TENSOR for step in steps[:index]):
+        if any(last_of(step.name) in TO_TENSOR for step in steps[:index]):
             return "tensor"
-        if any(_last(step.name) in TO_TENSOR for step in steps[index + 1 :]):
+        if any(last_of(step.name) in TO_TENSOR for step in steps[index + 1 :]):
             return "pillow"
         applied = self._applied.get((module.name, call.name), [])
         kinds = {_kind(a.arguments[0] if a.arguments else None) for a in applied}
@@ -140,7 +140,8 @@ def _kind(value: Value | None) -> str:
     return "tensor" if name.startswith(GIVES_TENSOR) and name.endswith(")") else ""
 
 
-def _last(name: str) -> str:
+def last_of(name: str) -> str:
+    """Return the last part of the name of a step: `Resize` of `torchvision.transforms.Resize()`."""
     return name.removesuffix("()").rpartition(".")[2]
 
 
@@ -174,7 +175,7 @@ def _one_side(facts: Facts) -> Iterator[Finding]:
         return
     calls = {(module.name, call.end): call for module, call in facts.sources.calls()}
     for module, call in facts.sources.calls():
-        for steps in _steps(facts.sources, call):
+        for steps in steps_of(facts.sources, call):
             resizes = [(n, calls.get((module.name, s.end))) for n, s in enumerate(steps) if s.end]
             for index, resize in resizes:
                 if resize is None or resize.name not in INT_RESIZES or not _is_one_number(facts.sources, resize):
@@ -209,7 +210,7 @@ def _keeps_size(step: Value) -> bool:
     return not any(word in step.name for word in FIXES_SIZE)
 
 
-def _steps(sources: Sources, call: Call) -> list[tuple[Value, ...]]:
+def steps_of(sources: Sources, call: Call) -> list[tuple[Value, ...]]:
     """Return the transforms of a Compose or Sequential, if they are written out."""
     if call.name in (f"{T}.Compose", f"{T}.v2.Compose"):
         given = call.argument("transforms", 0)

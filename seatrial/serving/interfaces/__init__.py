@@ -20,6 +20,7 @@ class Interface:
         needed: the methods without which a class cannot be served.
         loader: the one of them that loads the artifacts.
         batches: the runtime decodes instances and stacks them into batches; otherwise the class gets a request whole.
+        preprocesses: names of the first parameter of preprocess by which a class is recognised.
         takes_samples: an instance is an image, so that sample images can stand in for missing golden examples.
         downloads: the class downloads gs:// artifacts itself.
     """
@@ -28,12 +29,20 @@ class Interface:
     needed: tuple[str, ...]
     loader: str = "load"
     batches: bool = False
+    preprocesses: frozenset[str] = frozenset()
     takes_samples: bool = False
     downloads: bool = False
 
 
-BATCHED = Interface("batched", needed=("load", "preprocess", "predict"), batches=True, takes_samples=True)
-CPR = Interface("cpr", needed=("load", "predict"), downloads=True)
+BATCHED = Interface(
+    "batched",
+    needed=("load", "preprocess", "predict"),
+    batches=True,
+    preprocesses=frozenset(("image", "img")),
+    takes_samples=True,
+)
+_BODY = frozenset(("prediction_input", "body", "request", "payload", "instances"))
+CPR = Interface("cpr", needed=("load", "predict"), preprocesses=_BODY, downloads=True)
 AI_PLATFORM = Interface("ai-platform", needed=("from_path", "predict"), loader="from_path")
 
 # A class that fits several is taken for the last of them.

@@ -6,20 +6,26 @@ import importlib
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
+    from seatrial.serving.frames import Job, Result
     from seatrial.serving.interfaces import Interface
     from seatrial.serving.settings import Bundle
 
 
 class Served(Protocol):
-    """A loaded predictor. Both methods return the encoded answer or raise AnswerError."""
+    """A loaded predictor.
+
+    Attributes:
+        interface: the name of its interface.
+        splits: whether a job holds instances of one or more requests; otherwise it holds one request, whole.
+        no_image: why a request whose body is an image file is refused; "" if it is taken.
+    """
 
     interface: str
+    splits: bool
+    no_image: str
 
-    async def answer(self, body: bytes) -> bytes:
-        """Answer a JSON request."""
-
-    async def answer_image(self, data: bytes) -> bytes:
-        """Answer a request whose body is one image file."""
+    def answer(self, job: Job) -> list[Result]:
+        """Return a result for each item of a job; it raises nothing."""
 
 
 class Adapter(Protocol):

@@ -10,6 +10,7 @@ from seatrial.serving import log
 from seatrial.serving.answers import AnswerError, Request, call, encode
 from seatrial.serving.interfaces import AI_PLATFORM
 from seatrial.serving.interfaces.whole_request import WholeRequest
+from seatrial.serving.optimize import optimize
 
 if TYPE_CHECKING:
     from seatrial.serving.settings import Bundle
@@ -20,9 +21,11 @@ def recognises(predictor: type) -> bool:
     return callable(getattr(predictor, "from_path", None))
 
 
-def serve(predictor: Any, artifacts_uri: str, bundle: Bundle) -> WholeRequest:  # noqa: ARG001
+def serve(predictor: Any, artifacts_uri: str, bundle: Bundle) -> WholeRequest:
     """Create and load a predictor."""
-    return WholeRequest(AI_PLATFORM, partial(_ask, predictor.from_path(artifacts_uri)))
+    loaded = predictor.from_path(artifacts_uri)
+    optimize(loaded, bundle.optimize)
+    return WholeRequest(AI_PLATFORM, partial(_ask, loaded))
 
 
 def _ask(loaded: Any, request: Request) -> bytes:  # the user's own class

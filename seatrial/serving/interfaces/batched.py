@@ -1,32 +1,25 @@
 """The runtime's own interface: decode and preprocess one instance, predict a batch, postprocess one row.
 
-Several threads decode and preprocess; one thread, shared by all requests, predicts. No code of the predictor runs on
-the event loop.
+A job is done from the bytes of its instances to the bytes of its predictions, so that no more images are decoded at a
+time than one batch has.
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import os
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from seatrial.serving import images, log
-from seatrial.serving.answers import AnswerError, Request, call, encode, parse
-from seatrial.serving.batching import Batcher
+from seatrial.serving import groups, images, log
+from seatrial.serving.answers import AnswerError, call, encode_one, failure, loads
+from seatrial.serving.frames import Result
+from seatrial.serving.groups import Prepared
 from seatrial.serving.interfaces import BATCHED
 from seatrial.serving.interfaces.signatures import first_parameter, parameter_names
+from seatrial.serving.optimize import optimize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from seatrial.serving.frames import Item, Job
     from seatrial.serving.settings import Bundle
-
-    _Decode = Callable[[Any, int], Any]  # (instance, its index) -> what preprocess takes
-
-T = TypeVar("T")
-_IMAGE_NAMES = {"image", "img"}
 
 
 def recognises(predictor: type) -> bool:
@@ -34,7 +27,7 @@ def recognises(predictor: type) -> bool:
     if callable(getattr(predictor, "decode", None)):
         return True
     first = first_parameter(predictor, "preprocess")
-    return first is not None and (first.name in _IMAGE_NAMES or _is_image(first.annotation))
+    return first is not None and (first.name in BATCHED.preprocesses or _is_image(first.annotation))
 
 
 def serve(predictor: type, artifacts_uri: str, bundle: Bundle) -> Batched:
@@ -43,6 +36,7 @@ def serve(predictor: type, artifacts_uri: str, bundle: Bundle) -> Batched:
         images.require_pillow()
     loaded: Any = predictor()
     loaded.load(artifacts_uri)
+    optimize(loaded, bundle.optimize)
     return Batched(loaded, bundle)
 
 
@@ -50,6 +44,7 @@ class Batched:
     """A loaded predictor."""
 
     interface = BATCHED.name
+    splits = True
 
     def __init__(self, loaded: Any, bundle: Bundle) -> None:
         self._loaded = loaded
@@ -57,43 +52,35 @@ class Batched:
         self._own_decode = getattr(loaded, "decode", None)
         self._postprocess = getattr(loaded, "postprocess", None)
         self._takes_parameters = "parameters" in parameter_names(loaded.predict)
-        self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "preprocess")
-        self._batcher = Batcher(self._predict, bundle.max_batch)
+        self.no_image = "this predictor decodes its own instances; send them as JSON" if self._own_decode else ""
 
-    async def answer(self, body: bytes) -> bytes:
-        """Answer a JSON request."""
-        request = await self._in_thread(parse, body)
-        return await self._answer(request, self._decode)
+    def answer(self, job: Job) -> list[Result]:
+        """Answer each instance."""
+        parameters = loads(job.parameters) if job.parameters else None
+        results: list[Result | None] = [None] * len(job.items)
+        inputs: dict[int, Prepared] = {}
+        for at, item in enumerate(job.items):
+            prepared = self._prepared(item)
+            if isinstance(prepared, Result):
+                results[at] = prepared
+            else:
+                inputs[at] = prepared
+        rows = groups.rows(lambda batch: self._predict(batch, parameters), list(inputs.values()))
+        for at, row in zip(inputs, rows, strict=True):
+            results[at] = self._finish(row, job.items[at].index)
+        return [result for result in results if result is not None]
 
-    async def answer_image(self, data: bytes) -> bytes:
-        """Answer a request whose body is one image file."""
-        if self._own_decode is not None:
-            raise AnswerError(415, "this predictor decodes its own instances; send them as JSON")
-        request = Request({}, [data])
-        return await self._answer(request, lambda data, _: images.open_image(data, self._image))
+    def _prepared(self, item: Item) -> Prepared | Result:
+        """Return what preprocess makes of an instance, or the result that it ends with."""
+        try:
+            image = images.open_image(item.data, self._image) if item.is_image else self._decode(item)
+            value = call("preprocess", self._loaded.preprocess, image, instance=item.index)
+        except AnswerError as error:
+            return failure(error, item.index)
+        return Prepared(item.request, value)
 
-    async def _answer(self, request: Request, decode: _Decode) -> bytes:
-        instances = request.instances
-        if not instances:
-            return encode([], instances)
-        inputs = await self._in_thread(self._prepare, instances, decode)
-        rows = await asyncio.wrap_future(self._batcher.submit(inputs, request.parameters, request.parameters_key))
-        return await self._in_thread(self._finish, rows, instances)
-
-    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
-
-    def _prepare(self, instances: list[Any], decode: _Decode) -> list[Any]:
-        inputs = []
-        for index, instance in enumerate(instances):  # one at a time: a decoded photo is large
-            try:
-                image = decode(instance, index)
-            except AnswerError as error:
-                raise AnswerError(error.status, error.message, index) from error.__cause__
-            inputs.append(call("preprocess", self._loaded.preprocess, image, instance=index))
-        return inputs
-
-    def _decode(self, instance: Any, index: int) -> Any:
+    def _decode(self, item: Item) -> Any:
+        instance = loads(item.data)
         if self._own_decode is None:
             return images.open_image(images.image_bytes(instance), self._image)
         try:
@@ -101,7 +88,7 @@ class Batched:
         except BaseException as error:
             # The client's fault as a rule, the predictor's now and then: the log says which.
             message = f"decode raised {log.text_of(error)}"
-            log.write("WARNING", message, phase="predict", instance=index, traceback=log.traceback_of(error))
+            log.write("WARNING", message, phase="predict", instance=item.index, traceback=log.traceback_of(error))
             raise AnswerError(400, message) from error
 
     def _predict(self, batch: Any, parameters: Any) -> Any:
@@ -109,10 +96,16 @@ class Batched:
             return self._loaded.predict(batch, parameters=parameters)
         return self._loaded.predict(batch)
 
-    def _finish(self, rows: list[Any], instances: list[Any]) -> bytes:
-        if self._postprocess is not None:
-            rows = [call("postprocess", self._postprocess, row, instance=i) for i, row in enumerate(rows)]
-        return encode(rows, instances)
+    def _finish(self, row: Any, index: int) -> Result:
+        """Return the result of a row; one that is an AnswerError never became a row."""
+        try:
+            if isinstance(row, AnswerError):
+                raise row
+            if self._postprocess is not None:
+                row = call("postprocess", self._postprocess, row, instance=index)
+            return Result(200, encode_one(row, index))
+        except AnswerError as error:
+            return failure(error)
 
 
 def _is_image(annotation: object) -> bool:

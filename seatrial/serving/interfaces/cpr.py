@@ -9,11 +9,10 @@ from seatrial.serving.answers import AnswerError, Request, call, encode
 from seatrial.serving.interfaces import CPR
 from seatrial.serving.interfaces.signatures import first_parameter
 from seatrial.serving.interfaces.whole_request import WholeRequest
+from seatrial.serving.optimize import optimize
 
 if TYPE_CHECKING:
     from seatrial.serving.settings import Bundle
-
-_BODY_NAMES = {"prediction_input", "body", "request", "payload", "instances"}
 
 
 def recognises(predictor: type) -> bool:
@@ -24,13 +23,14 @@ def recognises(predictor: type) -> bool:
     if preprocess is None and not callable(getattr(predictor, "decode", None)):
         return hasattr(predictor, "load") and hasattr(predictor, "predict")
     first = first_parameter(predictor, "preprocess")
-    return first is not None and first.name in _BODY_NAMES
+    return first is not None and first.name in CPR.preprocesses
 
 
-def serve(predictor: type, artifacts_uri: str, bundle: Bundle) -> WholeRequest:  # noqa: ARG001
+def serve(predictor: type, artifacts_uri: str, bundle: Bundle) -> WholeRequest:
     """Create and load a predictor."""
     loaded: Any = predictor()
     loaded.load(artifacts_uri)
+    optimize(loaded, bundle.optimize)
     return WholeRequest(CPR, partial(_ask, loaded))
 
 

@@ -1,35 +1,38 @@
 """Serving for the interfaces whose class gets a request whole and answers it whole, one at a time.
 
-Their classes were written for one request at a time, so each gets one thread.
+Their classes were written for one request at a time, so no worker has a second one meanwhile.
 """
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from seatrial.serving.answers import AnswerError, Request, parse
+from seatrial.serving.answers import AnswerError, Request, call, failure, parse
+from seatrial.serving.frames import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seatrial.serving.frames import Job
     from seatrial.serving.interfaces import Interface
 
 
 class WholeRequest:
     """A loaded predictor, asked through `ask`."""
 
+    splits = False
+
     def __init__(self, interface: Interface, ask: Callable[[Request], bytes]) -> None:
         self.interface = interface.name
+        self.no_image = f"a predictor of the {self.interface} interface takes JSON, not an image"
         self._ask = ask
-        self._thread = ThreadPoolExecutor(1, "inference")
 
-    async def answer(self, body: bytes) -> bytes:
-        """Answer a JSON request."""
-        request = await asyncio.to_thread(parse, body)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, request)
+    def answer(self, job: Job) -> list[Result]:
+        """Answer each request."""
+        return [self._answered(item.data) for item in job.items]
 
-    async def answer_image(self, data: bytes) -> bytes:  # noqa: ARG002 - the signature of all interfaces
-        """Refuse a request whose body is one image file."""
-        raise AnswerError(415, f"a predictor of the {self.interface} interface takes JSON, not an image")
+    def _answered(self, body: bytes) -> Result:
+        try:
+            return Result(200, call("the request", self._ask, parse(body)))
+        except AnswerError as error:
+            return failure(error)

@@ -6,21 +6,30 @@ could not show it adds to `Trial.unproven`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from seatrial import samples
 from seatrial.facts.gather import Gathered
 from seatrial.findings import Phase, Stage, Step, watched
 from seatrial.golden import GoldenExample
 from seatrial.rules.serving.contract import FAILED
 from seatrial.serving import interfaces
-from seatrial.trial import parity, samples
+from seatrial.trial import contract, parity
 from seatrial.trial.full import batches, budgets, endurance, inputs, order, parameters, surroundings
 from seatrial.trial.full.session import Input, Session
 from seatrial.trial.observe import Trial
+from seatrial.trial.sealing import judge
+from seatrial.trial.sealing.watching import Noted
 from seatrial.trial.server import Server
 
 Point = Callable[[Session], Stage[None]]
+
+
+def _contract(session: Session) -> Stage[None]:
+    """Hold the server against all of the serving contract that a server which is up can show."""
+    yield from contract.prove(session.gathered, session.server, [session.inputs[0].instance], session.trial, whole=True)
+
 
 # Endurance first: it measures a server that nothing unusual has happened to, and it ends a steep leak early.
 POINTS: dict[str, Point] = {
@@ -29,18 +38,25 @@ POINTS: dict[str, Point] = {
     "order": order.prove,
     "parameters": parameters.prove,
     "inputs": inputs.prove,
+    "contract": _contract,
     "budgets": budgets.prove,
 }
 
 
 @dataclass(slots=True)
 class Full:
-    """A full trial. `inputs` is what the first server answered, to be asked of the second."""
+    """A full trial.
+
+    Attributes:
+        inputs: what the first server answered, to be asked of the second.
+        host: the name of the first one's machine.
+    """
 
     gathered: Gathered
     examples: tuple[GoldenExample, ...]
     trial: Trial
     inputs: list[Input] = field(default_factory=list)
+    host: str = ""
 
     def prove(self, server: Server) -> Stage[None]:
         """Ask a server all points, which answered every golden input as it must."""
@@ -59,11 +75,16 @@ class Full:
             yield Phase(name)
             session.begin()
             yield from point(session)
-        self.inputs = [] if session.over else session.inputs
+        self.inputs, self.host = [] if session.over else session.inputs, server.host()
+        if changing := ", ".join(sorted(self.trial.changing)):
+            self.trial.unproven.append(f"what the answers hold in {changing}: it differs between equal requests")
 
-    def elsewhere(self, server: Server) -> Stage[None]:
-        """Ask a server that was started in other surroundings what the first one was asked."""
-        yield from surroundings.prove(Session(self.gathered, server, self.trial, self.inputs))
+    def elsewhere(self, server: Server, noted: Sequence[Noted] = ()) -> Stage[None]:
+        """Ask a server that was started in other surroundings what the first one was asked; `noted` is known of it."""
+        yield from surroundings.prove(Session(self.gathered, server, self.trial, self.inputs), self.host)
+        known = {(entry.kind, entry.what) for entry in noted}
+        more = [e for e in server.noted() if e.kind != "untrained" and (e.kind, e.what) not in known]
+        yield from judge.findings(self.gathered.project, more, server.view, sealed=not server.unsealed())
 
 
 def _inputs(gathered: Gathered, examples: tuple[GoldenExample, ...], trial: Trial) -> list[Input]:

@@ -9,10 +9,9 @@ from itertools import cycle, islice
 from seatrial.findings import Stage, Step
 from seatrial.rules.deployment.settings import LIMITS
 from seatrial.rules.serving.depth import DEPENDS_ON_BATCH
+from seatrial.samples import variants
 from seatrial.serving import interfaces
-from seatrial.trial.full.equal import difference
 from seatrial.trial.full.session import Input, Session
-from seatrial.trial.samples import variants
 
 _ALL_UP_TO = 16  # of max-batch: then every size is sent
 _WHOLE_REQUESTS = 8  # the largest batch for a predictor that gets requests whole, and has no max-batch
@@ -109,7 +108,7 @@ def _compared(session: Session, batch: Sequence[Input], subject: str) -> Stage[b
     if found is None:
         return False
     for number, (one, answer) in enumerate(zip(batch, found, strict=True), start=1):
-        if where := difference(one.answer, answer, session.trial.tolerance):
+        if where := session.difference(one.answer, answer):
             yield DEPENDS_ON_BATCH.finding(f"{subject}, instance {number} ({one.name}): {where} alone", subject=subject)
             return False
     return True

@@ -6,8 +6,7 @@ import os
 
 from seatrial.facts.tables import machines
 from seatrial.findings import Severity, Stage, Step
-from seatrial.rules.deployment.settings import LIMITS
-from seatrial.rules.serving.budgets import ANSWER_TOO_LARGE, TOO_SLOW
+from seatrial.rules.serving.budgets import TOO_SLOW, too_large
 from seatrial.trial.full.session import Session
 from seatrial.trial.server import ANSWER_TIMEOUT
 
@@ -15,15 +14,12 @@ from seatrial.trial.server import ANSWER_TIMEOUT
 def prove(session: Session) -> Stage[None]:
     """Compare what was measured with the limits, and note it."""
     kind = session.gathered.project.vertex.endpoint_type
-    measured, limit = session.trial.measured, LIMITS[kind]
+    measured = session.trial.measured
     (seconds, slowest), (size, largest) = session.slowest, session.largest
     measured.requests, measured.slowest_seconds, measured.largest_answer = session.requests, round(seconds, 3), size
     measured.processors = here = _cores()
     yield Step(f"the slowest answer took {seconds:.2f} s, the largest has {size:,} bytes")
-    if size > limit:
-        yield ANSWER_TOO_LARGE.finding(
-            f"{largest}: the answer has {size:,} bytes; a {kind} endpoint passes on {limit:,}", subject=largest
-        )
+    yield from too_large(size, largest, kind)
     machine = session.gathered.project.vertex.machine_type
     there = machines().machines.get(machine)
     # Fewer processors make an answer slower, if it uses all of them here; more are not taken to make it faster.

@@ -10,10 +10,10 @@ from pathlib import Path
 from seatrial.findings import Finding, Stage, Step
 from seatrial.rules.deployment.settings import LIMITS
 from seatrial.rules.serving.depth import COSTLY_IMAGE, ODD_INPUT, OTHER_FILE
+from seatrial.samples import variants
 from seatrial.trial import memory
-from seatrial.trial.full.equal import difference
-from seatrial.trial.full.session import Input, Session, predictions
-from seatrial.trial.samples import variants
+from seatrial.trial.full.session import Input, Session
+from seatrial.trial.observe import predictions_of
 
 _IMAGES = 12  # golden images that are sent in every mode
 _COSTLY = 500_000_000  # bytes of memory for one image of some hundred bytes
@@ -59,12 +59,12 @@ def _alike(session: Session, one: Input, data: bytes) -> list[Finding]:
         if not session.goes_on:
             return []
         subject = f"{one.name} {what}"
-        found = predictions(session.send([variants.replaced(one.instance, made)], subject))
+        found = predictions_of(session.send([variants.replaced(one.instance, made)], subject))
         if not found:
             return []  # what fails or is refused is judged with the other modes
         if first is None:
             first = found
-        elif where := difference(first[0], found[0], session.trial.tolerance):
+        elif where := session.difference(first[0], found[0]):
             return [OTHER_FILE.finding(f"{subject}: {where} for a PNG of the same pixels", subject=subject)]
     return []
 
@@ -75,7 +75,7 @@ def _asked(session: Session, one: Input, what: str, data: bytes) -> list[Finding
         return []
     subject = f"{one.name} {what}"
     answer = session.send([variants.replaced(one.instance, data)], subject)
-    if predictions(answer) is not None or (answer is not None and 400 <= answer.status < 500):
+    if predictions_of(answer) is not None or (answer is not None and 400 <= answer.status < 500):
         return []
     return list(session.failure(answer, subject, ODD_INPUT))
 

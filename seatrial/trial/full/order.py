@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from seatrial.findings import Stage, Step
 from seatrial.rules.serving.depth import AT_ONCE, CHANGES
-from seatrial.trial.full.equal import difference
-from seatrial.trial.full.session import Input, Session, predictions
+from seatrial.trial.full.session import Input, Session
+from seatrial.trial.observe import predictions_of
 from seatrial.trial.server import Answer
 
 AT_THE_SAME_TIME = 8  # requests; more than the threads of the server that prepare images on most machines
@@ -25,7 +25,7 @@ def prove(session: Session) -> Stage[None]:
             found = yield from session.ask([one], one.name, CHANGES)
             if found is None:
                 return
-            if where := difference(one.answer, found[0], session.trial.tolerance):
+            if where := session.difference(one.answer, found[0]):
                 yield CHANGES.finding(f"{one.name}: {where} when it was asked first", subject=one.name)
                 return
     yield from _at_once(session)
@@ -48,11 +48,11 @@ def _at_once(session: Session) -> Stage[None]:
 
 
 def _differs(session: Session, one: Input, answer: Answer | None) -> Stage[bool]:
-    subject, found = f"{one.name}, at once with {AT_THE_SAME_TIME - 1} others", predictions(answer)
+    subject, found = f"{one.name}, at once with {AT_THE_SAME_TIME - 1} others", predictions_of(answer)
     if not found:
         yield from session.failure(answer, subject, AT_ONCE)
         return True
-    where = difference(one.answer, found[0], session.trial.tolerance)
+    where = session.difference(one.answer, found[0])
     if where:
         yield AT_ONCE.finding(f"{subject}: {where} alone", subject=one.name)
     return bool(where)

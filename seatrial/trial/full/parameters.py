@@ -7,8 +7,8 @@ from typing import Any
 
 from seatrial.findings import Stage, Step
 from seatrial.rules.serving.depth import AT_ONCE, PARAMETERS
-from seatrial.trial.full.equal import difference
-from seatrial.trial.full.session import Session, predictions
+from seatrial.trial.full.session import Session
+from seatrial.trial.observe import predictions_of
 
 _SENT: tuple[tuple[str, Any], ...] = (
     ("with empty parameters", {}),
@@ -24,7 +24,7 @@ def prove(session: Session) -> Stage[None]:
     for what, given in _SENT:
         yield Step(f"a request {what}")
         answer = session.send([one.instance], f"{one.name} {what}", given)
-        found = predictions(answer)
+        found = predictions_of(answer)
         if found:
             kinds.append((given, found[0]))
         elif answer is None or answer.status >= 500:
@@ -34,8 +34,8 @@ def prove(session: Session) -> Stage[None]:
         for _ in range(_ROUNDS):
             asked = [threads.submit(session.send, [one.instance], one.name, given) for given, _ in kinds]
             for (given, before), answer in zip(kinds, [future.result() for future in asked], strict=True):
-                found = predictions(answer)
-                where = difference(before, found[0], session.trial.tolerance) if found else "there is no answer"
+                found = predictions_of(answer)
+                where = session.difference(before, found[0]) if found else "there is no answer"
                 if where:
                     yield AT_ONCE.finding(
                         f"{one.name} with parameters {given}, at once with other parameters: {where} alone",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,8 @@ from seatrial.facts.gather import Gathered
 from seatrial.findings import Finding, Stage
 from seatrial.rules.rule import Rule
 from seatrial.rules.serving import answers, budgets, contract
-from seatrial.trial.observe import Trial, refused
+from seatrial.trial.full.equal import difference
+from seatrial.trial.observe import Trial, predictions_of, refused
 from seatrial.trial.server import ANSWER_TIMEOUT, Answer, Server
 
 POINT_SECONDS = 120.0  # after which a point of the trial stops early, and says so
@@ -48,6 +50,7 @@ class Session:
     slowest: tuple[float, str] = (0.0, "")
     largest: tuple[int, str] = (0, "")
     _began: float = field(default_factory=time.monotonic)
+    _noting: threading.Lock = field(default_factory=threading.Lock)  # some points send from several threads
 
     def begin(self) -> None:
         """Begin a point, which has `POINT_SECONDS`."""
@@ -68,18 +71,19 @@ class Session:
         began = time.monotonic()
         answer = self.server.predict(list(instances), parameters)
         seconds = time.monotonic() - began
-        self.requests += 1
-        self.slowest = max(self.slowest, (seconds, subject))
-        if answer is None:
-            self.over = "the server gave no answer"
-        else:
-            self.largest = max(self.largest, (answer.size, subject))
+        with self._noting:
+            self.requests += 1
+            self.slowest = max(self.slowest, (seconds, subject))
+            if answer is None:
+                self.over = "the server gave no answer"
+            else:
+                self.largest = max(self.largest, (answer.size, subject))
         return answer
 
     def ask(self, inputs: Sequence[Input], subject: str, rule: Rule, parameters: Any = None) -> Stage[list[Any] | None]:
         """Ask for predictions; yield why there are none, under `rule` if the reason has no rule of its own."""
         answer = self.send([one.instance for one in inputs], subject, parameters)
-        found = predictions(answer)
+        found = predictions_of(answer)
         if found is None:
             yield from self.failure(answer, subject, rule)
         elif len(found) != len(inputs):
@@ -90,6 +94,22 @@ class Session:
             yield answers.NOT_FINITE.finding(f"{subject}: the answer holds NaN or infinity", subject=subject)
         return found
 
+    def difference(self, before: Any, now: Any) -> str:
+        """Describe the first place where two answers differ, but for what differs between equal requests; or ""."""
+        left_out = self.trial.changing
+        return difference(_without(before, left_out), _without(now, left_out), self.trial.tolerance)
+
+    def changed(self, before: Any, now: Any) -> str:
+        """Describe where the answer of an equal request differs; "" if only in fields that training did not record.
+
+        Those are noted, and compared no more: a time or an id of the request is another one in each answer.
+        """
+        if isinstance(before, dict) and isinstance(now, dict) and before.keys() == now.keys():
+            for name in self.trial.unrecorded - self.trial.changing:
+                if difference(before.get(name), now.get(name), self.trial.tolerance):
+                    self.trial.changing.add(name)
+        return self.difference(before, now)
+
     def failure(self, answer: Answer | None, subject: str, rule: Rule) -> Iterator[Finding]:
         """Yield why a request got no prediction."""
         if answer is None and self.server.exit_code is None:
@@ -99,10 +119,9 @@ class Session:
             yield finding if subject in finding.message else replace(finding, message=f"{subject}: {finding.message}")
 
 
-def predictions(answer: Answer | None) -> list[Any] | None:
-    """Return the predictions of an answer; None if it is not one."""
-    found = answer.body.get("predictions") if answer and isinstance(answer.body, dict) else None
-    return found if answer and answer.status == 200 and isinstance(found, list) else None
+def _without(answer: Any, names: set[str]) -> Any:
+    """Return an answer without some of its fields."""
+    return {k: v for k, v in answer.items() if k not in names} if names and isinstance(answer, dict) else answer
 
 
 def _finite(value: Any) -> bool:

@@ -10,7 +10,7 @@ from statistics import median
 _NOISE = 6  # times the median deviation from the line: for normal noise that is 4 standard deviations
 _STEADY = 0.35  # of the whole slope, that each half must have: what only settles has a flat second half
 
-Point = tuple[int, int]  # how many requests were sent, and what was measured then
+Point = tuple[int, float]  # how many requests were sent, and what was measured then
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,10 @@ class Rise:
     total: float
 
 
-def rise(points: Sequence[Point], floor: float) -> Rise | None:
+def rise(points: Sequence[Point], floor: float, *, doubles: bool = False) -> Rise | None:
     """Return the steady rise of a series; None if it rises by less than `floor` and its noise, or only in a part.
+
+    With `doubles` it must also rise by what it was at first.
 
     The slope is Theil and Sen's: the median of the slopes between all pairs of points, which a few steps do not move.
     """
@@ -41,7 +43,8 @@ def rise(points: Sequence[Point], floor: float) -> Rise | None:
     total = rate * requests
     level = median(value - rate * at for at, value in points)
     noise = median(abs(value - rate * at - level) for at, value in points)
-    if total < max(floor, _NOISE * noise) or min(halves) < _STEADY * rate:
+    at_first = level + rate * points[0][0] if doubles else 0
+    if total < max(floor, _NOISE * noise, at_first) or min(halves) < _STEADY * rate:
         return None
     return Rise(rate, requests, total)
 

@@ -1,9 +1,10 @@
 """Note what a process on trial does that may differ in the cloud: what it opens, starts, imports and connects to.
 
 `_seatrial_guard.pth` imports this file into every Python that starts in the trial's environment, so that the children
-of the predictor have it too. It is standard library only, Python 3.10, with nothing beside it but its settings. Only
-what the project's own code does is noted, by itself or by a call into a library, and not what a library tries while
-it is imported. What C code opens or connects to raises no audit event and is not seen here; the seal refuses it.
+of the predictor have it too. It is standard library only, Python 3.10, with nothing beside it but its settings and
+`weights.py`. Only what the project's own code does is noted, by itself or by a call into a library, and not what a
+library tries while it is imported. What C code opens or connects to raises no audit event and is not seen here; the
+seal refuses it.
 
 A connection to the outside is refused here already, so that its reason is named. Nothing else is.
 """
@@ -11,15 +12,22 @@ A connection to the outside is refused here already, so that its reason is named
 from __future__ import annotations
 
 import _thread
+import contextlib
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Google's client libraries ask it everywhere; it exists in the cloud, so asking is not a fault.
 METADATA_SERVER = ("metadata.google.internal", "metadata.google.internal.", "169.254.169.254", "fd20:ce::254")
+PREDICTED = "seatrial.serving.predicted"  # what the runtime raises after the load and after each prediction
 PORT = 8080  # on which the server listens in the cloud
-READS = ("open", "os.listdir", "os.scandir")
+MACHINE = ("/proc/", "/sys/")
+DATABASE = "sqlite3.connect"  # reads a file or makes it
+READS = ("open", "os.listdir", "os.scandir", DATABASE)
 # Audit events of changes of the file system → which argument is the path.
 WRITES = {
     "os.mkdir": 0, "os.remove": 0, "os.rename": 1, "os.link": 1, "os.symlink": 1, "os.truncate": 0,
@@ -62,12 +70,14 @@ class Guard:
         self._readable: tuple[str, ...] = tuple(settings["readable"])
         self._writable: tuple[str, ...] = tuple(settings["writable"])
         self._protected: tuple[str, ...] = tuple(settings["protected"])
+        self._work: str = settings["work"]
         self._temporary: str = settings["temporary"]
         self._began: float = settings["began"]
         self._absent: dict[str, str] = settings["absent"]
         self._unsure = frozenset(settings["unsure"])
         self._seen: set[tuple[str, str]] = set()
         self._busy: set[int] = set()  # threads in which the guard itself is at work
+        self.weigh: Callable[[], None] | None = None  # what is noted again and again, because it may still change
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Handle an audit event of Python."""
@@ -84,6 +94,9 @@ class Guard:
         """Note an event; return what to raise if it is refused."""
         if event == "import":
             return self._import(arguments[0])
+        if event in (PREDICTED, "socket.__new__") and self.weigh is not None:
+            with contextlib.suppress(Exception):
+                self.weigh()
         if event.startswith("socket."):
             return self._socket(event, arguments)
         if event in READS or event in WRITES:
@@ -108,14 +121,25 @@ class Guard:
         if not isinstance(path, (str, bytes, os.PathLike)):
             return  # a descriptor
         path = os.fsdecode(path)
+        if path.startswith(MACHINE) and not path.startswith("/proc/self") and not path[6:7].isdigit():
+            self._note_once("machine", path)
+            return
         changes = event in WRITES or (event == "open" and _is_change(arguments[1], arguments[2]))
+        if (event == DATABASE and path.startswith((":memory:", "file:"))) or not path:
+            return
+        if (changes or event == DATABASE) and os.path.abspath(path).startswith(self._work):  # noqa: PTH100
+            self._note_once("kept", path)
+            return
         if path.startswith(self._writable if changes else self._readable) and "/.." not in path:
             return  # what nearly all are
         path = os.path.abspath(path)  # noqa: PTH100
         if self._may(path, changes=changes) or (event == "os.mkdir" and os.path.isdir(path)):  # noqa: PTH112
             return  # a folder that exists already is all that most callers of mkdir want
-        kind = "write" if changes else "list" if event != "open" else "read"
-        if (kind, path) not in self._seen and (frame := self._caller(path)):
+        self._note_once("write" if changes else "read" if event in ("open", DATABASE) else "list", path)
+
+    def _note_once(self, kind: str, path: str) -> None:
+        """Note what the project's code did with a path, unless it is noted already."""
+        if (kind, path) not in self._seen and (frame := self._caller(os.path.abspath(path))):  # noqa: PTH100
             self._note(kind, path, frame)
 
     def _may(self, path: str, *, changes: bool) -> bool:
@@ -197,14 +221,24 @@ class Guard:
 
     def _note(self, kind: str, what: str, frame: Any) -> None:
         """Append a JSON line to the record, with the stack of a frame; the same only once."""
-        if (kind, what) in self._seen:
-            return
-        self._seen.add((kind, what))
+        if (kind, what) not in self._seen:
+            self._seen.add((kind, what))
+            self.write(kind, what, self.stack(frame))
+
+    def stack(self, frame: Any = None) -> str:
+        """Return the calls that led to a frame, or to the caller, as a traceback."""
         self._busy.add(_thread.get_ident())
         try:
             import traceback
 
-            stack = "Traceback (most recent call last):\n" + "".join(traceback.format_stack(frame))
+            return "Traceback (most recent call last):\n" + "".join(traceback.format_stack(frame))
+        finally:
+            self._busy.discard(_thread.get_ident())
+
+    def write(self, kind: str, what: str, stack: str) -> None:
+        """Append a JSON line to the record."""
+        self._busy.add(_thread.get_ident())
+        try:
             with open(self._record, "a", encoding="utf-8") as file:  # noqa: PTH123
                 file.write(json.dumps({kind: what, "traceback": stack}) + "\n")
         except OSError:
@@ -229,12 +263,49 @@ def _handed_over(frame: Any, path: str) -> bool:
     return any(isinstance(v, (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(v)) == path for v in values)  # noqa: PTH100
 
 
+class Backwards:
+    """What os.scandir returns, in the reverse order."""
+
+    def __init__(self, entries: Any) -> None:
+        with entries:
+            self._left = iter(list(entries)[::-1])
+
+    def __iter__(self) -> Backwards:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._left)
+
+    def __enter__(self) -> Backwards:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop what is left."""
+        self._left = iter(())
+
+
+def list_backwards() -> None:
+    """Let os.listdir and os.scandir, and all that uses them, tell the files of a folder in the reverse order."""
+    listdir, scandir = os.listdir, os.scandir
+    os.listdir = lambda *arguments, **named: listdir(*arguments, **named)[::-1]  # type: ignore[assignment]
+    os.scandir = lambda *arguments, **named: Backwards(scandir(*arguments, **named))  # type: ignore[assignment]
+
+
 def watch() -> None:
     """Watch this process from now on, by the settings beside this file."""
     with open(os.path.join(_HERE, "_seatrial_guard.json"), encoding="utf-8") as file:  # noqa: PTH118, PTH123
         settings = json.load(file)
     sys.dont_write_bytecode = True  # the environment is read-only, as in an image
-    sys.addaudithook(Guard(settings))
+    guard = Guard(settings)
+    from _seatrial_weights import Weights  # type: ignore[import-not-found]
+
+    guard.weigh = Weights(guard.stack, guard.write).weigh
+    sys.addaudithook(guard)
+    if settings["backwards"]:
+        list_backwards()
 
 
 if __name__ == "_seatrial_guard":

@@ -12,6 +12,7 @@ import sys
 
 Usage = dict[str, int]
 
+WEIGHTS = "/memfd:seatrial-weights"  # as the runtime names the file of them
 _OF_STATUS = {  # field of /proc/PID/status → name and unit in bytes or pieces
     "VmRSS": ("resident", 1024),
     "VmHWM": ("peak", 1024),
@@ -29,10 +30,10 @@ def measure(server: int, folders: list[str]) -> Usage:
     `processes`; `milliseconds` of processor time; `files` and `bytes` below `folders`.
     """
     used: Usage = {}
-    for pid, milliseconds in _tree(server).items():
+    for pid, milliseconds in tree(server).items():
         _add(used, "processes", 1)
         _add(used, "milliseconds", milliseconds)
-        for name, value in _status(pid).items():
+        for name, value in _memory(pid).items():
             _add(used, name, value)
         try:
             _add(used, "descriptors", len(os.listdir(f"/proc/{pid}/fd")))  # noqa: PTH208 - no more modules than needed
@@ -47,7 +48,7 @@ def _add(used: Usage, name: str, value: int) -> None:
     used[name] = used.get(name, 0) + value
 
 
-def _tree(server: int) -> dict[int, int]:
+def tree(server: int) -> dict[int, int]:
     """Return the processes: a server, its session and all their descendants, each with its processor time."""
     parents, sessions, times = {}, {}, {}
     try:
@@ -66,6 +67,35 @@ def _tree(server: int) -> dict[int, int]:
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
     return {pid: times[pid] for pid in found - {os.getpid()}}
+
+
+def _memory(pid: int) -> Usage:
+    """Return what a process uses of memory, where what it shares with others of the server counts once."""
+    used = _status(pid)
+    if used.get("shared"):
+        used["shared"] = max(0, used["shared"] - _weights(pid))
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            share = next(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+    except (OSError, StopIteration, ValueError):
+        return used
+    shared = max(0, used.get("resident", 0) - share)
+    return {name: value - shared if name in ("resident", "peak") else value for name, value in used.items()}
+
+
+def _weights(pid: int) -> int:
+    """Return the bytes of the weights that the workers share; they take nothing of /dev/shm."""
+    found, inside = 0, False
+    try:
+        with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            for line in file:
+                if not line[0].isupper():  # the addresses of the next mapping
+                    inside = WEIGHTS in line
+                elif inside and line.startswith("Rss:"):
+                    found += int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return found
 
 
 def _status(pid: int) -> Usage:

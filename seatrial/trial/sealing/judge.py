@@ -6,17 +6,20 @@ otherwise here than in the cloud.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from seatrial.diagnosis.translate import user_frames
+from seatrial.diagnosis.places import user_frames
 from seatrial.findings import Finding, Severity
 from seatrial.project import Project
+from seatrial.rules.artifacts import state_dicts
 from seatrial.rules.rule import Rule
 from seatrial.rules.serving import container, network, processes, sealing
-from seatrial.trial.sealing.view import EMPTY_FOLDERS, PROGRAM_FOLDERS, View, loader_folders
+from seatrial.trial.sealing.view import EMPTY_FOLDERS, OF_MACHINE, PROGRAM_FOLDERS, View, loader_folders
 from seatrial.trial.sealing.watching import Noted
 
 _SITE = "/site-packages/"
@@ -30,15 +33,56 @@ _UNSURE_FOLDERS = {
 
 def findings(project: Project, noted: list[Noted], view: View | None, *, sealed: bool) -> Iterator[Finding]:
     """Yield a finding for each thing that the predictor took from this machine or asked of the network."""
+    yield from _untrained(project, noted)
     for entry in noted:
         rule, message, severity = _judged(entry, view, sealed=sealed)
+        more = {}
+        if entry.kind == "host" and _by_an_import(entry.traceback, project):
+            message = f"a library asks {entry.what} while it is imported, and goes on without an answer"
+            severity = Severity.NOTE  # such as a look for a newer version; what needs the answer fails by itself
+            more = {"fix": "nothing; many libraries have a variable that switches this off", "cloud": ""}
         if rule is not None:
             location, frames = user_frames(entry.traceback, project)
-            yield rule.finding(message, severity=severity, location=location, evidence=tuple(frames))
+            yield rule.finding(message, severity=severity, location=location, evidence=tuple(frames), **more)
 
 
-def unproven(project: Project, noted: list[Noted], view: View | None) -> list[str]:
-    """Return what the trial does not prove, in words, because the predictor uses what an image may lack."""
+def _by_an_import(traceback: str, project: Project) -> bool:
+    """Return whether a library did it in its own code that runs on import."""
+    _, imports, inside = traceback.rpartition("<frozen importlib")
+    return (
+        bool(imports)
+        and user_frames(f'Traceback (most recent call last):\n  File "{imports}{inside}', project)[0] is None
+    )
+
+
+def _untrained(project: Project, noted: list[Noted]) -> Iterator[Finding]:
+    """Yield a finding for each model that the last note about it calls untrained, wholly or in part."""
+    notes = [(json.loads(entry.what), entry) for entry in noted if entry.kind == "untrained"]
+    last = {(told["process"], told["number"]): (told, entry) for told, entry in notes}
+    # Each worker has the model. What one of them has filled meanwhile, the others fill when they are asked.
+    least: dict[tuple[int, str], tuple[Any, Noted]] = {}
+    for told, entry in sorted(last.values(), key=lambda one: one[0]["untrained"]):
+        least.setdefault((told["number"], told["model"]), (told, entry))
+    for _, (told, entry) in sorted(least.items(), key=lambda one: one[0]):
+        count, all_of_it, model = told["untrained"], told["of"], told["model"]
+        if not count:
+            continue
+        location, frames = user_frames(entry.traceback, project)
+        names = ", ".join(told["names"]) + (" …" if count > len(told["names"]) else "")
+        yield state_dicts.LEFT_UNTRAINED.finding(
+            f"load_state_dict(strict=False) left {count} of {all_of_it} parameters of {model} as they were built",
+            severity=Severity.ERROR if count == all_of_it else Severity.WARNING,
+            location=location,
+            cause=f"no tensor of the file has their names: {names}",
+            evidence=tuple(frames),
+        )
+
+
+def unproven(project: Project, noted: list[Noted], view: View | None, *, full: bool) -> list[str]:
+    """Return what the trial does not prove, in words, because the predictor uses what an image or machine may lack.
+
+    A `full` trial proves what is read of `OF_MACHINE`, or says itself that it cannot.
+    """
     found = []
     modules = [entry.what for entry in noted if entry.kind == "module"]
     if modules:
@@ -48,6 +92,16 @@ def unproven(project: Project, noted: list[Noted], view: View | None) -> list[st
         if uses:
             location, _ = user_frames(uses[0].traceback, project)
             found.append(f"that the image has {what} ({folder} is read{f' at {location}' if location else ''})")
+    asked = [e for e in noted if e.kind == "machine" and not (full and e.what in OF_MACHINE)]
+    if asked:
+        location, _ = user_frames(asked[0].traceback, project)
+        where = f" at {location}" if location else ""
+        found.append(f"that it does the same on {project.vertex.machine_type}: {asked[0].what} is read{where}")
+    if kept := [Path(e.what).name for e in noted if e.kind == "kept"]:
+        found.append(
+            f"that {', '.join(kept[:3])} is there later: the predictor writes into its working directory, "
+            "of which each replica has its own and loses it when it ends"
+        )
     started = (e.what for e in noted if e.kind == "child" and (view is None or _host_program(e.what, view) is None))
     if children := list(dict.fromkeys(Path(program).name for program in started)):
         found.append(f"that the programs {', '.join(children)} do without a network, and without other programs")

@@ -18,15 +18,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from seatrial.environment.store import Copy
 from seatrial.errors import EnvironmentFaultError
 from seatrial.system import process
 from seatrial.trial import inside
+from seatrial.trial.inside import usage
 from seatrial.trial.sealing import view
-from seatrial.trial.sealing.view import View
+from seatrial.trial.sealing.view import Target, View
 
 WAYS = ("namespaces", "landlock", "nothing") if sys.platform == "linux" else ("nothing",)
 PORT = 8080  # AIP_HTTP_PORT where nobody sets another, by Vertex AI's custom container requirements
@@ -46,6 +47,7 @@ class Sealed:
         way: how it is sealed.
         view: what it sees.
         port: the port that a server of it listens on.
+        host: the name of the machine that it sees; "" for this machine's own.
         refused: the better ways, and why this machine could not do them.
     """
 
@@ -54,9 +56,12 @@ class Sealed:
     way: str
     view: View
     port: int
+    host: str = ""
     refused: Mapping[str, str] = field(default_factory=dict)
     _control: socket.socket | None = None
     _asking: threading.Lock = field(default_factory=threading.Lock)  # one question and its answer at a time
+    _inside: str = ""  # the user namespace that it is in, where it has one of its own
+    _children: set[int] = field(default_factory=set)
 
     def connect(self, timeout: float) -> socket.socket:
         """Open a connection to the port.
@@ -90,8 +95,25 @@ class Sealed:
             return [f"{only}, because only Landlock works here ({why})"]
         return [f"the predictor sees all of this machine, because namespaces and Landlock do not work here ({why})"]
 
+    def find_children(self) -> None:
+        """Note all that the process has started, also in sessions of its own, so that `close` ends it, too."""
+        self._children.update(self._living() if self._inside else usage.tree(self.running.pid))
+
+    def _living(self) -> Iterator[int]:
+        """Yield the processes in the program's namespaces, which no other process is in."""
+        for name in os.listdir("/proc"):  # noqa: PTH208
+            with contextlib.suppress(OSError):
+                if name.isdecimal() and os.readlink(f"/proc/{name}/ns/user") == self._inside:  # noqa: PTH115
+                    yield int(name)
+
     def close(self) -> None:
         """End the process and all that it started."""
+        self.find_children()
+        process.signal_group(self.running, signal.SIGKILL)
+        for child in self._children - {self.running.pid}:
+            # It would hold the log open, and stay on this machine.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(child, signal.SIGKILL)
         process.kill(self.running)
         if self._control is not None:
             self._control.close()
@@ -103,20 +125,23 @@ def start(
     *,
     env: Mapping[str, str],
     device: str,
-    image_has: tuple[str, ...] = (),
+    target: Target = view.SLIM,
     before: Sequence[str] = (),
     umask: int = -1,
     user: int = view.USER,
+    host: str = view.HOST,
 ) -> Sealed:
     """Start a program of a trial's copy under the seal, in its working directory, with AIP_HTTP_PORT in `env`.
 
     Raises:
         EnvironmentFaultError: it does not start.
     """
-    seen = view.of(copy, device, image_has)
     for way in WAYS:
         if way not in _REFUSED:
-            plan = _plan(copy, command, seen, way) | {"user": user}
+            if way != "namespaces":
+                copy.fill()  # only a root of its own shows the packages of the kept environment in their place
+            seen = view.of(copy, device, target)
+            plan = _plan(copy, command, seen, way) | {"user": user, "host": host, "texts": seen.texts_on(host)}
             sealed, reason = _start(copy, plan, env, seen, [*before], umask)
             if sealed is not None:
                 return sealed
@@ -136,6 +161,9 @@ def _start(
     file = copy.folder("seal") / "plan.json"
     file.write_text(json.dumps(plan), encoding="utf-8")
     script = str(shutil.copy(inside.FOLDER / "seal.py", file.parent))
+    if way == "namespaces":
+        env = {name: text for name, text in env.items() if (name, text) not in _needless(copy)}
+        env["HOSTNAME"] = str(plan["host"])  # engines and Kubernetes set it
     ours, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
     with theirs:
         running = process.start(
@@ -157,7 +185,24 @@ def _start(
     if way != "namespaces":
         ours.close()
     refused = {way: why for way, why in _REFUSED.items() if way in WAYS}
-    return Sealed(running, began, way, seen, port, refused, ours if way == "namespaces" else None), ""
+    sealed = Sealed(running, began, way, seen, port, refused=refused)
+    if way == "namespaces":
+        sealed = replace(sealed, host=str(plan["host"]), _control=ours, _inside=_namespace(running.pid))
+    return sealed, ""
+
+
+def _namespace(pid: int) -> str:
+    """Return the user namespace of a process; "" if it has ended."""
+    try:
+        found = os.readlink(f"/proc/{pid}/ns/user")  # noqa: PTH115
+        return found if found != os.readlink("/proc/self/ns/user") else ""  # noqa: PTH115
+    except OSError:
+        return ""
+
+
+def _needless(copy: Copy) -> tuple[tuple[str, str], ...]:
+    """Return the variables that no image has, and that do nothing in a root of its own: it has a /tmp, and no GPU."""
+    return ("TMPDIR", str(copy.folder("tmp"))), ("CUDA_VISIBLE_DEVICES", "")
 
 
 def _wait_for(connection: socket.socket, timeout: float) -> None:
@@ -185,9 +230,7 @@ def _plan(copy: Copy, command: Sequence[str], seen: View, way: str) -> dict[str,
         "root": str(copy.folder("root")),
         "folder": str(copy.folder("work")),
         "command": list(command),
-        "host": view.HOST,
         "links": sorted(seen.links.items()),
-        "texts": seen.texts,
         "folders": view.EMPTY_FOLDERS,
         "shown": [(shown.place, shown.source, shown.writable) for shown in seen.shown],
         "shared_memory": view.SHARED_MEMORY,

@@ -17,21 +17,31 @@ from seatrial.environment.interpreter import Interpreter
 from seatrial.environment.store import Copy
 from seatrial.facts import tables
 from seatrial.facts.packages.elf import needed
+from seatrial.facts.tables import SlimImages
+from seatrial.image.contents import Contents
 
 PROGRAM_FOLDERS = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
 EMPTY_FOLDERS = ("/home", "/opt", "/root", "/run", "/usr/local/bin", "/usr/local/lib", "/var/tmp")  # noqa: S108 - shown
 SHARED_MEMORY = 64 * 2**20  # bytes; what docker gives a container, as `docker run --help` says of --shm-size
 USER = 12345  # neither root nor one that the image names
 HOST = "predictor"  # the name of the machine that the process sees
+# What the system says of its machine, and the second start of a full trial says of the configured one.
+OF_MACHINE = ("/proc/meminfo", "/sys/devices/system/cpu/online")
 TEMPORARY = "/tmp"  # noqa: S108 - the path that a container has
 _TEXTS = {
     "/etc/hosts": f"127.0.0.1 localhost\n::1 localhost\n127.0.0.1 {HOST}\n",
     "/etc/hostname": f"{HOST}\n",
     "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",  # looking up a name fails at once
+    "/etc/timezone": "Etc/UTC\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
 }
+_NAMING = ("/etc/hosts", "/etc/hostname")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-_LINKS = {"/dev/fd": "/proc/self/fd", "/dev/stdin": "fd/0", "/dev/stdout": "fd/1", "/dev/stderr": "fd/2"}
+_LINKS = {
+    "/etc/localtime": "/usr/share/zoneinfo/Etc/UTC",
+    "/dev/fd": "/proc/self/fd", "/dev/stdin": "fd/0", "/dev/stdout": "fd/1", "/dev/stderr": "fd/2",
+}  # fmt: skip
+_OURS = ("PATH", "HOME", "HOSTNAME", "LD_LIBRARY_PATH")
 _WHOLE_SYSTEM = ("/", "/usr", "/usr/local")  # a Python that is installed here shares the folder with others
 _SKIPPED = "_tkinter."  # of Python's own extensions: its libraries are not in the slim images
 
@@ -67,13 +77,21 @@ class View:
     texts: dict[str, str]
     loader_list: str
 
+    def texts_on(self, host: str) -> dict[str, str]:
+        """Return the files that are made for it on a machine of this name."""
+        return self.texts | {place: _TEXTS[place].replace(HOST, host) for place in _NAMING}
+
     def has(self, path: str) -> bool:
         """Return whether there is something at a path."""
         first, _, rest = path[1:].partition("/")
         if rest and (target := self.links.get(f"/{first}")):  # /bin is a link to /usr/bin on most systems
             path = f"/{target.lstrip('/')}/{rest}"
         shown = self._at(path)
-        return path in self.texts or (shown is not None and os.path.lexists(shown.source + path[len(shown.place) :]))
+        return (
+            path in self.texts
+            or path in self.links
+            or (shown is not None and os.path.lexists(shown.source + path[len(shown.place) :]))
+        )
 
     def is_writable(self, path: str) -> bool:
         """Return whether something at a path may be changed."""
@@ -86,18 +104,48 @@ class View:
         return max(over, key=lambda s: len(s.place), default=None)
 
 
-def of(copy: Copy, device: str, image_has: tuple[str, ...] = ()) -> View:
-    """Return what a process in a trial's copy sees on `cpu` or `cuda`; `image_has` is what a slim image lacks."""
+@dataclass(frozen=True, eq=False, slots=True)
+class Target:
+    """The image that a trial stands for.
+
+    Attributes:
+        has: names of programs and libraries, and paths, that it has besides what `contents` tells.
+        contents: what it holds, if it could be listed; otherwise it is taken for a slim image of Python.
+    """
+
+    has: tuple[str, ...] = ()
+    contents: Contents | None = None
+
+    @property
+    def table(self) -> SlimImages:
+        """Its programs, libraries and files."""
+        return self.contents.table if self.contents else tables.slim_images()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Its environment variables, but for those that the trial sets itself, and Python's, which `-I` ignores."""
+        if self.contents is None:
+            return {"LANG": "C.UTF-8"}
+        own = self.contents.variables.items()
+        return {name: text for name, text in own if name not in _OURS and not name.startswith("PYTHON")}
+
+
+SLIM = Target()
+
+
+def of(copy: Copy, device: str, target: Target = SLIM) -> View:
+    """Return what a process in a trial's copy sees on `cpu` or `cuda`."""
     own = (
         Shown(str(copy.path / "environment"), str(copy.path / "environment")),
+        *(Shown(str(place), str(source)) for place, source in copy.hollow()),
         Shown(str(copy.folder("served")), str(copy.folder("served"))),
         *(Shown(str(copy.folder(name)), str(copy.folder(name)), writable=True) for name in WRITABLE),
         Shown(TEMPORARY, str(copy.folder("tmp")), writable=True),
     )
-    system = _system(copy.kept.interpreter, image_has)
+    system = _system(copy.kept.interpreter, target)
     gpu = tuple(_gpu()) if device == "cuda" else ()
     links = {place: os.readlink(place) for place in _top_links()} | _LINKS  # noqa: PTH115
-    texts = dict(tables.slim_images().texts) | _TEXTS
+    texts = dict(target.table.texts) | _TEXTS
     loader_list = next((s.place for s in system if s.place.endswith("/ldconfig")), "")
     return View((*system, *gpu, *own), links, texts, loader_list)
 
@@ -106,14 +154,14 @@ WRITABLE = ("work", "home", "tmp", "noted")  # folders of a copy
 
 
 @cache
-def _system(interpreter: Interpreter, image_has: tuple[str, ...]) -> tuple[Shown, ...]:
-    table = tables.slim_images()
-    named = [name for name in image_has if "/" not in name]
+def _system(interpreter: Interpreter, target: Target) -> tuple[Shown, ...]:
+    table = target.table
+    named = [name for name in target.has if "/" not in name]
     paths = [
         *(f"{folder}/{name}" for folder in _real(PROGRAM_FOLDERS) for name in (*table.programs, *named)),
         *(f"{folder}/{name}" for folder in loader_folders() for name in (*table.libraries, *named)),
-        *table.files,
-        *(path for path in image_has if path.startswith("/")),
+        *map(_merged, table.files),
+        *(path for path in target.has if path.startswith("/")),
         *(folder.replace("{multiarch}", _multiarch()) for folder in table.folders),
         *_of_python(interpreter),
     ]
@@ -177,6 +225,14 @@ def _real(folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f for f in found if os.path.realpath(f) == f or os.path.realpath(f) not in found)
 
 
+def _merged(path: str) -> str:
+    """Return where a path of an image lies on this machine, on which /lib may be a link to /usr/lib."""
+    first, _, rest = path[1:].partition("/")
+    target = os.readlink(f"/{first}") if rest and f"/{first}" in _top_links() else ""  # noqa: PTH115
+    return f"/{target.lstrip('/')}/{rest}" if target else path
+
+
+@cache
 def _top_links() -> list[str]:
     """Return the links such as /lib → usr/lib."""
     return [place for place in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32") if os.path.islink(place)]  # noqa: PTH114

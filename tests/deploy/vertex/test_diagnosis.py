@@ -120,7 +120,7 @@ def test_an_exception_outside_the_project_keeps_the_end_of_the_log(
     )
     (found,) = explained(vertex, project, failed(9, EXITED))
     assert (found.code, found.location) == ("ST701", None)
-    assert found.evidence[0] == "KeyError: 'x'"
+    assert found.evidence[:2] == ("/app/other.py:1, in run", "KeyError: 'x'")
     assert found.evidence[-1] == "exit code 1"
 
 

@@ -159,7 +159,7 @@ def test_whether_a_container_may_run_as_the_service_account_is_asked_of_that_acc
         ({"machine_type": "n1-standard-4", "accelerator_type": "NVIDIA_TESLA_T4", "accelerator_count": 3}, "3 NVIDIA"),
         ({"machine_type": "g2-standard-12", "accelerator_type": "NVIDIA_L4"}, ""),
         ({"machine_type": "g2-standard-24", "accelerator_type": "NVIDIA_L4"}, "cannot have 1 NVIDIA_L4"),
-        ({"machine_type": "g2-standard-12"}, "comes with accelerators, but `vertex.accelerator-type` names none"),
+        ({"machine_type": "g2-standard-12"}, "comes with accelerators, but no accelerator type is named"),
         ({"machine_type": "e2-standard-4", "accelerator_type": "NVIDIA_L4"}, "takes no accelerator"),
         ({"machine_type": "a2-highgpu-1g", "accelerator_type": "NVIDIA_A100_80GB"}, "cannot have 1 NVIDIA_A100_80GB"),
         ({"machine_type": "a2-ultragpu-1g", "accelerator_type": "NVIDIA_A100_80GB"}, ""),

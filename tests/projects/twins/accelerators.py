@@ -15,6 +15,11 @@ def accelerated(kind: str) -> Files:
     return {"pyproject.toml": f"{SETTINGS}\n{settings}"}
 
 
+DEPLOY = (
+    "from google.cloud import aiplatform\n\naiplatform.Model('m').deploy(\n"
+    "    machine_type={!r}, accelerator_type={!r}, accelerator_count=1,\n)\n"
+)
+
 TWINS = (
     *(
         Twin("ST611", name, {**accelerated(old), **files, **NO_MANIFEST}, {**accelerated(new), **files, **NO_MANIFEST})
@@ -39,5 +44,12 @@ TWINS = (
             warns=True,
         )
         for kind in ("NVIDIA_L4", "NVIDIA_TESLA_T4", "NVIDIA_TESLA_A100")
+    ),
+    Twin(
+        "ST611",
+        "in a script",
+        {"deploy.py": DEPLOY.format("n1-standard-4", "NVIDIA_TESLA_P100")},
+        {"deploy.py": DEPLOY.format("g2-standard-4", "NVIDIA_L4")},
+        warns=True,
     ),
 )

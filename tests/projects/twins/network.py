@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tests.projects.base import Files, Twin
-from tests.projects.code import network
+from tests.projects.code import ANY_NAMES, network
 
 
 def built(imports: str, expression: str) -> Files:
-    return network(f"{imports}\n\n\ndef build():\n    return {expression}\n")
+    return {**ANY_NAMES, **network(f"{imports}\n\n\ndef build():\n    return {expression}\n")}
 
 
 DOWNLOADS = [

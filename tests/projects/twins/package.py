@@ -6,6 +6,10 @@ from tests.projects.base import BASE, TRANSFORMS, Twin
 from tests.projects.code import HELPER, configured, moved
 
 CROP = "def crop(page):\n    return page\n"
+ADDS = (
+    "import sys\nfrom pathlib import Path\nsys.path.append(str(Path(__file__).parent.parent / 'training'))\n"
+    "from ink import crop\n"
+)
 
 
 def beside(imports: str, elsewhere: str) -> Twin:
@@ -59,6 +63,18 @@ LEFT_OUT = (
     ),
     Twin(
         "ST201",
+        "in a folder that is added to the path",
+        {"predictor/transforms.py": ADDS + TRANSFORMS, "training/ink.py": CROP},
+        {"predictor/transforms.py": f"from predictor.ink import crop\n{TRANSFORMS}", "predictor/ink.py": CROP},
+    ),
+    Twin(
+        "ST201",
+        "src taken for a package",
+        moved("src/predictor", "src.predictor:Predictor"),
+        moved("src/predictor", "predictor:Predictor"),
+    ),
+    Twin(
+        "ST201",
         "in packages and not there",
         configured('packages = ["predictor", "ink"]'),
         {**configured('packages = ["predictor", "ink"]'), "ink/__init__.py": CROP},
@@ -87,7 +103,6 @@ NO_PREDICTOR = (
         },
     ),
     Twin("ST202", "the class not handed on", {"predictor/__init__.py": "import predictor.predictor\n"}),
-    Twin("ST202", "the src layout", moved("src/predictor", "predictor:Predictor")),
 )
 
 FAULTS: dict[str, tuple[str | bytes, str | bytes]] = {

@@ -65,7 +65,8 @@ def _numpy() -> Iterator[Twin]:
         ("an array of joblib", "t.joblib", naming(("numpy._core.multiarray", "_reconstruct"), protocol=5)),
         ("packed", "packed.pkl", real("numpy_scalar.pt")),
     ):
-        torch_2_0 = {"predictor/predictor.py": predictor('torch.load("weights.pt", "cpu", weights_only=False)')}
+        loads = predictor(f'torch.load(Path(artifacts_uri) / "{file}", "cpu", weights_only=False)')
+        torch_2_0 = {"predictor/predictor.py": loads}
         path = f"artifacts/{file}"
         yield Twin("ST315", name, {path: content, **torch_2_0, **old}, {path: content, **torch_2_0, **new})
 

@@ -33,4 +33,5 @@ TWINS = (
             ),
         )
     ),
+    Twin("ST114", "never made", {"deploy.py": f'IMAGE = "{PREBUILT.format("gpu.2-9")}"\n'}, {}, warns=True),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.projects.base import TRANSFORMS, Files, Twin
-from tests.projects.code import FROM, OLD, V2, code, composed, locked, twins
+from tests.projects.code import ANY_NAMES, FROM, OLD, V2, code, composed, locked, twins
 
 HELPED = "from predictor.compat import {name}\n" + TRANSFORMS
 
@@ -52,7 +52,7 @@ PRIVATE = [
 
 
 def network(text: str, **versions: str | bytes | None) -> Files:
-    return {**versions, "predictor/network.py": text}
+    return {**versions, **ANY_NAMES, "predictor/network.py": text}
 
 
 PRETRAINED = [

@@ -26,6 +26,12 @@ def golden(size: int, **settings: str) -> Files:
 
 HERE = "us-central1-docker.pkg.dev/p/r/i"
 
+BEGIN = {
+    "deploy.py": "from google.cloud import aiplatform\n\nm = aiplatform.Model('m')\n",
+    "deploy.sh": "gcloud ai endpoints deploy-model 1 --region=r ",
+    "main.tf": "machine_spec {\n",
+}
+
 TWINS = (
     *(
         Twin("ST723", name, vertex(image, project="my-project"), vertex(HERE, project="my-project"))
@@ -60,6 +66,36 @@ TWINS = (
                 {"machine_type": "g2-standard-4", "accelerator_type": "NVIDIA_L4"},
             ),
             "unknown": ({"machine_type": "n9-standard-4"}, {"machine_type": "n1-standard-4"}),
+        }.items()
+    ),
+    *(
+        Twin("ST726", name, {path: f"{BEGIN[path]}{broken}"}, {path: f"{BEGIN[path]}{mended}"})
+        for name, (path, broken, mended) in {
+            "in a script": (
+                "deploy.py",
+                "m.deploy(machine_type='g2-standard-8', accelerator_type='NVIDIA_L4', accelerator_count=8)\n",
+                "m.deploy(machine_type='g2-standard-8', accelerator_type='NVIDIA_L4', accelerator_count=1)\n",
+            ),
+            "an accelerator that is gone": (
+                "deploy.py",
+                "m.deploy(machine_type='n1-standard-4', accelerator_type='NVIDIA_TESLA_K80', accelerator_count=1)\n",
+                "m.deploy(machine_type='n1-standard-4', accelerator_type='NVIDIA_TESLA_T4', accelerator_count=1)\n",
+            ),
+            "by gcloud": (
+                "deploy.sh",
+                "--machine-type=a2-highgpu-2g --accelerator=type=nvidia-tesla-a100,count=4\n",
+                "--machine-type=a2-highgpu-2g --accelerator=type=nvidia-tesla-a100,count=2\n",
+            ),
+            "by Terraform": (
+                "main.tf",
+                'machine_type = "g2-standard-4"\n}\n',
+                'machine_type = "g2-standard-4"\naccelerator_type = "NVIDIA_L4"\n}\n',
+            ),
+            "a machine with TPUs": (
+                "deploy.py",
+                "m.deploy(machine_type='e2-standard-4', accelerator_type='NVIDIA_L4', accelerator_count=1)\n",
+                "m.deploy(machine_type='ct5lp-hightpu-1t')\n",
+            ),
         }.items()
     ),
 )

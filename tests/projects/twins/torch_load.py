@@ -64,7 +64,7 @@ AS_MODEL = [
         ),
         "at once": predictor("weights_only=True)", "weights_only=True).eval()"),
         "called": predictor(
-            "self._network(batch)", "torch.load('weights.pt', map_location='cpu', weights_only=True)(batch)"
+            "self._network(batch)", "torch.load(self._file, map_location='cpu', weights_only=True)(batch)"
         ),
         "under another name": predictor(
             "        weights = torch.load",

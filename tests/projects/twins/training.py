@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.projects.base import PINS, Files, Twin
+from collections.abc import Iterator
+
+from tests.projects.base import PINS, Files, Twin, lock
 from tests.projects.locks import manifest
 
 
@@ -18,7 +20,25 @@ OTHER_VERSION = {
     "torch with a label": trained_with(torch="2.7.1+cu126"),
 }
 
+
+def _prepared() -> Iterator[Twin]:
+    """Libraries that prepare images: another major version is a fault, another minor one is none."""
+    for trained, locked, version, same in (
+        ("transformers", "transformers", "5.1.0", "5.0.0"),
+        ("opencv-python", "opencv-python-headless", "4.12.0", "4.9.0"),
+        ("timm", "timm", "1.0.20", "1.0.3"),
+        ("scikit-image", "scikit-image", "0.25.2", "0.25.0"),
+    ):
+        pinned = {
+            "requirements.txt": lock({**PINS, locked: version}),
+            "requirements.in": f"torch\ntorchvision\npillow\n{locked}\n",
+        }
+        broken, mended = {**trained_with(**{trained: "0.9.1"}), **pinned}, {**trained_with(**{trained: same}), **pinned}
+        yield Twin("ST130", f"another {trained}", broken, mended, warns=True)
+
+
 TWINS = (
     *(Twin("ST130", name, files) for name, files in OTHER_VERSION.items()),
+    *_prepared(),
     Twin("ST130", "a patch of torch", trained_with(torch="2.8.1"), warns=True),
 )

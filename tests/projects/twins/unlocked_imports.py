@@ -24,6 +24,12 @@ TWINS = (
     ),
     Twin(
         "ST110",
+        "of the tool, where only the runtime ships",
+        {"predictor/transforms.py": f"from seatrial.golden import record\n{TRANSFORMS}"},
+        {"predictor/transforms.py": f"from seatrial.serving.stages import stage\n{TRANSFORMS}"},
+    ),
+    Twin(
+        "ST110",
         "a helper away",
         {"predictor/transforms.py": HELPER, "predictor/ink.py": "import cv2\n\ndef crop(page):\n    return page\n"},
         {"predictor/transforms.py": HELPER, "predictor/ink.py": "def crop(page):\n    return page\n"},

@@ -63,6 +63,7 @@ TWINS = (
         "ST117",
         "only its source",
         {},
+        warns=True,
         wheels=with_files("numpy", "numpy-2.3.3.tar.gz"),
         mended_wheels=with_files("numpy", MANYLINUX, tags=("cp311-cp311-manylinux_2_28_x86_64",)),
     ),
@@ -71,6 +72,13 @@ TWINS = (
         "for another Python",
         {},
         wheels=with_files("numpy", "numpy-2.3.3-cp312-cp312-manylinux_2_28_x86_64.whl"),
+        mended_wheels=with_files("numpy", MANYLINUX, tags=("cp311-cp311-manylinux_2_28_x86_64",)),
+    ),
+    Twin(
+        "ST117",
+        "its source, and wheels for another Python",
+        {},
+        wheels=with_files("numpy", "numpy-2.3.3.tar.gz", "numpy-2.3.3-cp312-cp312-manylinux_2_28_x86_64.whl"),
         mended_wheels=with_files("numpy", MANYLINUX, tags=("cp311-cp311-manylinux_2_28_x86_64",)),
     ),
     Twin(

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from seatrial.rules.artifacts import checkpoints
-from tests.diagnosis.test_symptoms import STORED, first
 from tests.projects.base import Twin
-from tests.rules.judging import Judge, texts_of, twins_of
+from tests.rules.judging import Judge, twins_of
 from tests.small_project import findings, locked, small_project
 
 FILES = Path(__file__).parents[2] / "facts" / "checkpoints"
@@ -25,11 +24,6 @@ def checkpoint(name: str) -> dict[str, str | bytes]:
 @pytest.mark.parametrize("twin", twins_of(checkpoints), ids=str)
 def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge, twin: Twin) -> None:
     judge(twin)
-
-
-@pytest.mark.parametrize("name", texts_of(checkpoints))
-def test_a_stored_text_is_recognised(tmp_path: Path, name: str) -> None:
-    assert first(STORED[name], STORED[name].text, tmp_path) == STORED[name].rule
 
 
 @pytest.mark.parametrize("name", ["state_dict.pt", "legacy.pt", "script.pt"])
@@ -65,7 +59,7 @@ def test_a_pickle_of_a_module_that_ships_is_no_finding_and_of_one_that_is_left_o
     }
     (found,) = findings(small_project(tmp_path, files))
     assert (found.code, str(found.location)) == ("ST302", "artifacts/t.pkl")
-    assert found.cause == "extra/own.py exists in the project, but `packages` does not name it"
+    assert found.cause == "extra/own.py does not ship: `packages` does not name it"
     assert findings(small_project(tmp_path, files, packages=["predictor", "extra"])) == []
 
 

@@ -22,7 +22,7 @@ REAL = [
     ("Model server terminated: model server container terminated: go/debugonly. Model server logs can be found",
      "ST701", "exited before it was ready"),
     ("Model server terminated: model server container terminated: exit_code: 137 reason: OOMKilled. Model server logs",
-     "ST701", "exit_code: 137 reason: OOMKilled"),
+     "ST543", "memory ran out"),
     # https://github.com/GoogleCloudPlatform/vertex-ai-samples/issues/3485
     ("400 Model server never became ready. Please validate that your model file or container configuration are valid.",
      "ST702", "never became ready"),
@@ -37,9 +37,9 @@ REAL = [
      "service-1@gcp-sa-aiplatform.iam.gserviceaccount.com the iam.serviceAccountAdmin role on service account x"),
      "ST703", "service-1@gcp-sa-aiplatform.iam.gserviceaccount.com lacks the role iam.serviceAccountAdmin"),
     (('denied: Permission "artifactregistry.repositories.downloadArtifacts" denied on resource "projects/p/locations/'
-     'us/repositories/r" (or it may not exist)'), "ST703", "artifactregistry.repositories.downloadArtifacts is"),
+     'us/repositories/r" (or it may not exist)'), "ST705", "the identity that pulls lacks artifactregistry"),
     ("sa@p.iam.gserviceaccount.com does not have storage.objects.get access to the Google Cloud Storage object.",
-     "ST703", "sa@p.iam.gserviceaccount.com lacks storage.objects.get"),
+     "ST705", "sa@p.iam.gserviceaccount.com lacks storage.objects.get"),
     # https://github.com/GoogleCloudPlatform/vertex-ai-samples/issues/700
     ("The following quota metrics exceed quota limits: aiplatform.googleapis.com/custom_model_training_nvidia_k80_gpus",
      "ST704", "the quota aiplatform.googleapis.com/custom_model_training_nvidia_k80_gpus is exceeded"),

@@ -24,11 +24,6 @@ def test_the_page_says_what_shows_a_fault_that_neither_files_nor_texts_show() ->
     assert {"ST610"} == seen_by_running(accelerators)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.mark.parametrize("version", ["2.4.1", "2.8.0", "2.10.0"])
 @pytest.mark.parametrize("kind", ["NVIDIA_TESLA_T4", "NVIDIA_L4", "NVIDIA_TESLA_A100", "NVIDIA_H100_80GB"])
 def test_the_usual_accelerators_have_kernels_in_every_usual_torch(tmp_path: Path, version: str, kind: str) -> None:

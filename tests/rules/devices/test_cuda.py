@@ -23,7 +23,7 @@ def checkpoint(name: str) -> dict[str, str | bytes]:
     return {"artifacts/weights.pt": (FILES / name).read_bytes(), **TORCH}
 
 
-LOAD = "import torch\n\nclass P:\n    def load(self, uri):\n        torch.load('weights.pt', weights_only=True{0})\n"
+LOAD = "import torch\n\nclass P:\n    def load(self, uri):\n        torch.load(uri, weights_only=True{0})\n"
 
 
 @pytest.mark.parametrize("twin", twins_of(cuda), ids=str)
@@ -38,15 +38,16 @@ def test_a_stored_text_is_recognised(tmp_path: Path, name: str) -> None:
 
 def test_loading_tensors_of_a_gpu_without_map_location_is_a_warning(tmp_path: Path) -> None:
     files = checkpoint("cuda.pt")
-    (found,) = findings(small_project(tmp_path, {**files, "predictor.py": LOAD.format("")}))
+    (found,) = findings(small_project(tmp_path, {**files, "predictor.py": LOAD.format("")}), "ST601")
     assert (found.code, found.severity, str(found.location)) == ("ST601", "warning", "predictor.py:5:9")
     assert found.evidence == ("artifacts/weights.pt: tensors of cuda:0",)
     mapped = {**files, "predictor.py": LOAD.format(", map_location='cpu'")}
-    assert findings(small_project(tmp_path, mapped)) == []
+    assert findings(small_project(tmp_path, mapped), "ST601") == []
 
 
 def test_loading_tensors_of_the_cpu_without_map_location_is_no_finding(tmp_path: Path) -> None:
-    assert findings(small_project(tmp_path, {**checkpoint("legacy.pt"), "predictor.py": LOAD.format("")})) == []
+    files = {**checkpoint("legacy.pt"), "predictor.py": LOAD.format("")}
+    assert findings(small_project(tmp_path, files), "ST601") == []
 
 
 def test_cuda_is_an_error_only_where_it_is_certain_to_be_missing(tmp_path: Path) -> None:

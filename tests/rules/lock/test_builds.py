@@ -18,11 +18,6 @@ def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge
     judge(twin)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.mark.parametrize(
     ("base", "torch", "count"),
     [

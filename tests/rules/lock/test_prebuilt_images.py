@@ -33,7 +33,14 @@ def test_a_prebuilt_image_is_an_error_from_its_last_day_on(tmp_path: Path, day: 
     assert "2027-01-14" in found.message
 
 
-@pytest.mark.parametrize("image", ["pytorch-cpu.2-9", "pytorch-gpu.3-0", "tf2-cpu.2-15", "sklearn-cpu.1-3"])
-def test_an_image_that_the_table_does_not_know_is_not_judged(tmp_path: Path, image: str) -> None:
+@pytest.mark.parametrize("image", ["pytorch-cpu.2-9", "pytorch-gpu.3-0"])
+def test_an_image_that_the_table_does_not_have_is_a_warning(tmp_path: Path, image: str) -> None:
+    files = {"Dockerfile": f"FROM us-docker.pkg.dev/vertex-ai/prediction/{image}:latest\n"}
+    (found,) = findings(made(tmp_path, files), "ST114")
+    assert (found.severity, "is not in Google's list" in found.message) == ("warning", True)
+
+
+@pytest.mark.parametrize("image", ["tf2-cpu.2-15", "sklearn-cpu.1-3"])
+def test_an_image_without_torch_is_not_judged(tmp_path: Path, image: str) -> None:
     files = {"Dockerfile": f"FROM us-docker.pkg.dev/vertex-ai/prediction/{image}:latest\n"}
     assert findings(made(tmp_path, files), "ST114") == []

@@ -73,3 +73,33 @@ def test_beside_a_lock_that_is_not_complete_a_missing_distribution_is_only_a_war
     (found,) = findings(small_project(tmp_path, {"predictor.py": "import PIL\n" + CLASS, **files}), "ST110")
     assert found.severity == "warning"
     assert "what the requirements depend on is unknown" in found.cause
+
+
+def test_a_project_without_any_requirements_is_told_so_once(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {"predictor.py": "import torch\nimport torchvision\n\n\nclass P: ...\n"})
+    for name in ("requirements.in", "requirements.txt"):
+        (tmp_path / name).unlink()
+    assert {finding.code for finding in findings(project)} == {"ST101"}
+
+
+@pytest.mark.parametrize(
+    ("text", "severity"),
+    [
+        ("import ee\n", "warning"),  # which is what earthengine-api installs
+        ("import earthengine_api, ee\n", "error"),
+        ("import tensorflow\n", "error"),
+    ],
+)
+def test_a_requirement_that_is_not_imported_by_its_name_may_provide_an_unknown_module(
+    tmp_path: Path, text: str, severity: str
+) -> None:
+    files = {"predictor.py": text + CLASS, **locked("earthengine-api==1.6.0", "torch==2.8.0")}
+    (found,) = findings(small_project(tmp_path, files), "ST110")
+    assert found.severity == severity
+
+
+@pytest.mark.parametrize("module", ["artifactregistry", "artifactregistry_v1", "artifactregistry_v1beta2"])
+def test_a_version_of_an_api_comes_from_the_distribution_of_the_api(tmp_path: Path, module: str) -> None:
+    text = f"from google.cloud import {module}\n" + CLASS
+    files = {"predictor.py": text, **locked("google-cloud-artifact-registry==1.16.0")}
+    assert findings(small_project(tmp_path, files), "ST110") == []

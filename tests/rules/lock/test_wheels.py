@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from seatrial.check.run import check
+from seatrial.facts.gather import Gathered, gather
+from seatrial.facts.libraries.taken import Taken
 from seatrial.facts.packages.wheels import File, Wheel, Wheels
+from seatrial.findings import Finding, Severity
 from seatrial.rules.lock import wheels
 from tests.projects.base import Twin, made
 from tests.projects.twins.builds import built
+from tests.projects.twins.names import building
 from tests.projects.wheels import known
 from tests.rules.judging import Judge, twins_of
 from tests.small_project import findings
@@ -20,9 +26,19 @@ def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge
     judge(twin)
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SEATRIAL_CACHE", str(tmp_path / "cache"))
+def test_offline_a_note_names_the_rules_that_could_not_look_up_a_name(tmp_path: Path) -> None:
+    project = made(tmp_path, building("pass", "from kelp.layers import Air"), known())
+    (note,) = (f for f in check(Gathered(project), offline=True) if isinstance(f, Finding))
+    assert (note.code, note.severity) == ("ST119", Severity.NOTE)
+    assert note.message.endswith("these rules may have missed one: ST170, ST171, ST172, ST173, ST174")
+    assert findings(project) == []  # SEATRIAL_OFFLINE forbids asking without a note about it
+
+
+def test_offline_nothing_is_noted_where_every_name_was_looked_up_before(tmp_path: Path) -> None:
+    facts = replace(gather(made(tmp_path, building("pass", "from kelp.layers import Air"), known())), offline=True)
+    assert wheels.UNDECIDED.check
+    assert list(wheels.UNDECIDED.check(facts)) == []
+    assert list(wheels.UNDECIDED.check(replace(facts, taken=Taken(undecided="no answer"))))
 
 
 @pytest.mark.parametrize(

@@ -17,4 +17,4 @@ def test_a_stored_text_is_recognised(tmp_path: Path, name: str) -> None:
 
 
 def test_the_page_says_what_shows_a_fault_that_neither_files_nor_texts_show() -> None:
-    assert {"ST501", "ST502", "ST505", "ST507"} == seen_by_running(contract)
+    assert {"ST501", "ST502", "ST505", "ST508"} == seen_by_running(contract)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +66,8 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endurance, "REQUESTS", 100)
     monkeypatch.setattr(endurance, "_WARM", 20)
     monkeypatch.setattr(endurance, "_AGAIN", 60)
+    monkeypatch.setattr(endurance, "_UNSEEN", 60)
+    monkeypatch.setattr(endurance, "_UNSEEN_WARM", 10)
     monkeypatch.setattr(Server, "requests_a_measurement", 5)
 
 
@@ -109,7 +112,7 @@ def test_answers_of_other_requests_and_a_home_that_is_written_are_found(
     halves: Path, choose: Callable[[str], None]
 ) -> None:
     choose("order")
-    before(halves, PREPROCESS, "import time\nself.image = image\ntime.sleep(0.002)\nimage = self.image")
+    before(halves, PREDICT, "import time\ntime.sleep(0.01)\nbatch = np.roll(batch, len(batch) in (2, 3), axis=0)")
     before(halves, PREPROCESS, "(Path.home() / 'cache').write_text('x')")
     trial = tried(halves)
     assert trial.codes == ["ST564", "ST569"]
@@ -132,11 +135,12 @@ def test_an_answer_that_changes_ends_the_series_and_memory_that_the_machine_does
 ) -> None:
     monkeypatch.setattr(memory, "of_machine", lambda _: 100_000_000)
     at_load(halves, "self.ballast = np.ones(100_000_000 // 8)")
+    edit(halves / "pyproject.toml", SMALL, SMALL + "workers = 1\n")
     before(halves, PREDICT, "self.count = getattr(self, 'count', 0) + len(batch)")
     before(halves, PREDICT, "if self.count > 40: batch = batch[:, ::-1]")
     trial = tried(halves)
     assert trial.codes == ["ST563", "ST568"]
-    assert "request 29: the answer.label" in only(trial, "ST563").message
+    assert "request 28: the answer.label" in only(trial, "ST563").message
     assert "0.1 GiB are left to a container" in only(trial, "ST568").message
     assert "batches: answers change" in trial.value.unproven
 
@@ -152,6 +156,51 @@ def test_what_every_request_leaves_behind_is_found_with_its_rate(halves: Path, c
     assert found["open files"].message == "open files: 1 more with each request, 75 over 75 requests"
     assert found["memory"].message.startswith("memory: 16")
     assert found["memory"].cause.startswith("at one request a second that is ")
+
+
+def test_a_cache_by_image_and_the_order_of_a_folder_are_found(halves: Path, choose: Callable[[str], None]) -> None:
+    choose("endurance")
+    for name in "abc":
+        (halves / f"artifacts/{name}.txt").write_text(name)
+    at_load(halves, "import os\nself.order = [n for n in os.listdir(artifacts_uri) if n.endswith('.txt')]")
+    before(halves, PREDICT, "self.__dict__.setdefault('cache', {})[batch.tobytes()] = np.ones(20_000)")
+    edit(halves / PREDICTOR, '"scores": output.tolist()}', '"scores": output.tolist(), "order": self.order}')
+    trial = tried(halves)
+    assert trial.codes == ["ST565", "ST569"]
+    assert only(trial, "ST565").message.startswith("memory: 16")
+    assert "more with each new image" in only(trial, "ST565").message
+    assert "the answer.order[0] is" in only(trial, "ST569").message
+
+
+def test_an_id_of_the_request_and_the_name_of_the_replica_in_an_answer_are_no_faults(
+    halves: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(full, "POINTS", {name: full.POINTS[name] for name in ("endurance", "order")})
+    more = '"scores": output.tolist(), "id": uuid.uuid4().hex, "replica": socket.gethostname()}'
+    edit(halves / PREDICTOR, '"scores": output.tolist()}', more)
+    edit(halves / PREDICTOR, "LABELS = (", "import socket, uuid\nLABELS = (")
+    trial = tried(halves)
+    assert trial.codes == []
+    assert trial.value.changing == {"id"}
+    assert "what the answers hold in id: it differs between equal requests" in trial.value.unproven
+
+
+def test_what_a_predictor_does_only_on_another_host_is_found(halves: Path, choose: Callable[[str], None]) -> None:
+    choose("parameters")
+    elsewhere = """
+        import pathlib, socket
+        self.is_known = socket.gethostname() == "predictor"
+        try:
+            self.is_known or pathlib.Path(__file__).with_name("cache").write_text("x")
+        except OSError:
+            pass
+    """
+    at_load(halves, textwrap.dedent(elsewhere))
+    before(halves, PREDICT, "batch = batch if self.is_known else batch[:, ::-1]")
+    trial = tried(halves)
+    assert trial.codes == ["ST569", "ST510"]
+    assert "in other surroundings: the answer.label is" in only(trial, "ST569").message
+    assert "predictor/cache" in only(trial, "ST510").message
 
 
 @pytest.mark.proof

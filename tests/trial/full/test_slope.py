@@ -52,5 +52,12 @@ def test_a_rise_within_the_noise_is_none() -> None:
     assert rise(series(lambda at: at * 10_000, noise=5_000_000), FLOOR) is None
 
 
+def test_what_must_double_does_so_from_the_first_point() -> None:
+    points = series(lambda at: 2_000_000 + at * 10_000)
+    assert rise(points, FLOOR, doubles=True)
+    assert rise([(at, 2_000_000 + value) for at, value in points], FLOOR)
+    assert rise([(at, 2_000_000 + value) for at, value in points], FLOOR, doubles=True) is None
+
+
 def test_a_few_points_show_nothing() -> None:
     assert rise([(0, 0), (1, 20_000_000)], FLOOR) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -37,6 +38,16 @@ def test_a_path_counts_if_it_exists_here_and_was_not_shown(halves: Project, tmp_
     assert str(found.location) == "predictor/half_predictor.py:3"
 
 
+def test_what_a_library_asks_while_it_is_imported_is_a_note(halves: Project) -> None:
+    imports = '  File "<frozen importlib._bootstrap>", line 1178, in _find_and_load\n'
+    library = '  File "/x/site-packages/albumentations/check_version.py", line 29, in fetch\n    opener.open(url)\n'
+    own = '  File "/x/site-packages/predictor/half_predictor.py", line 1, in <module>\n    import albumentations\n'
+    for stack, severity in ((own + imports + library, "note"), (imports + own + library, "error"), (own, "error")):
+        noted = [Noted("host", "pypi.org", f"Traceback (most recent call last):\n{stack}")]
+        (found,) = judge.findings(halves, noted, None, sealed=True)
+        assert (found.code, found.severity) == ("ST506", severity)
+
+
 def test_the_port_of_the_server_counts_where_the_server_could_not_have_it(halves: Project) -> None:
     noted = [Noted("port", "8080", STACK)]
     assert not list(judge.findings(halves, noted, view_of(), sealed=True))
@@ -49,5 +60,18 @@ def test_a_program_that_the_image_has_is_unproven_and_another_is_a_finding(halve
     assert found.code == "ST531"
     shown = view_of(Path("/bin"), Path("/usr/bin"))
     assert not list(judge.findings(halves, noted, shown, sealed=True))
-    (said,) = judge.unproven(halves, noted, shown)
+    (said,) = judge.unproven(halves, noted, shown, full=False)
     assert "no-such-program" in said
+
+
+def test_the_last_note_of_an_untrained_model_decides(halves: Project) -> None:
+    def note(number: int, untrained: int) -> Noted:
+        names = [f"layer{n}.weight" for n in range(min(untrained, 3))]
+        told = {"process": 1, "number": number, "model": "Net", "of": 4, "untrained": untrained, "names": names}
+        return Noted("untrained", json.dumps(told), STACK)
+
+    noted = [note(0, 4), note(1, 4), note(1, 0), note(2, 1)]
+    wholly, partly = judge.findings(halves, noted, view_of(), sealed=True)
+    assert (wholly.code, wholly.severity, partly.severity) == ("ST321", "error", "warning")
+    assert "left 4 of 4 parameters of Net" in wholly.message
+    assert str(wholly.location) == "predictor/half_predictor.py:3"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -126,6 +128,29 @@ def test_in_namespaces_there_is_no_network_no_user_and_a_name_of_its_own(run: Ru
     assert answers == ["ConnectionRefusedError", "OSError", "OSError", "127.0.0.1", 12345, 64 * 2**20]
 
 
+def test_the_packages_of_the_kept_environment_are_shown_and_never_changed(shared_cache: Path) -> None:
+    code = """
+        import h11, os, sys
+        site = os.path.dirname(os.path.dirname(h11.__file__))
+        print(json.dumps([
+            h11.__file__, os.path.realpath(h11.__file__), sys.prefix,
+            tried(lambda: open(h11.__file__, "a")), tried(lambda: os.remove(h11.__file__)),
+            tried(lambda: open(os.path.join(site, "more.py"), "w")),
+        ]))
+    """
+    made = kept(ended(interpreter.find(VERSION)).value)
+    with store.copy(made, hollow=True) as copy:
+        with started(copy, "namespaces", textwrap.dedent(TRY) + textwrap.dedent(code)) as sealed:
+            printed, _ = sealed.running.communicate(timeout=60)
+        place = str(store.site_packages(copy.path) / "h11/__init__.py")
+        assert json.loads(printed) == [place, place, str(copy.path / "environment"), "OSError", "OSError", "OSError"]
+        assert list(copy.hollow())
+        with started(copy, "landlock", "import h11") as sealed:
+            assert sealed.running.wait(60) == 0
+        assert not list(copy.hollow())
+    assert store.changed_files(made) == []
+
+
 def test_landlock_refuses_c_code_and_children_the_ports_of_the_outside(run: Run) -> None:
     code = """
         import subprocess, sys
@@ -160,3 +185,33 @@ def test_what_is_not_sealed_is_said_with_the_reason(copied_environment: Copy, mo
     (said,) = sealed.unsealed()
     assert "shm" in said
     assert "unshare: Operation not permitted" in said
+
+
+@pytest.mark.parametrize("way", SEALED)
+def test_a_child_in_a_session_of_its_own_ends_with_the_trial(copied_environment: Copy, way: str) -> None:
+    code = """
+        import os, subprocess, sys, time
+        sleep = "import time; time.sleep(600)"
+        subprocess.Popen([sys.executable, "-c", sleep], start_new_session=True)
+        open(os.path.expanduser("~/started"), "w").close()
+        time.sleep(600)
+    """
+    started_file = copied_environment.folder("home") / "started"
+    with started(copied_environment, way, code) as sealed:
+        while not started_file.exists():
+            assert sealed.running.poll() is None
+        sealed.find_children()
+        children = sealed._children - {sealed.running.pid}
+        sealed.running.send_signal(signal.SIGTERM)
+        sealed.running.wait(10)
+    started_file.unlink()
+    assert children
+    until = time.monotonic() + 10
+    while any(is_running(child) for child in children):
+        assert time.monotonic() < until  # a killed process may take a moment to end
+
+
+def is_running(number: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False

@@ -12,6 +12,7 @@ import pytest
 from seatrial.environment import interpreter, store
 from seatrial.environment.store import Copy
 from seatrial.trial.sealing import view
+from seatrial.trial.sealing.view import Target
 from tests.environment.small_lock import VERSION, kept
 from tests.stages import ended
 
@@ -45,7 +46,7 @@ def test_a_folder_in_a_shown_one_is_shown_once(copied_environment: Copy) -> None
 def test_what_the_base_image_has_besides_is_shown_if_the_project_says_so(copied_environment: Copy) -> None:
     folder = str(Path(__file__).parent)
     assert not view.of(copied_environment, "cpu").has(f"{folder}/test_view.py")
-    assert view.of(copied_environment, "cpu", (folder,)).has(f"{folder}/test_view.py")
+    assert view.of(copied_environment, "cpu", Target((folder,))).has(f"{folder}/test_view.py")
 
 
 def test_a_python_that_shares_its_folder_is_shown_without_its_neighbours(copied_environment: Copy) -> None:

@@ -67,6 +67,10 @@ def test_what_some_images_lack_is_said_to_be_unproven(halves: Path) -> None:
     at_load(
         halves,
         "import os, subprocess, sqlite3, tempfile, zoneinfo\n"
+        "open('/proc/cpuinfo').read()\n"
+        "Path('kept.txt').write_text('x')\n"
+        "sqlite3.connect('kept.db'), sqlite3.connect(':memory:')\n"
+        "assert 'TMPDIR' not in os.environ\n"
         "zoneinfo.ZoneInfo('Europe/Berlin')\n"
         "place = os.path.join(tempfile.mkdtemp(), 'cc')\n"
         "os.symlink('/bin/true', place)\n"
@@ -80,4 +84,4 @@ def test_what_some_images_lack_is_said_to_be_unproven(halves: Path) -> None:
     trial = tried(halves)
     assert trial.findings == []
     said = " ".join(trial.value.unproven)
-    assert all(word in said for word in ("sqlite3", "tzdata", "cc"))
+    assert all(word in said for word in ("sqlite3", "tzdata", "cc", "/proc/cpuinfo", "kept.txt, kept.db is there"))

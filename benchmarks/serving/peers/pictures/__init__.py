@@ -1,0 +1,1 @@
+"""The predictor of this comparison, in the forms in which servers take one."""

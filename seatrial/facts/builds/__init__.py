@@ -1,0 +1,1 @@
+"""The files that build or deploy a project, read as text: nothing of them is run."""

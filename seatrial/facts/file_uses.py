@@ -1,0 +1,279 @@
+"""The files that serving code names by path, and what the project has at each: whether it is there and ships.
+
+A path counts where the source tells all of it: beside a module, in a package of the project, relative to the working
+directory, in the home folder, or absolute. What a variable or a parameter decides is left out.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from seatrial.errors import UsageError
+from seatrial.facts import data_files
+from seatrial.facts.python.paths import UP, PathText, is_absolute, of_text
+from seatrial.facts.python.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from seatrial.facts.python.calls import Call, Value
+    from seatrial.facts.python.module import Module
+    from seatrial.facts.python.sources import Sources
+    from seatrial.project import Project
+
+
+class Origin(StrEnum):
+    """What a path begins with."""
+
+    MODULE = "module"  # the file of a module, or the folder of a package
+    FOLDER = "working directory"
+    HOME = "home folder"
+    ABSOLUTE = "root of a file system"
+
+
+@dataclass(frozen=True, slots=True)
+class FileUse:
+    """A path in a call that serving may make.
+
+    Attributes:
+        module: where the call is.
+        call: the call.
+        origin: what the path begins with.
+        path: from the project's root if it is beside a module or relative to the working directory; `..` if it leaves
+            the project; otherwise as written.
+        reads: whether the call opens the path; otherwise it only gets it.
+        kind: what the project has there: "file", "folder", or "" for nothing.
+        ships: whether that is in the package.
+    """
+
+    module: Module
+    call: Call
+    origin: Origin
+    path: str
+    reads: bool
+    kind: str
+    ships: bool
+
+
+_OPENS = {"builtins.open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open", "tokenize.open"}
+# A function with such a name reads the file that it is given.
+_READER = re.compile(
+    r"(?i)(?:^|_)(?:im)?(?:load|read|open|from_file|from_pretrained)(?:_|\d|s?$)|^(?:InferenceSession|File|truetype|"
+    r"CascadeClassifier|ZipFile|fileConfig|FileSystemLoader|StaticFiles|Jinja2Templates)$"
+)
+_WRITER = re.compile(r"(?i)(?:^|_)(?:save|write|dump|to)(?:_|$)|download|makedirs|mkdir|export")
+# What gets a path without opening it, or only as a default.
+_NEUTRAL = re.compile(
+    r"builtins\.(?!open)|os\.(?:environ|getenv|path|fspath|chdir|makedirs)|pathlib\.|posixpath\.|sys\.|logging\.(?!config)|dotenv\.|"
+    r"warnings\.|argparse\.|click\.|typer\.|dataclasses\.|pydantic|shutil\.|tempfile\.|importlib\.resources\.(?:files|as_)"
+)
+_RESOURCES = re.compile(
+    r"pkgutil\.get_data|importlib[._]resources\.(?:open_|read_|path|contents)|pkg_resources\.resource_"
+)
+PATH_CHANGES = {"sys.path.append", "sys.path.insert", "site.addsitedir"}
+_HYDRA = {"hydra.initialize", "hydra.main"}  # config_path is relative to the file that calls them
+
+
+def uses_of_files(project: Project, sources: Sources) -> tuple[FileUse, ...]:
+    """Return the paths in the calls that serving may make, in the order of files and lines."""
+    reader = _Reader(project, sources)
+    return tuple(use for module, call in sources.calls() for use in reader.uses(module, call))
+
+
+def with_added_folders(project: Project, sources: Sources) -> Sources:
+    """Return the sources with the modules that they import from folders which the code adds to Python's path.
+
+    Those in folders of the project that do not ship are left out of the package.
+    """
+    reader = _Reader(project, sources)
+    folders = tuple(dict.fromkeys(folder for module, call in sources.calls() for folder in reader.added(call)))
+    if not folders:
+        return sources
+    tree, shipped = Tree(project.root, folders), {module.path for module in sources.modules.values()}
+    found = {
+        name: path
+        for module in sources.modules.values()
+        for name in (name for imported in module.imports if imported.runs for name in imported.candidates())
+        if name.partition(".")[0] not in sys.stdlib_module_names
+        and not sources.ships(name)
+        and (path := tree.locate(name)) is not None
+        and path not in shipped
+    }
+    return replace(sources, left_out={**found, **sources.left_out})
+
+
+class _Reader:
+    def __init__(self, project: Project, sources: Sources) -> None:
+        self._project = project
+        self._sources = sources
+
+    @cached_property
+    def _shipped(self) -> frozenset[str]:
+        """The files of the package, and the folders that hold any of them."""
+        found = {module.path for module in self._sources.modules.values()}
+        found |= {fault.location.path for fault in self._sources.faults.values()}
+        for pattern in self._project.package_data:
+            try:
+                matched = data_files.matched(self._project, pattern)
+            except UsageError:  # the build refuses it
+                continue
+            found |= set(map(self._relative, matched))
+        return frozenset({folder for path in found for folder in _upwards(path)})
+
+    def uses(self, module: Module, call: Call) -> Iterator[FileUse]:
+        if (resource := self._resource(module, call)) is not None:
+            yield from self._use(module, call, resource, reads=call.name != "hydra.main")
+            return
+        if call.on is not None:
+            if not (call.method == "open" and _writes(call.argument("mode", 0))):
+                yield from self._use(module, call, call.on, reads=True)
+            return
+        last = call.method
+        if _NEUTRAL.match(call.name) or call.name in _HYDRA or _WRITER.search(last):
+            return
+        opens = call.name in _OPENS
+        if opens and _writes(call.argument("mode", 1)):
+            return
+        reads = is_reader(call, self._sources)
+        given = (*call.arguments[:1], *call.arguments[1:], *call.keywords.values())
+        for number, value in enumerate(given):
+            path = value.path or (self._text(value, call) if reads and not number else None)
+            if path is None and self._sources.ships(value.name.partition(".")[0]):
+                path = PathText(value.name)
+            if path is not None:
+                yield from self._use(module, call, path, reads=reads)
+
+    def added(self, call: Call) -> Iterator[str]:
+        """Yield the folder of the project that a call adds to Python's path."""
+        if call.name in PATH_CHANGES and call.arguments:
+            path = call.arguments[-1].path or self._text(call.arguments[-1], call)
+            placed = self._placed(found) if path and (found := self._sources.path(path)).is_known else None
+            if placed and placed[0] in (Origin.MODULE, Origin.FOLDER) and not placed[1].startswith(UP):
+                yield placed[1]
+
+    def _text(self, value: Value, call: Call) -> PathText | None:
+        """Return a text, or a name that stands for a path, that a reading function gets."""
+        if isinstance(value.constant, str):
+            is_file = call.name in _OPENS or re.search(r"\.\w{1,11}$", value.constant)
+            is_there = is_file or (self._project.root / value.constant).is_dir()
+            return of_text(value.constant) if value.constant and is_there and "://" not in value.constant else None
+        return PathText(value.name) if value.name and value.is_known else None
+
+    def _resource(self, module: Module, call: Call) -> PathText | None:
+        """Return the path of what a function finds in a package, or beside the file that calls it."""
+        if call.name in _HYDRA:
+            path = call.argument("config_path", 0)
+            text = path.constant if path else None
+            return PathText(f"{module.name}.__file__", (UP, text)) if isinstance(text, str) else None
+        if call.name == "hydra.initialize_config_module":
+            package = call.argument("config_module", 0)
+            text = package.constant if package else None
+            return PathText(f"{text}.__path__") if isinstance(text, str) else None
+        if not _RESOURCES.match(call.name) or len(call.arguments) < 2:
+            return None
+        package, name = call.arguments[:2]
+        if not isinstance(name.constant, str):
+            return None
+        if isinstance(package.constant, str):
+            return PathText(f"{package.constant}.__path__", (name.constant,))
+        if package.name == "builtins.__package__":
+            return PathText(f"{module.name}.__file__", (UP, name.constant))
+        of = module.name if package.name == "builtins.__name__" else package.name
+        return PathText(f"{of}.__path__", (name.constant,)) if of and not of.startswith("?") else None
+
+    def _use(self, module: Module, call: Call, path: PathText, *, reads: bool) -> Iterator[FileUse]:
+        found = self._sources.path(path)
+        if not found.is_known:
+            return
+        placed = self._placed(found)
+        if placed is not None:
+            origin, where = placed
+            kind = "" if origin in (Origin.HOME, Origin.ABSOLUTE) else _kind(self._project.root / where)
+            yield FileUse(module, call, origin, where, reads, kind, self._ships(where, kind))
+
+    def _ships(self, path: str, kind: str) -> bool:
+        """Return whether a file ships; of a folder, any of what it holds beside modules."""
+        data = [each for each in (self._project.root / path).rglob("*") if _is_data(each)] if kind == "folder" else []
+        return any(self._relative(file) in self._shipped for file in data) if data else path in self._shipped
+
+    def _relative(self, file: Path) -> str:
+        return file.relative_to(self._project.root).as_posix()
+
+    def _placed(self, path: PathText) -> tuple[Origin, str] | None:
+        """Return what a path begins with, and where that leads."""
+        parts = [part for text in path.parts for part in text.split("/") if part not in ("", ".")]
+        if path.base in ("", "pathlib.Path.cwd()", "os.getcwd()", "os.curdir"):
+            first = path.parts[0] if path.parts else ""
+            if not path.base and is_absolute(first):
+                return (Origin.HOME, "/".join(path.parts)) if first[0] == "~" else (Origin.ABSOLUTE, _as_written(path))
+            return Origin.FOLDER, _normal([], parts)
+        if path.base in ("pathlib.Path.home()", "os.environ[HOME]"):
+            return Origin.HOME, "/".join(["~", *parts])
+        name, _, kind = path.base.rpartition(".")
+        start = self._start(name, kind)
+        return (Origin.MODULE, _normal(start.split("/") if start else [], parts)) if start is not None else None
+
+    def _start(self, name: str, kind: str) -> str | None:
+        """Return the path of a module's file or of a package's folder, from the root."""
+        module = self._sources.modules.get(name)
+        if kind == "__file__":
+            return module.path if module else None
+        if kind != "__path__":
+            return None
+        if module is not None:
+            return module.path.rpartition("/")[0]  # a plain module stands for the folder that it is in
+        if not self._sources.ships(name):
+            return None
+        top = name.partition(".")[0]
+        home = self._project.home_of(top).relative_to(self._project.root)
+        return (home / name.replace(".", "/")).as_posix()
+
+
+def is_reader(call: Call, sources: Sources) -> bool:
+    """Return whether a call opens the file that its first argument names, by the name of what it calls."""
+    if call.name in _OPENS:
+        return True
+    return bool(_READER.search(call.method)) and not _NEUTRAL.match(call.name) and not sources.defines(call.name)
+
+
+def _writes(mode: Value | None) -> bool:
+    """Return whether a mode writes, or may write."""
+    if mode is None:
+        return False
+    return not isinstance(mode.constant, str) or bool(set("wax+") & set(mode.constant))
+
+
+def _normal(start: list[str], parts: list[str]) -> str:
+    """Return a path without `..`, except where it leaves the root."""
+    found = list(start)
+    for part in parts:
+        if part == UP and found and found[-1] != UP:
+            found.pop()
+        else:
+            found.append(part)
+    return "/".join(found) or "."
+
+
+def _as_written(path: PathText) -> str:
+    return "/".join(part.rstrip("/\\") or part for part in path.parts).replace("//", "/")
+
+
+def _kind(path: Path) -> str:
+    return "file" if path.is_file() else "folder" if path.is_dir() else ""
+
+
+def _is_data(path: Path) -> bool:
+    return path.suffix not in (".py", ".pyc", ".pyi") and path.is_file()
+
+
+def _upwards(path: str) -> Iterator[str]:
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+    yield "."

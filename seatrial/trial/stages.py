@@ -1,0 +1,265 @@
+"""Judge the stages between an input and its answer: start their replay, and say which of them differ, and why.
+
+The replay runs in an environment of its own, beside the server where there is room for two. Equality to the bit is
+expected up to the model; how much its output may differ depends on the device.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from seatrial import golden
+from seatrial.bundle import Bundle
+from seatrial.environment.store import Kept
+from seatrial.findings import Finding, Phase, Stage, Step
+from seatrial.golden import GoldenExample
+from seatrial.golden.stages import FILES
+from seatrial.project import Project
+from seatrial.rules.transforms import stages as rules
+from seatrial.trial import aside
+from seatrial.trial.aside import Aside
+from seatrial.trial.failures import LOG_TAIL
+from seatrial.trial.known_changes import Case, Reason, reason
+from seatrial.trial.parity import example_name
+from seatrial.trial.sealing.view import Target
+
+_RULES = {"decode": rules.OTHER_DECODING, "transform": rules.OTHER_TRANSFORM, "output": rules.OTHER_OUTPUT}
+_LARGE = 2**29  # bytes of artifacts, of which two processes at once may not have room
+_MARK = "replayed "
+# By how much an output may differ on a GPU, as a share of its largest number: float32 keeps 24 bits, TF32 11 and
+# bfloat16 8 of a product's factors. https://docs.nvidia.com/cuda/floating-point/index.html
+_ON_CUDA = {"float32": 1e-4, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 5e-2}
+_COMPARED = (
+    "python",
+    "torch",
+    "torchvision",
+    "numpy",
+    "pillow",
+    "libjpeg",
+    "zlib",
+    "libwebp",
+    "cpu",
+    "threads",
+    "tf32",
+)
+_HEAD = 16  # bytes of a file by which its format is known
+
+
+@dataclass(slots=True)
+class Compared:
+    """What the replay has shown: how many stages were compared, and the largest difference, of which stage."""
+
+    stages: int = 0
+    largest: float = 0.0
+    stage: str = ""
+    allowed: float = 0.0
+
+    def words(self) -> str:
+        """Say it in the verdict."""
+        if not self.stages:
+            return ""
+        largest = f"{self.largest:.1g} in {self.stage} (allowed {self.allowed:.1g})" if self.largest else "0"
+        return f"{self.stages} stages compared, largest difference {largest}"
+
+
+def is_recorded(project: Project) -> bool:
+    """Return whether training recorded stages."""
+    return (project.artifacts_dir / golden.FOLDER / FILES[0]).is_file()
+
+
+def fits_beside(project: Project, device: str) -> bool:
+    """Return whether a second process may load the model while the server runs."""
+    files = (file for file in project.artifacts_dir.rglob("*") if file.is_file())
+    return device == "cpu" and sum(file.stat().st_size for file in files) < _LARGE
+
+
+def started(kept: Kept, bundle: Bundle, device: str, target: Target) -> AbstractContextManager[Aside]:
+    """Start the replay; it ends with the block."""
+    return aside.running(kept, bundle, device, target, "replay.py", {}, [])
+
+
+def judge(
+    project: Project, script: Aside, device: str, examples: Sequence[GoldenExample], compared: Compared
+) -> Stage[bool]:
+    """Wait for the replay and yield how stages differ; return whether they were compared."""
+    yield Phase("stages")
+    yield Step("asking the predictor for the recorded inputs, stage by stage")
+    code, printed = script.wait()
+    result = _result(printed)
+    if why := result.get("stale") or result.get("failed"):
+        evidence = tuple(str(result.get("traceback", "")).splitlines()[-LOG_TAIL:])
+        yield rules.NOT_REPLAYED.finding(f"the recorded stages were not compared: {why}", evidence=evidence)
+        return False
+    if not result:
+        lines = tuple(printed.splitlines()[-LOG_TAIL:])
+        message = f"the recorded stages were not compared: the replay ended with exit code {code}"
+        yield rules.NOT_REPLAYED.finding(message, evidence=lines)
+        return False
+    compared.stages = int(result["compared"])
+    judged = _Judged(project, device, result, _recorded(project), examples, compared)
+    yield from judged.findings()
+    yield Step(f"{compared.stages} stages of {len(result['inputs'])} inputs compared")
+    return True
+
+
+class _Judged:
+    """A replay that came to its end."""
+
+    def __init__(
+        self,
+        project: Project,
+        device: str,
+        result: Mapping[str, Any],
+        was: Mapping[str, Any],
+        examples: Sequence[GoldenExample],
+        compared: Compared,
+    ) -> None:
+        self._project = project
+        self._device = device
+        self._result = result
+        self._was = was
+        self._now: Mapping[str, Any] = result["fingerprint"]
+        self._examples = examples
+        self._compared = compared
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a finding for each stage that differs by more than it may, in the order of the stages."""
+        by_stage: dict[tuple[str, str], list[tuple[int, Mapping[str, Any]]]] = {}
+        for number, told in enumerate(self._result["inputs"]):
+            for stage in told:
+                if not self._is_allowed(stage):
+                    by_stage.setdefault((stage["phase"], stage["name"][0]), []).append((number, stage))
+        order = list(_RULES)
+        for key in sorted(by_stage, key=lambda key: order.index(key[0])):  # sorted() keeps the order within a phase
+            yield self._finding(by_stage[key])
+
+    def _is_allowed(self, stage: Mapping[str, Any]) -> bool:
+        largest = stage.get("largest", 0.0 if not {"missing", "shape"} & stage.keys() else None)
+        allowed = self._allowed(stage)
+        if largest is not None and largest >= self._compared.largest:
+            self._compared.largest, self._compared.stage = largest, stage["name"][1]
+            self._compared.allowed = allowed
+        same_kind = stage["phase"] == "output" or not {"dtype", "mode"} & stage.keys()
+        return largest is not None and same_kind and largest <= allowed and not stage.get("ranking")
+
+    def _allowed(self, stage: Mapping[str, Any]) -> float:
+        """Return by how much a stage may differ, in its own units."""
+        stated = self._project.smoke.stages
+        for name in (stage["name"][0], stage["name"][1], stage["phase"]):
+            if name in stated:
+                return stated[name].tolerance
+        if stage["phase"] != "output":
+            return 0.0
+        return self._relative(stage) * max(1.0, stage.get("span") or 0.0)
+
+    def _relative(self, stage: Mapping[str, Any]) -> float:
+        smoke = self._project.smoke
+        if self._device == "cpu" or "tolerance_cuda" in smoke.model_fields_set:
+            return smoke.tolerance_for(self._device)
+        kind = stage.get("dtype", ["", "float32"])[1]
+        return _ON_CUDA[
+            "tf32" if kind == "float32" and self._now.get("tf32") else kind if kind in _ON_CUDA else "float32"
+        ]
+
+    def _finding(self, told: Sequence[tuple[int, Mapping[str, Any]]]) -> Finding:
+        number, stage = max(told, key=lambda each: _weight(each[1]))
+        name = _name(stage)
+        inputs = f"{len(told)} of {len(self._result['inputs'])} inputs"
+        example = example_name(self._examples[number]) if number < len(self._examples) else f"input {number}"
+        why = self._reason(number, stage)
+        return _RULES[stage["phase"]].finding(
+            f"{name} differs from training for {inputs}: {_measured(stage)} ({example})",
+            subject=name,
+            cause=why.text if why else "",
+            evidence=tuple(self._evidence(stage, why)),
+        )
+
+    def _reason(self, number: int, stage: Mapping[str, Any]) -> Reason | None:
+        image = self._examples[number].image if number < len(self._examples) else None
+        head = b""
+        if image is not None:
+            with (self._project.artifacts_dir / golden.FOLDER / image).open("rb") as file:
+                head = file.read(_HEAD)
+        return reason(Case(stage, self._was, self._now, self._result, head))
+
+    def _evidence(self, stage: Mapping[str, Any], why: Reason | None) -> Iterator[str]:
+        was, now = stage["detail"]
+        if was != now:
+            yield f"in training: {was or stage['name'][0]}"
+            yield f"now:         {now or stage['name'][1]}"
+        if "largest" in stage:
+            yield f"largest difference: {_shown(stage['largest'])}, allowed: {self._allowed(stage):.2g}"
+        if "then" in stage:
+            yield f"with training's values, the rest of the pipeline raised {stage['then']}"
+        others = [
+            f"{key} {self._was.get(key)} in training, {self._now.get(key)} now"
+            for key in _COMPARED
+            if self._was.get(key) != self._now.get(key)
+        ]
+        yield f"versions that differ: {'; '.join(others)}" if others else "all versions are those of training"
+        yield from self._changed_code()
+        if why:
+            yield f"see {why.source}"
+
+    def _changed_code(self) -> Iterator[str]:
+        was, now = self._was.get("code", {}), self._now.get("code", {})
+        changed = sorted(path for path in was.keys() & now.keys() if was[path] != now[path])
+        if changed:
+            yield f"modules that changed since the recording: {', '.join(changed)}"
+
+
+def _result(printed: str) -> dict[str, Any]:
+    """Return the result in what the replay printed; {} if it printed none."""
+    for line in reversed(printed.splitlines()):
+        if line.startswith(_MARK):
+            with contextlib.suppress(ValueError):
+                found = json.loads(line.removeprefix(_MARK))
+                return found if isinstance(found, dict) else {}
+    return {}
+
+
+def _recorded(project: Project) -> Mapping[str, Any]:
+    """Return the fingerprint of the recording, which the replay has read already."""
+    index = json.loads((project.artifacts_dir / golden.FOLDER / FILES[0]).read_text(encoding="utf-8"))
+    return index["fingerprint"]  # type: ignore[no-any-return]
+
+
+def _name(stage: Mapping[str, Any]) -> str:
+    was, now = stage["name"]
+    part = f" [{stage['part']}]" if stage.get("part") else ""
+    return (was if was == now else f"{was} (now {now})") + part
+
+
+def _measured(stage: Mapping[str, Any]) -> str:
+    """Say how much a stage differs, in its own units."""
+    if "missing" in stage:
+        return "what it returned in training is not there"
+    if "shape" in stage:
+        was, now = stage["shape"]
+        return f"its shape is {_sides(now)}, in training {_sides(was)}"
+    if "largest" not in stage:
+        key = "dtype" if "dtype" in stage else "mode"
+        return f"its {'type' if key == 'dtype' else 'mode'} is {stage[key][1]}, in training {stage[key][0]}"
+    unit = "levels of 255" if stage["phase"] == "decode" else f"where its largest number is {_shown(stage['span'])}"
+    words = f"by {_shown(stage['largest'])} at most and {_shown(stage['mean'])} on average, {unit}; "
+    words += f"{stage['share']:.1%} of its numbers"
+    words += f", {stage['where']}" if stage.get("where") else ""
+    return words + (f"; {stage['ranking']}" if stage.get("ranking") else "")
+
+
+def _sides(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"
+
+
+def _shown(number: float | None) -> str:
+    return "infinity" if number is None else f"{number:.3g}"
+
+
+def _weight(stage: Mapping[str, Any]) -> float:
+    largest = stage.get("largest", 0.0)
+    return float("inf") if largest is None else float(largest)

@@ -1,0 +1,63 @@
+"""Names that locked libraries lack: the pairs of projects, and what is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seatrial.facts.libraries.remembered import Remembered
+from seatrial.facts.libraries.taken import Hook, Missing
+from seatrial.findings import Severity
+from seatrial.rules.lock import names
+from tests.projects.base import Twin, made
+from tests.projects.twins.names import building, lacking, missing
+from tests.rules.judging import Judge, twins_of
+from tests.small_project import findings
+
+
+@pytest.mark.parametrize("twin", twins_of(names), ids=str)
+def test_the_broken_project_has_exactly_its_fault_and_its_twin_none(judge: Judge, twin: Twin) -> None:
+    judge(twin)
+
+
+@pytest.mark.parametrize(
+    ("more", "fix"),
+    [
+        ({}, "write `kelp<=1.9` in requirements.in and run `seatrial lock`"),
+        ({"similar": "Air"}, "use `Air`; or write `kelp<=1.9` in requirements.in and run `seatrial lock`"),
+        (
+            {"hint": "Use `air` instead."},
+            "do as kelp says: Use `air` instead; or write `kelp<=1.9` in requirements.in and run `seatrial lock`",
+        ),
+    ],
+)
+def test_the_fix_names_what_replaced_it_and_a_release_that_has_it(
+    tmp_path: Path, more: dict[str, str], fix: str
+) -> None:
+    known = lacking(("kelp.layers:Dry", missing("kelp.layers", "Dry", **more)))
+    (found,) = findings(made(tmp_path, building("pass", "from kelp.layers import Dry"), taken=known))
+    assert found.message == "kelp 2.0 has no `Dry` in `kelp.layers`"
+    assert found.cause == "kelp 1.9 is the last release that has it"
+    assert (found.fix, found.cloud) == (fix, "ImportError: cannot import name 'Dry' from 'kelp.layers'")
+
+
+def test_a_table_that_knows_the_replacement_speaks_alone(tmp_path: Path) -> None:
+    line = "from torchvision.transforms.functional_tensor import rgb_to_grayscale"
+    known = lacking(("torchvision.transforms.functional_tensor:rgb_to_grayscale", missing("torchvision.transforms")))
+    found = findings(made(tmp_path, building("pass", line), taken=known))
+    assert [finding.code for finding in found] == ["ST411"]
+
+
+def test_a_method_that_only_resembles_a_hook_is_a_warning(tmp_path: Path) -> None:
+    """PreTrainedModel raises NotImplementedError in hooks that a model need not have."""
+    text = "import kelp\n\n\nclass Leaf(kelp.Base):\n    def dry_all(self): ...\n"
+    own = Missing("kelp", "2.0", "kelp", "Base.dry_all", similar="dry_some", certain=True)
+    known = Remembered(hooks={"kelp.Base!dry_all": [Hook(own, required=True)]})
+    (found,) = findings(made(tmp_path, building("pass", text), taken=known))
+    assert (found.code, found.severity) == ("ST172", Severity.WARNING)
+    assert found.message.startswith("`Leaf.dry_all` may never be called")
+
+
+def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
+    assert findings(made(tmp_path, building("pass", "from kelp.layers import Dry"), taken=Remembered())) == []
