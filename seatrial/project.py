@@ -134,6 +134,7 @@ class ServingSettings(_Table):
     # Processes that predict: "auto" is one a core, or one a GPU. A class that keeps state across requests needs 1.
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     optimize: Steps = ()  # what makes the model faster: "fold-conv-bn", "channels-last"
+    log_requests: Literal["refused", "all"] = "refused"  # which get a line in the log; failed ones always do
 
 
 class LockSettings(_Table):

@@ -138,7 +138,10 @@ def check_work(image: Image, data: bytes, max_pixels: int) -> None:
         tags = image.tag_v2  # type: ignore[attr-defined]
         tile = tags.get(_TILE_WIDTH, 0), tags.get(_TILE_LENGTH, 0)
         if tile[0] * tile[1] > max_pixels:
-            raise AnswerError(413, f"a tile of the image has {tile[0]} x {tile[1]} pixels; the limit is {max_pixels}")
+            raise AnswerError(
+                413,
+                f"a tile of the image has {tile[0]} x {tile[1]} pixels; the limit is {max_pixels} (serving.max-pixels)",
+            )
 
 
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF 6.0, section 15

@@ -14,8 +14,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from seatrial.serving.answers import AnswerError
 from seatrial.serving.frames import Item, Job, Result
+from seatrial.serving.origin import NOBODY, Origin
+from seatrial.serving.refusal import AnswerError, BusyError
 from seatrial.serving.threads import LoneThreads
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Request:
         instances: what is predicted one by one, or the whole body alone.
         parameters: of the instances, as text that is equal for equal parameters.
         is_image: whether the one instance is an image file.
+        origin: where it comes from, for the log.
         answer: will hold the JSON of each prediction.
     """
 
@@ -49,6 +51,7 @@ class Request:
     instances: Sequence[bytes]
     parameters: bytes
     is_image: bool
+    origin: Origin
     answer: asyncio.Future[list[bytes]]
     sent: int = 0
     running: int = 0
@@ -90,10 +93,6 @@ class FailedError(AnswerError):
         self.traceback = result.traceback
 
 
-class BusyError(AnswerError):
-    """The queue is full."""
-
-
 class Dispatch:
     """The queue, and the workers that it feeds."""
 
@@ -118,7 +117,9 @@ class Dispatch:
         self._free.append(lane)
         self._feed()
 
-    def submit(self, instances: Sequence[bytes], parameters: bytes = b"", *, is_image: bool = False) -> Request:
+    def submit(
+        self, instances: Sequence[bytes], parameters: bytes = b"", *, is_image: bool = False, origin: Origin = NOBODY
+    ) -> Request:
         """Queue a request of at least one instance.
 
         Raises:
@@ -127,14 +128,19 @@ class Dispatch:
         """
         if self._over is not None:
             raise AnswerError(self._over.status, self._over.message)
-        if len(self._waiting) >= self._max_waiting:
-            raise BusyError(503, f"{len(self._waiting)} requests wait already; ask again later")
+        if self.waiting >= self._max_waiting:
+            raise BusyError(503, f"{self.waiting} requests wait already (serving.max-waiting); ask again later")
         self._number += 1
         answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
-        request = Request(self._number, instances, parameters, is_image, answer)
+        request = Request(self._number, instances, parameters, is_image, origin, answer)
         self._waiting.append(request)
         self._feed()
         return request
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a worker, in whole or in part."""
+        return len(self._waiting)
 
     def withdraw(self, request: Request) -> None:
         """Forget a request that nobody waits for; what of it runs already, is ended by the worker."""
@@ -231,4 +237,5 @@ class Dispatch:
             self._timed = (lane, threads, asyncio.get_running_loop().time())
         self._running[lane] = taken
         items = [Item(one.number, index, one.instances[index], one.is_image) for one, index in taken]
-        lane.send(Job(threads, taken[0][0].parameters, items))
+        origins = {one.number: one.origin for one, _ in taken}
+        lane.send(Job(threads, taken[0][0].parameters, items, origins))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from seatrial.serving.origin import Origin
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,11 +35,15 @@ class Item(msgspec.Struct, array_like=True):
 
 
 class Job(msgspec.Struct, array_like=True):
-    """What a worker predicts together: items of equal parameters, with `threads` threads for each operation."""
+    """What a worker predicts together: items of equal parameters, with `threads` threads for each operation.
+
+    `origins` says for the log where each request comes from, by its number.
+    """
 
     threads: int
     parameters: bytes
     items: list[Item]
+    origins: dict[int, Origin] = {}
 
 
 class Result(msgspec.Struct, array_like=True):

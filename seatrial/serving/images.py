@@ -106,7 +106,7 @@ def open_image(data: bytes, settings: ImageSettings) -> Image:
         raise AnswerError(400, f"the file is not an image of a known format ({', '.join(FORMATS)})") from None
     except Image.DecompressionBombError:
         limit = min(settings.max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or 0))  # Pillow's own bound is twice that
-        raise AnswerError(413, f"the image has more than {limit} pixels, the limit") from None
+        raise AnswerError(413, f"the image has more than {limit} pixels, the limit (serving.max-pixels)") from None
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise a dozen types on damaged files
         raise AnswerError(400, f"the image cannot be decoded: {error}") from None
 
@@ -114,7 +114,9 @@ def open_image(data: bytes, settings: ImageSettings) -> Image:
 def _check_size(image: Image, max_pixels: int) -> None:
     width, height = image.size  # from the header: nothing is decoded yet
     if width * height > max_pixels:
-        raise AnswerError(413, f"the image has {width} x {height} pixels; the limit is {max_pixels}")
+        raise AnswerError(
+            413, f"the image has {width} x {height} pixels; the limit is {max_pixels} (serving.max-pixels)"
+        )
 
 
 def _on_background(image: Image, color: str) -> Image:

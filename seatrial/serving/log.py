@@ -11,17 +11,31 @@ import logging
 import os
 import sys
 import threading
+import time
 import traceback
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+class Origin(Protocol):
+    """Where a request comes from, as `seatrial.serving.origin` knows it."""
+
+    @property
+    def request_id(self) -> str:
+        """Its id."""
+
+    def fields(self) -> dict[str, object]:
+        """Return what a line says of it."""
+
 
 _STDOUT = 1
 _lock = threading.Lock()
 _between_processes = -1  # the descriptor of a file that is locked for each line
+_origins: tuple[Origin, ...] = ()
 
 
 def share(descriptor: int) -> None:
@@ -30,15 +44,50 @@ def share(descriptor: int) -> None:
     _between_processes = descriptor
 
 
+def about(*origins: Origin) -> None:
+    """Let the lines of this process say, from now on, that they are about these requests; none for about no request."""
+    global _origins
+    _origins = origins
+
+
+def _asked() -> dict[str, object]:
+    if len(_origins) == 1:
+        return _origins[0].fields()
+    return {"request_ids": [origin.request_id for origin in _origins]} if _origins else {}
+
+
 def write(severity: str, message: str, **fields: object) -> None:
     """Write one line; `severity` is Cloud Logging's: INFO, WARNING, ERROR or CRITICAL."""
     now = datetime.now(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    entry = {"severity": severity, "message": message, "time": now, **fields}
+    entry = {"severity": severity, "message": message, "time": now, **_asked(), **fields}
     # Not through sys.stdout, whose buffer may hold half a line of a print().
     rest = json.dumps(entry, default=str).encode() + b"\n"
     with _lock, alone(_between_processes), suppress(OSError):  # a reader of the log that is gone must not end it
         while rest:
             rest = rest[os.write(_STDOUT, rest) :]
+
+
+class Limited:
+    """Lines of which so many a second are written; the first of a later second says how many were left out."""
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._clock = clock
+        self._second = 0
+        self._written = self._left_out = 0
+
+    def write(self, severity: str, message: str, **fields: object) -> None:
+        """Write a line, or count it."""
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._written = second, 0
+        if self._written == self._most:
+            self._left_out += 1
+            return
+        self._written += 1
+        more = {"left_out": self._left_out} if self._left_out else {}
+        self._left_out = 0
+        write(severity, message, **fields, **more)
 
 
 @contextmanager

@@ -11,3 +11,7 @@ class AnswerError(Exception):
         self.status = status
         self.message = message
         self.instance = instance
+
+
+class BusyError(AnswerError):
+    """There is too much to do; the client may ask again later."""

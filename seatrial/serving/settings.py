@@ -51,6 +51,7 @@ class Bundle:
     request_timeout: float = 60.0  # seconds from a whole body to its answer
     workers: int | None = None  # processes; None: as many as the machine is good for
     optimize: tuple[str, ...] = ()  # steps of seatrial.serving.optimize
+    log_requests: str = "refused"  # which requests get a line in the log: "refused" (and failed), or "all"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Contract:
     health_route: str
     predict_route: str
     storage_uri: str
+    project: str = ""  # an id or a number; "" if nothing says it
 
 
 def read_bundle(file: Path) -> Bundle:
@@ -92,6 +94,7 @@ def read_bundle(file: Path) -> Bundle:
             max_waiting=serving.get("max-waiting", 1024),
             request_timeout=serving.get("request-timeout", 60.0),
             optimize=tuple(serving.get("optimize", ())),
+            log_requests=serving.get("log-requests", "refused"),
             workers=None if (workers := serving.get("workers", "auto")) == "auto" else int(workers),
         )
     except OSError as error:
@@ -128,6 +131,8 @@ def read_contract(environ: Mapping[str, str]) -> Contract:
         health_route=environ.get("AIP_HEALTH_ROUTE") or health,
         predict_route=environ.get("AIP_PREDICT_ROUTE") or predict,
         storage_uri=environ.get("AIP_STORAGE_URI") or "",
+        # What a user sets for Google's libraries, and what Vertex AI sets in containers that predict.
+        project=environ.get("GOOGLE_CLOUD_PROJECT") or environ.get("AIP_PROJECT_NUMBER") or "",
     )
 
 

@@ -32,9 +32,7 @@ _PROVEN_ELSEWHERE = frozenset(
     }
 )  # fmt: skip
 _OF_STOP = ("stop-answers", "stop-health")  # what else an end shows is ST505
-# What the runtime does not keep yet; `seatrial contract` shows it.
-NOT_YET = frozenset({"http-no-host", "http-request-id", "http-request-id-made"})
-LEFT_OUT = _FORMS | _PROVEN_ELSEWHERE | NOT_YET
+LEFT_OUT = _FORMS | _PROVEN_ELSEWHERE
 
 
 def prove(gathered: Gathered, server: Server, instances: Sequence[Any], trial: Trial, *, whole: bool) -> Stage[None]:

@@ -14,7 +14,6 @@ from seatrial.contract import suite
 from seatrial.contract.check import CHECKS, Level
 from seatrial.contract.client import Limits
 from seatrial.contract.suite import Outcome
-from seatrial.trial.contract import NOT_YET
 
 from .conftest import asked, ended
 
@@ -70,7 +69,7 @@ def test_the_runtime_keeps_the_contract(tmp_path: Path, monkeypatch: pytest.Monk
     broken = {name: result.seen for name, result in results.items() if result.outcome is Outcome.BROKEN}
     # A class that gets requests whole answers for its instances itself; and a busy machine stalls by itself.
     others = {name for name, check in CHECKS.items() if check.instances and interface != "batched"}
-    broken = {name: seen for name, seen in broken.items() if name not in {*others, *NOT_YET, "http-no-stall"}}
+    broken = {name: seen for name, seen in broken.items() if name not in {*others, "http-no-stall"}}
     assert broken == {}
     untried = {name for name, result in results.items() if result.outcome is Outcome.NOT_TRIED}
     assert not [name for name in untried if CHECKS[name].level is Level.REQUIRED and name != "stop-answers"]

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from seatrial.serving import app as app_module
+from seatrial.serving import bodies
 from seatrial.serving.app import App
 from seatrial.serving.dispatch import Dispatch
 from seatrial.serving.frames import Ready
@@ -46,7 +46,8 @@ def answered(*received: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, 
     async def ask() -> None:
         app = App(BUNDLE, CONTRACT, Broken(max_batch=1, max_waiting=1, cores=1))
         app.served = Ready("cpr", splits=False, no_image="", seconds=0)
-        scope = {"path": "/predict", "method": "POST", "headers": [(b"content-length", b"500")]}
+        headers = [(b"host", b"a"), (b"content-length", b"500")]
+        scope = {"path": "/predict", "method": "POST", "http_version": "1.1", "headers": headers}
         await asyncio.wait_for(app(scope, receive, send), 20)
         assert await app.drain(20)  # nothing is left in flight
 
@@ -57,7 +58,7 @@ def answered(*received: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, 
 
 
 def test_a_body_that_never_ends_is_408_and_its_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "BODY_SECONDS", 0.05)
+    monkeypatch.setattr(bodies, "BODY_SECONDS", 0.05)
     status, headers, body = answered({**WHOLE, "more_body": True})
     assert (status, body["error"]["code"]) == (408, 408)
     assert headers["connection"] == "close"

@@ -149,7 +149,7 @@ def test_the_tiles_of_a_tiff_count_as_its_size_does() -> None:
     head = b"II*\0" + struct.pack("<IH", 8, len(entries))
     data = head + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries) + bytes(4) + tile
     assert open_image(data, ImageSettings(max_pixels=128 * 128)).size == (8, 8)
-    assert refused(data) == (413, "a tile of the image has 128 x 128 pixels; the limit is 3072")
+    assert refused(data) == (413, "a tile of the image has 128 x 128 pixels; the limit is 3072 (serving.max-pixels)")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])

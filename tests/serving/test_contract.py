@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
@@ -243,3 +244,82 @@ def test_what_pillow_logs_about_a_clients_file_raises_no_alarm(server: Server) -
     reply = server.predict(b64(b"II*\0" + struct.pack("<IH", 8, len(entries)) + tags + bytes(4)))
     assert reply.status == 400
     assert not server.log(severity="ERROR")
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_an_answer_has_the_id_of_its_request_or_a_new_one(server: Server) -> None:
+    for path, body in (("/predict", b'{"instances": []}'), ("/predict", b"{"), ("/health", None), ("/nowhere", None)):
+        method = "GET" if body is None else "POST"
+        assert server.request(method, path, body, {"X-Request-Id": "mine"}).headers["x-request-id"] == "mine"
+        assert len(server.request(method, path, body, {"X-Request-Id": "not mine"}).headers["x-request-id"]) == 32
+
+
+def test_a_refused_request_has_one_line_with_its_id_and_trace_and_a_good_one_none(server: Server) -> None:
+    headers = {"Content-Type": "application/json", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
+    body = json.dumps({"instances": [gray(1), {"b64": "no image"}]}).encode()
+    server.request("POST", "/predict", body, {**headers, "X-Request-Id": "refused-1"})
+    server.request("POST", "/predict", b'{"instances": []}', {**headers, "X-Request-Id": "good-1"})
+    wait_for(lambda: bool(server.log(request_id="refused-1")))
+    (line,) = server.log(request_id="refused-1")
+    assert (line["severity"], line["instance"], line["trace"]) == ("INFO", 1, TRACE)
+    assert line["logging.googleapis.com/spanId"] == "00f067aa0ba902b7"
+    request = line["httpRequest"]
+    assert (request["requestMethod"], request["requestUrl"], request["status"]) == ("POST", "/predict", 400)
+    assert 0 < float(request["latency"].rstrip("s")) < 20
+    assert not server.log(request_id="good-1")
+
+
+@pytest.mark.parametrize("hosts", [b"", b"Host: a\r\nHost: b\r\n"])
+def test_a_request_without_one_host_is_400(server: Server, hosts: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nConnection: close\r\n" + hosts + b"\r\n")
+        assert connection.makefile("rb").readline() == b"HTTP/1.1 400 Bad Request\r\n"
+
+
+def test_a_refusal_by_a_limit_names_its_setting(server: Server) -> None:
+    many = json.dumps({"instances": [0] * 1025}).encode()
+    assert server.post(many).error["message"].endswith("1025 instances; the limit is 1024 (serving.max-instances)")
+    assert server.post(b" " * (LIMIT + 1)).error["message"].endswith("(serving.max-body-bytes)")
+    assert server.predict(gray(1, (101, 100))).error["message"].endswith("(serving.max-pixels)")
+
+
+LOUD = """
+import logging
+
+class P:
+    def load(self, artifacts_uri): ...
+
+    def decode(self, instance):
+        logging.warning("decoding")
+        return instance
+
+    def preprocess(self, value):
+        return np.float32([value])
+
+    def predict(self, batch):
+        if batch.sum() < 0:
+            raise ValueError("negative")
+        return batch.sum(axis=1)
+"""
+
+
+def test_what_a_predictor_logs_and_its_failure_have_the_id_of_their_request(tmp_path: Path) -> None:
+    serving = {"workers": 1, "log-requests": "all"}
+    environ = {"AIP_PROJECT_NUMBER": "42"}
+    trace = {"X-Cloud-Trace-Context": f"{TRACE}/74;o=1", "Content-Type": "application/json"}
+    with served(tmp_path, LOUD, serving=serving, environ=environ) as server:
+        for name, value in (("good", 1), ("bad", -1)):
+            body = json.dumps({"instances": [value]}).encode()
+            server.request("POST", "/predict", body, {**trace, "X-Request-Id": name})
+        wait_for(lambda: len(server.log(request_id="bad")) == 2)
+        named = {"logging.googleapis.com/trace": f"projects/42/traces/{TRACE}"}
+        said = [(line["severity"], line["message"]) for line in server.log(request_id="good", **named)]
+        assert said == [("WARNING", "decoding"), ("INFO", "answered")]
+        decoding, failed = server.log(request_id="bad", **named)
+        assert decoding["message"] == "decoding"
+        assert (failed["severity"], failed["message"]) == ("ERROR", "predict raised ValueError: negative")
+        assert "in predict" in failed["traceback"]
+        assert failed["httpRequest"]["status"] == 500
+        assert not server.log(message="answered", httpRequest={"requestUrl": "/health"})

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from seatrial.serving.answers import AnswerError
-from seatrial.serving.dispatch import BusyError, Dispatch
+from seatrial.serving.dispatch import Dispatch
 from seatrial.serving.frames import Job, Result
+from seatrial.serving.refusal import AnswerError, BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -60,13 +60,16 @@ class Batched:
         results: list[Result | None] = [None] * len(job.items)
         inputs: dict[int, Prepared] = {}
         for at, item in enumerate(job.items):
+            log.about(job.origins[item.request])
             prepared = self._prepared(item)
             if isinstance(prepared, Result):
                 results[at] = prepared
             else:
                 inputs[at] = prepared
+        log.about(*job.origins.values())
         rows = groups.rows(lambda batch: self._predict(batch, parameters), list(inputs.values()))
         for at, row in zip(inputs, rows, strict=True):
+            log.about(job.origins[job.items[at].request])
             results[at] = self._finish(row, job.items[at].index)
         return [result for result in results if result is not None]
 

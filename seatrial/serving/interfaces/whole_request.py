@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seatrial.serving import log
 from seatrial.serving.answers import AnswerError, Request, call, failure, parse
 from seatrial.serving.frames import Result
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from seatrial.serving.frames import Job
     from seatrial.serving.interfaces import Interface
+    from seatrial.serving.origin import Origin
 
 
 class WholeRequest:
@@ -29,9 +31,10 @@ class WholeRequest:
 
     def answer(self, job: Job) -> list[Result]:
         """Answer each request."""
-        return [self._answered(item.data) for item in job.items]
+        return [self._answered(item.data, job.origins[item.request]) for item in job.items]
 
-    def _answered(self, body: bytes) -> Result:
+    def _answered(self, body: bytes, origin: Origin) -> Result:
+        log.about(origin)
         try:
             return Result(200, call("the request", self._ask, parse(body)))
         except AnswerError as error:

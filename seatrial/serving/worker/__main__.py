@@ -55,6 +55,7 @@ def main() -> NoReturn:
         job = jobs.get()
         _use_threads(job.threads)
         _send(acceptor, Results(served.answer(job)))
+        log.about()
         sys.audit(PREDICTED)
 
 
