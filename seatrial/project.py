@@ -102,6 +102,7 @@ Percent = Annotated[int, Field(ge=1, le=100)]
 Percents = Annotated[tuple[Percent, ...], Field(strict=False)]
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
+Route = Annotated[str, Field(pattern=r"^(/[!-~]*)?$")]
 _LABEL_KEY, _LABEL_VALUE = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"[a-z0-9_-]{0,63}")
 
 
@@ -134,6 +135,7 @@ class ServingSettings(_Table):
     # Processes that predict: "auto" is one a core, or one a GPU. A class that keeps state across requests needs 1.
     workers: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     optimize: Steps = ()  # what makes the model faster: "fold-conv-bn", "channels-last"
+    metrics_route: Route = "/metrics"  # "" for none; the routes of health and predictions go before it
     log_requests: Literal["refused", "all"] = "refused"  # which get a line in the log; failed ones always do
 
 

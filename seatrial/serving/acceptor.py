@@ -17,6 +17,7 @@ from seatrial.serving.app import App, ended
 from seatrial.serving.connections import KEEP_ALIVE_SECONDS, Connection
 from seatrial.serving.dispatch import Dispatch
 from seatrial.serving.frames import Failed, Ready, Results
+from seatrial.serving.metrics import Metrics
 
 if TYPE_CHECKING:
     import socket
@@ -55,7 +56,8 @@ class Acceptor:
         self._code = 0
         self._draining: asyncio.Task[None] | None = None
         self._dispatch = Dispatch(max_batch=bundle.max_batch, max_waiting=bundle.max_waiting, cores=machine.cores())
-        self._app = App(bundle, contract, self._dispatch)
+        self._metrics = Metrics()
+        self._app = App(bundle, contract, self._dispatch, self._metrics)
         # Fixed, not "auto": what is installed beside the predictor must not choose the server's parts.
         config = uvicorn.Config(
             self._app,
@@ -111,6 +113,7 @@ class Acceptor:
         if self._app.failed:
             return
         if isinstance(message, Results):
+            self._metrics.worked(len(message.results), message.seconds)
             self._dispatch.done(worker, message.results)
         elif isinstance(message, Ready):
             worker.ready = message

@@ -15,11 +15,13 @@ from seatrial.serving.answers import AnswerError, encode_error, slices
 from seatrial.serving.bodies import SHUTTING_DOWN, Bodies, BodyMissingError, Holding, is_gzip
 from seatrial.serving.dispatch import FailedError, Request
 from seatrial.serving.exchange import Exchange
+from seatrial.serving.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from seatrial.serving.dispatch import Dispatch
     from seatrial.serving.exchange import Header, Message, Receive, Send
     from seatrial.serving.frames import Ready
+    from seatrial.serving.metrics import Metrics
     from seatrial.serving.settings import Bundle, Contract
 
 _RETRY_AFTER = b"1"  # seconds
@@ -31,12 +33,14 @@ _SHOWN = 500  # characters of a message in the log, parts of which a client may 
 class App:
     """The ASGI application. `served` is None until every worker is ready; `drain` refuses what is new."""
 
-    def __init__(self, bundle: Bundle, contract: Contract, dispatch: Dispatch) -> None:
+    def __init__(self, bundle: Bundle, contract: Contract, dispatch: Dispatch, metrics: Metrics) -> None:
         self.served: Ready | None = None
         self.failed = False  # a worker has ended
         self._dispatch = dispatch
         self._bundle = bundle
         self._contract = contract
+        self._metrics = metrics
+        self._routes = _routes(bundle, contract)
         self._bodies = Bodies(bundle.max_body_bytes)
         self._refusals = log.Limited(_REFUSALS)
         self._draining = False
@@ -62,8 +66,10 @@ class App:
         except Exception as error:  # noqa: BLE001 - what was not foreseen is answered and logged like the rest
             await self._fail(exchange, error)
         else:
-            if self._bundle.log_requests == "all" and exchange.path != self._contract.health_route:
+            if self._bundle.log_requests == "all" and exchange.path == self._contract.predict_route:
                 log.write("INFO", "answered", phase="predict", **exchange.fields())
+        if exchange.path == self._contract.predict_route:
+            self._metrics.answered(exchange.status, exchange.seconds)
 
     async def _route(self, exchange: Exchange) -> None:
         """Answer a request by its method and path.
@@ -72,21 +78,33 @@ class App:
             AnswerError: it is refused.
         """
         exchange.require_host()
-        if exchange.path == self._contract.predict_route and exchange.method == "POST":
+        allowed = self._routes.get(exchange.path)
+        if allowed is None:
+            *others, last = self._routes
+            raise AnswerError(404, f"no route {exchange.path}; there are {', '.join(others)} and {last}")
+        if exchange.method not in allowed:
+            raise _MethodError(exchange, allowed)
+        if exchange.path == self._contract.predict_route:
             await self._predict(exchange)
-        elif exchange.path == self._contract.health_route and exchange.method in ("GET", "HEAD"):
+        elif exchange.path == self._contract.health_route:
             await self._health(exchange)
         else:
-            routes = {self._contract.health_route: "GET, HEAD", self._contract.predict_route: "POST"}
-            allowed = routes.get(exchange.path)
-            if allowed is None:
-                raise AnswerError(404, f"no route {exchange.path}; there are {' and '.join(routes)}")
-            raise _MethodError(exchange, allowed)
+            await exchange.respond(200, self._metrics.text(self._now()), kind=CONTENT_TYPE)
 
     async def _health(self, exchange: Exchange) -> None:
         state = "failed" if self.failed else "ready" if self.served else "loading"
         state = "draining" if self._draining else state
         await exchange.respond(200 if state == "ready" else 503, json.dumps({"status": state}).encode())
+
+    def _now(self) -> dict[str, tuple[float, str]]:
+        """Return what the metrics say of this moment."""
+        return {
+            "ready": (int(self.served is not None and not (self.failed or self._draining)), "Whether health is 200."),
+            "workers": (self._dispatch.workers, "Workers that have loaded the predictor."),
+            "requests_in_flight": (self._in_flight, "Requests whose body has come and whose answer has not."),
+            "requests_waiting": (self._dispatch.waiting, "Requests that wait for a worker."),
+            "body_bytes": (self._bodies.held, "Bytes of the bodies that are held, of all requests without an answer."),
+        }
 
     async def _fail(self, exchange: Exchange, error: Exception) -> None:
         """Log and answer what refused or failed a request."""
@@ -169,15 +187,25 @@ class App:
             self._dispatch.withdraw(request)
 
 
+def _routes(bundle: Bundle, contract: Contract) -> dict[str, tuple[str, ...]]:
+    """Return the methods that each route answers; those of the platform go before our own."""
+    routes: dict[str, tuple[str, ...]] = {contract.health_route: ("GET", "HEAD"), contract.predict_route: ("POST",)}
+    if bundle.metrics_route in routes:
+        log.write("WARNING", f"there are no metrics: {bundle.metrics_route} is a route of the platform", phase="start")
+    elif bundle.metrics_route:
+        routes[bundle.metrics_route] = ("GET", "HEAD")
+    return routes
+
+
 _ENDED = "a process of the server has ended, and the server ends"
 
 
 class _MethodError(AnswerError):
     """Refuses a method that a route does not have."""
 
-    def __init__(self, exchange: Exchange, allowed: str) -> None:
-        super().__init__(405, f"{exchange.path} answers {allowed}, not {exchange.method}")
-        self.allowed = allowed
+    def __init__(self, exchange: Exchange, allowed: tuple[str, ...]) -> None:
+        self.allowed = ", ".join(allowed)
+        super().__init__(405, f"{exchange.path} answers {self.allowed}, not {exchange.method}")
 
 
 def ended() -> AnswerError:

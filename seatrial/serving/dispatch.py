@@ -142,6 +142,11 @@ class Dispatch:
         """How many requests wait for a worker, in whole or in part."""
         return len(self._waiting)
 
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+        return self._lanes
+
     def withdraw(self, request: Request) -> None:
         """Forget a request that nobody waits for; what of it runs already, is ended by the worker."""
         request.answer.cancel()

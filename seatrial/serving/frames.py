@@ -60,9 +60,10 @@ class Result(msgspec.Struct, array_like=True):
 
 
 class Results(msgspec.Struct, array_like=True, tag=True):
-    """One result for each item of a job."""
+    """One result for each item of a job, and the seconds that its stages took, by their names."""
 
     results: list[Result]
+    seconds: dict[str, float] = {}
 
 
 class Ready(msgspec.Struct, array_like=True, tag=True):

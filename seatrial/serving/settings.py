@@ -51,6 +51,7 @@ class Bundle:
     request_timeout: float = 60.0  # seconds from a whole body to its answer
     workers: int | None = None  # processes; None: as many as the machine is good for
     optimize: tuple[str, ...] = ()  # steps of seatrial.serving.optimize
+    metrics_route: str = "/metrics"  # "" for none
     log_requests: str = "refused"  # which requests get a line in the log: "refused" (and failed), or "all"
 
 
@@ -94,6 +95,7 @@ def read_bundle(file: Path) -> Bundle:
             max_waiting=serving.get("max-waiting", 1024),
             request_timeout=serving.get("request-timeout", 60.0),
             optimize=tuple(serving.get("optimize", ())),
+            metrics_route=serving.get("metrics-route", "/metrics"),
             log_requests=serving.get("log-requests", "refused"),
             workers=None if (workers := serving.get("workers", "auto")) == "auto" else int(workers),
         )

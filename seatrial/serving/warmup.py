@@ -59,7 +59,7 @@ def warm(served: Served, artifacts: str) -> None:
 
 
 def _answer(served: Served, data: bytes, *, is_image: bool = False) -> Result:
-    return served.answer(Job(0, b"", [Item(0, 0, data, is_image)], {0: NOBODY}))[0]
+    return served.answer(Job(0, b"", [Item(0, 0, data, is_image)], {0: NOBODY})).results[0]
 
 
 def _golden(artifacts: Path) -> _Example | None:

@@ -145,7 +145,7 @@ def test_another_content_type_is_415(server: Server) -> None:
 def test_another_path_is_404_and_names_the_routes(server: Server) -> None:
     reply = server.request("GET", "/")
     assert reply.status == 404
-    assert "/health and /predict" in reply.error["message"]
+    assert "/health, /predict and /metrics" in reply.error["message"]
 
 
 @pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/predict", "POST"), ("POST", "/health", "GET, HEAD")])

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from seatrial.serving.frames import Job, Result
+    from seatrial.serving.frames import Job, Results
     from seatrial.serving.interfaces import Interface
     from seatrial.serving.settings import Bundle
 
@@ -24,8 +24,8 @@ class Served(Protocol):
     splits: bool
     no_image: str
 
-    def answer(self, job: Job) -> list[Result]:
-        """Return a result for each item of a job; it raises nothing."""
+    def answer(self, job: Job) -> Results:
+        """Return a result for each item of a job, and what the stages took; it raises nothing."""
 
 
 class Adapter(Protocol):

@@ -13,6 +13,7 @@ from seatrial.serving.interfaces.whole_request import WholeRequest
 from seatrial.serving.optimize import optimize
 
 if TYPE_CHECKING:
+    from seatrial.serving.laps import Laps
     from seatrial.serving.settings import Bundle
 
 
@@ -28,7 +29,7 @@ def serve(predictor: Any, artifacts_uri: str, bundle: Bundle) -> WholeRequest:
     return WholeRequest(AI_PLATFORM, partial(_ask, loaded))
 
 
-def _ask(loaded: Any, request: Request) -> bytes:  # the user's own class
+def _ask(loaded: Any, request: Request, laps: Laps) -> bytes:  # the user's own class
     instances, parameters = request.instances, request.parameters or {}
     try:
         inspect.signature(loaded.predict).bind(instances, **parameters)
@@ -36,4 +37,6 @@ def _ask(loaded: Any, request: Request) -> bytes:  # the user's own class
         raise AnswerError(400, f'"parameters" does not fit the predictor: {error}') from None
     except ValueError:
         log.write("INFO", "the parameters of predict() cannot be inspected; they are passed on unchecked")
-    return encode(call("predict", loaded.predict, instances, **parameters), instances)
+    predictions = call("predict", loaded.predict, instances, **parameters)
+    laps.end("predict")
+    return encode(predictions, instances)

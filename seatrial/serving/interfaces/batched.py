@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.serving import groups, images, log
 from seatrial.serving.answers import AnswerError, call, encode_one, failure, loads
-from seatrial.serving.frames import Result
+from seatrial.serving.frames import Result, Results
 from seatrial.serving.groups import Prepared
 from seatrial.serving.interfaces import BATCHED
 from seatrial.serving.interfaces.signatures import first_parameter, parameter_names
+from seatrial.serving.laps import Laps
 from seatrial.serving.optimize import optimize
 
 if TYPE_CHECKING:
@@ -54,30 +55,35 @@ class Batched:
         self._takes_parameters = "parameters" in parameter_names(loaded.predict)
         self.no_image = "this predictor decodes its own instances; send them as JSON" if self._own_decode else ""
 
-    def answer(self, job: Job) -> list[Result]:
+    def answer(self, job: Job) -> Results:
         """Answer each instance."""
+        laps = Laps()
         parameters = loads(job.parameters) if job.parameters else None
         results: list[Result | None] = [None] * len(job.items)
         inputs: dict[int, Prepared] = {}
         for at, item in enumerate(job.items):
             log.about(job.origins[item.request])
-            prepared = self._prepared(item)
+            prepared = self._prepared(item, laps)
             if isinstance(prepared, Result):
                 results[at] = prepared
             else:
                 inputs[at] = prepared
         log.about(*job.origins.values())
         rows = groups.rows(lambda batch: self._predict(batch, parameters), list(inputs.values()))
+        laps.end("predict")
         for at, row in zip(inputs, rows, strict=True):
             log.about(job.origins[job.items[at].request])
             results[at] = self._finish(row, job.items[at].index)
-        return [result for result in results if result is not None]
+        laps.end("postprocess")
+        return Results([result for result in results if result is not None], laps.seconds)
 
-    def _prepared(self, item: Item) -> Prepared | Result:
+    def _prepared(self, item: Item, laps: Laps) -> Prepared | Result:
         """Return what preprocess makes of an instance, or the result that it ends with."""
         try:
             image = images.open_image(item.data, self._image) if item.is_image else self._decode(item)
+            laps.end("decode")
             value = call("preprocess", self._loaded.preprocess, image, instance=item.index)
+            laps.end("preprocess")
         except AnswerError as error:
             return failure(error, item.index)
         return Prepared(item.request, value)

@@ -12,6 +12,7 @@ from seatrial.serving.interfaces.whole_request import WholeRequest
 from seatrial.serving.optimize import optimize
 
 if TYPE_CHECKING:
+    from seatrial.serving.laps import Laps, Stage
     from seatrial.serving.settings import Bundle
 
 
@@ -38,12 +39,16 @@ def _is_sdk_predictor(base: type) -> bool:
     return base.__name__ == "Predictor" and base.__module__.startswith("google.cloud.aiplatform.")
 
 
-def _ask(loaded: Any, request: Request) -> bytes:  # the user's own class
+_STEPS: tuple[Stage, ...] = ("preprocess", "predict", "postprocess")
+
+
+def _ask(loaded: Any, request: Request, laps: Laps) -> bytes:  # the user's own class
     instances = list(request.instances)  # preprocess may change the request in place
     given: Any = request.body
-    for step in ("preprocess", "predict", "postprocess"):
+    for step in _STEPS:
         if hasattr(loaded, step):
             given = call(step, getattr(loaded, step), given)
+            laps.end(step)
     if not isinstance(given, dict) or "predictions" not in given:
         what = type(given).__name__
         if isinstance(given, dict):

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from seatrial.serving import log
 from seatrial.serving.answers import AnswerError, Request, call, failure, parse
-from seatrial.serving.frames import Result
+from seatrial.serving.frames import Result, Results
+from seatrial.serving.laps import Laps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,18 +25,23 @@ class WholeRequest:
 
     splits = False
 
-    def __init__(self, interface: Interface, ask: Callable[[Request], bytes]) -> None:
+    def __init__(self, interface: Interface, ask: Callable[[Request, Laps], bytes]) -> None:
         self.interface = interface.name
         self.no_image = f"a predictor of the {self.interface} interface takes JSON, not an image"
         self._ask = ask
 
-    def answer(self, job: Job) -> list[Result]:
+    def answer(self, job: Job) -> Results:
         """Answer each request."""
-        return [self._answered(item.data, job.origins[item.request]) for item in job.items]
+        laps = Laps()
+        return Results([self._answered(item.data, job.origins[item.request], laps) for item in job.items], laps.seconds)
 
-    def _answered(self, body: bytes, origin: Origin) -> Result:
+    def _answered(self, body: bytes, origin: Origin, laps: Laps) -> Result:
         log.about(origin)
         try:
-            return Result(200, call("the request", self._ask, parse(body)))
+            request = parse(body)
+            laps.end("decode")
+            answer = call("the request", self._ask, request, laps)
+            laps.end("postprocess")
+            return Result(200, answer)
         except AnswerError as error:
             return failure(error)

@@ -54,7 +54,7 @@ def main() -> NoReturn:
     while True:
         job = jobs.get()
         _use_threads(job.threads)
-        _send(acceptor, Results(served.answer(job)))
+        _send(acceptor, served.answer(job))
         log.about()
         sys.audit(PREDICTED)
 
