@@ -54,6 +54,7 @@ def test_versions_come_and_go_by_proof_alone(rehearsal: Rehearsal) -> None:
     assert not rehearsal.state.deployed
 
 
+@pytest.mark.proof
 def test_a_version_that_does_not_load_in_the_cloud_is_refused_with_its_cause(rehearsal: Rehearsal) -> None:
     assert rehearsal.deploy().status == "deployed"
     before = rehearsal.state

@@ -24,7 +24,7 @@ def failures_of(module: str, target: Path) -> Mapping[str, str]:
     lock = install.merge(requirements.read(lock_file, ROOT), text, requirements.read_runtime("requirements.txt"))
     kept = ended(install.keep(lock, ended(interpreter.find("3.11")).value)).value
     assert kept is not None
-    env = {**process.install_environment(), "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    env = {**process.install_environment(), "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     command = [str(kept.path / "environment/bin/python"), "-B", "-m", module, str(target)]
     subprocess.run(command, cwd=ROOT, env=env, check=True, timeout=300, capture_output=True)
     found: Mapping[str, str] = json.loads(target.read_text(encoding="utf-8"))

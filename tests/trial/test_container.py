@@ -27,7 +27,7 @@ from seatrial.trial.full import POINTS, endurance
 from seatrial.trial.image import ImageTrial, identify, run, search
 from tests.engines import Base
 from tests.stages import Ended, ended
-from tests.trial.test_smoke import PREDICTOR, at_load, edit
+from tests.trial.test_smoke import PREDICTOR, at_load, edit, serving
 
 pytestmark = pytest.mark.usefixtures("no_other_trial")
 PRIVATE_KEY = f"-----BEGIN PRIVATE KEY-----\n{'MIIEvgIBADANBgkqhkiG9w0BAQEFAASC' * 2}\n-----END PRIVATE KEY-----\n"
@@ -397,9 +397,8 @@ def test_a_sound_image_passes_the_full_trial_within_the_memory_of_its_machine(
     monkeypatch.setattr(endurance, "REQUESTS", 60)
     monkeypatch.setattr(endurance, "_WARM", 0)
     with (halves / "pyproject.toml").open("a") as file:
-        file.write(
-            '\n[tool.seatrial.vertex]\nmachine-type = "n1-highcpu-2"\n[tool.seatrial.serving]\nmax-pixels = 100000\n'
-        )
+        file.write('\n[tool.seatrial.vertex]\nmachine-type = "n1-highcpu-2"\n')
+    serving(halves, "max-pixels = 100000\n")
     at_load(
         halves,
         "import os\n"

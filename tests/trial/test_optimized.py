@@ -12,6 +12,7 @@ from seatrial.facts.gather import Gathered
 from seatrial.trial.observe import Trial
 from seatrial.trial.smoke import smoke
 from tests.stages import Ended, ended
+from tests.trial.test_smoke import serving
 
 PREDICTOR = "predictor/half_predictor.py"
 LAST = "return np.asarray(small, dtype=np.float32).ravel() / 255"
@@ -20,8 +21,7 @@ STEPS = 'optimize = ["fold-conv-bn", "channels-last"]\n'
 
 def with_steps(root: Path) -> Path:
     """Ask for every step of serving.optimize."""
-    with (root / "pyproject.toml").open("a") as file:
-        file.write(f"\n[tool.seatrial.serving]\n{STEPS}")
+    serving(root, STEPS)
     return root
 
 

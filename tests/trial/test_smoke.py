@@ -38,6 +38,15 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
+def serving(root: Path, settings: str) -> None:
+    """Insert lines into the project's [tool.seatrial.serving], which is made if it has none."""
+    file, table = root / "pyproject.toml", "[tool.seatrial.serving]\n"
+    text = file.read_text()
+    if table not in text:
+        text += f"\n{table}"
+    file.write_text(text.replace(table, table + settings))
+
+
 def at_load(root: Path, code: str) -> None:
     """Insert lines of code at the beginning of the predictor's load()."""
     first = "        artifacts = Path("
@@ -265,6 +274,7 @@ def test_a_dead_server_is_noticed_even_if_its_child_lives(halves: Path) -> None:
     assert "boom" in trial.errors[0].message
 
 
+@pytest.mark.proof  # environments are made whole three times
 def test_a_spoiled_cache_is_not_blamed_on_the_next_trial(
     halves: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

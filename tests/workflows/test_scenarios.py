@@ -102,7 +102,7 @@ def test_the_ten_lines_of_the_readme_ship_a_predictor_on_push(caller: Make) -> N
     assert REHEARSED in first
 
 
-@pytest.mark.proof  # the gate proves a project in a folder, and reads the outputs of a rehearsal with an image
+@pytest.mark.proof  # the gate does it with an image in between
 def test_a_caller_in_a_folder_gets_the_outputs_of_its_rehearsal(caller: Make) -> None:
     acted = caller(ship(project="models/halves", deploy=True, target="local"), folder="models/halves").push()
     assert jobs(acted, "ship")["deploy"] == "success"
@@ -115,6 +115,7 @@ def test_a_caller_in_a_folder_gets_the_outputs_of_its_rehearsal(caller: Make) ->
     assert told["digest"] == deployed(acted)["digest"]
 
 
+@pytest.mark.proof  # the gate runs a caller that deploys
 def test_a_caller_on_push_that_does_not_ask_for_a_deploy_gets_none(caller: Make) -> None:
     acted = caller(ship(project="models/halves", deploy=False), folder="models/halves").push()
     assert jobs(acted, "prove") == PROVED
@@ -155,7 +156,7 @@ def test_main_without_a_cloud_project_rehearses(caller: Make) -> None:
     assert deployed(acted)["target"] == "local"
 
 
-@pytest.mark.proof  # the gate runs main.yml by a push, and a caller that deploys nothing
+@pytest.mark.proof  # the gate runs main.yml by a push
 def test_main_by_hand_without_a_gpu_runner_proves_on_the_cpu_and_deploys_nothing(caller: Make) -> None:
     acted = caller().dispatch(device="cpu", deploy=False, target="auto")
     assert jobs(acted, "prove") == PROVED
@@ -249,7 +250,8 @@ def test_plan_to_deploy_with_the_image_in_between(
     text = settings.read_text().replace('python = "3.11"', f'python = "{base.python}"')
     image = f'base = "{base.reference}"\nrepository = "{registry}/halves"\nengine = "{engine.name}"\n'
     settings.write_text(f"{text}\n[tool.seatrial.image]\n{image}")
-    acted = caller(ship(deploy=True, target="local"), project=project).push()
+    folder = "models/halves"
+    acted = caller(ship(project=folder, deploy=True, target="local"), project=project, folder=folder).push()
     assert jobs(acted, "ship") == {"plan": "success", "image": "success", "deploy": "success", "report": "success"}
     told = outputs(acted)
     assert told["status"] == "deployed"

@@ -18,9 +18,9 @@ from seatrial.trial.observe import Trial
 from seatrial.trial.server import Server
 from seatrial.trial.smoke import smoke
 from tests.stages import Ended, ended
-from tests.trial.test_smoke import PREDICTOR, at_load, edit
+from tests.trial.test_smoke import PREDICTOR, at_load, edit, serving
 
-SMALL = "\n[tool.seatrial.serving]\nmax-pixels = 100000\n"  # the largest image is then made in no time
+SMALL = "max-pixels = 100000\n"  # the largest image is then made in no time
 PREPROCESS, PREDICT = "        small = self", "        powers = np.exp("
 
 
@@ -30,8 +30,7 @@ def halves(copied: Callable[[str], Path]) -> Path:
 
 
 def small(folder: Path) -> Path:
-    with (folder / "pyproject.toml").open("a") as file:
-        file.write(SMALL)
+    serving(folder, SMALL)
     return folder
 
 
@@ -135,7 +134,6 @@ def test_an_answer_that_changes_ends_the_series_and_memory_that_the_machine_does
 ) -> None:
     monkeypatch.setattr(memory, "of_machine", lambda _: 100_000_000)
     at_load(halves, "self.ballast = np.ones(100_000_000 // 8)")
-    edit(halves / "pyproject.toml", SMALL, SMALL + "workers = 1\n")
     before(halves, PREDICT, "self.count = getattr(self, 'count', 0) + len(batch)")
     before(halves, PREDICT, "if self.count > 40: batch = batch[:, ::-1]")
     trial = tried(halves)
