@@ -4,6 +4,9 @@ Written here and not by prometheus_client: a distribution of the runtime's lock 
 predictor, where a pin of the project may forbid it, and what one process without threads counts needs no more than
 this. Nothing is labelled by what a client sends, so that the text does not grow.
 
+Counting, ids and what workers tell for both take 0.016 ms of a request (the acceptor's 0.115 became 0.131, the least of
+15 windows of 500 requests); a prediction of mobilenet_v3_small takes about 12.
+
 The format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 """
 

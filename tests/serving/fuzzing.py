@@ -182,6 +182,7 @@ class Client:
                 b"/",
                 b"/predict",
                 b"/health",
+                b"/metrics",
                 b"*",
                 b"http://a/predict",
                 b"//",
@@ -191,8 +192,12 @@ class Client:
             )
             version = dice.choice((b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0", b"HTTP/9", b""))
             more = dice.choice((b"X: " + b"y" * 70_000, b"Expect: 100-continue", b"Upgrade: h2c\r\nConnection: upgrade",
-                                b"Transfer-Encoding: gzip", b"Content-Type: text/html", b"Host: b", b"X"))  # fmt: skip
-            head = b" ".join((dice.choice(methods), dice.choice(paths), version)) + b"\r\nConnection: close\r\n" + more
+                                b"Transfer-Encoding: gzip", b"Content-Type: text/html", b"Host: b", b"X",
+                                b"X-Request-Id: \xff" + dice.randbytes(9).hex().encode() * dice.randrange(90),
+                                b"traceparent: 00-" + dice.randbytes(25).hex().encode(),
+                                b"X-Cloud-Trace-Context: " + b"a" * 32 + b"/" + b"9" * dice.randrange(30)))  # fmt: skip
+            begins = b" ".join((dice.choice(methods), dice.choice(paths), version))
+            head = begins + b"\r\nHost: a\r\nConnection: close\r\n" + more
         allowed = frozenset({OK, BAD, 404, 405, 411, 413, 415})
         return Sent("headers", (head + b"\r\n\r\n" + self._good,), allowed, answers=0, end="half")
 

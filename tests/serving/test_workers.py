@@ -200,6 +200,8 @@ def test_health_answers_within_50_ms_while_every_worker_computes(tmp_path: Path)
             assert server.health().status == 200
             times.append(time.perf_counter() - began)
             time.sleep(0.01)
+        p99 = sorted(times)[len(times) * 99 // 100]
+        print(f"\nhealth asked {len(times)} times: p99 {p99 * 1000:.1f} ms, at most {max(times) * 1000:.1f} ms")  # noqa: T201
         assert len(times) > 100
-        assert sorted(times)[len(times) * 99 // 100] <= 0.05
+        assert p99 <= 0.05
         assert len({future.result(PATIENCE)[0] for future in running}) == 2
