@@ -88,6 +88,8 @@ def chunked(parts: list[bytes], extension: bytes = b"", trailer: bytes = b"") ->
 class Connection:
     """A connection, and what has come on it and was not read yet."""
 
+    CAN_ACKNOWLEDGE_AT_ONCE = hasattr(socket, "TCP_QUICKACK")  # on Linux
+
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._buffer = b""
@@ -112,6 +114,10 @@ class Connection:
         finally:
             self._sent_at = time.monotonic()
         return True
+
+    def acknowledge_at_once(self) -> None:
+        """Acknowledge the next packets when they come; the kernel soon goes back to waiting for data to send along."""
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def end(self) -> None:
         """Close the half of the connection that sends."""

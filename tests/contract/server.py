@@ -64,8 +64,8 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
+    disable_nagle_algorithm: bool = True  # type: ignore[misc]
+    wbufsize: int = -1  # type: ignore[misc]
     timeout: float | None = GIVEN_UP  # type: ignore[misc]
     state: ClassVar[State]
     health_route = "/health"
@@ -80,6 +80,8 @@ class Handler(BaseHTTPRequestHandler):
             self.timeout = 0.1
         if self.state.faults & {"client-stalled-head", "http-1.0", "http-length-and-chunks"}:
             self.timeout = 60
+        if self.has("http-no-stall"):  # head and body in packets of their own, the second after the first's receipt
+            self.disable_nagle_algorithm, self.wbufsize = False, 0
         super().setup()
 
     def handle(self) -> None:
@@ -119,8 +121,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         self.requests += 1
-        if self.has("http-no-stall") and self.requests > 1:
-            time.sleep(0.06)
         try:
             status, body, more = self.route()
         except RefusedError as error:

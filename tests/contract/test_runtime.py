@@ -67,9 +67,9 @@ def test_the_runtime_keeps_the_contract(tmp_path: Path, monkeypatch: pytest.Monk
     command = [sys.executable, "-m", "seatrial.serving", "--bundle", str(tmp_path / "bundle.json")]
     results, _ = ended(suite.prove_command(command, asked(Limits(quick=5.0)), suite.chosen()))
     broken = {name: result.seen for name, result in results.items() if result.outcome is Outcome.BROKEN}
-    # A class that gets requests whole answers for its instances itself; and a busy machine stalls by itself.
+    # A class that gets requests whole answers for its instances itself.
     others = {name for name, check in CHECKS.items() if check.instances and interface != "batched"}
-    broken = {name: seen for name, seen in broken.items() if name not in {*others, "http-no-stall"}}
+    broken = {name: seen for name, seen in broken.items() if name not in others}
     assert broken == {}
     untried = {name for name, result in results.items() if result.outcome is Outcome.NOT_TRIED}
     assert not [name for name in untried if CHECKS[name].level is Level.REQUIRED and name != "stop-answers"]
