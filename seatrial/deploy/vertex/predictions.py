@@ -1,4 +1,8 @@
-"""Sends prediction requests to an endpoint over gRPC."""
+"""Sends prediction requests to an endpoint over gRPC.
+
+Google's SDK asks a dedicated endpoint by `https://DNS/v1/NAME:predict` instead (Endpoint.predict in
+google/cloud/aiplatform/models.py, 2.7.0), where the path names the endpoint. `addressed` is what gRPC needs for that.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,17 @@ if TYPE_CHECKING:
     from seatrial.deploy.vertex.client import Vertex
 
 
+# "For gRPC requests, the inclusion of the x-vertex-ai-endpoint-id header is mandatory":
+# https://docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/predictions/get-online-predictions
+ENDPOINT_ID = "x-vertex-ai-endpoint-id"
+
+
+def addressed(endpoint: Endpoint) -> tuple[tuple[str, str], ...]:
+    """Return the gRPC metadata that tells the service which endpoint a request is for."""
+    routing = gapic_v1.routing_header.to_grpc_metadata((("endpoint", endpoint.name),))
+    return (routing, (ENDPOINT_ID, endpoint.name.rpartition("/")[2])) if endpoint.host else (routing,)
+
+
 class Predictions:
     """Prediction requests in flight; gRPC's own threads wait for them, so that none of ours can be left behind."""
 
@@ -28,7 +43,7 @@ class Predictions:
         self._predict = vertex.predictions(endpoint.host).transport.predict
         self._endpoint = endpoint.name
         self._timeout = timeout
-        self._metadata = (gapic_v1.routing_header.to_grpc_metadata((("endpoint", endpoint.name),)),)
+        self._metadata = addressed(endpoint)
         self._done: queue.SimpleQueue[tuple[int, Question, float]] = queue.SimpleQueue()
         self._calls: dict[int, Any] = {}
         self._sent = 0

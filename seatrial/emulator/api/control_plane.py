@@ -21,7 +21,7 @@ from seatrial.emulator.api.faults import Faults, spoil
 from seatrial.emulator.api.hosting import Hosting
 from seatrial.emulator.api.models import Models
 from seatrial.emulator.api.operations import Operations
-from seatrial.emulator.api.predictions import Predictions, Served
+from seatrial.emulator.api.predictions import Door, Predictions, Served
 from seatrial.emulator.api.resource_names import Names
 from seatrial.emulator.api.state import Message, State
 
@@ -59,11 +59,13 @@ class Caller:
 
     Attributes:
         port: the port of a dedicated endpoint that the call came to; None for the shared address.
+        endpoint_id: what the header `x-vertex-ai-endpoint-id` says; empty without one.
         waiting: returns whether the caller still waits for an answer.
         drop: cuts the caller's connection.
     """
 
     port: int | None = None
+    endpoint_id: str = ""
     waiting: Callable[[], bool] = lambda: True
     drop: Callable[[], None] = lambda: None
 
@@ -157,10 +159,11 @@ class ControlPlane:
         self._state.close()
 
     def _answer(self, method: str, request: Message, caller: Caller) -> Answer:
+        door = None if caller.port is None else Door(caller.port, caller.endpoint_id)
         if method == "Predict":
-            return Answer(self.predictions.predict(request, caller.port))
+            return Answer(self.predictions.predict(request, door))
         if method == "RawPredict":
-            return Answer(*self.predictions.raw_predict(request, caller.port))
+            return Answer(*self.predictions.raw_predict(request, door))
         if caller.port is not None:
             raise refusals.RefusedError(refusals.UNIMPLEMENTED, f"{method} is not answered by a dedicated endpoint.")
         return Answer(self._methods[method][1](request))

@@ -1,6 +1,7 @@
 """PredictionService: each request goes to one deployed model, drawn by the traffic split.
 
-A dedicated endpoint answers at its own port only. The server's answer is passed on unchanged.
+A dedicated endpoint answers at its own port only, and only a request whose header names it too. The server's answer is
+passed on unchanged.
 """
 
 from __future__ import annotations
@@ -51,6 +52,19 @@ class Served:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The address of a dedicated endpoint that a request came to over gRPC.
+
+    Attributes:
+        port: its port.
+        endpoint_id: what the request's header `x-vertex-ai-endpoint-id` says; empty without one.
+    """
+
+    port: int
+    endpoint_id: str
+
+
 class Predictions:
     """Answers PredictionService's calls."""
 
@@ -60,14 +74,14 @@ class Predictions:
         self._deployments = deployments
         self._hosting = hosting
 
-    def predict(self, request: Message, port: int | None) -> Message:
-        """Answer Predict; `port` is the port of a dedicated endpoint, None for the shared address."""
+    def predict(self, request: Message, door: Door | None) -> Message:
+        """Answer Predict; `door` is None for the shared address."""
         name = self._names.endpoint(request.endpoint, "endpoint")
         validation.predict(request)
         body: dict[str, Any] = {"instances": [json_format.MessageToDict(value) for value in request.instances]}
         if request.HasField("parameters"):
             body["parameters"] = json_format.MessageToDict(request.parameters)
-        served = self._ask(name, json.dumps(body).encode(), "application/json", request.ByteSize(), port)
+        served = self._ask(name, json.dumps(body).encode(), "application/json", request.ByteSize(), door)
         response = _PREDICT(
             deployed_model_id=served.deployed_model_id,
             model=served.model,
@@ -79,16 +93,16 @@ class Predictions:
             json_format.ParseDict(prediction, response.predictions.add())
         return response
 
-    def raw_predict(self, request: Message, port: int | None) -> tuple[Message, Served]:
+    def raw_predict(self, request: Message, door: Door | None) -> tuple[Message, Served]:
         """Answer RawPredict: body and content type as the server sent them."""
         name = self._names.endpoint(request.endpoint, "endpoint")
         body = request.http_body
-        served = self._ask(name, body.data, body.content_type or "application/json", len(body.data), port)
+        served = self._ask(name, body.data, body.content_type or "application/json", len(body.data), door)
         answered = httpbody_pb2.HttpBody(content_type=served.reply.content_type, data=served.reply.body)
         return answered, served
 
-    def _ask(self, name: EndpointName, body: bytes, content_type: str, size: int, port: int | None) -> Served:
-        where, served, limit, timeout = self._route(name, size, port)
+    def _ask(self, name: EndpointName, body: bytes, content_type: str, size: int, door: Door | None) -> Served:
+        where, served, limit, timeout = self._route(name, size, door)
         try:
             reply = self._hosting.ask(where, body, content_type, timeout)
         except HostingError as error:
@@ -98,15 +112,15 @@ class Predictions:
         return Served(reply, name.id, *served)
 
     def _route(
-        self, name: EndpointName, size: int, port: int | None
+        self, name: EndpointName, size: int, door: Door | None
     ) -> tuple[Placement, tuple[str, str, str, str], int, float]:
         with self._state.transaction() as tx:
             endpoint = known(tx, name.name)
             dns = endpoint.dedicated_endpoint_dns
-            if endpoint.dedicated_endpoint_enabled and port is None:
+            if endpoint.dedicated_endpoint_enabled and door is None:
                 raise refusals.wrong_address(dns)
-            if port is not None and dns.rpartition(":")[2] != str(port):
-                raise refusals.not_found("endpoint", name.name)
+            if door is not None:
+                _let_in(door, name, dns)
             limit = DEDICATED_LIMIT if endpoint.dedicated_endpoint_enabled else SHARED_LIMIT
             if size > limit:
                 raise refusals.too_large(size, limit)
@@ -120,6 +134,14 @@ class Predictions:
             title = answer(tx, deployed.model, version).display_name
         served = (drawn, deployed.model, deployed.model_version_id, title)
         return where, served, limit, _timeout(endpoint)
+
+
+def _let_in(door: Door, name: EndpointName, dns: str) -> None:
+    """Refuse a request that came to another endpoint's address, or whose header does not name the endpoint."""
+    if dns.rpartition(":")[2] != str(door.port):
+        raise refusals.not_found("endpoint", name.name)
+    if door.endpoint_id != name.id:
+        raise refusals.wrong_endpoint_id(door.endpoint_id, name.id)
 
 
 def code_of(status: int) -> int:

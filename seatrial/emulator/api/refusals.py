@@ -218,6 +218,14 @@ def too_large(size: int, limit: int, what: str = "request") -> RefusedError:
     return RefusedError(FAILED_PRECONDITION, f"The {what} size ({size} bytes) exceeds {limit / 1e6:.3f}MB limit.")
 
 
+def wrong_endpoint_id(said: str, endpoint_id: str) -> RefusedError:
+    """A prediction over gRPC came to a dedicated endpoint without the header that names it."""
+    # Documented as mandatory on get-online-predictions; which status and text Google answers is a guess.
+    return RefusedError(
+        INVALID_ARGUMENT, f"The header x-vertex-ai-endpoint-id is {said!r}; a gRPC request needs {endpoint_id!r}."
+    )
+
+
 def wrong_address(dns: str) -> RefusedError:
     """A prediction for a dedicated endpoint came to the shared address."""
     # Seen in several public repositories, FAILED_PRECONDITION

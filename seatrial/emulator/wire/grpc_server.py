@@ -55,6 +55,7 @@ class Server:
         port = self._relay.port_of(peer)
         return Caller(
             port=None if port == self.port else port,
+            endpoint_id=dict(context.invocation_metadata()).get("x-vertex-ai-endpoint-id", ""),
             waiting=context.is_active,
             drop=lambda: self._relay.drop(peer),
         )

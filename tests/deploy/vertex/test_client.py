@@ -25,6 +25,7 @@ from seatrial.deploy.vertex.client import (
 )
 from seatrial.deploy.vertex.endpoints import endpoint_of, find_or_create, get
 from seatrial.deploy.vertex.messages import deployment_of
+from seatrial.deploy.vertex.predictions import addressed
 from seatrial.deploy.vertex.target import TARGETS, Limits, Target
 from seatrial.deploy.vertex.target import vertex as on_vertex
 from seatrial.emulator.api.control_plane import ControlPlane
@@ -157,8 +158,8 @@ def test_predictions_go_to_the_door_of_their_endpoint(emulator: Emulated, vertex
     client = vertex.predictions(endpoint.host)
     assert vertex.predictions(endpoint.host) is client
     body = httpbody_pb2.HttpBody(data=b"{}", content_type="application/json")
-    answer = vertex.read(client.raw_predict, v1.RawPredictRequest(endpoint=endpoint.name, http_body=body))
-    assert answer is not None
+    request = v1.RawPredictRequest(endpoint=endpoint.name, http_body=body)
+    answer = client.raw_predict(request, timeout=10, metadata=addressed(endpoint))
     assert json.loads(answer.data) == {"predictions": [key]}
 
 

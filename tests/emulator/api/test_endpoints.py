@@ -113,7 +113,8 @@ def test_everything_is_restored_after_a_restart_at_the_old_port(tmp_path: Path) 
         assert second.endpoints.get_endpoint(name=ENDPOINT) == before
         assert second.models.get_model(name=f"{MODEL}@b-1").version_id == "1"
         own = client(v1.PredictionServiceClient, second.channel(before.dedicated_endpoint_dns))
-        assert own.predict(endpoint=ENDPOINT, instances=[1]).deployed_model_id == "1"
+        named = [("x-vertex-ai-endpoint-id", "digits")]
+        assert own.predict(endpoint=ENDPOINT, instances=[1], metadata=named).deployed_model_id == "1"
 
 
 def test_a_dedicated_endpoint_moves_if_its_port_was_taken_meanwhile(tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from google.cloud import aiplatform_v1 as v1
 
 from tests.emulator.small_plane import ENDPOINT, MODEL, NUMBERED, PARENT, Small, client
 
+NAMED = [("x-vertex-ai-endpoint-id", "digits")]
+
 
 @pytest.fixture
 def shared(small: Small) -> Small:
@@ -108,16 +110,23 @@ def test_a_shared_endpoint_refuses_more_than_one_and_a_half_megabytes(shared: Sm
 
 def test_a_dedicated_endpoint_takes_ten_megabytes_and_refuses_more(dedicated: Any) -> None:
     body = httpbody_pb2.HttpBody(content_type="image/png", data=bytes(9_000_000))
-    assert len(dedicated.raw_predict(v1.RawPredictRequest(endpoint=ENDPOINT, http_body=body)).data) == 9_000_000
+    request = v1.RawPredictRequest(endpoint=ENDPOINT, http_body=body)
+    assert len(dedicated.raw_predict(request, metadata=NAMED).data) == 9_000_000
     body.data = bytes(10_000_001)
     with pytest.raises(exceptions.FailedPrecondition, match=r"exceeds 10\.000MB limit"):
-        dedicated.raw_predict(v1.RawPredictRequest(endpoint=ENDPOINT, http_body=body))
+        dedicated.raw_predict(v1.RawPredictRequest(endpoint=ENDPOINT, http_body=body), metadata=NAMED)
 
 
 def test_a_dedicated_endpoint_answers_at_its_own_port_and_refuses_the_shared_one(small: Small, dedicated: Any) -> None:
-    assert dedicated.predict(endpoint=ENDPOINT, instances=[1]).deployed_model_id == "1"
+    assert dedicated.predict(endpoint=ENDPOINT, instances=[1], metadata=NAMED).deployed_model_id == "1"
     with pytest.raises(exceptions.FailedPrecondition, match="cannot be accessed through the shared"):
         small.predictions.predict(endpoint=ENDPOINT, instances=[1])
+
+
+@pytest.mark.parametrize("metadata", [[], [("x-vertex-ai-endpoint-id", "other")]])
+def test_a_dedicated_endpoint_refuses_a_request_whose_header_does_not_name_it(dedicated: Any, metadata: Any) -> None:
+    with pytest.raises(exceptions.InvalidArgument, match="x-vertex-ai-endpoint-id"):
+        dedicated.predict(endpoint=ENDPOINT, instances=[1], metadata=metadata)
 
 
 def test_a_dedicated_port_answers_nothing_but_predictions_of_its_endpoint(small: Small, dedicated: Any) -> None:
