@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from seatrial.serving import log
+from seatrial.serving.answers import AnswerError, encode_error
+from seatrial.serving.origin import origin_of
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -18,7 +22,13 @@ HEADER_BYTES = 65_536  # of one request; proxies allow 8 to 64 kB
 KEEP_ALIVE_SECONDS = 620  # Google's front ends keep a connection for 600 s, and the server must not close it first
 _FREE_PIECES = 1_000  # of a body, however small they are
 _LEAST_PIECE = 64  # bytes a piece from there on, on average
+_REFUSAL = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+    b"x-request-id: %s\r\nconnection: close\r\n\r\n"
+)
 _ASK_AFTER, _ASK_AGAIN = 1.0, 0.5  # seconds from a client's end of input to the look whether it is still there
+
+_refusals = log.Limited(10)  # lines a second
 
 
 class Connection(HttpToolsProtocol):
@@ -77,10 +87,11 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, unless an answer is on its way; the connection is closed either way."""
-        if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-            self.transport.close()
-        else:
-            super().send_400_response(msg)
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+            origin, body = origin_of({}, ""), encode_error(AnswerError(400, msg))
+            self.transport.write(_REFUSAL % (len(body), origin.request_id.encode()) + body)
+            _refusals.write("INFO", msg, phase="http", **origin.fields())
+        self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep the connection for the answer to a request that came whole: its client may have closed only its side.

@@ -119,7 +119,7 @@ def configure() -> None:
     """Send the standard library's logging and warnings through `write`; of uvicorn and Pillow only what is serious."""
     logging.basicConfig(level=logging.INFO, handlers=[_Handler()], force=True)
     logging.captureWarnings(capture=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its warnings are about what clients send
     # What Pillow logs about a file is the client's fault, who is told; as ERROR it would raise alarms.
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     reconfigure = getattr(sys.stdout, "reconfigure", None)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import http.client
+import json
 import os
 import socket
 import threading
@@ -197,3 +199,17 @@ def test_a_half_closed_client_that_waits_long_is_answered_and_one_that_is_gone_i
         assert received.startswith(b"HTTP/1.1 100 Continue")
         assert received.endswith(b"ok")
         assert application.gone == 1
+
+
+def test_what_is_no_http_is_refused_as_everything_else_is_and_has_a_line(tmp_path: Path) -> None:
+    with served(tmp_path, MEAN, serving={"workers": 1}) as server:
+        with socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+            client.sendall(b"HELLO\r\n\r\n")
+            response = http.client.HTTPResponse(client)
+            response.begin()
+            body = json.loads(response.read())
+        assert (response.status, body["error"]["code"]) == (400, 400)
+        wait_for(lambda: bool(server.log(request_id=response.headers["x-request-id"])))
+        (line,) = server.log(phase="http")
+        assert (line["severity"], line["message"]) == ("INFO", body["error"]["message"])
+        assert not server.log(severity="WARNING")
