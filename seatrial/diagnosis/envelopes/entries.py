@@ -33,7 +33,9 @@ def in_order(entries: Sequence[Any]) -> list[str]:
 
 
 def lines_of(entry: Any) -> Iterator[str]:
-    """Yield the lines of what a person would read of an entry."""
+    """Yield the lines of what a person would read of an entry; none of a request that its client got wrong."""
+    if _is_refusal(entry):
+        return
     lines = [line for text in texts(entry, DEPTH) for line in text.splitlines()]
     if any(line.startswith("Traceback (most recent") for line in lines) and _is_quiet(entry):
         yield f"WARNING:  {lines[0]}" if not lines[0].startswith("Traceback") else "WARNING:  it was caught"
@@ -63,6 +65,16 @@ def _time(entry: Any) -> str:
     if not isinstance(entry, dict):
         return ""
     return next((str(entry[key]) for key in _TIMES if isinstance(entry.get(key), str | int | float)), "")
+
+
+def _is_refusal(entry: Any) -> bool:
+    """Return whether an entry only notes that a server refused a request for its client's fault."""
+    own = entry.get("jsonPayload", entry) if isinstance(entry, dict) else {}
+    if not isinstance(own, dict) or "INFO" not in (entry.get("severity"), own.get("severity")):
+        return False
+    request = entry.get("httpRequest", own.get("httpRequest"))  # Cloud Logging takes it out of the payload
+    status = request.get("status") if isinstance(request, dict) else None
+    return isinstance(status, int) and 400 <= status < 500
 
 
 def _is_quiet(entry: Any) -> bool:
