@@ -51,6 +51,12 @@ def smoke(session: nox.Session) -> None:
 
 
 @nox.session
+def compare(session: nox.Session) -> None:
+    """Say what another lock changes (-- OLD NEW, or -- --since HEAD); or ask what is deployed (-- --live)."""
+    seatrial(session, "compare", lock_file=DEPLOY if "--live" in session.posargs else TOOL)
+
+
+@nox.session
 def image(session: nox.Session) -> None:
     """Build the container image (-- push: push the one that `smoke --image` proved)."""
     what = [] if session.posargs[:1] in (["build"], ["push"]) else ["build"]

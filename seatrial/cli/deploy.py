@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.cli import extra, options, platforms
-from seatrial.cli.platforms import PLATFORMS, Row
+from seatrial.cli.platforms import Row
 from seatrial.cli.run import Ended, Run, alone, running
 from seatrial.cli.smoke import try_out
 from seatrial.deploy import outcome as outcomes
@@ -38,20 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     options.project(parser)
     options.formats(parser)
-    parser.add_argument(
-        "--target",
-        choices=tuple(PLATFORMS),
-        default=os.environ.get("SEATRIAL_TARGET") or None,
-        help="Google Cloud, or a rehearsal on this machine (default: SEATRIAL_TARGET; without it vertex if "
-        "vertex.project is set, otherwise local; required if CI is set)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a key of [tool.seatrial.vertex], such as machine-type=g2-standard-4 or rollout.steps=[10,100]",
-    )
+    options.target(parser)
     image = parser.add_mutually_exclusive_group()
     image.add_argument("--image", metavar="REF", help="deploy this image of the container engine (local only)")
     image.add_argument("--pushed", type=Path, metavar="FILE", help="what `image push` wrote (default: this project's)")
@@ -85,7 +71,7 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def _deploy(arguments: argparse.Namespace) -> int:
-    with running("deploy", arguments, _pairs(arguments.set)) as run:
+    with running("deploy", arguments, pairs(arguments.set)) as run:
         if arguments.what not in _OF_A_CANDIDATE and (arguments.image or arguments.pushed or arguments.report):
             raise UsageError(
                 f"--{arguments.what} looks only at the server: --image, --pushed and --report have no meaning with it"
@@ -100,7 +86,7 @@ def _deploy(arguments: argparse.Namespace) -> int:
                     progress.status = "refused"
                     return _finish(run, progress, row)
                 told.update(_of_candidate(chosen))
-            with _resources(run, row, progress) as resources, _stoppable(run, arguments, resources):
+            with connected(run, row, progress) as resources, _stoppable(run, arguments, resources):
                 for line in _do(run, arguments.what, resources, chosen):
                     run.renderer.measured(line)
         return _finish(run, progress, row)
@@ -136,8 +122,6 @@ _PROOFS = {
 
 
 def _finish(run: Run, progress: Progress, row: Row) -> int:
-    from seatrial.rules.deployment.surroundings import SURROUNDINGS
-
     version, endpoint = progress.version.rpartition("/")[2], progress.endpoint.rpartition("/")[2]
     proof = _PROOFS.get(progress.status, progress.status)
     if progress.status == "rolled-back" and not version:
@@ -146,30 +130,39 @@ def _finish(run: Run, progress: Progress, row: Row) -> int:
     parts += [f"NOT proven: {text}" for text in progress.unproven]
     if row.traits.rehearsal:
         parts.append(outcomes.REHEARSAL)
-    code = run.finish(" · ".join(parts), status=progress.status, **_particulars(progress))
-    if code == ExitCode.FINDINGS and run.errors <= SURROUNDINGS:
-        return int(ExitCode.ENVIRONMENT)
-    return code
+    return exit_code(run, run.finish(" · ".join(parts), status=progress.status, **_particulars(progress)))
+
+
+def exit_code(run: Run, code: int) -> int:
+    """Return the exit code of a command that asked a platform: its surroundings may be what is at fault."""
+    from seatrial.rules.deployment.surroundings import SURROUNDINGS
+
+    return int(ExitCode.ENVIRONMENT) if code == ExitCode.FINDINGS and run.errors <= SURROUNDINGS else code
 
 
 def _particulars(progress: Progress) -> dict[str, Any]:
     return {key: value for key, value in asdict(progress).items() if key not in ("status", "changed")}
 
 
-def _pairs(texts: list[str]) -> dict[str, str]:
-    pairs = {}
+def pairs(texts: list[str]) -> dict[str, str]:
+    """Return the keys and values of `--set`.
+
+    Raises:
+        UsageError: one is not KEY=VALUE.
+    """
+    found: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
-        if not equals or key in pairs:
+        if not equals or key in found:
             raise UsageError(
                 f"--set takes KEY=VALUE, each key once, not {text}", fix="--set machine-type=n1-standard-4"
             )
-        pairs[key] = value
-    return pairs
+        found[key] = value
+    return found
 
 
 @contextlib.contextmanager
-def _resources(run: Run, row: Row, progress: Progress) -> Iterator[Resources]:
+def connected(run: Run, row: Row, progress: Progress) -> Iterator[Resources]:
     """Yield the project's resources at the target, to which there is a connection for as long as the block runs."""
     run.begin("connect")
     with row.connect(run.project) as platform:

@@ -35,3 +35,23 @@ def engine(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("SEATRIAL_ENGINE") or None,
         help="the container engine (default: SEATRIAL_ENGINE, then image.engine, then the first that answers)",
     )
+
+
+def target(parser: argparse.ArgumentParser) -> None:
+    """Add --target and --set."""
+    from seatrial.cli.platforms import PLATFORMS
+
+    parser.add_argument(
+        "--target",
+        choices=tuple(PLATFORMS),
+        default=os.environ.get("SEATRIAL_TARGET") or None,
+        help="Google Cloud, or a rehearsal on this machine (default: SEATRIAL_TARGET; without it vertex if "
+        "vertex.project is set, otherwise local; required if CI is set)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a key of [tool.seatrial.vertex], such as machine-type=g2-standard-4 or rollout.steps=[10,100]",
+    )

@@ -18,6 +18,7 @@ COMMANDS = {  # the stages in the order in which they run, then what stands besi
     "check": "find what will fail, before anything is installed, in under a second",
     "build": "build the bundle: wheels, artifacts and locks, with one content digest",
     "smoke": "prove the predictor: all of the above, then the real server on your golden images",
+    "compare": "say what another lock changes in decoding, transforms, outputs, answers, speed and size",
     "golden": "record the predictor's answers stage by stage, as they are in the environment of the lock",
     "image": "build the bundle's container image with docker or podman, or push it to Artifact Registry",
     "deploy": "create the model version on Vertex AI, prove it live and move traffic to it in steps; without a cloud "

@@ -33,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--environment", default="", metavar="NAME", help="that a deploy waits for (default: production)"
     )
+    parser.add_argument("--since", default="", metavar="REV", help="the git revision that a pull request changes")
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -60,6 +61,7 @@ def _wanted(arguments: argparse.Namespace) -> Wanted:
         target=arguments.target or "vertex",
         repository=arguments.repository,
         environment=arguments.environment,
+        since=arguments.since,
     )
 
 

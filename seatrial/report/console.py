@@ -19,6 +19,8 @@ from seatrial.report.renderer import Report, Verdict
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.status import Status
 
     from seatrial.report.terminal import Terminal
@@ -173,6 +175,8 @@ class Console:
     def show(self, report: Report) -> None:
         """Print the findings, then one line that says how the command ended."""
         self.end_phase()
+        for table in report.more.get("tables", ()):
+            self._print(*_table(table))
         for finding in report.findings:
             self.finding(finding)
         if report.verdict == "error":
@@ -199,6 +203,17 @@ def _terminal() -> Terminal | None:
     from seatrial.report.terminal import Terminal
 
     return Terminal()
+
+
+def _table(table: Mapping[str, Any]) -> list[Part]:
+    """Return a table in columns, under its title."""
+    lines = [table["head"], *table["rows"]]
+    widths = [max(_cells(str(cell)) for cell in column) for column in zip(*lines, strict=True)]
+    parts: list[Part] = [(f"{table['title']}\n", "bold")]
+    for number, line in enumerate(lines):
+        cells = (f"{cell}{' ' * (width - _cells(str(cell)))}" for cell, width in zip(line, widths, strict=True))
+        parts.append((f"  {'  '.join(cells).rstrip()}\n", "" if number else "dim"))
+    return parts
 
 
 def _harmless(text: str) -> str:

@@ -44,6 +44,7 @@ def page(reports: Sequence[Data], jobs: Sequence[Job]) -> str:
     parts = [_first_line(reports, jobs), "", *_table(reports, jobs), ""]
     for report in reports:
         parts += [*_checks(report.get("checks", ())), ""] if report.get("checks") else []
+        parts += [line for table in report.get("tables", ()) for line in (*_listed(table), "")]
     for finding in json_report.distinct(reports):
         parts += [*_details(finding), ""]
     text = ("\n".join(parts) + "\n").encode(errors="replace").decode()  # names of files may not be UTF-8
@@ -98,6 +99,16 @@ def _checks(checks: Sequence[Data]) -> Iterator[str]:
     for check in checks:
         cells = (check["name"], check["level"], check["outcome"], str(check["seen"])[:300])
         yield f"| {' | '.join(_text(str(cell)) for cell in cells)} |"
+
+
+def _listed(table: Data) -> Iterator[str]:
+    """Yield a table that a command made for people: a title, a head and rows."""
+    yield f"**{_text(str(table['title']))}**"
+    yield ""
+    yield f"| {' | '.join(_text(str(cell)) for cell in table['head'])} |"
+    yield "|---" * len(table["head"]) + "|"
+    for row in table["rows"]:
+        yield f"| {' | '.join(_text(str(cell)) for cell in row)} |"
 
 
 def _details(finding: Data) -> Iterator[str]:

@@ -59,17 +59,28 @@ class Aside:
 
 @contextlib.contextmanager
 def running(
-    kept: Kept, bundle: Bundle, device: str, target: Target, name: str, plan: Mapping[str, Any], files: list[Path]
+    kept: Kept,
+    bundle: Bundle,
+    device: str,
+    target: Target,
+    name: str,
+    plan: Mapping[str, Any],
+    files: list[Path],
+    *,
+    golden: Path | None = None,
 ) -> Iterator[Aside]:
     """Start a script of `inside` in a new copy of a kept environment; it ends with the block.
 
     Its plan gets `bundle`, the path of bundle.json; `images`, those of copies of `files`; and `into`, a folder that it
-    may write to.
+    may write to. The folder `golden` takes the place of the bundle's golden answers.
     """
     with store.copy(kept, hollow=True) as copy:
         install.install_wheels(copy, [bundle.predictor_wheel, bundle.runtime_wheel])
         served = copy.folder("served")
         shutil.copytree(bundle.path, served / "bundle", dirs_exist_ok=True)
+        if golden is not None:
+            shutil.rmtree(served / "bundle/artifacts/golden", ignore_errors=True)
+            shutil.copytree(golden, served / "bundle/artifacts/golden")
         images = [shutil.copy(file, served / file.name) for file in files]
         script, plan_file = _modules(served / "aside", name), served / "plan.json"
         into = copy.folder("work") / "recorded"

@@ -16,6 +16,26 @@ Fingerprint = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Sides:
+    """What the two sides of a comparison are called in sentences.
+
+    Attributes:
+        before: when or where it was recorded, such as "in training".
+        now: when or where it is replayed.
+        origin: what recorded it.
+        fix: what to do about a difference; "" leaves it to the rule.
+    """
+
+    before: str = "in training"
+    now: str = "now"
+    origin: str = "training"
+    fix: str = ""
+
+
+TRAINING = Sides()
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """A stage that differs.
 
@@ -25,6 +45,7 @@ class Case:
         now: the fingerprint of the one on trial.
         found: what else the replay has seen.
         file: the beginning of the input's file.
+        sides: what they are called.
     """
 
     stage: Difference
@@ -32,6 +53,7 @@ class Case:
     now: Fingerprint
     found: Mapping[str, Any]
     file: bytes = b""
+    sides: Sides = TRAINING
 
     @property
     def details(self) -> tuple[str, str]:
@@ -98,7 +120,7 @@ def _jpeg(case: Case) -> Iterator[Reason]:
     elif case.was.get("libjpeg") != case.now.get("libjpeg"):
         names = (case.was.get("libjpeg", "unknown"), case.now.get("libjpeg", "unknown"))
         yield Reason(
-            f"the JPEG decoder is another one: libjpeg {names[0]} in training, {names[1]} now",
+            f"the JPEG decoder is another one: libjpeg {names[0]} {case.sides.before}, {names[1]} {case.sides.now}",
             "https://libjpeg-turbo.org/About/Documentation",
         )
 
@@ -107,7 +129,7 @@ def _scale(case: Case) -> Iterator[Reason]:
     scaled = case.relation("scaled")
     if scaled is None:
         return
-    missing = "now" if scaled["factor"] > 1 else "in training"
+    missing = case.sides.now if scaled["factor"] > 1 else case.sides.before
     tail = ""
     if case.is_called("ToDtype", "to_dtype"):
         tail = ": v2.ToDtype only changes the type unless it gets scale=True"
@@ -140,12 +162,12 @@ def _antialias(detail: str) -> str:
 def _normalise(case: Case) -> Iterator[Reason]:
     if not case.is_called("Normalize", "normalize") or case.relation("linear") is None:
         return
-    what = "mean or standard deviation are others than in training"
+    what = f"mean or standard deviation are others than {case.sides.before}"
     was, now = (_numbers(detail) for detail in case.details)
     if was and now and (was["mean"], was["std"]) == (now["std"], now["mean"]):
         what = "mean and standard deviation are swapped"
     elif was and now and (max(map(abs, now["mean"])) > 1) != (max(map(abs, was["mean"])) > 1):
-        large = "now" if max(map(abs, now["mean"])) > 1 else "in training"
+        large = case.sides.now if max(map(abs, now["mean"])) > 1 else case.sides.before
         what = f"mean and standard deviation are in units of 0 to 255 {large}, and of 0 to 1 on the other side"
     yield Reason(what, "https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Normalize.html")
 
@@ -165,7 +187,7 @@ def _numbers(detail: str) -> dict[str, list[float]] | None:
 def _eval(case: Case) -> Iterator[Reason]:
     was, now = case.stage["training"]
     if was is not None and now is not None and was != now:
-        side = "now" if now else "when it was recorded"
+        side = case.sides.now if now else case.sides.before
         yield Reason(
             f"the model is in training mode {side}: eval() was not called, so dropout and the statistics of batch "
             "normalization depend on the batch",
@@ -195,7 +217,8 @@ def _batch(case: Case) -> Iterator[Reason]:
 def _steps(case: Case) -> Iterator[Reason]:
     was, now = case.stage["replaced"]
     if was or now:
-        words = f"training did {', '.join(was) or 'nothing'} where serving does {', '.join(now) or 'nothing'}"
+        done = [", ".join(steps) or "nothing" for steps in (was, now)]
+        words = f"there is {done[1]} {case.sides.now} where there was {done[0]} {case.sides.before}"
         yield Reason(words, "https://developers.google.com/machine-learning/guides/rules-of-ml#training-serving_skew")
 
 

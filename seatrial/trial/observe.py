@@ -104,7 +104,7 @@ def observe(
     `deeper` asks it more before the stop, if every input was answered as it must be.
     """
     trial.unsealed = server.unsealed()
-    _, broken = yield from watched(_load(gathered, server, trial))
+    _, broken = yield from watched(load(gathered, server, trial))
     if broken:
         return
     yield Phase("answers")
@@ -148,7 +148,8 @@ def judge_cuda_probe(code: int, printed: str, trial: Trial) -> Stage[None]:
     yield Step(f"one convolution ran on {trial.card}")
 
 
-def _load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
+def load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
+    """Wait until a server that was just started is healthy; yield why it does not get so."""
     yield Step("starting the server, waiting for health 200")
     limit = gathered.project.smoke.load_timeout
     healthy = server.wait_until_healthy(min(SLOW, limit))

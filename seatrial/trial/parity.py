@@ -25,12 +25,14 @@ class Drift:
     Attributes:
         largest: the largest difference of two numbers; `compared` is how many were compared.
         unrecorded: fields of answers that training did not record.
+        said: who gave the answers that are expected, with a verb.
         guessed: (truth, answered label) of the inputs whose truth is recorded, but not what training answered.
     """
 
     largest: float = 0.0
     compared: int = 0
     unrecorded: set[str] = field(default_factory=set)
+    said: str = "training recorded"
     guessed: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def note(self, expected: float, actual: float) -> float:
@@ -127,7 +129,7 @@ def _scores(subject: str, example: GoldenExample, answered: Any, tolerance: floa
 def _differences(
     subject: str, what: str, expected: Any, actual: Any, tolerance: float, drift: Drift
 ) -> Iterator[Finding]:
-    own = Drift()
+    own = Drift(said=drift.said)
     where = _first_difference(expected, actual, tolerance, own, what)
     drift.largest = max(drift.largest, own.largest)
     drift.compared += own.compared
@@ -147,19 +149,19 @@ def _first_difference(expected: Any, actual: Any, tolerance: float, drift: Drift
     """Describe the first place where two JSON values differ; "" if they agree."""
     if _is_number(expected) and _is_number(actual):
         difference = drift.note(expected, actual)
-        return "" if difference <= tolerance else f"{path} is {_short(actual)}, training recorded {_short(expected)}"
+        return "" if difference <= tolerance else f"{path} is {_short(actual)}, {drift.said} {_short(expected)}"
     if isinstance(expected, list) and isinstance(actual, list):
         if len(expected) != len(actual):
-            return f"{path} has {len(actual)} elements, training recorded {len(expected)}"
+            return f"{path} has {len(actual)} elements, {drift.said} {len(expected)}"
         pairs = [(f"{path}[{i}]", e, a) for i, (e, a) in enumerate(zip(expected, actual, strict=True))]
     elif isinstance(expected, dict) and isinstance(actual, dict):
         if expected.keys() != actual.keys():
-            return f"{path} has the keys {sorted(actual)}, training recorded {sorted(expected)}"
+            return f"{path} has the keys {sorted(actual)}, {drift.said} {sorted(expected)}"
         pairs = [(f"{path}.{key}", expected[key], actual[key]) for key in expected]
     elif type(expected) is type(actual) and expected == actual:
         return ""
     else:
-        return f"{path} is {_short(actual)}, training recorded {_short(expected)}"
+        return f"{path} is {_short(actual)}, {drift.said} {_short(expected)}"
     found = [_first_difference(e, a, tolerance, drift, p) for p, e, a in pairs]
     return next((text for text in found if text), "")
 

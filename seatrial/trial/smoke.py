@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from functools import partial
+from pathlib import Path
 
 from seatrial import golden
 from seatrial.bundle import Bundle, build
@@ -107,8 +108,12 @@ def require_card() -> None:
 
 def keep(project: Project, device: str, versions: dict[str, str]) -> Stage[Kept | None]:
     """Return the kept environment of a device's lock; note in `versions` what decides the predictions."""
-    lock_file = project.lock_for(device)
-    lock = requirements.read(lock_file, project.root)
+    return (yield from keep_lock(project, project.lock_for(device), versions))
+
+
+def keep_lock(project: Project, lock_file: Path, versions: dict[str, str], shown_as: str = "") -> Stage[Kept | None]:
+    """Return the kept environment of any lock with the project's Python; `shown_as` replaces its path in findings."""
+    lock = requirements.read(lock_file, project.root, shown_as)
     yield from outside_runtime(lock, requirements.read_runtime("requirements.in"), project.python)
     found = yield from interpreter.find(project.python)
     versions |= {"python": found.version, **versions_in(lock, project.python)}
@@ -157,7 +162,8 @@ def _on_device(
             yield from optimized.unchanged(server)
         if recorded and trial.finished:
             script = script or stack.enter_context(replay())
-            if not (yield from stages.judge(gathered.project, script, trial.device, examples, trial.stages)):
+            training = stages.of_training(gathered.project, examples)
+            if not (yield from stages.judge(gathered.project, script, trial.device, training, trial.stages)):
                 trial.unproven.append("where answers would differ: the recorded stages could not be replayed")
     if gathered.project.serving.optimize and trial.finished:
         with serve(copy, bundle, trial.device, target, optimized.PLAINLY) as plain:

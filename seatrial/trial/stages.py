@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from seatrial import golden
@@ -24,7 +25,7 @@ from seatrial.rules.transforms import stages as rules
 from seatrial.trial import aside
 from seatrial.trial.aside import Aside
 from seatrial.trial.failures import LOG_TAIL
-from seatrial.trial.known_changes import Case, Reason, reason
+from seatrial.trial.known_changes import TRAINING, Case, Reason, Sides, reason
 from seatrial.trial.parity import example_name
 from seatrial.trial.sealing.view import Target
 
@@ -67,9 +68,29 @@ class Compared:
         return f"{self.stages} stages compared, largest difference {largest}"
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What is replayed: the golden folder, its inputs, and what the sides of the comparison are called."""
+
+    folder: Path
+    examples: Sequence[GoldenExample]
+    sides: Sides = TRAINING
+
+    @property
+    def fingerprint(self) -> Mapping[str, Any]:
+        """Of the environment that recorded it, from the index, which the replay has read already."""
+        index = json.loads((self.folder / FILES[0]).read_text(encoding="utf-8"))
+        return index["fingerprint"]  # type: ignore[no-any-return]
+
+
 def is_recorded(project: Project) -> bool:
     """Return whether training recorded stages."""
     return (project.artifacts_dir / golden.FOLDER / FILES[0]).is_file()
+
+
+def of_training(project: Project, examples: Sequence[GoldenExample]) -> Recorded:
+    """Return what training recorded."""
+    return Recorded(project.artifacts_dir / golden.FOLDER, examples)
 
 
 def fits_beside(project: Project, device: str) -> bool:
@@ -78,14 +99,14 @@ def fits_beside(project: Project, device: str) -> bool:
     return device == "cpu" and sum(file.stat().st_size for file in files) < _LARGE
 
 
-def started(kept: Kept, bundle: Bundle, device: str, target: Target) -> AbstractContextManager[Aside]:
-    """Start the replay; it ends with the block."""
-    return aside.running(kept, bundle, device, target, "replay.py", {}, [])
+def started(
+    kept: Kept, bundle: Bundle, device: str, target: Target, folder: Path | None = None
+) -> AbstractContextManager[Aside]:
+    """Start the replay, which ends with the block: of the bundle's golden answers, or of those in `folder`."""
+    return aside.running(kept, bundle, device, target, "replay.py", {}, [], golden=folder)
 
 
-def judge(
-    project: Project, script: Aside, device: str, examples: Sequence[GoldenExample], compared: Compared
-) -> Stage[bool]:
+def judge(project: Project, script: Aside, device: str, recorded: Recorded, compared: Compared) -> Stage[bool]:
     """Wait for the replay and yield how stages differ; return whether they were compared."""
     yield Phase("stages")
     yield Step("asking the predictor for the recorded inputs, stage by stage")
@@ -101,7 +122,7 @@ def judge(
         yield rules.NOT_REPLAYED.finding(message, evidence=lines)
         return False
     compared.stages = int(result["compared"])
-    judged = _Judged(project, device, result, _recorded(project), examples, compared)
+    judged = _Judged(project, device, result, recorded, compared)
     yield from judged.findings()
     yield Step(f"{compared.stages} stages of {len(result['inputs'])} inputs compared")
     return True
@@ -115,16 +136,17 @@ class _Judged:
         project: Project,
         device: str,
         result: Mapping[str, Any],
-        was: Mapping[str, Any],
-        examples: Sequence[GoldenExample],
+        recorded: Recorded,
         compared: Compared,
     ) -> None:
         self._project = project
         self._device = device
         self._result = result
-        self._was = was
+        self._recorded = recorded
+        self._sides = recorded.sides
+        self._was = recorded.fingerprint
         self._now: Mapping[str, Any] = result["fingerprint"]
-        self._examples = examples
+        self._examples = recorded.examples
         self._compared = compared
 
     def findings(self) -> Iterator[Finding]:
@@ -172,10 +194,12 @@ class _Judged:
         inputs = f"{len(told)} of {len(self._result['inputs'])} inputs"
         example = example_name(self._examples[number]) if number < len(self._examples) else f"input {number}"
         why = self._reason(number, stage)
-        return _RULES[stage["phase"]].finding(
-            f"{name} differs from training for {inputs}: {_measured(stage)} ({example})",
+        rule, sides = _RULES[stage["phase"]], self._sides
+        return rule.finding(
+            f"{name} differs from {sides.origin} for {inputs}: {_measured(stage, sides)} ({example})",
             subject=name,
             cause=why.text if why else "",
+            fix=sides.fix or rule.fix,
             evidence=tuple(self._evidence(stage, why)),
         )
 
@@ -183,25 +207,28 @@ class _Judged:
         image = self._examples[number].image if number < len(self._examples) else None
         head = b""
         if image is not None:
-            with (self._project.artifacts_dir / golden.FOLDER / image).open("rb") as file:
+            with (self._recorded.folder / image).open("rb") as file:
                 head = file.read(_HEAD)
-        return reason(Case(stage, self._was, self._now, self._result, head))
+        return reason(Case(stage, self._was, self._now, self._result, head, self._sides))
 
     def _evidence(self, stage: Mapping[str, Any], why: Reason | None) -> Iterator[str]:
         was, now = stage["detail"]
+        before, after = self._sides.before, self._sides.now
         if was != now:
-            yield f"in training: {was or stage['name'][0]}"
-            yield f"now:         {now or stage['name'][1]}"
+            width = max(len(before), len(after)) + 1
+            yield f"{before + ':':<{width}} {was or stage['name'][0]}"
+            yield f"{after + ':':<{width}} {now or stage['name'][1]}"
         if "largest" in stage:
             yield f"largest difference: {_shown(stage['largest'])}, allowed: {self._allowed(stage):.2g}"
         if "then" in stage:
-            yield f"with training's values, the rest of the pipeline raised {stage['then']}"
+            yield f"with the values of {self._sides.origin}, the rest of the pipeline raised {stage['then']}"
         others = [
-            f"{key} {self._was.get(key)} in training, {self._now.get(key)} now"
+            f"{key} {self._was.get(key)} {before}, {self._now.get(key)} {after}"
             for key in _COMPARED
             if self._was.get(key) != self._now.get(key)
         ]
-        yield f"versions that differ: {'; '.join(others)}" if others else "all versions are those of training"
+        same = f"all versions are those of {self._sides.origin}"
+        yield f"versions that differ: {'; '.join(others)}" if others else same
         yield from self._changed_code()
         if why:
             yield f"see {why.source}"
@@ -223,28 +250,22 @@ def _result(printed: str) -> dict[str, Any]:
     return {}
 
 
-def _recorded(project: Project) -> Mapping[str, Any]:
-    """Return the fingerprint of the recording, which the replay has read already."""
-    index = json.loads((project.artifacts_dir / golden.FOLDER / FILES[0]).read_text(encoding="utf-8"))
-    return index["fingerprint"]  # type: ignore[no-any-return]
-
-
 def _name(stage: Mapping[str, Any]) -> str:
     was, now = stage["name"]
     part = f" [{stage['part']}]" if stage.get("part") else ""
     return (was if was == now else f"{was} (now {now})") + part
 
 
-def _measured(stage: Mapping[str, Any]) -> str:
+def _measured(stage: Mapping[str, Any], sides: Sides) -> str:
     """Say how much a stage differs, in its own units."""
     if "missing" in stage:
-        return "what it returned in training is not there"
+        return f"what it returned {sides.before} is not there"
     if "shape" in stage:
         was, now = stage["shape"]
-        return f"its shape is {_sides(now)}, in training {_sides(was)}"
+        return f"its shape is {_shape(now)}, {sides.before} {_shape(was)}"
     if "largest" not in stage:
         key = "dtype" if "dtype" in stage else "mode"
-        return f"its {'type' if key == 'dtype' else 'mode'} is {stage[key][1]}, in training {stage[key][0]}"
+        return f"its {'type' if key == 'dtype' else 'mode'} is {stage[key][1]}, {sides.before} {stage[key][0]}"
     unit = "levels of 255" if stage["phase"] == "decode" else f"where its largest number is {_shown(stage['span'])}"
     words = f"by {_shown(stage['largest'])} at most and {_shown(stage['mean'])} on average, {unit}; "
     words += f"{stage['share']:.1%} of its numbers"
@@ -252,7 +273,7 @@ def _measured(stage: Mapping[str, Any]) -> str:
     return words + (f"; {stage['ranking']}" if stage.get("ranking") else "")
 
 
-def _sides(shape: Sequence[int]) -> str:
+def _shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "a single number"
 
 

@@ -1,7 +1,8 @@
 """What a workflow does for a project: the trials and their runners, the image, the deploy.
 
 The workflow's YAML makes no decisions; it passes its inputs to `seatrial plan` and follows the outputs. Nothing is
-installed or built here; the only program that is called is a container engine, to see if it answers.
+installed or built here. Two programs are called: a container engine, to see if it answers, and git, for the lock as it
+was.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from seatrial.containers.engine import Engine, find
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.image import push
 from seatrial.project import Project
+from seatrial.system import revision
 
 RUNNER = "ubuntu-24.04"  # if the workflow names none
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda",), "both": ("cpu", "cuda")}
@@ -37,6 +39,7 @@ class Wanted:
         target: `vertex`, or `local` for a rehearsal.
         repository: where the image goes; "" for the project's.
         environment: the GitHub environment that guards a deploy on Google Cloud.
+        since: the git revision that a pull request changes; "" if it is none.
     """
 
     devices: str = ""
@@ -48,6 +51,7 @@ class Wanted:
     target: str = "vertex"
     repository: str = ""
     environment: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Plan:
         matrix: a row for each trial: device, runner (label or list), python.
         runner: for all jobs that never need a GPU; `image_runner` and `deploy_runner` are for those that can.
         prove: whether there are trials: not before a rollback.
+        compare: whether the lock that the CPU uses has changed, and is compared with the former one.
         image: whether an image is built and proven; `push` is whether it is then pushed to a registry.
         image_device: what it is built for; `image_trial` is what it is proven on.
         deploy: whether the last job runs; `arguments` are those of `seatrial deploy`, one a line.
@@ -69,6 +74,7 @@ class Plan:
     matrix: dict[str, list[dict[str, Any]]]
     runner: Runner
     prove: bool
+    compare: bool
     image: bool
     push: bool
     image_device: Device
@@ -93,6 +99,7 @@ class Plan:
         """The plan in one line."""
         rows = (f"{row['device']} on {_shown(row['runner'])}" for row in self.matrix["include"])
         parts = [f"trial: {', '.join(rows)}"] if self.prove else []
+        parts += ["the changed lock is compared with the former one"] if self.compare else []
         parts += [f"image for {self.image_device}"] if self.image else []
         parts += [f"deploy {' '.join(self.arguments.split())}"] if self.deploy else ["no deploy"]
         return " · ".join([*parts, *self.notes])
@@ -119,6 +126,7 @@ def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) 
         matrix={"include": rows},
         runner=runner,
         prove=not wanted.rollback,
+        compare=wanted.since != "" and _has_another_lock(project, wanted.since, notes),
         image=image,
         push=image and _pushes(project, wanted),
         image_device=serves,
@@ -132,6 +140,19 @@ def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) 
         lane=_lane(project, wanted.target),
         notes=tuple(notes),
     )
+
+
+def _has_another_lock(project: Project, since: str, notes: list[str]) -> bool:
+    """Return whether the CPU's lock is not as it was; what cannot be read from git is no comparison, and is noted."""
+    lock = project.lock_for("cpu")
+    if not lock.is_file():
+        return False
+    try:
+        before = revision.content_at(since, lock)
+    except (UsageError, EnvironmentFaultError) as error:
+        notes.append(f"the lock is not compared with the former one: {' '.join(error.message.split())}")
+        return False
+    return before is not None and before.split() != lock.read_text(encoding="utf-8").split()
 
 
 def key(folder: Path, repository: str | Path) -> str:

@@ -12,7 +12,7 @@ from seatrial.report import github
 from seatrial.report.markdown import Job
 
 Report = Mapping[str, Any]
-_ORDER = ("plan", "lock", "check", "smoke", "image build", "smoke --image", "image push", "deploy")
+_ORDER = ("plan", "lock", "check", "compare", "smoke", "image build", "smoke --image", "image push", "deploy")
 
 
 def read(folder: Path) -> list[Report]:

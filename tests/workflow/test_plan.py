@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from seatrial.workflow.plan import Plan, Wanted, key, plan
 from tests.small_project import small_project
 
 BASE = f"registry.example/python@sha256:{'0' * 64}"
+IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
 REPOSITORY = "us-central1-docker.pkg.dev/p/r/i"
 
 
@@ -52,6 +54,19 @@ def test_the_gpu_has_a_row_only_where_it_has_a_runner(
     tmp_path: Path, wanted: Wanted, expected: list[tuple[str, Any, str]]
 ) -> None:
     assert rows(plan(project(tmp_path), wanted, answers)) == expected
+
+
+def test_a_lock_that_is_not_as_it_was_is_compared_and_an_unknown_revision_is_noted(tmp_path: Path) -> None:
+    here = project(tmp_path)
+    for arguments in (["init", "--quiet"], ["add", "--all"], [*IDENTITY, "commit", "--quiet", "--message=all"]):
+        subprocess.run(["git", "-C", str(tmp_path), *arguments], check=True, timeout=60)
+    assert not plan(here, Wanted(since="HEAD"), answers).compare
+    here.lock_file.write_text("numpy==2.0.0\n")
+    assert plan(here, Wanted(since="HEAD"), answers).compare
+    assert not plan(here, Wanted(), answers).compare
+    made = plan(here, Wanted(since="HEAD~9"), answers)
+    assert not made.compare
+    assert "git knows no revision HEAD~9" in made.in_words
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,12 +191,17 @@ def repository(root: Path, workflows: Mapping[str, str], project: Path, folder: 
         file = root / ".github/workflows" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-    git: Sequence[Sequence[str]] = (
-        ["init", "--quiet", "--initial-branch=main"],
-        ["remote", "add", "origin", "https://github.com/caller/predictors.git"],
-        ["add", "--all"],
-        ["-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message=all"],
-    )
-    for arguments in git:
-        subprocess.run(["git", *arguments], cwd=root, check=True, timeout=60)
+    _git(root, "init", "--quiet", "--initial-branch=main")
+    _git(root, "remote", "add", "origin", "https://github.com/caller/predictors.git")
+    commit(root, "all")
     return root
+
+
+def commit(root: Path, message: str) -> None:
+    """Commit everything in a repository."""
+    _git(root, "add", "--all")
+    _git(root, "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", f"--message={message}")
+
+
+def _git(root: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=root, check=True, timeout=60)

@@ -22,7 +22,7 @@ def blocks(language: str, *pages: Any) -> list[str]:
     return [str(block) for page in pages for block in pattern.findall(page.read_text(encoding="utf-8"))]
 
 
-@pytest.mark.parametrize("text", [b for b in blocks("yaml", README, REFERENCE, GUIDE) if "uses:" in b])
+@pytest.mark.parametrize("text", [b for b in blocks("yaml", README, REFERENCE, GUIDE) if ".github/workflows/" in b])
 def test_a_caller_gives_only_inputs_that_there_are_and_grants_what_is_asked(text: str) -> None:
     for job in YAML(typ="safe").load(io.StringIO(text))["jobs"].values():
         name = re.fullmatch(r"seatrial/seatrial/\.github/workflows/(\w+\.yml)@v1", job["uses"])
@@ -33,6 +33,17 @@ def test_a_caller_gives_only_inputs_that_there_are_and_grants_what_is_asked(text
         assert all(isinstance(value, kinds[inputs[key]["type"]]) for key, value in job.get("with", {}).items())
         asked = {k: v for each in call["jobs"].values() for k, v in each.get("permissions", {}).items()}
         assert job["permissions"] == asked
+
+
+def test_the_nightly_workflow_uses_our_action_and_the_pins_of_our_own_workflows() -> None:
+    (text,) = [block for block in blocks("yaml", REFERENCE) if "compare -- --live" in block]
+    used = [
+        step["uses"] for step in YAML(typ="safe").load(io.StringIO(text))["jobs"]["live"]["steps"] if "uses" in step
+    ]
+    ours = "seatrial/seatrial/.github/actions/seatrial@v1"
+    assert used[-1] == ours
+    pinned = (ROOT / ".github/workflows/ship.yml").read_text(encoding="utf-8")
+    assert all(f"uses: {name}" in pinned for name in used if name != ours)
 
 
 def test_every_api_and_role_that_the_deploy_asks_for_is_in_the_commands() -> None:

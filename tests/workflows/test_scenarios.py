@@ -22,7 +22,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.engines import Base
-from tests.workflows.acting import Acted, Caller, repository
+from tests.workflows.acting import Acted, Caller, commit, repository
 from tests.workflows.adapted import adapted
 
 SMOKE = "smoke (cpu, Python 3.11)"
@@ -131,6 +131,22 @@ def test_a_failing_check_of_a_pull_request_stops_the_trial_and_the_summary_says_
     assert acted.code != 0
     assert acted.summary.startswith("**ST120** `requirements.in:2:1`: ")
     assert acted.annotations == ["requirements.in:2"]
+
+
+def test_a_pull_request_that_changes_the_lock_gets_the_comparison_in_its_summary(
+    caller: Make, copied: Callable[[str], Path]
+) -> None:
+    project = copied("tests/projects/packaged-transform")
+    lock = (project / "requirements.txt").read_text()
+    shutil.copy(ROOT / "tests/projects/dependabot/pillow-11.txt", project / "requirements.txt")
+    made = caller(documented("docs/workflow.md", "prove.yml"), project=project)
+    (made.root / "requirements.txt").write_text(lock)
+    commit(made.root, "an update of Pillow by two major versions, as Dependabot makes it")
+    acted = made.pull_request()
+    assert jobs(acted, "prove") == {**PROVED, "compare": "success", "report": "success"}
+    assert "| pillow | 11.3.0 | 13.0.0 |" in acted.summary
+    assert "requirements.txt answers 4 golden inputs as requirements.txt at HEAD^1 does" in acted.summary
+    assert acted.summary.startswith("**Passed.**")
 
 
 def test_a_failing_smoke_is_not_deployed_and_the_first_line_names_the_code(

@@ -58,7 +58,7 @@ def ranking(recorded: Array, now: Array) -> str:
     order, other = (np.argsort(-each, kind="stable")[:_RANKED] for each in (scores, others))
     for place, (first, second) in enumerate(zip(order, other)):  # noqa: B905 - Python 3.10
         if first != second and abs(scores[first] - scores[second]) > _TIE * max(1.0, float(np.abs(scores).max())):
-            return f"place {place + 1} of the ranking has output {int(second)}, in training output {int(first)}"
+            return f"place {place + 1} of the ranking has output {int(second)} instead of output {int(first)}"
     return ""
 
 

@@ -22,6 +22,22 @@ OTHER_ANSWER = Rule(
     sources=("https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html",),
 )
 
+DRIFTED = Rule(
+    code="ST717",
+    title="a deployed version no longer answers as it was proven",
+    explanation=(
+        "The version that serves was asked the golden requests again, and its answers are others than training "
+        "recorded, or nothing serves. The machine or its processor, what lies before the server, what the predictor "
+        "reads from outside, or the version itself has changed since the deploy; or the golden answers here are those "
+        "of another version."
+    ),
+    fix=(
+        "run it from the commit that was deployed; see `seatrial deploy --status` for what serves, and "
+        "`seatrial deploy --rollback` to serve the version before"
+    ),
+    sources=("https://docs.cloud.google.com/vertex-ai/docs/model-monitoring/overview",),
+)
+
 LIVE_ERRORS = Rule(
     code="ST711",
     title="the live endpoint answers with errors",

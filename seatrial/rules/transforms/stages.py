@@ -44,6 +44,17 @@ OTHER_OUTPUT = Rule(
     sources=("https://docs.pytorch.org/docs/stable/notes/numerical_accuracy.html", _SKEW),
 )
 
+OTHER_ANSWERS = Rule(
+    code="ST445",
+    title="the same input is answered differently with another lock",
+    explanation=(
+        "The same code and model were served in the environments of two locks, and asked the same inputs. Something "
+        "that the second lock pins differently changes the answers by more than the tolerance."
+    ),
+    fix="keep what the first lock pins, or train and record again with the second; the stages say where it begins",
+    sources=(_SKEW,),
+)
+
 NOT_REPLAYED = Rule(
     code="ST444",
     title="the recorded stages could not be replayed",

@@ -1,8 +1,8 @@
 """Record what a predictor answers, stage by stage, in the environment on trial.
 
-`record.py PLAN` reads the JSON file PLAN: `bundle`, the path of bundle.json; `images`, paths of image files; `into`, a
-folder for what is recorded, with `answers.json` in it. Beside it lie the modules of `seatrial.golden`, and
-`seatrial.serving` is installed. It uses NumPy, which the environment must have.
+`record.py PLAN` reads the JSON file PLAN: `bundle`, the path of bundle.json; `images`, paths of image files;
+`instances`, other inputs, if any; `into`, a folder for what is recorded, with `answers.json` in it. Beside it lie the
+modules of `seatrial.golden`, and `seatrial.serving` is installed. It uses NumPy, which the environment must have.
 """
 
 from __future__ import annotations
@@ -33,9 +33,8 @@ def main() -> None:
         predictor.load(artifacts)
     package = json.loads(Path(plan["bundle"]).read_text(encoding="utf-8")).get("package", {})
     into = Path(plan["into"])
-    answers = recording.stages_of(
-        predictor, plan["images"], into, code=package, interface=interface.name, image=bundle.image
-    )
+    inputs = [*plan["images"], *plan.get("instances", ())]
+    answers = recording.stages_of(predictor, inputs, into, code=package, interface=interface.name, image=bundle.image)
     (into / "answers.json").write_text(json.dumps(answers, allow_nan=False), encoding="utf-8")
     sys.stdout.flush()
     os._exit(0)  # threads of the predictor must not keep it

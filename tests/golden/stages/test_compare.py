@@ -97,6 +97,6 @@ def test_a_ranking_differs_only_by_more_than_rounding() -> None:
     scores = np.array([0.5, 0.3, 0.2])
     assert compare.ranking(scores, scores * 0.9) == ""
     assert compare.ranking(scores, np.array([0.3, 0.5, 0.2])) == (
-        "place 1 of the ranking has output 1, in training output 0"
+        "place 1 of the ranking has output 1 instead of output 0"
     )
     assert compare.ranking(np.array([0.5, 0.5 - 1e-7]), np.array([0.5 - 1e-7, 0.5])) == ""
