@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from seatrial.golden.stages import FILES
 from seatrial.project import Project
 from seatrial.rules.transforms import stages as rules
 from seatrial.trial import aside
+from seatrial.trial.allowances import Allowances, largest_of
 from seatrial.trial.aside import Aside
 from seatrial.trial.failures import LOG_TAIL
 from seatrial.trial.known_changes import TRAINING, Case, Reason, Sides, reason
@@ -32,9 +34,6 @@ from seatrial.trial.sealing.view import Target
 _RULES = {"decode": rules.OTHER_DECODING, "transform": rules.OTHER_TRANSFORM, "output": rules.OTHER_OUTPUT}
 _LARGE = 2**29  # bytes of artifacts, of which two processes at once may not have room
 _MARK = "replayed "
-# By how much an output may differ on a GPU, as a share of its largest number: float32 keeps 24 bits, TF32 11 and
-# bfloat16 8 of a product's factors. https://docs.nvidia.com/cuda/floating-point/index.html
-_ON_CUDA = {"float32": 1e-4, "tf32": 1e-2, "float16": 1e-2, "bfloat16": 5e-2}
 _COMPARED = (
     "python",
     "torch",
@@ -45,6 +44,7 @@ _COMPARED = (
     "zlib",
     "libwebp",
     "cpu",
+    "onednn",
     "threads",
     "tf32",
 )
@@ -53,27 +53,43 @@ _HEAD = 16  # bytes of a file by which its format is known
 
 @dataclass(slots=True)
 class Compared:
-    """What the replay has shown: how many stages were compared, and the largest difference, of which stage."""
+    """What the replay has shown.
+
+    Attributes:
+        stages: how many were compared.
+        largest: the largest difference, of the stage `stage`, where `allowed` is allowed.
+        processors: how the processors differ, for which transforms may round differently; "" if they do not.
+    """
 
     stages: int = 0
     largest: float = 0.0
     stage: str = ""
     allowed: float = 0.0
+    processors: str = ""
 
     def words(self) -> str:
         """Say it in the verdict."""
         if not self.stages:
             return ""
         largest = f"{self.largest:.1g} in {self.stage} (allowed {self.allowed:.1g})" if self.largest else "0"
-        return f"{self.stages} stages compared, largest difference {largest}"
+        others = f", on processors with other instructions ({self.processors})" if self.processors else ""
+        return f"{self.stages} stages compared{others}, largest difference {largest}"
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is replayed: the golden folder, its inputs, and what the sides of the comparison are called."""
+    """What is replayed.
+
+    Attributes:
+        folder: the golden folder.
+        examples: its inputs.
+        pictures: where pictures of what differs are put.
+        sides: what the sides of the comparison are called.
+    """
 
     folder: Path
     examples: Sequence[GoldenExample]
+    pictures: Path
     sides: Sides = TRAINING
 
     @property
@@ -90,7 +106,7 @@ def is_recorded(project: Project) -> bool:
 
 def of_training(project: Project, examples: Sequence[GoldenExample]) -> Recorded:
     """Return what training recorded."""
-    return Recorded(project.artifacts_dir / golden.FOLDER, examples)
+    return Recorded(project.artifacts_dir / golden.FOLDER, examples, project.build_dir / "smoke/differences")
 
 
 def fits_beside(project: Project, device: str) -> bool:
@@ -112,6 +128,7 @@ def judge(project: Project, script: Aside, device: str, recorded: Recorded, comp
     yield Step("asking the predictor for the recorded inputs, stage by stage")
     code, printed = script.wait()
     result = _result(printed)
+    shutil.rmtree(recorded.pictures, ignore_errors=True)
     if why := result.get("stale") or result.get("failed"):
         evidence = tuple(str(result.get("traceback", "")).splitlines()[-LOG_TAIL:])
         yield rules.NOT_REPLAYED.finding(f"the recorded stages were not compared: {why}", evidence=evidence)
@@ -122,7 +139,8 @@ def judge(project: Project, script: Aside, device: str, recorded: Recorded, comp
         yield rules.NOT_REPLAYED.finding(message, evidence=lines)
         return False
     compared.stages = int(result["compared"])
-    judged = _Judged(project, device, result, recorded, compared)
+    drawn = script.copy.folder("work") / "recorded"
+    judged = _Judged(project, device, result, recorded, compared, drawn)
     yield from judged.findings()
     yield Step(f"{compared.stages} stages of {len(result['inputs'])} inputs compared")
     return True
@@ -138,16 +156,19 @@ class _Judged:
         result: Mapping[str, Any],
         recorded: Recorded,
         compared: Compared,
+        drawn: Path,
     ) -> None:
         self._project = project
-        self._device = device
         self._result = result
         self._recorded = recorded
         self._sides = recorded.sides
         self._was = recorded.fingerprint
         self._now: Mapping[str, Any] = result["fingerprint"]
         self._examples = recorded.examples
+        self._allowances = Allowances(project.smoke, device, self._was, self._now)
         self._compared = compared
+        self._compared.processors = self._allowances.other_processor
+        self._drawn = drawn
 
     def findings(self) -> Iterator[Finding]:
         """Yield a finding for each stage that differs by more than it may, in the order of the stages."""
@@ -161,32 +182,11 @@ class _Judged:
             yield self._finding(by_stage[key])
 
     def _is_allowed(self, stage: Mapping[str, Any]) -> bool:
-        largest = stage.get("largest", 0.0 if not {"missing", "shape"} & stage.keys() else None)
-        allowed = self._allowed(stage)
+        largest, allowed = largest_of(stage), self._allowances.of(stage)
         if largest is not None and largest >= self._compared.largest:
             self._compared.largest, self._compared.stage = largest, stage["name"][1]
             self._compared.allowed = allowed
-        same_kind = stage["phase"] == "output" or not {"dtype", "mode"} & stage.keys()
-        return largest is not None and same_kind and largest <= allowed and not stage.get("ranking")
-
-    def _allowed(self, stage: Mapping[str, Any]) -> float:
-        """Return by how much a stage may differ, in its own units."""
-        stated = self._project.smoke.stages
-        for name in (stage["name"][0], stage["name"][1], stage["phase"]):
-            if name in stated:
-                return stated[name].tolerance
-        if stage["phase"] != "output":
-            return 0.0
-        return self._relative(stage) * max(1.0, stage.get("span") or 0.0)
-
-    def _relative(self, stage: Mapping[str, Any]) -> float:
-        smoke = self._project.smoke
-        if self._device == "cpu" or "tolerance_cuda" in smoke.model_fields_set:
-            return smoke.tolerance_for(self._device)
-        kind = stage.get("dtype", ["", "float32"])[1]
-        return _ON_CUDA[
-            "tf32" if kind == "float32" and self._now.get("tf32") else kind if kind in _ON_CUDA else "float32"
-        ]
+        return self._allowances.permits(stage)
 
     def _finding(self, told: Sequence[tuple[int, Mapping[str, Any]]]) -> Finding:
         number, stage = max(told, key=lambda each: _weight(each[1]))
@@ -200,8 +200,20 @@ class _Judged:
             subject=name,
             cause=why.text if why else "",
             fix=sides.fix or rule.fix,
-            evidence=tuple(self._evidence(stage, why)),
+            evidence=(*self._evidence(stage, why), *self._picture([each for _, each in told])),
         )
+
+    def _picture(self, told: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """Keep the picture of the first input that has one, and say where it is."""
+        for stage in told:
+            file = self._drawn / str(stage.get("picture", "")).rpartition("/")[2]
+            if file.suffix == ".png" and file.is_file() and not file.is_symlink():  # the predictor's process wrote it
+                self._recorded.pictures.mkdir(parents=True, exist_ok=True)
+                kept = Path(shutil.copy(file, self._recorded.pictures))
+                sides = f"{self._sides.before}, {self._sides.now}"
+                apart = f", and the difference x {stage['amplified']:.3g}" if stage.get("amplified") else ""
+                yield f"picture: {kept.relative_to(self._project.root)}: {sides}{apart}"
+                return
 
     def _reason(self, number: int, stage: Mapping[str, Any]) -> Reason | None:
         image = self._examples[number].image if number < len(self._examples) else None
@@ -219,7 +231,7 @@ class _Judged:
             yield f"{before + ':':<{width}} {was or stage['name'][0]}"
             yield f"{after + ':':<{width}} {now or stage['name'][1]}"
         if "largest" in stage:
-            yield f"largest difference: {_shown(stage['largest'])}, allowed: {self._allowed(stage):.2g}"
+            yield f"largest difference: {_shown(stage['largest'])}, allowed: {self._allowances.of(stage):.2g}"
         if "then" in stage:
             yield f"with the values of {self._sides.origin}, the rest of the pipeline raised {stage['then']}"
         others = [

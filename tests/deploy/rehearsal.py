@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,9 @@ class Rehearsal:
     emulator: Emulator
     name: str = "halves"
 
-    def command(self, *arguments: str) -> list[str]:
+    def command(self, *arguments: str, of: Sequence[str] = ("deploy",)) -> list[str]:
         return [
-            sys.executable, "-m", "seatrial", "deploy", "--target", "local", "--format", "json",
+            sys.executable, "-m", "seatrial", *of, "--target", "local", "--format", "json",
             "--project", str(self.root), *arguments,
         ]  # fmt: skip
 
@@ -69,9 +69,9 @@ class Rehearsal:
     def environment(self) -> dict[str, str]:
         return {**os.environ, "SEATRIAL_EMULATOR": self.emulator.rest_url.removeprefix("http://")}
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, of: Sequence[str] = ("deploy",)) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            self.command(*arguments),
+            self.command(*arguments, of=of),
             env=self.environment,
             cwd=ROOT,
             stdout=subprocess.PIPE,
@@ -82,6 +82,10 @@ class Rehearsal:
 
     def deploy(self, *arguments: str) -> Ended:
         return ended(self.start(*arguments))
+
+    def ask_again(self, *arguments: str) -> Ended:
+        """Ask what serves whether it answers as it was proven."""
+        return ended(self.start(*arguments, of=("compare", "--live")))
 
     def change(self, note: str) -> None:
         """Make another version of the same behaviour."""

@@ -32,6 +32,16 @@ def test_versions_come_and_go_by_proof_alone(rehearsal: Rehearsal) -> None:
     again = rehearsal.deploy()
     assert (again.code, again.status) == (0, "unchanged")
 
+    alive = rehearsal.ask_again()
+    assert (alive.code, alive.codes) == (0, []), alive.shown
+    assert "4 golden requests answered as proven, by 1 deployed versions" in alive.shown
+    golden = rehearsal.root / "artifacts/golden/golden.json"
+    recorded = golden.read_text()
+    golden.write_text(recorded.replace('"label": "left"', '"label": "right"'))
+    drifted = rehearsal.ask_again()
+    assert (drifted.code, drifted.codes) == (1, ["ST717"]), drifted.shown
+    golden.write_text(recorded)
+
     rehearsal.change("retrained")
     second = rehearsal.deploy("--set", "rollout.steps=[50, 100]")
     assert (second.code, second.status) == (0, "deployed"), second.shown

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from seatrial import project
 from seatrial.facts.gather import Gathered
@@ -68,6 +69,18 @@ def test_steps_that_differ_are_named_though_the_answer_is_the_same(recorded: Pat
     assert "not divided by 255 now" in found.cause
     assert "all versions are those of training" in found.evidence
     assert "modules that changed since the recording: predictor/half_predictor.py" in found.evidence
+    assert not any(line.startswith("picture: ") for line in found.evidence)  # 64 numbers in a row are no image
+
+
+def test_a_picture_shows_where_an_image_differs(recorded: Path) -> None:
+    edit(recorded, 'stage("stretched", self._stretch(image))', 'stage("stretched", self._stretch(image.rotate(90)))')
+    found = next(each for each in tried(recorded).errors if each.subject == "stretched")
+    (line,) = [line for line in found.evidence if line.startswith("picture: ")]
+    file = recorded / line.split(": ")[1]
+    assert file.parent == recorded / "build/smoke/differences"
+    with Image.open(file) as picture:
+        assert picture.format == "PNG"
+    assert "in training, now, and the difference x 1" in line  # black became white
 
 
 def test_weights_that_differ_fail_in_the_output_and_nowhere_earlier(recorded: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,8 @@ def _torch() -> dict[str, Any]:
         "tf32": _tf32(torch),
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
     }
+    if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):  # the instructions that convolutions are held to
+        found["onednn"] = limit
     if torch.cuda.is_available():
         found |= {"card": torch.cuda.get_device_name(0), "cuda": torch.version.cuda}
     return found

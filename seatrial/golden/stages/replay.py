@@ -19,6 +19,7 @@ from seatrial.golden.stages.watch import Call, Watch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from seatrial.golden.stages.pictures import Album
     from seatrial.golden.stages.pipeline import Pipeline
     from seatrial.golden.stages.store import Recorded
 
@@ -28,9 +29,11 @@ _TOGETHER = 4  # inputs that are predicted in one batch, to see whether the answ
 class Replay:
     """The stages of a predictor now, beside those that were recorded."""
 
-    def __init__(self, pipeline: Pipeline, recorded: Recorded) -> None:
+    def __init__(self, pipeline: Pipeline, recorded: Recorded, album: Album | None = None) -> None:
+        """`album` gets a picture of each stage that differs, of the inputs that keep all numbers."""
         self._pipeline = pipeline
         self._recorded = recorded
+        self._album = album
         self._prepared: list[Any] = []  # inputs of the model, as long as one batch can hold them
         self.compared = 0  # stages of all inputs
 
@@ -98,7 +101,7 @@ class Replay:
             difference = pair and self._differs(was, calls, pair, parts(value))
             if not pair or not difference:
                 return value
-            told.append(difference)
+            told.append({**difference, **self._drawn(was[pair.was], difference["part"], parts(value))})
             return replaced(value, self._parts(was[pair.was]))
 
         with Watch(seen) as watch:
@@ -108,6 +111,14 @@ class Replay:
                 last = told[-1] if told else {}
                 last["then"] = f"{type(error).__name__}: {error}"[:300]
         return told
+
+    def _drawn(self, stage: Mapping[str, Any], path: str, now: Sequence[Part]) -> dict[str, Any]:
+        """Draw the part of a stage that differs most."""
+        before = next((self._recorded.array(part) for part in stage["parts"] if part["path"] == path), None)
+        after = next((part.array for part in now if part.path == path or len(now) == 1), None)
+        if self._album is None or before is None or after is None:
+            return {}
+        return self._album.add(stage["name"], before, after)
 
     def _parts(self, stage: Mapping[str, Any]) -> dict[str, Part]:
         found = {}
@@ -134,9 +145,12 @@ class Replay:
         if not found:
             return {}
         path, worst = max(found, key=lambda each: _weight(each[1]))
+        kind, dtype = next((part["kind"], part["dtype"]) for part in stage["parts"] if part["path"] == path)
         return {
             **worst,
             "part": path,
+            "kind": kind,
+            "type": dtype,
             "name": [stage["name"], call.name],
             "phase": stage["phase"],
             "detail": [stage.get("detail", ""), call.detail],

@@ -156,7 +156,8 @@ class _Comparing:
             return
         examples = [each.example for each in self.inputs]
         fix = f"keep {_names(self.found.changed)} as pinned by {before}; or train and record again with {now}"
-        recorded = Recorded(folder / golden.FOLDER, examples, Sides(f"with {before}", f"with {now}", before, fix))
+        sides = Sides(f"with {before}", f"with {now}", before, fix)
+        recorded = Recorded(folder / golden.FOLDER, examples, folder / "differences", sides)
         with stages.started(kept[1], self.bundle, self.device, self._target, recorded.folder) as script:
             yield from stages.judge(self.gathered.project, script, self.device, recorded, self.found.stages)
 

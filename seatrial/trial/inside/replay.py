@@ -1,8 +1,8 @@
 """Replay what training recorded, stage by stage, in the environment on trial.
 
-`replay.py PLAN` reads the JSON file PLAN: `bundle`, the path of bundle.json; `device`. Beside it lie the modules of
-`seatrial.golden.stages`, and `seatrial.serving` is installed. The last line that it prints is the result, as JSON after
-the word `replayed`. It uses NumPy, which the environment must have.
+`replay.py PLAN` reads the JSON file PLAN: `bundle`, the path of bundle.json; `into`, a folder for pictures of what
+differs. Beside it lie the modules of `seatrial.golden.stages`, and `seatrial.serving` is installed. The last line that
+it prints is the result, as JSON after the word `replayed`. It uses NumPy, which the environment must have.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def main() -> None:
     plan = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
     try:
-        result = _replayed(Path(plan["bundle"]))
+        result = _replayed(Path(plan["bundle"]), Path(plan["into"]))
     except BaseException as error:  # noqa: BLE001 - SystemExit of a predictor is a failure as well
         import traceback
 
@@ -30,7 +30,7 @@ def main() -> None:
     os._exit(0)  # threads of the predictor must not keep it
 
 
-def _replayed(file: Path) -> dict[str, Any]:
+def _replayed(file: Path, into: Path) -> dict[str, Any]:
     from seatrial.serving.interfaces.recognise import interface_of
     from seatrial.serving.settings import read_bundle
 
@@ -46,12 +46,13 @@ def _replayed(file: Path) -> dict[str, Any]:
         predictor.load(str(artifacts))
 
     from seatrial.golden.stages import fingerprint
+    from seatrial.golden.stages.pictures import Album
     from seatrial.golden.stages.pipeline import Pipeline
     from seatrial.golden.stages.replay import Replay
     from seatrial.golden.stages.store import Recorded
 
     recorded = Recorded(artifacts / "golden")
-    replay = Replay(Pipeline(predictor, interface, bundle.image), recorded)
+    replay = Replay(Pipeline(predictor, interface, bundle.image), recorded, Album(into))
     inputs = _inputs(artifacts / "golden")
     if [_digest(each) for each in inputs] != [each["sha256"] for each in recorded.inputs]:
         return {"stale": "the stages were recorded for other inputs than golden.json names"}

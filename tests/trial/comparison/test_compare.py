@@ -67,6 +67,8 @@ def test_an_update_that_changes_a_transform_is_told_with_its_stage_and_both_answ
     assert stage.subject == "small"
     assert f"small differs from {BEFORE}" in stage.message
     assert any(f"pillow 11.3.0 with {BEFORE}" in line for line in stage.evidence)
+    (picture,) = [line for line in stage.evidence if line.startswith("picture: build/compare/differences/")]
+    assert (halves / picture.split(": ")[1]).is_file()
     assert stage.fix.startswith("keep pillow as pinned by ")
     assert "training" not in f"{stage.message} {stage.cause} {' '.join(stage.evidence)}"
 
