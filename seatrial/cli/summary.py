@@ -17,19 +17,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--folder", type=Path, default=Path(), metavar="DIR", help="the project's folder in the repository"
     )
     parser.add_argument("--jobs", default="", metavar="TEXT", help="how the jobs ended: NAME=RESULT NAME=RESULT")
+    parser.add_argument(
+        "--planned", default="", metavar="TEXT", help="what the plan wanted: NAME=true NAME=false (default: all jobs)"
+    )
 
 
 def command(arguments: argparse.Namespace) -> int:
     """Print the annotations, and write the page to GITHUB_STEP_SUMMARY, or without it to standard output.
 
+    The command fails if a job did not do what the plan wanted, so that its own check can be required.
+
     Raises:
-        UsageError: --jobs is not a list of NAME=RESULT.
+        UsageError: --jobs or --planned is not a list of NAME=VALUE.
     """
     from seatrial.report import github, markdown
     from seatrial.workflow import summary
 
     reports = summary.read(arguments.reports)
-    page = markdown.page(reports, summary.jobs(arguments.jobs))
+    jobs = summary.jobs(arguments.jobs, arguments.planned)
+    page = markdown.page(reports, jobs)
     for line in github.workflow_commands(reports, str(arguments.folder)):
         sys.stdout.write(f"{line}\n")
     if file := os.environ.get("GITHUB_STEP_SUMMARY"):
@@ -37,4 +43,4 @@ def command(arguments: argparse.Namespace) -> int:
             step.write(page)
     else:
         sys.stdout.write(page)
-    return int(ExitCode.PASSED)
+    return int(ExitCode.PASSED if all(job.passed for job in jobs) else ExitCode.FINDINGS)

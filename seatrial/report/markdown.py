@@ -15,7 +15,6 @@ from seatrial.report.document import DocumentRenderer
 from seatrial.report.renderer import Report
 
 Data = Mapping[str, Any]
-_BAD = ("failure", "cancelled")
 _LIMIT = 900_000  # bytes; GitHub refuses a summary of more than 1 MiB: docs.github.com, "Job summaries"
 _EVIDENCE = 30  # lines of a finding's evidence
 _MARKDOWN = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]#|~$"})
@@ -33,10 +32,22 @@ class Markdown(DocumentRenderer):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """How a job ended: `success`, `failure`, `cancelled` or `skipped`."""
+    """How a job ended.
+
+    Attributes:
+        name: of the job.
+        result: `success`, `failure`, `cancelled` or `skipped`.
+        planned: whether the plan wanted it to run.
+    """
 
     name: str
     result: str
+    planned: bool = True
+
+    @property
+    def passed(self) -> bool:
+        """Whether it did what the plan wanted."""
+        return self.result == "success" or (self.result == "skipped" and not self.planned)
 
 
 def page(reports: Sequence[Data], jobs: Sequence[Job]) -> str:
@@ -66,6 +77,9 @@ def _first_line(reports: Sequence[Data], jobs: Sequence[Job]) -> str:
             return f"**{_text(job.name)}** failed before it could report why; see the end of its log."
     if any(job.result == "cancelled" for job in jobs):
         return "**Cancelled.** Run it again: finished work is found, and nothing is done twice."
+    for job in jobs:
+        if not job.passed:
+            return f"**{_text(job.name)}** did not run ({_text(job.result)}), though the plan wanted it."
     return f"**Passed.** {_text(_outcome(reports))}".rstrip()
 
 
@@ -88,7 +102,7 @@ def _table(reports: Sequence[Data], jobs: Sequence[Job]) -> Iterator[str]:
         said = str(report.get("summary") or json_report.reason(report))
         yield f"| {_text(stage)} | {_text(str(report['verdict']))} | {seconds:.1f} | {_text(said)} |"
     for job in jobs:
-        if job.result in _BAD:
+        if not job.passed:
             yield f"| job {_text(job.name)} | {_text(job.result)} | | |"
 
 

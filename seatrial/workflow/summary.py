@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,26 @@ def read(folder: Path) -> list[Report]:
     return sorted(found, key=_place)
 
 
-def jobs(text: str) -> list[Job]:
+def jobs(text: str, planned: str = "") -> list[Job]:
     """Read `NAME=RESULT NAME=RESULT …`; a job without a result was skipped.
 
+    Args:
+        text: how the jobs ended.
+        planned: `NAME=true NAME=false …`. A plan that failed says nothing, so only `false` leaves a job out.
+
     Raises:
-        UsageError: it is something else.
+        UsageError: one of both is something else.
     """
-    found = []
+    left_out = {name for name, wanted in _pairs(planned, "planned") if wanted == "false"}
+    return [Job(name, result or "skipped", name not in left_out) for name, result in _pairs(text, "jobs")]
+
+
+def _pairs(text: str, option: str) -> Iterator[tuple[str, str]]:
     for word in text.split():
-        name, equals, result = word.partition("=")
+        name, equals, value = word.partition("=")
         if not equals or not name:
-            raise UsageError(f"jobs takes NAME=RESULT, not {word}")
-        found.append(Job(name, result or "skipped"))
-    return found
+            raise UsageError(f"{option} takes NAME=VALUE, not {word}")
+        yield name, value
 
 
 def _place(report: Report) -> tuple[int, str]:

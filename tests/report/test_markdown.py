@@ -44,6 +44,13 @@ def test_a_job_that_left_no_report_is_named() -> None:
     assert first([], Job("prove", "success"), Job("deploy", "cancelled")).startswith("**Cancelled.**")
 
 
+def test_a_job_that_was_skipped_though_the_plan_wanted_it_is_no_pass() -> None:
+    jobs = (Job("plan", "success"), Job("smoke", "skipped"))
+    assert first([report("check")], *jobs) == "**smoke** did not run (skipped), though the plan wanted it."
+    assert "| job smoke | skipped | | |" in markdown.page([], jobs)
+    assert first([report("check")], Job("smoke", "skipped", planned=False)).startswith("**Passed.**")
+
+
 def test_a_run_that_passed_says_what_was_proven() -> None:
     assert first([report("smoke", device="cpu", summary="12 golden answers")]) == "**Passed.** 12 golden answers"
 

@@ -14,12 +14,30 @@ from seatrial.workflow import summary
 
 @pytest.mark.parametrize("text", ["plan", "=success"])
 def test_jobs_have_names_and_results(text: str) -> None:
-    with pytest.raises(UsageError, match="NAME=RESULT"):
+    with pytest.raises(UsageError, match="NAME=VALUE"):
         summary.jobs(text)
 
 
 def test_a_job_without_a_result_was_skipped() -> None:
     assert summary.jobs("plan=success smoke=") == [Job("plan", "success"), Job("smoke", "skipped")]
+
+
+@pytest.mark.parametrize(
+    ("result", "planned", "passed"),
+    [
+        ("success", "true", True),
+        ("failure", "true", False),
+        ("cancelled", "true", False),
+        ("skipped", "true", False),
+        ("skipped", "false", True),
+        ("skipped", "", False),  # the plan failed and says nothing
+        ("failure", "false", False),
+        ("timed_out", "true", False),
+    ],
+)
+def test_a_job_passes_if_it_succeeded_or_was_left_out_by_the_plan(result: str, planned: str, *, passed: bool) -> None:
+    plan, smoke = summary.jobs(f"plan=success smoke={result}", f"smoke={planned}")
+    assert (plan.passed, smoke.passed) == (True, passed)
 
 
 def test_reports_come_in_the_order_of_the_stages_and_other_files_are_ignored(tmp_path: Path) -> None:

@@ -178,6 +178,27 @@ def test_every_input_and_output_is_explained_in_the_docs_with_type_and_default()
             assert f"| `{key}` |" in page
 
 
+@pytest.mark.parametrize("name", ["prove", "ship"])
+def test_the_report_is_told_of_every_job_before_it_and_which_of_them_the_plan_may_leave_out(name: str) -> None:
+    jobs = read(Path(f".github/workflows/{name}.yml"))["jobs"]
+    environment = jobs["report"]["steps"][-1]["env"]
+    told = re.findall(r"(\w+)=\$\{\{ needs\.(\w+)\.result \}\}", environment["JOBS"])
+    others = [job for job in jobs if job != "report"]
+    assert told == [(job, job) for job in others]
+    assert jobs["report"]["needs"] == others
+    assert "always()" in jobs["report"]["if"]
+    planned = re.findall(r"(\w+)=\$\{\{ needs\.plan\.outputs\.(\w+) \}\}", environment.get("PLANNED", ""))
+    assert planned == [(job, job) for job in others if "if" in jobs[job]]
+    assert all(f"needs.plan.outputs.{job} == 'true'" in jobs[job]["if"] for job, _ in planned)
+
+
+def test_no_run_on_main_waits_for_another() -> None:
+    assert "concurrency" not in read(Path(".github/workflows/main.yml"))
+    deploy = read(Path(".github/workflows/ship.yml"))["jobs"]["deploy"]
+    assert deploy["concurrency"]["cancel-in-progress"] is False
+    assert deploy["concurrency"]["queue"] == "max"
+
+
 def test_the_outputs_are_those_of_a_deploy() -> None:
     from seatrial.deploy import outcome
 

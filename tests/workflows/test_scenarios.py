@@ -127,7 +127,7 @@ def test_a_caller_on_push_that_does_not_ask_for_a_deploy_gets_none(caller: Make)
 def test_a_failing_check_of_a_pull_request_stops_the_trial_and_the_summary_says_what_to_do(caller: Make) -> None:
     text = documented("docs/workflow.md", "prove.yml")
     acted = caller(text, project=ROOT / "tests/projects/article-pair").pull_request()
-    assert jobs(acted, "prove") == {"plan": "success", "check": "failure", "report": "success"}
+    assert jobs(acted, "prove") == {"plan": "success", "check": "failure", "report": "failure"}
     assert acted.code != 0
     assert acted.summary.startswith("**ST120** `requirements.in:2:1`: ")
     assert acted.annotations == ["requirements.in:2"]
@@ -160,7 +160,7 @@ def test_a_failing_smoke_is_not_deployed_and_the_first_line_names_the_code(
     both = f"{ship(deploy=True, target='local')}{PROVE}"
     acted = caller(both, project=project).push()
     assert jobs(acted, "ship") == {"plan": "success"}
-    assert jobs(acted, "prove") == {**PROVED, SMOKE: "failure", "report": "success"}
+    assert jobs(acted, "prove") == {**PROVED, SMOKE: "failure", "report": "failure"}
     assert acted.code != 0
     assert acted.summary.startswith("**ST402** ")
 
@@ -181,7 +181,7 @@ def test_main_by_hand_without_a_gpu_runner_proves_on_the_cpu_and_deploys_nothing
 
 def test_main_by_hand_for_a_gpu_without_a_runner_is_refused_at_once(caller: Make) -> None:
     acted = caller().dispatch(device="gpu", deploy=False, target="auto")
-    assert jobs(acted, "rehearsal") == {"plan": "failure", "report": "success"}
+    assert jobs(acted, "rehearsal") == {"plan": "failure", "report": "failure"}
     assert "no GPU runner was given" in acted.summary.splitlines()[0]
 
 
@@ -213,7 +213,7 @@ def test_labels_as_a_json_list_get_a_trial_beside_the_cpus_and_its_failure_stops
 
 def test_a_deploy_on_google_cloud_without_a_project_is_wrong_usage(caller: Make) -> None:
     acted = caller(ship(deploy=True)).push()
-    assert jobs(acted, "ship") == {"plan": "failure", "report": "success"}
+    assert jobs(acted, "ship") == {"plan": "failure", "report": "failure"}
     assert jobs(acted, "prove") == {}
     assert "failed with exit code 2" in acted.printed("ship/ship/plan")
     assert "needs the id of a cloud project" in acted.summary.splitlines()[0]
@@ -223,7 +223,7 @@ def test_a_deploy_on_google_cloud_without_a_project_is_wrong_usage(caller: Make)
 def test_a_rollback_proves_nothing_and_says_that_there_is_nothing_to_roll_back(caller: Make) -> None:
     acted = caller(ship(deploy=True, target="local", rollback=True)).push()
     assert jobs(acted, "prove") == {}
-    assert jobs(acted, "ship") == {"plan": "success", "deploy": "failure", "report": "success"}
+    assert jobs(acted, "ship") == {"plan": "success", "deploy": "failure", "report": "failure"}
     assert acted.summary.startswith("**")
 
 
