@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -52,7 +55,6 @@ def test_every_api_and_role_that_the_deploy_asks_for_is_in_the_commands() -> Non
     assert all(role in commands for role in preflight._ROLES.values())
     for role in ("artifactregistry.writer", "iam.serviceAccountUser", "iam.workloadIdentityUser"):
         assert f"roles/{role}" in commands
-    assert "repository_owner_id ==" in commands
 
 
 def test_the_commands_are_one_sound_script() -> None:
@@ -60,3 +62,74 @@ def test_the_commands_are_one_sound_script() -> None:
         [linting.tool("shellcheck"), "--shell=bash", "--format=gcc", "-"], ROOT, "\n".join(blocks("bash", GUIDE))
     )
     assert code == 0, printed
+
+
+OURS = {  # a token of GitHub's for a job of ship.yml: https://docs.github.com/en/actions/reference/security/oidc
+    "repository_owner_id": "11",
+    "repository_id": "22",
+    "run_id": "9" * 20,
+    "ref": "refs/heads/main",
+    "job_workflow_ref": "seatrial/seatrial/.github/workflows/ship.yml@refs/tags/v1",
+}
+
+
+@pytest.mark.parametrize(
+    ("claims", "admitted"),
+    [
+        pytest.param({}, True, id="the image job on main"),
+        pytest.param({"environment": "production"}, True, id="the deploy job"),
+        pytest.param({"environment": "staging"}, False, id="another environment"),
+        pytest.param({"ref": "refs/pull/7/merge"}, False, id="a pull request"),
+        pytest.param({"ref": "refs/heads/main2"}, False, id="another branch"),
+        pytest.param({"repository_id": "222"}, False, id="another repository"),
+        pytest.param({"repository_owner_id": "12"}, False, id="another organisation"),
+        pytest.param({"job_workflow_ref": "o/r/.github/workflows/ship.yml@refs/tags/v1"}, False, id="another workflow"),
+        pytest.param({"job_workflow_ref": OURS["job_workflow_ref"] + "-evil"}, False, id="another tag"),
+    ],
+)
+def test_the_identity_lets_in_what_the_guide_says_and_nothing_else(
+    claims: Mapping[str, str], *, admitted: bool
+) -> None:
+    mapping, condition, members = _binding()
+    token = {**OURS, **claims}
+    prefix = "principalSet://iam.googleapis.com/projects/33/locations/global/workloadIdentityPools/github"
+    member = f"{prefix}/attribute.place/{_evaluated(mapping['attribute.place'], token)}"
+    assert (_evaluated(condition, token) and member in members) is admitted
+
+
+def test_the_mapped_subject_is_never_longer_than_google_allows() -> None:
+    mapping, _, _ = _binding()
+    assert set(mapping) == {"google.subject", "attribute.place"}
+    longest = {**OURS, "repository_id": "9" * 20, "environment": "e" * 255, "ref": f"refs/heads/{'b' * 240}"}
+    # "Cannot exceed 127 bytes": https://pub.dev/documentation/googleapis/latest/iam_v1/WorkloadIdentityPoolProvider/attributeMapping.html
+    assert len(str(_evaluated(mapping["google.subject"], longest)).encode()) <= 127
+
+
+def _binding() -> tuple[dict[str, str], str, list[str]]:
+    """Return the provider's mapping and condition, and the members that may act as the deployer, from the commands."""
+    script = "\n".join(blocks("bash", GUIDE)).replace("\\\n", " ")
+    known = {"OWNER_ID": "11", "REPOSITORY_ID": "22", "NUMBER": "33"}
+    known |= {
+        name: shlex.split(value, comments=True)[0]
+        for name, value in re.findall(r"^([A-Z]+)=([^$\n]+)$", script, re.MULTILINE)
+    }
+    (loop,) = re.findall(r"^for place in (.+); do$", script, re.MULTILINE)
+    (provider,) = [line for line in script.splitlines() if "providers create-oidc" in line]
+    (bound,) = [line for line in script.splitlines() if "attribute.place/" in line]
+    given = _options(provider, known)
+    mapping = dict(part.split("=", 1) for part in given["--attribute-mapping"].split(","))
+    members = [_options(bound, {**known, "place": place})["--member"] for place in loop.split()]
+    return mapping, given["--attribute-condition"], members
+
+
+def _options(command: str, known: Mapping[str, str]) -> dict[str, str]:
+    words = [re.sub(r"\$(\w+)", lambda m: known.get(m[1], m[0]), word) for word in shlex.split(command)]
+    return {word: value for word, value in itertools.pairwise(words) if word.startswith("--")}
+
+
+def _evaluated(expression: str, token: Mapping[str, str]) -> Any:
+    """Evaluate the part of CEL that the guide uses: https://cel.dev."""
+    python = re.sub(r"\((has\(\S+\)) \? (.+) : (.+)\)", r"(\2 if \1 else \3)", expression).replace("&&", "and")
+    python = re.sub(r"has\(assertion\.(\w+)\)", r"('\1' in assertion)", python)
+    python = re.sub(r"assertion\.(\w+)", r"assertion['\1']", python)
+    return eval(python, {"__builtins__": {}}, {"assertion": token})  # noqa: S307 - the guide's own text
