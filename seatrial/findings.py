@@ -7,8 +7,9 @@ each with a `Phase`.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -56,6 +57,11 @@ class Edit:
     was: str | None = None
 
 
+# Pieces of the project on which many judgements rest: `Finding.lacks` and `rests_on`. A distribution is one too.
+REQUIREMENTS = "requirements.in"
+LOCK = "requirements.txt"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong, in the same words on a laptop, in a pull request and in a cloud log.
@@ -72,6 +78,9 @@ class Finding:
         evidence: lines that prove it: a traceback reduced to the user's frames, numbers that differ.
         because: what in the text of a failure made the diagnosis choose this rule, as a clause; "" for a check.
         edits: the fix as changes of files, to make all together; empty if only a person can decide.
+        lacks: the piece of the project that is not there, if that is what it says: REQUIREMENTS, LOCK, a distribution.
+        rests_on: pieces of the project; if one of them is lacking, this follows from it.
+        followers: the findings that follow from this one, and are not shown one by one; see `folded`.
     """
 
     code: str
@@ -85,6 +94,9 @@ class Finding:
     evidence: tuple[str, ...] = ()
     because: str = ""
     edits: tuple[Edit, ...] = ()
+    lacks: str = ""
+    rests_on: tuple[str, ...] = ()
+    followers: tuple[Finding, ...] = ()
 
     @property
     def docs(self) -> str:
@@ -93,7 +105,8 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the finding as JSON data."""
-        return {**asdict(self), "severity": self.severity.value, "docs": self.docs}
+        followers = [follower.as_dict() for follower in self.followers]
+        return {**asdict(self), "severity": self.severity.value, "followers": followers, "docs": self.docs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +144,46 @@ def watched(stage: Stage[T]) -> Stage[tuple[T, bool]]:
 def failed(findings: Iterable[Finding]) -> bool:
     """Return whether any of the findings is an error."""
     return any(f.severity is Severity.ERROR for f in findings)
+
+
+_SEVERITIES = list(Severity)  # the worst first
+
+
+def folded(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings, each that follows from another one under it, in the order that they have.
+
+    A finding follows from the one that says that a piece on which it rests is lacking. It is never put under a finding
+    that is less bad.
+    """
+    lack = {finding.lacks: finding for finding in reversed(findings) if finding.lacks}
+    under: dict[int, list[Finding]] = {}
+    for finding in findings:
+        under.setdefault(id(_origin(finding, lack)), []).append(finding)
+    return [_with_followers(finding, under[id(finding)]) for finding in findings if id(finding) in under]
+
+
+def _origin(finding: Finding, lack: dict[str, Finding]) -> Finding:
+    for piece in finding.rests_on:
+        other = lack.get(piece)
+        if other and _SEVERITIES.index(other.severity) <= _SEVERITIES.index(finding.severity):
+            return _origin(other, lack)
+    return finding
+
+
+def _with_followers(origin: Finding, family: Sequence[Finding]) -> Finding:
+    return replace(origin, followers=tuple(finding for finding in family if finding is not origin))
+
+
+def unfolded(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings, each before those that follow from it."""
+    for finding in findings:
+        yield finding
+        yield from unfolded(finding.followers)
+
+
+def that_follow(codes: Sequence[str]) -> str:
+    """Return in words how many findings follow from others, by the codes of their rules; "" if none does."""
+    if not codes:
+        return ""
+    each = ", ".join(f"{number} {code}" for code, number in Counter(codes).items())
+    return f"{len(codes)} more that follow{'s' if len(codes) == 1 else ''} ({each})"

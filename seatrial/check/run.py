@@ -15,7 +15,7 @@ from seatrial.check.waivers import CONFIGURATION, Waived, heed, read_waivers
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Facts, Gathered, ask, unasked
 from seatrial.facts.libraries import answers
-from seatrial.findings import Finding, Location, Severity, Step
+from seatrial.findings import Finding, Location, Severity, Step, folded
 from seatrial.rules import RULES, nearest
 from seatrial.rules.artifacts.manifest import OTHER_ARTIFACTS
 from seatrial.rules.lock import wheels
@@ -54,7 +54,8 @@ class Checked:
 def check(gathered: Gathered, choice: Choice | None = None, *, offline: bool = False) -> Stage[Checked]:
     """Yield every static finding that is chosen and not waived, by file, line and code.
 
-    With `offline` no index is asked, and a note says what could not be decided without one.
+    What follows from another one is under it. With `offline` no index is asked, and a note says what could not be
+    decided without one.
     """
     choice = choice or Choice()
     yield Step("reading the package, the lock and the artifacts")
@@ -71,7 +72,7 @@ def check(gathered: Gathered, choice: Choice | None = None, *, offline: bool = F
     secret = credential_lines(facts)
     left = [_hiding(finding, secret) for finding in left]
     waived = [replace(w, finding=_hiding(w.finding, secret)) for w in waived]
-    yield from sorted((finding for finding in left if choice.takes(finding.code)), key=_place)
+    yield from folded(sorted((finding for finding in left if choice.takes(finding.code)), key=_place))
     hidden = tuple(sorted((w for w in waived if choice.takes(w.finding.code)), key=lambda w: _place(w.finding)))
     if hidden:
         yield Step(f"{len(hidden)} waived")

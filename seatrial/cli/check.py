@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from seatrial.cli import options
 from seatrial.cli.run import Run, running
 from seatrial.errors import ExitCode
-from seatrial.findings import Finding, Severity
+from seatrial.findings import Finding, Severity, that_follow, unfolded
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
@@ -75,14 +75,14 @@ def _fix(run: Run, arguments: argparse.Namespace, choice: Choice, checked: Check
     from seatrial.check import run as checking
     from seatrial.facts.gather import Gathered
 
-    seen = fixes.snapshot(run.project.root, run.findings)
+    seen = fixes.snapshot(run.project.root, unfolded(run.findings))
     if not seen:
         return checked, ()
     run.findings.clear()
     checked = run.of(
         checking.check(Gathered(run.project), choice, offline=arguments.offline)
     )  # again, so that the findings are of exactly the bytes in `seen`
-    plan = fixes.plan(run.project.root, run.findings, seen)
+    plan = fixes.plan(run.project.root, unfolded(run.findings), seen)
     run.renderer.result(redacted("".join(change.diff() for change in plan.changes)))  # it has lines around the edits
     changed = tuple(change.path for change in plan.changes)
     for finding, why in plan.refused:
@@ -118,9 +118,11 @@ def _counts(findings: Sequence[Finding], waived: int) -> Iterator[str]:
     for severity in (Severity.WARNING, Severity.NOTE):
         if number := sum(finding.severity is severity for finding in findings):
             yield f"{number} {severity.value}{'s' if number > 1 else ''}"
+    if following := that_follow([follower.code for finding in findings for follower in finding.followers]):
+        yield following
     if waived:
         yield f"{waived} waived"
-    if fixable := sum(bool(finding.edits) for finding in findings):
+    if fixable := sum(bool(finding.edits) for finding in unfolded(findings)):
         yield f"{fixable} fixable with --fix"
 
 

@@ -26,7 +26,7 @@ from seatrial.environment.store import Kept
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts.packages import requirements
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
-from seatrial.findings import Finding, Location, Stage, Step
+from seatrial.findings import Finding, Location, Stage, Step, folded
 from seatrial.project import Project
 from seatrial.rules.lock.locks import CPU_BUILDS, index_lines, judge, unlockable
 from seatrial.system import files, process
@@ -53,11 +53,15 @@ _PIP_SETTINGS = (
 
 def check_lock(project: Project) -> Stage[None]:
     """Judge whether the locks satisfy requirements.in, from the files alone."""
-    yield from judge(
-        project,
-        _read(project.requirements_in, project),
-        _read(project.lock_file, project),
-        _read(project.cpu_lock_file, project),
+    yield from folded(
+        [
+            *judge(
+                project,
+                _read(project.requirements_in, project),
+                _read(project.lock_file, project),
+                _read(project.cpu_lock_file, project),
+            )
+        ]
     )
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from seatrial.findings import Finding, Location, Severity
+from seatrial.findings import Finding, Location, Severity, that_follow
 from seatrial.report.renderer import Report, Verdict
 from seatrial.system.redaction import redacted
 
@@ -119,6 +119,9 @@ class Console:
                 first, *more = value.splitlines()
                 parts += [(f"{gutter} = ", "blue"), (f"{label}: ", "bold"), (f"{first}\n", "")]
                 parts += [(f"{gutter}   {' ' * len(label)}  {line}\n", "") for line in more]
+        if finding.followers:
+            following = that_follow([follower.code for follower in finding.followers])
+            parts += [(f"{gutter} = ", "blue"), (f"and {following}\n", "")]
         return parts
 
     def _excerpt(self, location: Location, gutter: str, style: str) -> list[Part]:

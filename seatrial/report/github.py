@@ -98,7 +98,7 @@ def annotation(command: str, text: str, **properties: Any) -> str:
 def _text(finding: Mapping[str, Any]) -> str:
     lines = [finding["message"]]
     lines += [f"{label}: {finding[label]}" for label in ("cause", "fix", "because") if finding.get(label)]
-    return "\n".join(lines)
+    return "\n".join(filter(None, [*lines, json_report.following(finding)]))
 
 
 def _place(finding: Mapping[str, Any], folder: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from seatrial.findings import Finding, failed
+from seatrial.findings import Finding, failed, that_follow
 from seatrial.report.document import DocumentRenderer
 from seatrial.report.renderer import Report
 from seatrial.system import files
@@ -71,6 +71,12 @@ def distinct(reports: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         for finding in report.get("findings", ()):
             seen.setdefault(json.dumps([finding["code"], finding["message"], finding.get("location")]), finding)
     return list(seen.values())
+
+
+def following(finding: Mapping[str, Any]) -> str:
+    """Return in words how many findings follow from this one; "" if none does."""
+    text = that_follow([follower["code"] for follower in finding.get("followers", ())])
+    return f"and {text}" if text else ""
 
 
 def reason(report: Mapping[str, Any]) -> str:

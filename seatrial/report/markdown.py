@@ -133,7 +133,7 @@ def _details(finding: Data) -> Iterator[str]:
     lines = [f"--> {_where(finding)}"] if _where(finding) else []
     lines += [str(line) for line in finding.get("evidence", ())][:_EVIDENCE]
     lines += [f"{label}: {finding[label]}" for label in ("cause", "cloud", "fix", "because") if finding.get(label)]
-    lines += [f"seatrial explain {finding['code']} says more"]
+    lines += [*filter(None, [json_report.following(finding)]), f"seatrial explain {finding['code']} says more"]
     text = "\n".join(line if line.strip() else " " for line in "\n".join(lines).splitlines())
     yield f"<pre>{html.escape(text)}</pre>"
     yield "</details>"

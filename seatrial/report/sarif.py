@@ -86,6 +86,7 @@ def _rule(rule: RuleText) -> dict[str, Any]:
 def _result(root: Path, folder: str, index: Mapping[str, int], finding: Data, seen: Counter[str]) -> dict[str, Any]:
     lines = [finding["message"]]
     lines += [f"{label}: {finding[label]}" for label in ("cause", "fix", "because") if finding.get(label)]
+    lines += filter(None, [json_report.following(finding)])
     result: dict[str, Any] = {
         "ruleId": finding["code"],
         "ruleIndex": index[finding["code"]],
@@ -101,6 +102,8 @@ def _result(root: Path, folder: str, index: Mapping[str, int], finding: Data, se
                 "artifactChanges": [*_fix(root, folder, finding)],
             }
         ]
+    if related := [*_related(folder, finding)]:
+        result["relatedLocations"] = related
     if waiver := finding.get("waiver"):
         inline = waiver["location"]["path"] != "pyproject.toml"
         suppression = {"kind": "inSource" if inline else "external", "status": "accepted"}
@@ -108,6 +111,13 @@ def _result(root: Path, folder: str, index: Mapping[str, int], finding: Data, se
             suppression["justification"] = waiver["reason"]
         result["suppressions"] = [{**suppression, "location": _place(folder, waiver["location"])}]
     return result
+
+
+def _related(folder: str, finding: Data) -> Iterator[dict[str, Any]]:
+    """Yield the places of what follows from a finding, each with its message."""
+    for follower in finding.get("followers", ()):
+        text = f"{follower['code']}: {follower['message']}"
+        yield {**_place(folder, follower["location"] or {"path": "pyproject.toml"}), "message": {"text": text}}
 
 
 def _place(folder: str, place: Data) -> dict[str, Any]:

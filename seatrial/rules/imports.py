@@ -63,9 +63,9 @@ def line_for(module: str, facts: Facts) -> str:
     return distribution
 
 
-def has_no_requirements(facts: Facts) -> bool:
-    """Return whether nothing is known of what will be installed, which ST101 says once for all imports."""
-    return facts.requirements is None and facts.lock is None and facts.cpu_lock is None
+def needed_distribution(module: str) -> str:
+    """Return the piece of the project on which a module of a distribution rests; see `Finding.lacks`."""
+    return f"distribution {distributions_of(module)[0]}"
 
 
 _RUNTIME = "seatrial.serving."  # its wheel is installed beside every predictor

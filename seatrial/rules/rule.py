@@ -73,6 +73,7 @@ class Rule:
         confirm: whether a text with a symptom is about this fault in this project; None if it always is.
         refine: completes the finding of a symptom from what the text and the project say.
         check: decides it from facts, before anything is installed; None if only running shows it.
+        rests_on: what its findings rest on, unless one says otherwise; see `Finding`.
         needs_wheels: whether the check reads the metadata of the locked wheels.
         needs_sources: whether the check reads the modules of the locked wheels.
         detected: how the check decides, what it cannot see, and when it therefore only warns.
@@ -95,6 +96,7 @@ class Rule:
     confirm: Confirmation | None = field(default=None, compare=False)
     refine: Refinement | None = field(default=None, compare=False)
     check: Check | None = field(default=None, compare=False)
+    rests_on: tuple[str, ...] = ()
     needs_wheels: bool = False
     needs_sources: bool = False
     detected: str = ""
@@ -112,6 +114,7 @@ class Rule:
         particulars.setdefault("fix", self.fix)
         particulars.setdefault("cloud", self.cloud)
         particulars.setdefault("severity", self.severity)
+        particulars.setdefault("rests_on", self.rests_on)
         return Finding(code=self.code, message=message, **particulars)
 
     def decided_by(self, check: Check) -> Check:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.check.run import check
+from seatrial.check.run import Choice, check
 from seatrial.facts.gather import Gathered
 from seatrial.findings import Finding, Severity, failed
 from seatrial.project import load
@@ -19,6 +19,7 @@ from tests.projects.base import made
 from tests.projects.twins import TWINS
 from tests.small_project import PREDICTOR, findings, locked, small_project
 
+ALBUMENTATIONS = b"calbumentations\nCompose\n."  # a pickle of protocol 0 that names a class
 PROJECTS = Path(__file__).parents[1] / "projects"
 REPOSITORY = Path(__file__).parents[2]
 
@@ -86,8 +87,40 @@ def test_a_project_without_any_file_but_the_configuration_is_judged_not_crashed(
     for name in ("requirements.in", "requirements.txt", "predictor.py"):
         (tmp_path / name).unlink()
     found = findings(project)
-    assert sorted(f.code for f in found) == ["ST101", "ST101", "ST202"]
+    assert sorted(f.code for f in found) == ["ST101", "ST202"]
     assert all(f.fix for f in found)
+
+
+class TestWithoutRequirements:
+    IMPORTS = "import torch\nimport torchvision\nfrom PIL import Image\n" + PREDICTOR
+
+    def test_what_follows_from_the_missing_piece_is_folded_under_it(self, tmp_path: Path) -> None:
+        project = small_project(tmp_path, {"predictor.py": self.IMPORTS})
+        for name in ("requirements.in", "requirements.txt"):
+            (tmp_path / name).unlink()
+        (found,) = findings(project)
+        assert found.message == "there is no requirements.in"
+        assert [f.code for f in found.followers] == ["ST110", "ST110", "ST110", "ST101"]
+
+    def test_a_pickle_that_needs_a_missing_distribution_is_told_once_with_the_import(self, tmp_path: Path) -> None:
+        files: dict[str, str | bytes]
+        files = {"predictor.py": "import albumentations\n" + PREDICTOR, "artifacts/t.pkl": ALBUMENTATIONS}
+        (found,) = findings(small_project(tmp_path, files))
+        assert (found.code, [f.code for f in found.followers]) == ("ST110", ["ST302"])
+
+    def test_a_list_written_by_hand_is_told_to_be_renamed(self, tmp_path: Path) -> None:
+        project = small_project(tmp_path, {"requirements.txt": "torch\ntorchvision\npillow\n"})
+        (tmp_path / "requirements.in").unlink()
+        (found,) = findings(project)
+        assert found.fix.startswith("rename requirements.txt to requirements.in")
+        assert [f.code for f in found.followers] == ["ST102"]
+
+    def test_a_choice_without_the_missing_piece_shows_what_follows_from_it(self, tmp_path: Path) -> None:
+        project = small_project(tmp_path, {"predictor.py": self.IMPORTS})
+        (tmp_path / "requirements.in").unlink()
+        (tmp_path / "requirements.txt").unlink()
+        found = [f for f in check(Gathered(project), Choice(select=("ST110",))) if isinstance(f, Finding)]
+        assert [f.code for f in found] == ["ST110"] * 3
 
 
 def test_the_check_imports_nothing_heavy() -> None:

@@ -48,6 +48,9 @@ class TestAFinding:
             "         or list it",
         ]
 
+    def test_ends_with_how_many_follow_from_it(self, root: Path) -> None:
+        assert shown(root, finding(followers=(finding(),) * 14))[-1] == "  = and 14 more that follow (14 ST120)"
+
     def test_keeps_its_columns_behind_tabs_and_wide_characters(self, root: Path) -> None:
         (root / "predictor.py").write_text('\tx = "画像", mine\n', encoding="utf-8")
         lines = shown(root, finding(Location("predictor.py", 1, 12, 16)))

@@ -54,6 +54,14 @@ class TestAResult:
         assert [place["artifactLocation"]["uri"] for place in places] == ["artifacts/w.pt", "pyproject.toml"]
         assert all("region" not in place for place in places)
 
+    def test_has_what_follows_from_it_as_related_places(self, tmp_path: Path) -> None:
+        follower = Finding("ST302", "a pickle needs it", location=Location("artifacts/w.pkl"))
+        found = result(tmp_path, finding(followers=(follower,)))
+        assert found["message"]["text"].endswith("and 1 more that follows (1 ST302)")
+        (related,) = found["relatedLocations"]
+        assert related["message"]["text"] == "ST302: a pickle needs it"
+        assert related["physicalLocation"]["artifactLocation"]["uri"] == "artifacts/w.pkl"
+
     def test_is_recognised_when_lines_above_it_change_and_told_from_its_like(self, tmp_path: Path) -> None:
         near, far = finding(location=Location("p.py", 3, 1)), finding(location=Location("p.py", 30, 1))
         other = finding(location=Location("q.py", 3, 1))

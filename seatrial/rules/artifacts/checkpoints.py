@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from seatrial.facts.checkpoints.checkpoint import is_named
 from seatrial.facts.checkpoints.kinds import Kind
 from seatrial.facts.tables import is_known
-from seatrial.findings import Location, Severity
+from seatrial.findings import REQUIREMENTS, Location, Severity
 from seatrial.rules.artifacts.pickled import MAIN
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
-from seatrial.rules.imports import has_no_requirements, how_to_provide, is_first_party, is_provided
+from seatrial.rules.imports import how_to_provide, is_first_party, is_provided, needed_distribution
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
@@ -132,8 +132,6 @@ def _unknown_module(facts: Facts) -> Iterator[Finding]:
             seen.add(module)
             path = facts.left_out.get(module)
             own = path is not None or is_first_party(facts.sources, module)
-            if not own and has_no_requirements(facts):
-                continue
             cause, fix = f"{path} does not ship: `packages` does not name it" if path else "", ""
             if not own and is_known(module):
                 fix = f"; or {how_to_provide(module, facts)}"
@@ -146,6 +144,7 @@ def _unknown_module(facts: Facts) -> Iterator[Finding]:
                 subject=module,
                 cause=cause,
                 fix=f"{UNKNOWN_MODULE.fix}{fix}",
+                rests_on=() if own else (REQUIREMENTS, needed_distribution(module)),
             )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from seatrial.facts.packages.requirements import marker_environment, rewritten
-from seatrial.findings import Location
+from seatrial.findings import LOCK, REQUIREMENTS, Location
 from seatrial.rules.places import shown_at
 from seatrial.rules.rule import Rule, Symptom
 from seatrial.system.redaction import redacted
@@ -38,6 +38,11 @@ _LENIENT = Version("0.29.1")  # the first torchvision whose metadata takes more 
 _A_FEW = 2  # lines that are named one by one
 _SHOWN = 12  # names in a line of evidence
 _LENIENT_CAUSE = "torchvision accepts every torch from 2.14.0 on, so no resolver keeps the pair together"
+_FIRST_STEP = {  # without a requirements.in, by whether requirements.txt was written by hand
+    False: "write what the predictor imports into requirements.in, one distribution a line; `seatrial check --fix` "
+    "writes what it knows",
+    True: "rename requirements.txt to requirements.in, then run `seatrial lock`, which writes the lock",
+}
 CPU_BUILDS = ("torch", "torchvision")  # what PyTorch's CPU index holds as `+cpu` builds
 
 STALE = Rule(
@@ -209,12 +214,15 @@ def judge(
         yield STALE.finding(
             "there is no requirements.in",
             location=Location("requirements.in"),
-            fix="write what the predictor imports into requirements.in, one distribution a line",
+            fix=_FIRST_STEP[lock is not None and is_by_hand(lock)],
+            lacks=REQUIREMENTS,
         )
     else:
         yield from unlockable(requirements, marker_environment(project.python))
     if lock is None:
-        yield STALE.finding("there is no requirements.txt", location=Location("requirements.txt"))
+        yield STALE.finding(
+            "there is no requirements.txt", location=Location(LOCK), lacks=LOCK, rests_on=(REQUIREMENTS,)
+        )
     for file in (lock, cpu_lock):
         if file is not None and (none := _no_lock_at_all(file)):
             yield none
@@ -330,7 +338,14 @@ def _no_lock_at_all(lock: RequirementFile) -> Finding | None:
         f"{lock.path} is not a lock: none of its {len(lock.entries)} lines has a hash",
         location=lock.entries[0].location,
         evidence=tuple(shown if loose else ()),
+        lacks=lock.path,
+        rests_on=(REQUIREMENTS,),
     )
+
+
+def is_by_hand(lock: RequirementFile) -> bool:
+    """Return whether a file with the name of a lock has lines, none of which any tool locked."""
+    return bool(lock.entries) and not lock.made_for and not any(entry.hashes for entry in lock.entries)
 
 
 def _loose(lock: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:
@@ -340,9 +355,12 @@ def _loose(lock: RequirementFile, environment: dict[str, str]) -> Iterator[Findi
         place = shown_at(entry.location, entry.text)
         cause = _LENIENT_CAUSE if lenient and entry.name == "torch" else ""
         if entry.version is None:
-            yield LOOSE.finding(f"`{redacted(entry.text)}` is not pinned to one version", location=place, cause=cause)
+            what = f"`{redacted(entry.text)}` is not pinned to one version"
         elif not entry.hashes:
-            yield LOOSE.finding(f"`{entry.text}` has no hash", location=place, cause=cause)
+            what = f"`{entry.text}` has no hash"
+        else:
+            continue
+        yield LOOSE.finding(what, location=place, cause=cause, rests_on=(REQUIREMENTS,))
 
 
 def _residue(project: Project, requirements: RequirementFile, lock: RequirementFile) -> Iterator[Finding]:

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 from seatrial.facts.predictor import SERVERS, Kind
 from seatrial.facts.tables import distributions_of, is_distribution_known, is_known, is_namespace
-from seatrial.findings import Edit, Severity
+from seatrial.findings import REQUIREMENTS, Edit, Severity
 from seatrial.rules.artifacts import checkpoints, pickled
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.imports import (
     NO_MODULE,
     by_short_name,
     changes_path,
-    has_no_requirements,
     how_to_provide,
     is_own,
     is_provided,
     line_for,
+    needed_distribution,
     squeezed,
     why_not_executed,
 )
@@ -46,6 +46,7 @@ MISSING_DISTRIBUTION = Rule(
         "not for the predictor."
     ),
     fix="add the distribution to requirements.in, then run `seatrial lock`",
+    rests_on=(REQUIREMENTS,),
     telling=Telling.WIDE,
     yields_to=(installing.NOT_BUILT, pickled.NUMPY_2, removed_names.PRIVATE_MODULE, removed_names.V2_NAMES),
     yields_module_to=(checkpoints.UNKNOWN_MODULE,),
@@ -86,8 +87,6 @@ def _how_to_provide(finding: Finding, groups: Groups, facts: Facts | None) -> Fi
 
 @MISSING_DISTRIBUTION.decided_by
 def _missing_distribution(facts: Facts) -> Iterator[Finding]:
-    if has_no_requirements(facts):
-        return
     missing: dict[str, list[tuple[str, str, Location]]] = {}  # (why it may not be executed, module, place)
     for module, imported in facts.sources.imports():
         if imported.optional:
@@ -116,6 +115,7 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
             severity=Severity.WARNING if doubt or open_end else Severity.ERROR,
             location=first,
             subject=distribution,
+            lacks=needed_distribution(module_name),
             cause="; ".join(filter(None, (nothing, open_end, doubt))),
             fix=how_to_provide(module_name, facts),
             evidence=tuple(f"imported at {place} too" for _, _, place in places[1:]),

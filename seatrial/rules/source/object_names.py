@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.findings import Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
-from seatrial.rules.imports import has_no_requirements, how_to_provide, is_provided
+from seatrial.rules.imports import how_to_provide, is_provided
 from seatrial.rules.rule import Rule
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _judged(named: ObjectName, facts: Facts) -> tuple[str, str, str] | None:
     if module:
         return _without_name(named, module, facts.sources)
     top = name.partition(".")[0]
-    if has_no_requirements(facts) or is_provided(top, facts):
+    if is_provided(top, facts):
         return None
     message = f"{named.by} names `{name}`, but nothing provides `{top}`"
     return message, f"neither the package nor a requirement has a module `{top}`", how_to_provide(top, facts)

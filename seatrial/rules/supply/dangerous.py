@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatrial.facts.checkpoints.pickles import Global
-from seatrial.findings import Location, Severity
+from seatrial.findings import LOCK, REQUIREMENTS, Location, Severity
 from seatrial.rules.artifacts.checkpoints import will_be_there
 from seatrial.rules.artifacts.pickled import MAIN, missing_in
 from seatrial.rules.rule import Rule
@@ -82,6 +82,7 @@ def _runs_code(facts: Facts) -> Iterator[Finding]:
                 "package's",
                 fix=FIX,
                 evidence=tuple(unknown[:SHOWN]),
+                rests_on=(LOCK, REQUIREMENTS),
             )
 
 
