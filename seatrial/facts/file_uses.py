@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,14 @@ class Origin(StrEnum):
     FOLDER = "working directory"
     HOME = "home folder"
     ABSOLUTE = "root of a file system"
+
+
+class Way(Enum):
+    """What a call does with a path."""
+
+    READS = auto()
+    GETS = auto()  # without opening it, as far as can be seen
+    NEITHER = auto()  # it writes there, or only handles the path
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,7 @@ _RESOURCES = re.compile(
 )
 PATH_CHANGES = {"sys.path.append", "sys.path.insert", "site.addsitedir"}
 _HYDRA = {"hydra.initialize", "hydra.main"}  # config_path is relative to the file that calls them
+_FINDERS = ("pkgutil.", "importlib", "pkg_resources.", "hydra.")  # where the functions of both are
 
 
 def uses_of_files(project: Project, sources: Sources) -> tuple[FileUse, ...]:
@@ -92,7 +101,9 @@ def with_added_folders(project: Project, sources: Sources) -> Sources:
     Those in folders of the project that do not ship are left out of the package.
     """
     reader = _Reader(project, sources)
-    folders = tuple(dict.fromkeys(folder for module, call in sources.calls() for folder in reader.added(call)))
+    folders = tuple(
+        dict.fromkeys(folder for _, call in sources.calls().of(*PATH_CHANGES) for folder in reader.added(call))
+    )
     if not folders:
         return sources
     tree, shipped = Tree(project.root, folders), {module.path for module in sources.modules.values()}
@@ -112,6 +123,8 @@ class _Reader:
     def __init__(self, project: Project, sources: Sources) -> None:
         self._project = project
         self._sources = sources
+        self._ways: dict[str, Way] = {}
+        self._places: dict[PathText, tuple[Origin, str] | None] = {}
 
     @cached_property
     def _shipped(self) -> frozenset[str]:
@@ -127,27 +140,33 @@ class _Reader:
         return frozenset({folder for path in found for folder in _upwards(path)})
 
     def uses(self, module: Module, call: Call) -> Iterator[FileUse]:
-        if (resource := self._resource(module, call)) is not None:
+        if call.name.startswith(_FINDERS) and (resource := self._resource(module, call)) is not None:
             yield from self._use(module, call, resource, reads=call.name != "hydra.main")
             return
-        if call.on is not None:
+        if (on := call.on) is not None:
             if not (call.method == "open" and _writes(call.argument("mode", 0))):
-                yield from self._use(module, call, call.on, reads=True)
+                yield from self._use(module, call, on, reads=True)
             return
-        last = call.method
-        if _NEUTRAL.match(call.name) or call.name in _HYDRA or _WRITER.search(last):
+        way = self._way(call)
+        if way is Way.NEITHER or (call.name in _OPENS and _writes(call.argument("mode", 1))):
             return
-        opens = call.name in _OPENS
-        if opens and _writes(call.argument("mode", 1)):
-            return
-        reads = is_reader(call, self._sources)
-        given = (*call.arguments[:1], *call.arguments[1:], *call.keywords.values())
-        for number, value in enumerate(given):
+        reads = way is Way.READS
+        for number, value in enumerate(call.values(literals=reads)):
             path = value.path or (self._text(value, call) if reads and not number else None)
             if path is None and self._sources.ships(value.name.partition(".")[0]):
                 path = PathText(value.name)
             if path is not None:
                 yield from self._use(module, call, path, reads=reads)
+
+    def _way(self, call: Call) -> Way:
+        """Return what a call does with a path, by the name of what it calls."""
+        known = self._ways.get(call.name)
+        if known is None:
+            name = call.name
+            neither = _NEUTRAL.match(name) or name in _HYDRA or _WRITER.search(call.method)
+            known = Way.NEITHER if neither else Way.READS if is_reader(call, self._sources) else Way.GETS
+            self._ways[name] = known
+        return known
 
     def added(self, call: Call) -> Iterator[str]:
         """Yield the folder of the project that a call adds to Python's path."""
@@ -188,10 +207,10 @@ class _Reader:
         return PathText(f"{of}.__path__", (name.constant,)) if of and not of.startswith("?") else None
 
     def _use(self, module: Module, call: Call, path: PathText, *, reads: bool) -> Iterator[FileUse]:
-        found = self._sources.path(path)
-        if not found.is_known:
-            return
-        placed = self._placed(found)
+        if path not in self._places:
+            found = self._sources.path(path)
+            self._places[path] = self._placed(found) if found.is_known else None
+        placed = self._places[path]
         if placed is not None:
             origin, where = placed
             kind = "" if origin in (Origin.HOME, Origin.ABSOLUTE) else _kind(self._project.root / where)

@@ -77,9 +77,8 @@ def _in_calls(sources: Sources, tree: Tree) -> Iterator[ObjectName]:
     for _, call in sources.calls():
         if call.method == "import_module":
             continue  # it is an import, and judged as one
-        for value in (*call.arguments, *call.keywords.values()):
-            text = value.constant
-            if isinstance(text, str) and _DOTTED.fullmatch(text):
+        for text in call.texts():
+            if _DOTTED.fullmatch(text):
                 yield _named(text, f"{call.written}()" if call.written else "a call", call.location, sources, tree)
 
 

@@ -25,11 +25,12 @@ _CONTENT = (".read_text()", ".read_bytes()", ".read()", "open()", ".__enter__()"
 
 def unread(sources: Sources, paths: Iterable[str]) -> frozenset[str]:
     """Return those of the paths that no code names, if it names others; nothing if any read cannot be followed."""
-    named = _named(sources)
+    files = frozenset(paths)
+    named = _named(sources) if len(files) > 1 else None  # of one file alone nothing is said
     if named is None:
         return frozenset()
-    known = {path for path in paths if PurePosixPath(path).name in named}
-    return frozenset(paths) - known if known else frozenset()
+    known = {path for path in files if PurePosixPath(path).name in named}
+    return files - known if known else frozenset()
 
 
 def _named(sources: Sources) -> set[str] | None:

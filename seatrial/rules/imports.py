@@ -116,7 +116,7 @@ def is_certain(module: Module, context: Context, facts: Facts) -> bool:
 
 def changes_path(sources: Sources) -> str:
     """Return the first place in the serving code that adds a folder to Python's path; "" if there is none."""
-    called = next((str(call.location) for _, call in sources.calls() if call.name in _PATH_CHANGES), "")
+    called = next((str(call.location) for _, call in sources.calls().of(*_PATH_CHANGES)), "")
     return called or next((m.path for m in sources.serving_modules() if "sys.path" in m.uses.patched), "")
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seatrial.facts.python.calls import Call, Read
     from seatrial.facts.python.sources import Sources
     from seatrial.facts.python.versions import VersionTest
     from seatrial.findings import Location
@@ -130,8 +129,8 @@ def uses(sources: Sources) -> Iterator[Use]:
     patched = {name for module in sources.serving_modules() for name in module.uses.patched}
     patched |= {
         f"{call.arguments[0].name}.{attribute}"
-        for _, call in sources.calls()
-        if call.name == "builtins.setattr" and len(call.arguments) > 1
+        for _, call in sources.calls().of("builtins.setattr")
+        if len(call.arguments) > 1
         if isinstance(attribute := call.arguments[1].constant, str)
     }
     imported_names: set[str] = set()
@@ -144,13 +143,15 @@ def uses(sources: Sources) -> Iterator[Use]:
             if f"{imported.module}.{name}" not in patched:
                 question, function = f"{imported.module}:{name}", imported.function
                 yield Use(question, imported.location, function, imported.guarded, imported.versions)
-    both: tuple[Iterator[tuple[object, Call | Read]], ...] = (iter(sources.calls()), sources.reads())
-    for _, use in (pair for each in both for pair in each):
-        name = use.name
+
+    def is_taken(name: str) -> bool:
         if name in imported_names or not _is_library(name, sources) or not _ASKED.fullmatch(name):
-            continue
-        if not use.context.tries and not any(name == p or name.startswith(f"{p}.") for p in patched):
-            yield Use(name, use.location, use.context.function, bool(use.context.guards))
+            return False
+        return not any(name == p or name.startswith(f"{p}.") for p in patched)
+
+    for _, use in sources.named(is_taken):
+        if not use.context.tries:
+            yield Use(use.name, use.location, use.context.function, bool(use.context.guards))
 
 
 def hooks(sources: Sources) -> Iterator[tuple[str, str, Location]]:

@@ -7,7 +7,7 @@ the method of what torch.load returned. `?` stands for anything unknown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import ast
 
+    from seatrial.facts.python.notes import Block
     from seatrial.facts.python.paths import PathText
-    from seatrial.facts.python.resolving import Block, Resolver
+    from seatrial.facts.python.resolving import Resolver
     from seatrial.findings import Location
 
 Constant = str | bytes | int | float | complex | bool | None
@@ -88,21 +89,54 @@ class Context:
         return self.tried or any("hasattr" in name or "version" in name.lower() for name in self.guards)
 
 
-@dataclass(frozen=True, slots=True)
 class Read:
     """A dotted name that begins with an import and is read, but not called: `Image.ANTIALIAS`.
 
+    As with a call, all but the name is resolved when a rule asks for it.
+
     Attributes:
         name: resolved: `PIL.Image.ANTIALIAS`.
-        written: as the module writes it.
-        location: the whole of it.
-        context: its context.
     """
 
-    name: str
-    written: str
-    location: Location
-    context: Context
+    def __init__(self, name: str, node: ast.Attribute, block: Block, resolver: Resolver) -> None:
+        self.name = name
+        self._node = node
+        self._block = block
+        self._resolver = resolver
+
+    def named(self, name: str) -> Read:
+        """Return the same place under another name."""
+        return Read(name, self._node, self._block, self._resolver)
+
+    @property
+    def written(self) -> str:
+        """The name as the module writes it; "" if it is not in one piece."""
+        return self._resolver.written(self._node)
+
+    @property
+    def location(self) -> Location:
+        """The whole of it."""
+        return self._resolver.location(self._node)
+
+    @property
+    def context(self) -> Context:
+        """Its context."""
+        return self._resolver.context(self._block)
+
+    @property
+    def function(self) -> str:
+        """The qualified name of the function around it, as in its context."""
+        return self._block.scope.runs_in().qualname
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is executed when served, as in its context."""
+        return not self._block.typing_only
+
+
+def method_of(name: str) -> str:
+    """Return the last part of a name: `eval` of `torch.load().eval`; "" for a result or an item."""
+    return name.rpartition(".")[2] if not name.endswith((")", "]", UNKNOWN_NAME)) else ""
 
 
 class Call:
@@ -118,7 +152,7 @@ class Call:
 
     def __init__(self, name: str, node: ast.Call, block: Block, resolver: Resolver) -> None:
         self.name = name
-        self.method = name.rpartition(".")[2] if not name.endswith((")", "]", UNKNOWN_NAME)) else ""
+        self.method = method_of(name)
         self._node = node
         self._block = block
         self._resolver = resolver
@@ -130,7 +164,7 @@ class Call:
     @cached_property
     def written(self) -> str:
         """What is called, as the module writes it; "" if that is not a dotted name in one piece."""
-        return self._resolver.written(self._node)
+        return self._resolver.written(self._node.func)
 
     @cached_property
     def arguments(self) -> tuple[Value, ...]:
@@ -141,6 +175,20 @@ class Call:
     def keywords(self) -> Mapping[str, Value]:
         """The named arguments."""
         return self._resolver.keywords(self._node, self._block)
+
+    def values(self, *, literals: bool) -> Iterator[Value]:
+        """Yield all arguments, the positional ones first; with `literals=False` those that are no literals.
+
+        Most arguments are literals, and most of the others nobody asks for.
+        """
+        if literals:
+            yield from (*self.arguments, *self.keywords.values())
+        else:
+            yield from self._resolver.values(self._node, self._block)
+
+    def texts(self) -> Iterator[str]:
+        """Yield the arguments that are texts, or names of one text."""
+        return self._resolver.texts(self._node, self._block)
 
     @property
     def is_open(self) -> bool:
@@ -157,7 +205,7 @@ class Call:
         """What tells it from every other call of the module: its end, though two may begin at one place."""
         return self._node.end_lineno or 0, self._node.end_col_offset or 0
 
-    @cached_property
+    @property
     def on(self) -> PathText | None:
         """The path whose method is called; None if that is no path."""
         return self._resolver.on(self._node, self._block)
@@ -174,6 +222,16 @@ class Call:
     def context(self) -> Context:
         """Its context."""
         return self._resolver.context(self._block)
+
+    @property
+    def function(self) -> str:
+        """The qualified name of the function around it, as in its context."""
+        return self._block.scope.runs_in().qualname
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is executed when served, as in its context."""
+        return not self._block.typing_only
 
     @property
     def receiver(self) -> str:

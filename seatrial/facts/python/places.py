@@ -14,6 +14,8 @@ from seatrial.findings import Location
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+Named = ast.Call | ast.Attribute | ast.Name
+
 
 class Places:
     """Turns the parser's positions, which count bytes of UTF-8, into those that a person and an editor count."""
@@ -71,6 +73,13 @@ def in_one_piece(node: ast.expr) -> str:
     return name if is_whole else ""
 
 
+BYTE_NUMBER = int(BYTE)
+_OF_METHOD = {
+    **dict.fromkeys(("div", "div_", "divide", "true_divide"), (PER_BYTE,)),
+    **dict.fromkeys(("mul", "mul_", "multiply", "multiply_"), (TIMES_BYTE,)),
+}
+
+
 def mark_of(node: ast.Constant | ast.Slice) -> tuple[str, ...]:
     """Return the mark of an expression that matters to pixels, one of `calls.MARKS`, as the only item; or none."""
     match node:
@@ -81,25 +90,21 @@ def mark_of(node: ast.Constant | ast.Slice) -> tuple[str, ...]:
     return ()
 
 
-_DIVIDE, _MULTIPLY = {"div", "div_", "divide", "true_divide"}, {"mul", "mul_", "multiply", "multiply_"}
-
-
 def scaling_of(node: ast.BinOp | ast.AugAssign | ast.Call) -> tuple[str, ...]:
     """Return the mark of a division by 255 or of a multiplication with it, as the only item; or none."""
-    match node:
-        case ast.BinOp(left, ast.Mult(), right) if _is_byte(left) or _is_byte(right):
-            return (TIMES_BYTE,)
-        case ast.BinOp(_, ast.Div(), value) | ast.AugAssign(_, ast.Div(), value) if _is_byte(value):
-            return (PER_BYTE,)
-        case ast.AugAssign(_, ast.Mult(), value) if _is_byte(value):
-            return (TIMES_BYTE,)
-        case ast.Call(ast.Attribute(attr=method), [*_, value]) if _is_byte(value):
-            return (PER_BYTE,) if method in _DIVIDE else (TIMES_BYTE,) if method in _MULTIPLY else ()
+    if isinstance(node, ast.Call):
+        by_byte = isinstance(node.func, ast.Attribute) and bool(node.args) and _is_byte(node.args[-1])
+        return _OF_METHOD.get(node.func.attr, ()) if by_byte and isinstance(node.func, ast.Attribute) else ()
+    if isinstance(node.op, ast.Div | ast.Mult):
+        left, right = (node.left, node.right) if isinstance(node, ast.BinOp) else (None, node.value)
+        if isinstance(node.op, ast.Div):
+            return (PER_BYTE,) if _is_byte(right) else ()
+        return (TIMES_BYTE,) if _is_byte(right) or _is_byte(left) else ()
     return ()
 
 
-def _is_byte(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value == int(BYTE)
+def _is_byte(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and node.value == BYTE_NUMBER
 
 
 def parts(node: ast.AST) -> list[ast.AST]:
@@ -107,19 +112,35 @@ def parts(node: ast.AST) -> list[ast.AST]:
     found: list[ast.AST] = []
     for name in _FIELDS[type(node)]:
         value = getattr(node, name)
-        if isinstance(value, list):
-            found += [part for part in value if isinstance(part, ast.AST)]
-        elif isinstance(value, ast.AST):
+        if type(value) is list:
+            found += value if None not in value else [part for part in value if part is not None]
+        elif value is not None:
             found.append(value)
     return found
 
 
-def _all_nodes(kind: type[ast.AST]) -> Iterator[type[ast.AST]]:
+def named_in(node: ast.expr) -> list[Named]:
+    """Return the calls, attributes and names in an expression, the outermost first."""
+    found: list[ast.AST] = [node]
+    for each in found:
+        found += parts(each)
+    return [each for each in found if isinstance(each, ast.Call | ast.Attribute | ast.Name)]
+
+
+def all_kinds(kind: type[ast.AST]) -> Iterator[type[ast.AST]]:
+    """Yield a kind of node and those that derive from it."""
     yield kind
     for one in kind.__subclasses__():
-        yield from _all_nodes(one)
+        yield from all_kinds(one)
 
 
-# What a field with one of these names holds is no node that anything binds, calls or reads.
-_NO_NODES = {"ctx", "op", "ops", "id", "attr", "arg", "name", "module", "level", "kind", "type_comment"}
-_FIELDS = {kind: tuple(f for f in kind._fields if f not in _NO_NODES) for kind in _all_nodes(ast.AST)}
+# Fields with one of these names hold no node, or one that nothing binds, calls or reads.
+_NO_NODES = {
+    "ctx", "op", "ops", "id", "attr", "arg", "name", "names", "asname", "module", "level", "kind", "type_comment",
+    "conversion", "simple", "is_async", "kwd_attrs", "rest", "tag", "lineno", "str",
+}  # fmt: skip
+_CONSTANTS = (ast.Constant, ast.MatchSingleton)
+_FIELDS = {
+    kind: () if issubclass(kind, _CONSTANTS) else tuple(name for name in kind._fields if name not in _NO_NODES)
+    for kind in all_kinds(ast.AST)
+}

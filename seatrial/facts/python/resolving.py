@@ -9,75 +9,60 @@ from __future__ import annotations
 import ast
 import itertools
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from seatrial.facts.python.calls import Call, Context, Function, Read, Uses
 from seatrial.facts.python.paths import is_method_of_path
-from seatrial.facts.python.places import Places, dotted, in_one_piece
-from seatrial.facts.python.scopes import Names, Scope
+from seatrial.facts.python.places import dotted, in_one_piece, named_in
+from seatrial.facts.python.scopes import Names
 from seatrial.findings import Location
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from seatrial.facts.python.calls import Value
+    from seatrial.facts.python.notes import Block, Definition, Notes
     from seatrial.facts.python.paths import PathText
-    from seatrial.facts.python.versions import VersionTest
+    from seatrial.facts.python.places import Places
+    from seatrial.facts.python.scopes import Scope
 
 
-class Block(NamedTuple):
-    """In which kind of block the walk is; see Import and Context."""
-
-    scope: Scope
-    optional: bool = False
-    typing_only: bool = False
-    lazy: bool = False
-    tried: bool = False
-    withs: tuple[ast.expr, ...] = ()
-    tests: tuple[ast.expr, ...] = ()
-    versions: tuple[VersionTest, ...] = ()
+NAMING = frozenset([ast.Name, ast.Attribute, ast.Await, ast.NamedExpr])  # what may stand for a literal
 
 
 class Resolver:
     """Turns what a walk noted into facts. Its calls keep what they were noted with, for what is resolved later."""
 
-    def __init__(self, places: Places, names: Names) -> None:
+    def __init__(self, places: Places, notes: Notes) -> None:
         self._places = places
-        self._names = names
+        self._notes = notes
+        self._names = Names(notes.module.dotted, notes.stars)
         # By identity: what a walk noted lives as long as its calls do.
         self._contexts: dict[int, Context] = {}
         self._tested: dict[int, list[str]] = {}
         self._decorating: dict[int, tuple[str, ...]] = {}
 
-    def uses(
-        self,
-        module: Scope,
-        scopes: list[tuple[Scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]],
-        calls: list[tuple[ast.Call, Block]],
-        reads: list[tuple[ast.Attribute, Block]],
-        stores: list[tuple[ast.Attribute, Block]],
-        stars: tuple[str, ...],
-    ) -> Uses:
-        """Resolve all that a walk noted; each call and read comes with the block that it was noted in."""
-        found_reads = (self._read(node, block) for node, block in sorted(reads, key=_begin))
+    def uses(self) -> Uses:
+        """Resolve all that the walk noted."""
+        notes = self._notes
+        found_reads = (self._read(node, block) for node, block in sorted(notes.reads, key=_begin))
+        classes = [(scope, node) for scope, node in notes.scopes if isinstance(node, ast.ClassDef)]
         return Uses(
-            calls=tuple(self._called(node, block) for node, block in sorted(calls, key=_begin)),
+            calls=tuple(self._called(node, block) for node, block in sorted(notes.calls, key=_begin)),
             reads=tuple(read for read in found_reads if read),
-            functions=self._functions(scopes),
-            classes={
-                s.qualname: tuple(self._names.name(base, s.parent or s) for base in n.bases)
-                for s, n in scopes
-                if isinstance(n, ast.ClassDef)
-            },
-            attributes={s.qualname: frozenset(s.attributes) for s, n in scopes if isinstance(n, ast.ClassDef)},
-            members={s.qualname: frozenset(s.bindings) for s, n in scopes if isinstance(n, ast.ClassDef)},
-            values={name: self._names.bound(name, module) for name in module.bindings},
-            mentions=frozenset(module.mentions),
-            stars=stars,
-            patched=frozenset(self._names.name(node, block.scope) for node, block in stores),
+            functions=self._functions(notes.scopes),
+            classes={s.qualname: tuple(self._names.name(base, s.parent or s) for base in n.bases) for s, n in classes},
+            attributes={s.qualname: frozenset(s.attributes) for s, _ in classes},
+            members={s.qualname: frozenset(s.bindings) for s, _ in classes},
+            values={name: self._names.bound(name, notes.module) for name in notes.module.bindings},
+            mentions=frozenset(notes.module.mentions),
+            stars=tuple(notes.stars),
+            patched=frozenset(self._names.name(node, block.scope) for node, block in notes.stores),
         )
 
-    def written(self, call: ast.Call) -> str:
-        """Return what is called, as the module writes it."""
-        return in_one_piece(call.func)
+    def written(self, node: ast.expr) -> str:
+        """Return a dotted name, as the module writes it."""
+        return in_one_piece(node)
 
     def arguments(self, call: ast.Call, block: Block) -> tuple[Value, ...]:
         """Return the positional arguments before the first `*`."""
@@ -88,14 +73,29 @@ class Resolver:
         """Return the named arguments."""
         return {k.arg: self._names.value(k.value, block.scope) for k in call.keywords if k.arg}
 
+    def values(self, call: ast.Call, block: Block) -> Iterator[Value]:
+        """Yield the arguments that are no literals."""
+        for node in _given(call):
+            if type(node) is not ast.Constant:
+                yield self._names.value(node, block.scope)
+
+    def texts(self, call: ast.Call, block: Block) -> Iterator[str]:
+        """Yield the arguments that are texts, or names of one text."""
+        for node in _given(call):
+            value = node.value if type(node) is ast.Constant else None
+            if type(node) in NAMING:
+                value = self._names.value(node, block.scope).constant
+            if isinstance(value, str):
+                yield value
+
     def is_open(self, call: ast.Call) -> bool:
         """Return whether `*` or `**` may give further arguments."""
         starred = any(isinstance(argument, ast.Starred) for argument in call.args)
         return starred or not all(keyword.arg for keyword in call.keywords)
 
-    def location(self, call: ast.Call) -> Location:
-        """Return where a call is."""
-        return self._places.of(call)
+    def location(self, node: ast.expr) -> Location:
+        """Return where an expression is."""
+        return self._places.of(node)
 
     def on(self, call: ast.Call, block: Block) -> PathText | None:
         """Return the path whose method is called."""
@@ -112,11 +112,9 @@ class Resolver:
         name = self._names.name(node, block.scope)
         if name.startswith(("?", "builtins.")) or ")" in name or "]" in name:
             return None
-        return Read(name, in_one_piece(node), self._places.of(node), self.context(block))
+        return Read(name, node, block, self)
 
-    def _functions(
-        self, scopes: list[tuple[Scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]]
-    ) -> dict[str, Function]:
+    def _functions(self, scopes: list[tuple[Scope, Definition]]) -> dict[str, Function]:
         found: dict[str, Function] = {}
         for scope, node in scopes:
             if isinstance(node, ast.ClassDef):
@@ -177,14 +175,21 @@ class Resolver:
     def _names_in(self, test: ast.expr, scope: Scope) -> list[str]:
         known = self._tested.get(id(test))
         if known is None:
-            inner = (part for part in ast.walk(test) if isinstance(part, ast.Call | ast.Attribute | ast.Name))
-            known = self._tested[id(test)] = [self._names.name(part, scope) for part in inner]
+            known = self._tested[id(test)] = [self._names.name(part, scope) for part in named_in(test)]
         return known
 
 
 def _annotation(node: ast.expr | None) -> str:
     text = node.value if isinstance(node, ast.Constant) else dotted(node) if node else ""
     return text if isinstance(text, str) else ""
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    """Return the positional arguments before the first `*`, and the named ones."""
+    given = call.args
+    if any(type(argument) is ast.Starred for argument in given):
+        given = list(itertools.takewhile(lambda argument: type(argument) is not ast.Starred, given))
+    return [*given, *(keyword.value for keyword in call.keywords if keyword.arg)]
 
 
 def _begin(noted: tuple[ast.Call | ast.Attribute, Block]) -> tuple[int, int]:

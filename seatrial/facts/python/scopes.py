@@ -18,7 +18,7 @@ MOST_STEPS = 12  # from name to name
 LONGEST_NAME = 300
 MOST_ITEMS = 40  # of a tuple or list that is kept
 LINKS = frozenset([ast.Attribute, ast.Call, ast.Subscript, ast.Await, ast.NamedExpr])
-BUILTINS = frozenset(dir(builtins))
+BUILTINS = {name: Value(f"builtins.{name}") for name in dir(builtins)}
 
 Binding = str | ast.expr | None  # a resolved name, an assigned expression, or unknown
 
@@ -36,6 +36,7 @@ class Scope:
         attributes: of a class, everything that its methods and its body assign to `self.NAME`, with the scope of it.
         receiver: of a method, the name of its first parameter; empty for static methods.
         is_classmethod: whether that is the class itself.
+        itself, instance: of a class, what its name stands for, and what a call of it makes.
     """
 
     kind: str
@@ -49,8 +50,13 @@ class Scope:
     mentions: set[str] = field(default_factory=set)
     returns: list[ast.expr | None] = field(default_factory=list)
     decorators: list[ast.expr] = field(default_factory=list)
+    itself: Value = field(init=False)
+    instance: Value = field(init=False)
     _values: dict[str, Value] = field(default_factory=dict)
     _attribute_values: dict[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.itself, self.instance = Value(self.dotted), Value(f"{self.dotted}()")
 
     def bind(self, name: str, binding: Binding) -> None:
         """Note that something is bound to a name."""
@@ -84,7 +90,7 @@ class Names:
         """Return what an expression stands for."""
         if type(node) is ast.Name:
             return self._of_name(node.id, scope, steps)
-        if type(node) in LINKS:
+        if node is not None and type(node) in LINKS:
             found = self._chain(node, scope, steps)
             return replace(found, path=self.path(node, scope, steps)) if is_composed(node, found.name) else found
         if type(node) is ast.Constant:
@@ -123,16 +129,24 @@ class Names:
 
     def name(self, node: ast.expr, scope: Scope) -> str:
         """Return what an expression is called, with a leading `?` if its beginning is unknown."""
-        found = self._chain(node, scope, 0) if type(node) in LINKS else self.value(node, scope)
-        return found.name or UNKNOWN_NAME
+        if type(node) in LINKS:
+            found = self._linked(node, scope, 0)
+            return found if isinstance(found, str) else found.name or UNKNOWN_NAME
+        return self.value(node, scope).name or UNKNOWN_NAME
 
     def bound(self, name: str, scope: Scope) -> Value:
         """Return what a name bound in exactly this scope stands for."""
         return self._bound(name, scope, 0)
 
-    def _chain(self, node: ast.expr | None, scope: Scope, steps: int) -> Value:
+    def _chain(self, node: ast.expr, scope: Scope, steps: int) -> Value:
+        found = self._linked(node, scope, steps)
+        if isinstance(found, str):
+            return Value(found, end=end_of(node) if isinstance(node, ast.Call) else None)
+        return found
+
+    def _linked(self, node: ast.expr, scope: Scope, steps: int) -> Value | str:
+        """Return the name of a chain of attributes, calls and items, or what it stands for if more is known of it."""
         links: list[str] = []
-        end = end_of(node) if isinstance(node, ast.Call) else None
         while len(links) < MOST_LINKS:
             if type(node) is ast.Attribute:
                 links.append(f".{node.attr}")
@@ -147,10 +161,10 @@ class Names:
                 node = node.value
             else:
                 break
-        links.reverse()
-        root = self._of_name(node.id, scope, steps) if isinstance(node, ast.Name) else UNKNOWN
+        root = self._of_name(node.id, scope, steps) if type(node) is ast.Name else UNKNOWN
         if not links:
             return root
+        links.reverse()
         owner = scope.method_of()
         if owner and root.name in (owner.dotted, f"{owner.dotted}()"):
             found = self._attribute(links[0].removeprefix("."), owner, steps + 1)
@@ -158,7 +172,7 @@ class Names:
                 return found
             root, links = (root, links) if found is None else (found, links[1:])
         name = (root.name or UNKNOWN_NAME) + "".join(links)
-        return Value(name if len(name) <= LONGEST_NAME else UNKNOWN_NAME + links[-1], end=end)
+        return name if len(name) <= LONGEST_NAME else UNKNOWN_NAME + links[-1]
 
     def _of_name(self, name: str, scope: Scope, steps: int) -> Value:
         around: Scope | None = scope
@@ -166,11 +180,11 @@ class Names:
             # What a class's body binds is seen in that body alone, not in its methods.
             if name in around.bindings and (around.kind != "class" or around is scope):
                 if around.receiver == name and len(around.bindings[name]) == 1 and around.parent:
-                    return Value(around.parent.dotted + ("" if around.is_classmethod else "()"))
+                    return around.parent.itself if around.is_classmethod else around.parent.instance
                 return self._bound(name, around, steps)
             around = around.parent
         if name in BUILTINS:
-            return Value(f"builtins.{name}")
+            return BUILTINS[name]
         return Value(f"{self._stars[0]}.{name}") if len(self._stars) == 1 else UNKNOWN
 
     def _bound(self, name: str, scope: Scope, steps: int) -> Value:

@@ -7,9 +7,11 @@ can tell "is not shipped" from "does not exist".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from seatrial.facts.python.by_name import ByName
 from seatrial.facts.python.calls import UNKNOWN_NAME, Value
 from seatrial.facts.python.module import Import, Module, SyntaxFault
 from seatrial.facts.python.paths import PathText, of_text
@@ -18,24 +20,32 @@ from seatrial.facts.python.syntax import read_module
 from seatrial.facts.python.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from seatrial.facts.python.calls import Call, Context, Read
     from seatrial.project import Project
 
 # Reading every script of a large repository would take longer than the rest of the check. The words are looked for
-# first, because that is many times faster than the patterns.
+# first, because that is many times faster than the patterns, all of which a script has to have.
+# Of scripts with Google's SDK rules ask what uploads a model, or names a machine or a share of the traffic.
+_USES_SDK = re.compile(
+    rb"\.upload\b(?!\.|\s+import\b)"
+    rb"|\b(?:machine_type|accelerator_type|traffic_split|traffic_percentage|serving_container_\w+)\s*=[^=]"
+)
 OF_INTEREST = {
-    b"cv2": re.compile(rb"^[ \t]*(?:import|from)[ \t]+cv2\b", re.MULTILINE),
-    b"aiplatform": re.compile(rb"^[ \t]*(?:import|from)[ \t]+google\b.*\baiplatform(?:_v1\w*)?\b", re.MULTILINE),
-    b"googleapiclient": re.compile(rb"^[ \t]*(?:import|from)[ \t]+googleapiclient\b", re.MULTILINE),
-    b"mlengine": re.compile(rb"^[ \t]*(?:import|from)[ \t]+airflow\b.*\bmlengine\b", re.MULTILINE),
-    b"Lambda(": re.compile(rb"^[ \t]*(?:import|from)[ \t]+torchvision\b", re.MULTILINE),
+    b"cv2": (re.compile(rb"^[ \t]*(?:import|from)[ \t]+cv2\b", re.MULTILINE),),
+    b"aiplatform": (
+        re.compile(rb"^[ \t]*(?:import|from)[ \t]+google\b.*\baiplatform(?:_v1\w*)?\b", re.MULTILINE),
+        _USES_SDK,
+    ),
+    b"googleapiclient": (re.compile(rb"^[ \t]*(?:import|from)[ \t]+googleapiclient\b", re.MULTILINE),),
+    b"mlengine": (re.compile(rb"^[ \t]*(?:import|from)[ \t]+airflow\b.*\bmlengine\b", re.MULTILINE),),
+    b"Lambda(": (re.compile(rb"^[ \t]*(?:import|from)[ \t]+torchvision\b", re.MULTILINE),),
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sources:
     """The first-party modules of a project.
 
@@ -57,17 +67,19 @@ class Sources:
     reachable: frozenset[str] = frozenset()
     serving: frozenset[tuple[str, str]] = frozenset()
     surely: frozenset[str] = frozenset()
-    _tops: frozenset[str] = field(init=False, repr=False, compare=False)
-    _folders: frozenset[str] = field(init=False, repr=False, compare=False)
-    _followed: dict[str, str] = field(init=False, repr=False, compare=False, default_factory=dict)
-    _calls: list[tuple[Module, Call]] = field(init=False, repr=False, compare=False, default_factory=list)
 
-    def __post_init__(self) -> None:
-        """Compute the folders once: `ships` is called for every import, and `follow` for every call."""
+    @cached_property
+    def _folders(self) -> frozenset[str]:
         parents = {name.rpartition(".")[0] for name in (*self.modules, *self.faults)}
-        folders = {name.rsplit(".", n)[0] for name in parents for n in range(name.count(".") + 1)}
-        object.__setattr__(self, "_folders", frozenset(folders - {""}))
-        object.__setattr__(self, "_tops", frozenset(name.partition(".")[0] for name in self.modules))
+        return frozenset({name.rsplit(".", n)[0] for name in parents for n in range(name.count(".") + 1)} - {""})
+
+    @cached_property
+    def _tops(self) -> frozenset[str]:
+        return frozenset(name.partition(".")[0] for name in self.modules)
+
+    @cached_property
+    def _followed(self) -> dict[str, str]:
+        return {}
 
     def ships(self, module: str) -> bool:
         """Return whether a dotted name is a module or package that ships; a folder of modules is a package."""
@@ -81,23 +93,29 @@ class Sources:
                     if imported.runs and (not imported.function or (name, imported.function) in self.serving):
                         yield module, imported
 
-    def calls(self) -> Sequence[tuple[Module, Call]]:
+    def calls(self) -> ByName[Call]:
         """Return the calls that serving may make, by file and line; names are followed across modules."""
-        if not self._calls:  # read by many rules, and followed only once
-            for module in self.serving_modules():
-                for call in module.uses.calls:
-                    if self.serves(module, call.context):
-                        name = self.follow(call.name)
-                        self._calls.append((module, call if name == call.name else call.named(name)))
         return self._calls
 
-    def reads(self) -> Iterator[tuple[Module, Read]]:
-        """Yield the names of imported modules that serving may read, likewise."""
-        for module in self.serving_modules():
-            for read in module.uses.reads:
-                if self.serves(module, read.context):
-                    name = self.follow(read.name)
-                    yield module, read if name == read.name else replace(read, name=name)
+    def reads(self) -> ByName[Read]:
+        """Return the names of imported modules that serving may read, likewise."""
+        return self._reads
+
+    def named(self, test: Callable[[str], object]) -> list[tuple[Module, Call | Read]]:
+        """Return the calls, and then the reads, whose name passes a test."""
+        return [*self._calls.where(test), *self._reads.where(test)]
+
+    @cached_property
+    def _calls(self) -> ByName[Call]:
+        modules = self.serving_modules()
+        served = ((m, call, self.follow(call.name)) for m in modules for call in m.uses.calls if self._reaches(m, call))
+        return ByName([(m, call if name == call.name else call.named(name)) for m, call, name in served])
+
+    @cached_property
+    def _reads(self) -> ByName[Read]:
+        modules = self.serving_modules()
+        served = ((m, read, self.follow(read.name)) for m in modules for read in m.uses.reads if self._reaches(m, read))
+        return ByName([(m, read if name == read.name else read.named(name)) for m, read, name in served])
 
     def serving_modules(self) -> list[Module]:
         """Return the reachable modules that could be read, in the order of their names."""
@@ -106,6 +124,10 @@ class Sources:
     def serves(self, module: Module, context: Context) -> bool:
         """Return whether serving may run code in this context."""
         return context.runs and (not context.function or (module.name, context.function) in self.serving)
+
+    def _reaches(self, module: Module, use: Call | Read) -> bool:
+        """Return whether serving may run a place; `serves` of its context, without what that costs."""
+        return use.runs and (not (function := use.function) or (module.name, function) in self.serving)
 
     def follow(self, name: str) -> str:
         """Return what a resolved name stands for across the project's modules; itself if it cannot be followed."""
@@ -195,7 +217,8 @@ def read_scripts(project: Project, sources: Sources) -> tuple[Module, ...]:
 
 
 def _is_of_interest(content: bytes) -> bool:
-    return any(word in content and pattern.search(content) for word, pattern in OF_INTEREST.items())
+    found = (patterns for word, patterns in OF_INTEREST.items() if word in content)
+    return any(all(pattern.search(content) for pattern in patterns) for patterns in found)
 
 
 def module_files(home: Path, package: str) -> Iterator[Path]:

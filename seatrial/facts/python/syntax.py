@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import ast
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from seatrial.facts.python.module import Import, Module, SyntaxFault
-from seatrial.facts.python.places import Places, dotted, mark_of, parts, scaling_of
-from seatrial.facts.python.resolving import Block, Resolver
-from seatrial.facts.python.scopes import Names, Scope
+from seatrial.facts.python.expressions import MOST_TESTS, Expressions, parameters
+from seatrial.facts.python.module import Module, SyntaxFault
+from seatrial.facts.python.notes import Block, Notes
+from seatrial.facts.python.places import Places, all_kinds, dotted, named_in, parts, scaling_of
+from seatrial.facts.python.resolving import Resolver
+from seatrial.facts.python.scopes import Scope
 from seatrial.facts.python.versions import version_test
 from seatrial.findings import Location
 
@@ -20,12 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from seatrial.facts.python.calls import Uses
+    from seatrial.facts.python.notes import Definition
+    from seatrial.facts.python.places import Named
+    from seatrial.facts.python.scopes import Binding
     from seatrial.facts.python.versions import VersionTest
 
 CATCHES_IMPORT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
-BY_NAME = {"getattr", "globals", "eval", "exec", "vars"}  # builtins that may call what no source spells
-MOST_TESTS = 8  # tests around a place that are kept; a guard is near to what it guards
 CHOOSES_PLATFORM = {"sys.version_info", "sys.platform", "os.name", "platform.system"}
 
 
@@ -46,127 +49,125 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
         return SyntaxFault("an expression or a block is nested too deeply", Location(path))
     is_package = file.name == "__init__.py"
     package = name if is_package else name.rpartition(".")[0]
-    reader = _Reader(Places(path, content), name, package)
+    places = Places(path, content)
+    reader = _Reader(places, name, package)
     reader.visit(tree)
+    notes = reader.notes
     return Module(
         name=name,
         path=path,
         is_package=is_package,
-        imports=tuple(reader.imports),
-        names=frozenset(reader.names),
-        definitions=reader.definitions,
-        open=reader.open,
-        beyond=tuple(reader.beyond),
-        uses=reader.uses(),
+        imports=tuple(notes.imports),
+        names=frozenset(notes.names),
+        definitions=notes.definitions,
+        open=notes.open,
+        beyond=tuple(notes.beyond),
+        uses=Resolver(places, notes).uses(),
     )
 
 
-class _Reader(ast.NodeVisitor):
-    """Walks one file and tracks the kind of block that it is in.
+class _Reader:
+    """Walks the statements of one file and tracks the kind of block that it is in.
 
-    Statements nest by recursion, which Python limits to 100 levels of indentation. Expressions and chains of elif
-    may be thousands deep, so they are walked in loops. Calls are resolved once everything was read, because a
-    function may use what is bound below it.
+    `_VISITS` below says what is done with which kind of node. Statements nest by recursion, which Python limits to 100
+    levels of indentation. Chains of elif may be thousands long, so they are walked in a loop. Calls are resolved once
+    everything was read, because a function may use what is bound below it.
     """
 
     def __init__(self, places: Places, name: str, package: str) -> None:
-        self.imports: list[Import] = []
-        self.beyond: list[Import] = []
-        self.names: set[str] = set()
-        self.definitions: dict[str, Location] = {}
-        self.open = False
+        self.notes = Notes(name, package)
         self._places = places
-        self._package = package
-        self._module = Scope("module", "", None, name)
-        self._block = Block(self._module)
-        self._scopes: list[tuple[Scope, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]] = []
-        self._calls: list[tuple[ast.Call, Block]] = []
-        self._reads: list[tuple[ast.Attribute, Block]] = []
-        self._stores: list[tuple[ast.Attribute, Block]] = []
-        self._stars: list[str] = []
-        self._importers = {"__import__"}  # what imports the module that its first argument names
-
-    def uses(self) -> Uses:
-        """Resolve what was read; only once, after the walk."""
-        return Resolver(self._places, Names(self._module.dotted, self._stars)).uses(
-            self._module, self._scopes, self._calls, self._reads, self._stores, tuple(self._stars)
-        )
+        self._expressions = Expressions(self.notes, places)
+        self._block = Block(self.notes.module)
 
     def visit(self, node: ast.AST) -> None:
-        if isinstance(node, ast.expr):
-            self._expression(node)
-        else:
-            super().visit(node)
+        """Note a node and what is below it."""
+        _VISITS[type(node)](self, node)
 
-    def generic_visit(self, node: ast.AST) -> None:
+    def visit_parts(self, node: ast.AST) -> None:
+        """Note what is below a node."""
         for part in parts(node):
-            self.visit(part)
+            _VISITS[type(part)](self, part)
 
-    def visit_Import(self, node: ast.Import) -> None:
+    def visit_expression(self, node: ast.expr) -> None:
+        self._expressions.note(node, self._block)
+
+    def visit_statement(self, node: ast.Expr) -> None:
+        """Note an expression that stands alone; most are docstrings."""
+        if type(node.value) is not ast.Constant:
+            self.visit_expression(node.value)
+
+    def visit_arguments(self, node: ast.arguments) -> None:
+        """Note the annotations and defaults of parameters, in the order of the fields of a node."""
+        star = [node.vararg] if node.vararg else []
+        for parameter in (*node.posonlyargs, *node.args, *star, *node.kwonlyargs):
+            if parameter.annotation:
+                self.visit_expression(parameter.annotation)
+        for default in (*node.kw_defaults, node.kwarg and node.kwarg.annotation, *node.defaults):
+            if default:
+                self.visit_expression(default)
+
+    def visit_import(self, node: ast.Import) -> None:
         for alias in node.names:
             self._import(alias.name, (), self._places.of(alias))
             top = alias.name.split(".")[0]
             self._bind(alias.asname or top, alias.name if alias.asname else top)
             self._mention(alias)
             if alias.name == "importlib":
-                self._importers.add(f"{alias.asname or top}.import_module")
+                self.notes.importers.add(f"{alias.asname or top}.import_module")
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        module = self._absolute(node)
+    def visit_import_from(self, node: ast.ImportFrom) -> None:
+        module = self.notes.absolute(node)
         names = tuple(alias.name for alias in node.names)
         if module:
             self._import(module, names, self._places.of(node))
         elif node.level:
             written = "." * node.level + (node.module or "")
-            self.beyond.append(self._imported(written, names, self._places.of(node), self._block))
+            self.notes.beyond.append(self.notes.imported(written, names, self._places.of(node), self._block))
         for alias in node.names:
             if alias.name == "*":
-                self.open = self.open or self._in_scope_of_module
-                self._stars.append(module)
+                self.notes.open = self.notes.open or self._in_scope_of_module
+                self.notes.stars.append(module)
             else:
                 self._bind(alias.asname or alias.name, f"{module}.{alias.name}" if module else None)
                 self._mention(alias)
                 if (module, alias.name) == ("importlib", "import_module"):
-                    self._importers.add(alias.asname or alias.name)
+                    self.notes.importers.add(alias.asname or alias.name)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    def visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._define(node, node.name, "def ")
-        self.open = self.open or (self._in_scope_of_module and node.name == "__getattr__")
+        self.notes.open = self.notes.open or (self._in_scope_of_module and node.name == "__getattr__")
         for outside in (*node.decorator_list, node.args, *([node.returns] if node.returns else [])):
             self.visit(outside)
         scope = self._scope("function", node)
         scope.decorators = node.decorator_list
-        a = node.args
-        parameters = [p.arg for p in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if p]
-        for parameter in parameters:
+        named = parameters(node.args)
+        for parameter in named:
             scope.bind(parameter, None)
         kinds = {dotted(decorator) for decorator in node.decorator_list}
-        if self._block.scope.kind == "class" and parameters and "staticmethod" not in kinds:
-            scope.receiver, scope.is_classmethod = parameters[0], "classmethod" in kinds
+        if self._block.scope.kind == "class" and named and "staticmethod" not in kinds:
+            scope.receiver, scope.is_classmethod = named[0], "classmethod" in kinds
         self._visit_in(self._block._replace(scope=scope, lazy=True, tried=False, withs=()), node.body)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self.visit_FunctionDef(node)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+    def visit_class(self, node: ast.ClassDef) -> None:
         self._define(node, node.name, "class ")
         for outside in (*node.decorator_list, *node.bases, *node.keywords):
             self.visit(outside)
         self._visit_in(self._block._replace(scope=self._scope("class", node)), node.body)
 
-    def visit_Global(self, node: ast.Global) -> None:
-        self.names.update(node.names)
+    def visit_global(self, node: ast.Global) -> None:
+        self.notes.names.update(node.names)
         for name in node.names:  # what it assigns there is not followed
-            self._module.bind(name, None)
+            self.notes.module.bind(name, None)
 
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
+    def visit_nonlocal(self, node: ast.Nonlocal) -> None:
         scope = self._block.scope
         while scope.parent:
             scope = scope.parent
             for name in node.names:
                 scope.bind(name, None)
 
-    def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
+    def visit_try(self, node: ast.Try | ast.TryStar) -> None:
         guarded = any(_catches_import(handler.type) for handler in node.handlers)
         block = self._block._replace(
             optional=self._block.optional or guarded,
@@ -180,29 +181,22 @@ class _Reader(ast.NodeVisitor):
         for statement in node.finalbody:
             self.visit(statement)
 
-    def visit_TryStar(self, node: ast.TryStar) -> None:
-        self.visit_Try(node)
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+    def visit_handler(self, node: ast.ExceptHandler) -> None:
         if node.name:
             self._bind(node.name, None)
-        self.generic_visit(node)
+        self.visit_parts(node)
 
-    def visit_MatchAs(self, node: ast.MatchAs) -> None:
+    def visit_binding_pattern(self, node: ast.MatchAs | ast.MatchStar) -> None:
         if node.name:
             self._bind(node.name, None)
-        self.generic_visit(node)
+        self.visit_parts(node)
 
-    def visit_MatchStar(self, node: ast.MatchStar) -> None:
-        if node.name:
-            self._bind(node.name, None)
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
+    def visit_mapping_pattern(self, node: ast.MatchMapping) -> None:
         if node.rest:
             self._bind(node.rest, None)
-        self.generic_visit(node)
+        self.visit_parts(node)
 
-    def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
+    def visit_with(self, node: ast.With | ast.AsyncWith) -> None:
         suppresses = any(
             isinstance(call := item.context_expr, ast.Call)
             and dotted(call.func).endswith("suppress")
@@ -219,16 +213,13 @@ class _Reader(ast.NodeVisitor):
         )
         self._visit_in(block, node.body)
 
-    def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
-        self.visit_With(node)
-
-    def visit_If(self, node: ast.If) -> None:
+    def visit_if(self, node: ast.If) -> None:
         before = self._block
         while True:
             self.visit(node.test)
             never = dotted(node.test).endswith("TYPE_CHECKING") or _is_main_guard(node.test)
-            attributes = (part for part in ast.walk(node.test) if type(part) is ast.Attribute)
-            chosen = any(dotted(part) in CHOOSES_PLATFORM for part in attributes)
+            named = named_in(node.test)
+            chosen = any(isinstance(part, ast.Attribute) and dotted(part) in CHOOSES_PLATFORM for part in named)
             # The else is guarded by the test too. Only the last tests of a long chain are kept.
             tests = (*self._block.tests, node.test)[-MOST_TESTS:]
             around = self._block.versions
@@ -236,10 +227,10 @@ class _Reader(ast.NodeVisitor):
                 optional=self._block.optional or chosen,
                 tests=tests,
                 typing_only=self._block.typing_only or never,
-                versions=(*around, *self._versions(node.test, holds=True)),
+                versions=(*around, *self._versions(node.test, named, holds=True)),
             )
             self._visit_in(within, node.body)
-            versions = (*around, *self._versions(node.test, holds=False)) if node.orelse else around
+            versions = (*around, *self._versions(node.test, named, holds=False)) if node.orelse else around
             self._block = self._block._replace(optional=within.optional, tests=tests, versions=versions)
             match node.orelse:
                 case [ast.If() as node]:  # elif: the next link of the chain
@@ -249,41 +240,41 @@ class _Reader(ast.NodeVisitor):
                     break
         self._block = before
 
-    def _versions(self, test: ast.expr, *, holds: bool) -> tuple[VersionTest, ...]:
-        found = version_test(test, self._only_bound, holds=holds)
+    def _versions(self, test: ast.expr, named: list[Named], *, holds: bool) -> tuple[VersionTest, ...]:
+        found = version_test(test, named, self._only_bound, holds=holds)
         return (found,) if found else ()
 
     def _only_bound(self, name: str) -> str | ast.expr | None:
         """Return what alone was bound to a name of the module so far."""
-        bindings = self._module.bindings.get(name, ())
+        bindings = self.notes.module.bindings.get(name, ())
         return bindings[0] if len(bindings) == 1 else None
 
-    def visit_Assign(self, node: ast.Assign) -> None:
+    def visit_assignment(self, node: ast.Assign) -> None:
         self.visit(node.value)
         for target in node.targets:
             self._assign(target, node.value)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+    def visit_annotated(self, node: ast.AnnAssign) -> None:
         self.visit(node.annotation)
         if node.value:
             self.visit(node.value)
             self._assign(node.target, node.value)
         elif isinstance(node.target, ast.Name) and self._in_scope_of_module:
-            self.names.add(node.target.id)
+            self.notes.names.add(node.target.id)
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+    def visit_augmented(self, node: ast.AugAssign) -> None:
         if not self._block.typing_only:
             self._block.scope.runs_in().mentions.update(scaling_of(node))
-        self.generic_visit(node)
+        self.visit_parts(node)
 
-    def visit_Return(self, node: ast.Return) -> None:
+    def visit_return(self, node: ast.Return) -> None:
         if self._block.scope.kind == "function":
             self._block.scope.returns.append(node.value)
-        self.generic_visit(node)
+        self.visit_parts(node)
 
     @property
     def _in_scope_of_module(self) -> bool:
-        return self._block.scope is self._module
+        return self._block.scope is self.notes.module
 
     def _visit_in(self, block: Block, nodes: Iterable[ast.AST]) -> None:
         before, self._block = self._block, block
@@ -296,7 +287,7 @@ class _Reader(ast.NodeVisitor):
         if isinstance(target, ast.Name):
             self._bind(target.id, value)
         elif isinstance(target, ast.Attribute):
-            self._store(target, value)
+            self.notes.store(target, value, self._block)
             self.visit(target.value)
         elif isinstance(target, ast.Tuple | ast.List):
             same = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
@@ -307,163 +298,37 @@ class _Reader(ast.NodeVisitor):
         else:
             self.visit(target)
 
-    def _store(self, target: ast.Attribute, value: ast.expr | None) -> None:
-        """Note an assignment to an attribute of `self` or of another object."""
-        scope = self._block.scope
-        owner = scope.method_of()
-        if owner and isinstance(target.value, ast.Name) and target.value.id in _receivers(scope):
-            owner.attributes.setdefault(target.attr, []).append((value, scope))
-        elif dotted(target):
-            self._stores.append((target, self._block))
-
-    def _expression(self, root: ast.expr) -> None:
-        """Note the calls, reads and names of an expression, however deep it is."""
-        block = self._block
-        mentions = block.scope.runs_in().mentions if not block.typing_only else set()
-        pending: list[tuple[ast.AST, Block]] = [(root, block)]
-        while pending:
-            node, block = pending.pop()
-            if type(node) is ast.Name:
-                if type(node.ctx) is ast.Store:
-                    self._bind(node.id, None)
-                else:
-                    mentions.update((node.id, f"{node.id}()") if node.id in BY_NAME else (node.id,))
-            elif type(node) is ast.Constant:
-                mentions.update(mark_of(node))
-            elif type(node) is ast.Attribute:
-                inner = self._attributes(node, mentions)
-                pending.append((inner, block))
-                if type(node.ctx) is ast.Store:
-                    self._store(node, None)
-                elif type(inner) is ast.Name and inner.id != block.scope.receiver:
-                    self._reads.append((node, block))
-            elif type(node) is ast.Call:
-                self._calls.append((node, block))
-                mentions.update(scaling_of(node))
-                pending += [(part, block) for part in (*node.args, *node.keywords)]
-                if type(node.func) is not ast.Name:
-                    pending.append((self._attributes(node.func, mentions), block))
-                elif not self._of_text(node, mentions):
-                    pending.append((node.func, block))
-                self._import_of(node, block)
-            elif type(node) is ast.IfExp:
-                guarded = block._replace(tests=(*block.tests, node.test)[-MOST_TESTS:])
-                pending += [(node.test, block), (node.body, guarded), (node.orelse, guarded)]
-            elif type(node) is ast.NamedExpr:
-                self._bind(node.target.id, node.value)
-                pending.append((node.value, block))
-            else:
-                if type(node) is ast.Lambda:
-                    a = node.args
-                    for parameter in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg):
-                        if parameter:
-                            block.scope.bind(parameter.arg, None)
-                elif type(node) is ast.Slice:
-                    mentions.update(mark_of(node))
-                elif type(node) is ast.BinOp:
-                    mentions.update(scaling_of(node))
-                pending += [(part, block) for part in parts(node)]
-
-    def _of_text(self, node: ast.Call, mentions: set[str]) -> bool:
-        """Note what a call of a builtin may do to names that are texts; return whether it only reads one attribute."""
-        match node:
-            case ast.Call(ast.Name("globals" | "exec" | "setattr" | "vars")):
-                self.open = True
-            case ast.Call(ast.Name("getattr" | "hasattr"), [_, ast.Constant(str(attribute)), *_]):
-                mentions.add(attribute)
-                return True
-        return False
-
-    def _import_of(self, node: ast.Call, block: Block) -> None:
-        """Note the module that a call imports by its name."""
-        func = node.func
-        may_import = type(func) is ast.Name or (type(func) is ast.Attribute and func.attr == "import_module")
-        if may_import and dotted(func) in self._importers and (named := self._by_text(node)):
-            self._import(named, (), self._places.of(node), block)
-
-    def _attributes(self, node: ast.expr, mentions: set[str]) -> ast.expr:
-        """Note a chain of attributes, and return what it begins with."""
-        while isinstance(node, ast.Attribute):
-            mentions.add(node.attr)
-            node = node.value
-        return node
-
-    def _by_text(self, node: ast.Call) -> str:
-        """Return the absolute name that `import_module("name")` imports; "" if the source does not show it."""
-        match node.args:
-            case [ast.Constant(str(name))] | [ast.Constant(str(name)), _, *_] if not name.startswith("."):
-                return name if all(part.isidentifier() for part in name.split(".")) else ""
-            case [ast.Constant(str(name)), ast.Name("__package__")]:
-                level = len(name) - len(name.lstrip("."))
-                return self._absolute(ast.ImportFrom(module=name[level:], names=[], level=level))
-        return ""
-
-    def _import(self, module: str, names: tuple[str, ...], location: Location, block: Block | None = None) -> None:
+    def _import(self, module: str, names: tuple[str, ...], location: Location) -> None:
         if module:
-            self.imports.append(self._imported(module, names, location, block or self._block))
-
-    def _imported(self, module: str, names: tuple[str, ...], location: Location, block: Block) -> Import:
-        return Import(
-            module=module,
-            names=names,
-            location=location,
-            optional=block.optional,
-            typing_only=block.typing_only,
-            lazy=block.lazy,
-            function=block.scope.runs_in().qualname,
-            guarded=bool(block.tests),
-            versions=block.versions,
-        )
+            self.notes.imports.append(self.notes.imported(module, names, location, self._block))
 
     def _mention(self, alias: ast.alias) -> None:
         """Note the original name of what is imported under another."""
         if alias.asname and not self._block.typing_only:
             self._block.scope.runs_in().mentions.add(alias.name.rpartition(".")[2])
 
-    def _bind(self, name: str, binding: str | ast.expr | None) -> None:
-        scope = self._block.scope
-        scope.bind(name, binding)
-        if scope is self._module:
-            self.names.add(name)
+    def _bind(self, name: str, binding: Binding) -> None:
+        self.notes.bind(name, binding, self._block)
 
-    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, name: str, keyword: str) -> None:
+    def _define(self, node: Definition, name: str, keyword: str) -> None:
         scope = self._block.scope
         scope.bind(name, f"{scope.dotted}.{'<locals>.' if scope.kind == 'function' else ''}{name}")
         if self._in_scope_of_module:
-            self.names.add(name)
-            self.definitions[name] = self._named(node, keyword)
+            self.notes.names.add(name)
+            self.notes.definitions[name] = self._named(node, keyword)
 
-    def _named(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, keyword: str) -> Location:
+    def _named(self, node: Definition, keyword: str) -> Location:
         is_async = isinstance(node, ast.AsyncFunctionDef)
         column = node.col_offset + len("async " if is_async else "") + len(keyword) + 1
         return Location(self._places.path, node.lineno, column, column + len(node.name))
 
-    def _scope(self, kind: str, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Scope:
+    def _scope(self, kind: str, node: Definition) -> Scope:
         around = self._block.scope
         inner = f"{'<locals>.' if around.kind == 'function' else ''}{node.name}"
         qualname = f"{around.qualname}.{inner}" if around.qualname else inner
         scope = Scope(kind, qualname, around, f"{around.dotted}.{inner}")
-        self._scopes.append((scope, node))
+        self.notes.scopes.append((scope, node))
         return scope
-
-    def _absolute(self, node: ast.ImportFrom) -> str:
-        if not node.level:
-            return node.module or ""
-        parts = self._package.split(".") if self._package else []
-        if node.level > len(parts):
-            return ""  # beyond the top-level package: Python refuses it before any module is looked for
-        base = parts[: len(parts) - node.level + 1]
-        return ".".join([*base, *([node.module] if node.module else [])])
-
-
-def _receivers(scope: Scope) -> set[str]:
-    """Return the names of `self` in a method and in the functions inside it."""
-    found = set()
-    around: Scope | None = scope
-    while around and around.kind == "function":
-        found.add(around.receiver)
-        around = around.parent
-    return found
 
 
 def _entered(context: ast.expr) -> ast.expr:
@@ -486,3 +351,33 @@ def _imports(body: list[ast.stmt]) -> bool:
 def _is_main_guard(test: ast.expr) -> bool:
     parts = (test.left, *test.comparators) if isinstance(test, ast.Compare) else ()
     return any(dotted(part) == "__name__" for part in parts)
+
+
+_Visit = Callable[[_Reader, Any], None]
+# What is done with each kind of node; with those that are not here, as with their parts.
+_VISITS: dict[type[ast.AST], _Visit] = {
+    **dict.fromkeys(all_kinds(ast.AST), _Reader.visit_parts),
+    **dict.fromkeys(all_kinds(ast.expr), _Reader.visit_expression),
+    ast.Expr: _Reader.visit_statement,
+    ast.arguments: _Reader.visit_arguments,
+    ast.Import: _Reader.visit_import,
+    ast.ImportFrom: _Reader.visit_import_from,
+    ast.FunctionDef: _Reader.visit_function,
+    ast.AsyncFunctionDef: _Reader.visit_function,
+    ast.ClassDef: _Reader.visit_class,
+    ast.Global: _Reader.visit_global,
+    ast.Nonlocal: _Reader.visit_nonlocal,
+    ast.Try: _Reader.visit_try,
+    ast.TryStar: _Reader.visit_try,
+    ast.ExceptHandler: _Reader.visit_handler,
+    ast.MatchAs: _Reader.visit_binding_pattern,
+    ast.MatchStar: _Reader.visit_binding_pattern,
+    ast.MatchMapping: _Reader.visit_mapping_pattern,
+    ast.With: _Reader.visit_with,
+    ast.AsyncWith: _Reader.visit_with,
+    ast.If: _Reader.visit_if,
+    ast.Assign: _Reader.visit_assignment,
+    ast.AnnAssign: _Reader.visit_annotated,
+    ast.AugAssign: _Reader.visit_augmented,
+    ast.Return: _Reader.visit_return,
+}

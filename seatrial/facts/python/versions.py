@@ -14,6 +14,8 @@ from seatrial.facts.python.places import dotted
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from seatrial.facts.python.places import Named
+
 PARSERS = ("parse", "Version", "parse_version", "LooseVersion", "StrictVersion")
 _ASKS = ("version", "hasattr", "find_spec")  # what a test has that looks before it leaps
 _MOST_STEPS = 4  # from a name to what it stands for
@@ -47,14 +49,17 @@ class VersionTest:
         return bool(locked and self.version and self.compares(Version(locked.public), self.version) is self.holds)
 
 
-def version_test(test: ast.expr, bound: Callable[[str], str | ast.expr | None], *, holds: bool) -> VersionTest | None:
+def version_test(
+    test: ast.expr, named: list[Named], bound: Callable[[str], str | ast.expr | None], *, holds: bool
+) -> VersionTest | None:
     """Return what a test asks of versions; None for any other test.
 
-    `bound` returns what alone is bound to a name: what an import brought, by its dotted name, or an expression.
+    `named` is what it names. `bound` returns what alone is bound to a name: what an import brought, by its dotted name,
+    or an expression.
     """
     match test:
         case ast.UnaryOp(ast.Not(), inner):
-            return version_test(inner, bound, holds=not holds)
+            return version_test(inner, named, bound, holds=not holds)
         case ast.Compare(left, [compares], [right]) if type(compares) in _COMPARES:
             for one, other, kind in (
                 (left, right, type(compares)),
@@ -63,8 +68,14 @@ def version_test(test: ast.expr, bound: Callable[[str], str | ast.expr | None], 
                 library, version = _library(one, bound), _version(other)
                 if library and version:
                     return VersionTest(library, _COMPARES[kind], version, holds)
-    texts = (getattr(part, "id", "") or getattr(part, "attr", "") for part in ast.walk(test))
-    return VersionTest() if any(word in text.lower() for text in texts for word in _ASKS) else None
+    return VersionTest() if any(map(_asks, named)) else None
+
+
+def _asks(named: Named) -> bool:
+    match named:
+        case ast.Name(text) | ast.Attribute(attr=text):
+            return any(word in text.lower() for word in _ASKS)
+    return False
 
 
 def _library(node: ast.expr, bound: Callable[[str], str | ast.expr | None], steps: int = 0) -> str:

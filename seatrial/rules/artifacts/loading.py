@@ -67,7 +67,7 @@ SAFE_GLOBALS = ("torch.serialization.add_safe_globals", "torch.serialization.saf
 def _weights_only(facts: Facts) -> Iterator[Finding]:
     torch = pinned(facts, "torch")
     loads = [*_calls(facts, "torch.load"), *_by_lightning(facts)]
-    names = {call.name for _, call in facts.sources.calls()} | {w for call in loads for w in call.context.withs}
+    names = {*facts.sources.calls().names} | {w for call in loads for w in call.context.withs}
     if torch is None or not loads or names.intersection(SAFE_GLOBALS):
         return
     files = [checkpoint for checkpoint in facts.checkpoints if is_torch_file(checkpoint)]
@@ -104,7 +104,7 @@ def _by_lightning(facts: Facts) -> list[Call]:
     versions = [pinned(facts, name) for name in ("lightning", "pytorch-lightning")]
     if not any(version and version >= _ASKS_TORCH for version in versions):
         return []
-    return [call for _, call in facts.sources.calls() if call.method == "load_from_checkpoint"]
+    return [call for _, call in facts.sources.calls().of_methods("load_from_checkpoint")]
 
 
 def is_torch_file(checkpoint: Checkpoint) -> bool:
@@ -207,4 +207,4 @@ def _is_made(call: Call, facts: Facts) -> bool:
 
 
 def _calls(facts: Facts, *names: str) -> list[Call]:
-    return [call for _, call in facts.sources.calls() if call.name in names]
+    return [call for _, call in facts.sources.calls().of(*names)]

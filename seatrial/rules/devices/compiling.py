@@ -81,7 +81,7 @@ def _compiled(facts: Facts) -> Iterator[tuple[str, Location]]:
     modules = facts.sources.serving_modules()
     if any("suppress_errors" in name for module in modules for name in module.uses.patched):
         return
-    for _, call in facts.sources.calls():
+    for _, call in facts.sources.calls().where(lambda name: name in _AT_ONCE or name.endswith("compile")):
         lazily = _compiles(call) and not _is_off(call, facts)
         if (lazily or (call.name in _AT_ONCE and not call.context.tried)) and not call.context.guards:
             yield call.name, call.location

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatrial.facts.packages.requirements import marker_environment
+from seatrial.facts.python.calls import method_of
 from seatrial.findings import Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SDK, SERVER_EXITED
 from seatrial.rules.rule import Rule, Symptom
@@ -76,8 +77,8 @@ def _other_device(facts: Facts) -> Iterator[Finding]:
     on_gpu: list[tuple[Checkpoint, list[str]]] = [(c, devices) for c, devices in saved if devices]
     if not on_gpu:
         return
-    for _, call in facts.sources.calls():
-        if call.name == "torch.load" and call.argument("map_location", 1) is None:
+    for _, call in facts.sources.calls().of("torch.load"):
+        if call.argument("map_location", 1) is None:
             yield OTHER_DEVICE.finding(
                 "torch.load without map_location, and the artifacts hold tensors that were saved from a GPU",
                 severity=Severity.WARNING,  # it loads on a machine that has this device
@@ -143,7 +144,7 @@ HARD_CUDA = Rule(
 @HARD_CUDA.decided_by
 def _hard_cuda(facts: Facts) -> Iterator[Finding]:
     why = _never_has_cuda(facts)
-    for module, call in facts.sources.calls():
+    for module, call in facts.sources.calls().where(_may_ask_for_cuda):
         if not _asks_for_cuda(facts.sources, call) or _is_guarded(call) or facts.sources.defines(call.name):
             continue
         if any("is_available" in other.name or "device_count" in other.name for other in module.uses.calls):
@@ -169,6 +170,10 @@ def _never_has_cuda(facts: Facts) -> str:
 _ONLY_CUDA = {"torch.cuda.set_device", "torch.cuda.current_device", "torch.cuda.init"} | {
     f"torch.cuda.{kind}Tensor" for kind in ("Float", "Half", "Double", "Byte", "Int", "Long", "Bool", "BFloat16")
 }
+
+
+def _may_ask_for_cuda(name: str) -> bool:
+    return name.startswith("torch.") or method_of(name) in ("to", "cuda")
 
 
 def _asks_for_cuda(sources: Sources, call: Call) -> bool:

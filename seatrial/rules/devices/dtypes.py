@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seatrial.facts.python.calls import method_of
 from seatrial.findings import Severity
 from seatrial.rules.rule import Rule
 from seatrial.serving.interfaces import INTERFACES
@@ -85,7 +86,8 @@ _LOADERS = {each.loader for each in INTERFACES}
 
 @HALF_MODEL.decided_by
 def _half_model(facts: Facts) -> Iterator[Finding]:
-    converted = [(call, kind) for _, call in facts.sources.calls() if (kind := _converted(call, facts.sources))]
+    calls = facts.sources.calls()
+    converted = [(call, kind) for _, call in calls.of_methods(*_CONVERTS) if (kind := _converted(call, facts.sources))]
     where = {call.context.function for call, _ in converted}
     if not converted or any(
         c.context.guards or c.context.tried or not _loads(c.context.function) for c, _ in converted
@@ -93,7 +95,7 @@ def _half_model(facts: Facts) -> Iterator[Finding]:
         return
     if any(_KNOWS & mentioned for name, mentioned in _mentions(facts.sources) if name not in where):
         return
-    if any(call.method == "float" for _, call in facts.sources.calls()):
+    if calls.of_methods("float"):
         return
     call, kind = converted[0]
     yield HALF_MODEL.finding(
@@ -125,6 +127,7 @@ def _converted(call: Call, sources: Sources) -> str:
 
 
 _FROM_FILES = ("from_pretrained", "from_config", "create_model", "pipeline")
+_CONVERTS = ("half", "bfloat16", "to", *_FROM_FILES)
 
 
 def _mentions(sources: Sources) -> Iterator[tuple[str, frozenset[str]]]:
@@ -139,12 +142,13 @@ def _mentions(sources: Sources) -> Iterator[tuple[str, frozenset[str]]]:
 @BFLOAT16_TO_NUMPY.decided_by
 def _bfloat16_to_numpy(facts: Facts) -> Iterator[Finding]:
     calls = facts.sources.calls()
-    made = [c for _, c in calls if "bfloat16" in (_converted(c, facts.sources), _autocast(c, facts.sources))]
+    may_make = calls.where(lambda name: method_of(name) in _CONVERTS or name.endswith("autocast"))
+    made = [c for _, c in may_make if "bfloat16" in (_converted(c, facts.sources), _autocast(c, facts.sources))]
     if not made or any(call.context.guards for call in made):
         return
-    for module, call in calls:
+    for module, call in calls.of_methods("numpy"):
         function = module.uses.functions.get(call.context.function)
-        if call.method != "numpy" or function is None or call.arguments:
+        if function is None or call.arguments:
             continue
         if not _LONG & function.mentions:
             yield BFLOAT16_TO_NUMPY.finding(

@@ -133,7 +133,7 @@ def _refused_version(facts: Facts) -> Iterator[Finding]:
     torch, transformers = locked(facts, "torch"), locked(facts, "transformers")
     if torch is None or transformers is None or torch >= _SAFE_TORCH or transformers < _REFUSES:
         return
-    loads = [call for _, call in facts.sources.calls() if call.method == "from_pretrained"]
+    loads = [call for _, call in facts.sources.calls().of_methods("from_pretrained")]
     calls = [call for call in loads if call.name.startswith("transformers.") and not _NO_MODEL.search(call.name)]
     safe = {file.path.rpartition("/")[0] for file in facts.checkpoints if file.kind is Kind.SAFETENSORS}
     for file in facts.checkpoints if calls else ():

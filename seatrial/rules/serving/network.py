@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from seatrial.findings import Severity
 from seatrial.rules.lock import installing
 from seatrial.rules.rule import Rule, Symptom, Telling
+from seatrial.rules.transforms.removed_names import makes_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +78,7 @@ DOWNLOAD = Rule(
 
 @DOWNLOAD.decided_by
 def _download(facts: Facts) -> Iterator[Finding]:
-    for module, call in facts.sources.calls():
+    for module, call in facts.sources.calls().where(_may_download):
         what = _downloads(facts.sources, call)
         if what and not facts.sources.defines(call.name) and not _is_refused(facts.sources, module, call):
             yield DOWNLOAD.finding(
@@ -103,6 +104,11 @@ _OF_ENUMERATION = re.compile(r"Weights\.|^torchvision\.models\.(?:\w+\.)?get_wei
 _WITH_BACKBONE = re.compile(r"fasterrcnn|maskrcnn|keypointrcnn|retinanet|fcos|ssd|fcn|deeplabv3|lraspp")
 
 
+def _may_download(name: str) -> bool:
+    asks = name in _FETCHES or name in _ASKING or name.endswith(".from_pretrained")
+    return asks or makes_model(name)
+
+
 def _downloads(sources: Sources, call: Call) -> str:
     """Return what a call downloads; "" if nothing, or if that is not certain."""
 
@@ -117,16 +123,14 @@ def _downloads(sources: Sources, call: Call) -> str:
     if call.name == "torch.hub.load":
         source = given("source")
         return "" if source and source.constant == "local" else "downloads a repository and its weights"
-    family, _, name = call.name.rpartition(".")
     if call.name in ("timm.create_model", "timm.models.create_model"):
         pretrained = given("pretrained", 1)
         return "downloads weights" if pretrained and pretrained.is_exactly(constant=True) else ""
-    if name == "from_pretrained":
+    if call.method == "from_pretrained":
         model, only_local = given("pretrained_model_name_or_path", 0), given("local_files_only")
         named = isinstance(model.constant, str) and _is_on_hub(call.name, model.constant) if model else False
         return f"downloads {model.constant!r}" if model and named and only_local is None else ""
-    if not family.startswith("torchvision.models") or "(" in call.name or not name[:1].islower():
-        return ""
+    family, _, name = call.name.rpartition(".")
     pretrained, weights = given("pretrained", 0), given("weights")
     if pretrained and pretrained.is_exactly(constant=True):
         return "downloads weights"
@@ -140,6 +144,7 @@ def _downloads(sources: Sources, call: Call) -> str:
     return "downloads the weights of its backbone" if has_backbone and _WITH_BACKBONE.match(name) and not said else ""
 
 
+_ASKING = ("urllib.request.urlopen", "torch.hub.load", "timm.create_model", "timm.models.create_model")
 _HUBS = ("transformers", "diffusers", "sentence_transformers", "open_clip", "efficientnet_pytorch", "timm", "peft")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seatrial.facts.python.calls import method_of
 from seatrial.findings import Severity
 from seatrial.rules.cloud import CONTAINER_REQUIREMENTS, NEVER_READY
 from seatrial.rules.rule import Rule, Symptom
@@ -55,8 +56,8 @@ _JSON = {"json.dumps", "json.dump", "flask.jsonify", "simplejson.dumps", "ujson.
 
 @NOT_JSON.decided_by
 def _not_json(facts: Facts) -> Iterator[Finding]:
-    for _, call in facts.sources.calls():
-        if call.name not in _JSON or {"default", "cls"} & call.keywords.keys():
+    for _, call in facts.sources.calls().of(*_JSON):
+        if {"default", "cls"} & call.keywords.keys():
             continue
         for value in (*call.arguments, *call.keywords.values()):
             if name := _array_in(value, 0):
@@ -109,13 +110,12 @@ def _image_mode(facts: Facts) -> Iterator[Finding]:
     if mentions & {"convert", "Grayscale", "rgb_to_grayscale", "mode", "exif_transpose", "default_loader", "getbands"}:
         return
     uses_transforms = any(i.module.startswith("torchvision") for _, i in facts.sources.imports())
-    for _, call in facts.sources.calls() if uses_transforms else ():
-        if call.name == "PIL.Image.open":
-            yield IMAGE_MODE.finding(
-                "an image is opened here and never converted",
-                location=call.location,
-                cause="a grey or transparent image then reaches the transforms as it is",
-            )
+    for _, call in facts.sources.calls().of("PIL.Image.open") if uses_transforms else ():
+        yield IMAGE_MODE.finding(
+            "an image is opened here and never converted",
+            location=call.location,
+            cause="a grey or transparent image then reaches the transforms as it is",
+        )
 
 
 GRADIENTS = Rule(
@@ -237,14 +237,12 @@ WORKERS = Rule(
 
 @WORKERS.decided_by
 def _workers(facts: Facts) -> Iterator[Finding]:
-    for _, call in facts.sources.calls():
-        if call.name in ("torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"):
-            workers = call.argument("num_workers", 5)
-            number = facts.sources.value(workers).constant if workers else 0
-            if isinstance(number, int) and number > 0:
-                yield WORKERS.finding(
-                    f"a DataLoader starts {number} worker processes in serving", location=call.location
-                )
+    names = ("torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader")
+    for _, call in facts.sources.calls().of(*names):
+        workers = call.argument("num_workers", 5)
+        number = facts.sources.value(workers).constant if workers else 0
+        if isinstance(number, int) and number > 0:
+            yield WORKERS.finding(f"a DataLoader starts {number} worker processes in serving", location=call.location)
 
 
 OWN_SERVER = Rule(
@@ -299,11 +297,10 @@ def _own_server(facts: Facts) -> Iterator[Finding]:
 
 
 def _loads_into_a_model(sources: Sources) -> list[Call]:
-    return [
-        call
-        for _, call in sources.calls()
-        if call.name in ("torch.jit.load", "torch.load()") or call.method == "load_state_dict"
-    ]
+    loads = sources.calls().where(
+        lambda name: name in ("torch.jit.load", "torch.load()") or method_of(name) == "load_state_dict"
+    )
+    return [call for _, call in loads]
 
 
 def _mentions(sources: Sources) -> set[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.facts.file_uses import FileUse, Origin
 from seatrial.facts.predictor import Kind
+from seatrial.facts.python.calls import method_of
 from seatrial.findings import Severity
 from seatrial.rules.cloud import EXITED_SOURCE
 from seatrial.rules.imports import is_certain
@@ -118,7 +119,7 @@ def _beside(facts: Facts) -> Iterator[Finding]:
 
 @RELATIVE.decided_by
 def _relative(facts: Facts) -> Iterator[Finding]:
-    if any(_MOVES.search(call.name) for _, call in facts.sources.calls()):
+    if any(map(_MOVES.search, facts.sources.calls().names)):
         return
     artifacts = facts.project.artifacts
     for use in _judged(facts, Origin.FOLDER):
@@ -168,7 +169,7 @@ def _judged(facts: Facts, origin: Origin) -> Iterator[FileUse]:
     """Yield the uses of an origin whose failure nothing expects."""
     uses = [use for use in facts.file_uses if use.origin is origin]
     asking = (
-        {(m.name, call.context.function) for m, call in facts.sources.calls() if _ASKS.search(call.method)}
+        {(m.name, call.function) for m, call in facts.sources.calls().where(lambda name: _ASKS.search(method_of(name)))}
         if uses
         else set()
     )

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.python.calls import Call, Read
-    from seatrial.facts.python.module import Module
     from seatrial.facts.python.sources import Sources
     from seatrial.findings import Finding
 
@@ -45,16 +43,17 @@ def _no_attribute(facts: Facts) -> Iterator[Finding]:
     set_outside = {name for module in sources.modules.values() for name in module.uses.patched}
     # A name that is imported as a module is one that does not ship, ST201, and not an attribute.
     as_module = {imported.module for module in sources.modules.values() for imported in module.imports}
-    seen: set[tuple[str, int | None]] = set()
-    uses: list[tuple[Module, Call | Read]] = [*sources.calls(), *sources.reads()]
-    for module, use in uses:
-        split = _split(use.name, sources)
-        if split is None or use.context.tried or "builtins.hasattr()" in use.context.guards:
-            continue
-        owner, name = split
+    bound_elsewhere, seen = set_outside | as_module, set[tuple[str, int | None]]()
+
+    def lacks(name: str) -> bool:
+        split = _split(name, sources)
+        return split is not None and not _has(sources, *split) and ".".join(split) not in bound_elsewhere
+
+    for module, use in sources.named(lacks):
         place = (use.location.path, use.location.line)
-        if _has(sources, owner, name) or f"{owner}.{name}" in set_outside | as_module or place in seen:
+        if use.context.tried or "builtins.hasattr()" in use.context.guards or place in seen:
             continue
+        owner, name = _split(use.name, sources) or ("", "")
         seen.add(place)
         near = difflib.get_close_matches(name, sources.modules[owner].names, n=1)
         yield NO_ATTRIBUTE.finding(

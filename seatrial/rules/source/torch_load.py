@@ -107,7 +107,7 @@ def _dict_as_model(facts: Facts) -> Iterator[Finding]:
     files = [c for c in facts.checkpoints if c.kind in (Kind.TORCH_ZIP, Kind.TORCH_LEGACY, Kind.TORCHSCRIPT)]
     if not files or not all(c.top in ("dict", "collections.OrderedDict") for c in files):
         return
-    for _, call in facts.sources.calls():
+    for _, call in facts.sources.calls().where(lambda name: name.startswith("torch.load()")):
         as_model = call.receiver == "torch.load()" and (not call.method or call.method in _OF_MODULES)
         if as_model:
             unsure = call.context.tried or call.context.guards
@@ -159,7 +159,7 @@ def _open_load(facts: Facts) -> Iterator[Finding]:
 
 
 def _loads_that_leave_it_open(facts: Facts) -> Iterator[Call]:
-    calls = (call for _, call in facts.sources.calls() if call.name == "torch.load")
+    calls = (call for _, call in facts.sources.calls().of("torch.load"))
     return (call for call in calls if call.argument("weights_only") is None)
 
 

@@ -102,8 +102,8 @@ def _uses(facts: Facts) -> Iterator[tuple[str, Location, bool]]:
         for name in sorted(_GONE.keys() & {imported.module, *taken}):
             if not imported.optional:
                 yield name, imported.location, not (imported.guarded or imported.function)
-    for uses in (sources.calls(), sources.reads()):
-        for _, use in uses:
-            if use.name in _GONE and use.name not in imported_names | patched and not use.context.tries:
-                served = use.context.function.partition(".")[0] in ("", facts.project.predictor_class)
-                yield use.name, use.location, served and not use.context.guards
+    gone = _GONE.keys() - imported_names - patched
+    for _, use in sources.named(gone.__contains__):
+        if not use.context.tries:
+            served = use.context.function.partition(".")[0] in ("", facts.project.predictor_class)
+            yield use.name, use.location, served and not use.context.guards

@@ -44,20 +44,23 @@ PICKLED_LAMBDA = Rule(
 )
 
 
+_SAVES = ("torch.save", "pickle.dump", "pickle.dumps")
+
+
 @PICKLED_LAMBDA.decided_by
 def _pickled_lambda(facts: Facts) -> Iterator[Finding]:
     shipped = facts.sources.modules.values()
     for module in (*facts.scripts, *shipped):
-        calls = {call.end: call for call in module.uses.calls}
-        for call in module.uses.calls:
-            if call.name in ("torch.save", "pickle.dump", "pickle.dumps") and call.arguments:
-                found = _lambda_in(call.arguments[0], calls, 0)
-                if found is not None:
-                    yield PICKLED_LAMBDA.finding(
-                        f"`{call.name}` gets a transform with a lambda, which cannot be pickled",
-                        location=found.location,
-                        cause=f"it is saved at {call.location}",
-                    )
+        saves = [call for call in module.uses.calls if call.name in _SAVES and call.arguments]
+        calls = {call.end: call for call in module.uses.calls} if saves else {}
+        for call in saves:
+            found = _lambda_in(call.arguments[0], calls, 0)
+            if found is not None:
+                yield PICKLED_LAMBDA.finding(
+                    f"`{call.name}` gets a transform with a lambda, which cannot be pickled",
+                    location=found.location,
+                    cause=f"it is saved at {call.location}",
+                )
 
 
 def _lambda_in(value: Value, calls: Mapping[tuple[int, int], Call], depth: int) -> Call | None:

@@ -90,13 +90,17 @@ WEIGHTS_ARGUMENT = Rule(
 )
 
 
+def makes_model(name: str) -> bool:
+    """Return whether a name is a function of torchvision.models that makes a model."""
+    family, _, last = name.rpartition(".")
+    return family.startswith("torchvision.models") and "(" not in name and last[:1].islower()
+
+
 @WEIGHTS_ARGUMENT.decided_by
 def _weights_argument(facts: Facts) -> Iterator[Finding]:
     served = locked(facts, "torchvision")
-    for _, call in facts.sources.calls() if served else ():
-        family, _, name = call.name.rpartition(".")
-        if not family.startswith("torchvision.models") or "(" in call.name or not name[:1].islower():
-            continue
+    for _, call in facts.sources.calls().where(makes_model) if served else ():
+        name = call.name.rpartition(".")[2]
         old, new = call.keywords.get("pretrained"), call.keywords.get("weights")
         downloads = old is not None and old.is_exactly(constant=True)  # ST520 reports it
         if old is not None and new is None and not downloads and served and served >= Version("0.13"):
@@ -253,13 +257,13 @@ def _pillow_names(facts: Facts) -> Iterator[Finding]:
     patched = {name for module in facts.sources.serving_modules() for name in module.uses.patched}
     patched |= {
         f"{call.arguments[0].name}.{attribute}"
-        for _, call in facts.sources.calls()
-        if call.name == "builtins.setattr" and len(call.arguments) > 1
+        for _, call in facts.sources.calls().of("builtins.setattr")
+        if len(call.arguments) > 1
         if isinstance(attribute := call.arguments[1].constant, str)
     }
     gone = {f"PIL.Image.{name}": name for name in _PILLOW_10 if f"PIL.Image.{name}" not in patched}
-    for _, read in facts.sources.reads():
-        if read.name in gone and not read.context.tries:
+    for _, read in facts.sources.reads().of(*gone):
+        if not read.context.tries:
             new = f"Resampling.{_PILLOW_10[gone[read.name]]}"
             written = f"{read.written.rpartition('.')[0]}.{new}"
             place, whole = read.location, read.written.endswith(f".{gone[read.name]}")
@@ -395,8 +399,9 @@ def _old_names(facts: Facts) -> Iterator[Finding]:
                 fix=f"write {_OLD[last]}",
                 edits=_renamed(use, last, _OLD[last]),
             )
-    for _, call in facts.sources.calls() if served >= Version("0.14") else ():
-        if call.name in (f"{T}.RandomAffine", f"{T}.RandomRotation") and not call.context.tried:
+    renamed = facts.sources.calls().of(f"{T}.RandomAffine", f"{T}.RandomRotation")
+    for _, call in renamed if served >= Version("0.14") else ():
+        if not call.context.tried:
             for argument in _OLD_ARGUMENTS.keys() & call.keywords.keys():
                 yield OLD_NAMES.finding(
                     f"`{call.name.rpartition('.')[2]}` has no argument {argument} in torchvision {served}",
@@ -423,7 +428,10 @@ def _names(sources: Sources) -> Iterator[tuple[str, Call | Read | Import]]:
         imported_names.update(names if imported.names else ())
         if not imported.optional:
             yield from ((name, imported) for name in names)
-    for uses in (sources.calls(), sources.reads()):
-        for _, use in uses:
-            if use.name not in imported_names and "(" not in use.name and not use.context.tries:
-                yield use.name, use
+
+    def is_plain(name: str) -> bool:
+        return name not in imported_names and "(" not in name
+
+    for _, use in sources.named(is_plain):
+        if not use.context.tries:
+            yield use.name, use

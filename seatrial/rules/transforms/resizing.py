@@ -75,8 +75,8 @@ def _antialias(facts: Facts) -> Iterator[Finding]:
     if not straddles and (is_on or trained is not None):
         return
     inputs = _Inputs(facts.sources)
-    for module, call in facts.sources.calls():
-        if call.name not in RESIZES or call.argument("antialias", RESIZES[call.name]) is not None:
+    for module, call in facts.sources.calls().of(*RESIZES):
+        if call.argument("antialias", RESIZES[call.name]) is not None:
             continue
         kind = inputs.of(module, call)
         if kind == "pillow" or (kind == "" and not straddles):
@@ -103,12 +103,11 @@ class _Inputs:
     def __init__(self, sources: Sources) -> None:
         self._steps: dict[tuple[str, tuple[int, int] | None], tuple[tuple[Value, ...], int, str]] = {}
         self._applied: dict[tuple[str, str], list[Call]] = {}
-        for module, call in sources.calls():
-            for steps in steps_of(sources, call):
-                for index, step in enumerate(steps):
-                    self._steps[module.name, step.end] = (steps, index, call.name)
-            if call.name.endswith("()"):  # a transform that is created and applied at once: Resize(8)(image)
-                self._applied.setdefault((module.name, call.name.removesuffix("()")), []).append(call)
+        for module, call, steps in written_out(sources):
+            for index, step in enumerate(steps):
+                self._steps[module.name, step.end] = (steps, index, call.name)
+        for module, call in sources.calls().where(_is_applied):
+            self._applied.setdefault((module.name, call.name.removesuffix("()")), []).append(call)
 
     def of(self, module: Module, call: Call) -> str:
         """Return "tensor", "pillow" or ""."""
@@ -173,19 +172,18 @@ def _one_side(facts: Facts) -> Iterator[Finding]:
     interface = interfaces.find(facts.project.interface)
     if interface is not None and not interface.batches:
         return
-    calls = {(module.name, call.end): call for module, call in facts.sources.calls()}
-    for module, call in facts.sources.calls():
-        for steps in steps_of(facts.sources, call):
-            resizes = [(n, calls.get((module.name, s.end))) for n, s in enumerate(steps) if s.end]
-            for index, resize in resizes:
-                if resize is None or resize.name not in INT_RESIZES or not _is_one_number(facts.sources, resize):
-                    continue
-                if all(map(_is_known, steps)) and all(map(_keeps_size, steps[index + 1 :])):
-                    yield ONE_SIDE.finding(
-                        f"`{_short(resize.name)}` with one number keeps the aspect ratio, and nothing crops after it",
-                        location=resize.location,
-                        cause="images of different ratios get different sizes and cannot be stacked into a batch",
-                    )
+    calls = {(module.name, call.end): call for module, call in facts.sources.calls().of(*INT_RESIZES)}
+    for module, _, steps in written_out(facts.sources) if calls else ():
+        resizes = [(n, calls.get((module.name, s.end))) for n, s in enumerate(steps) if s.end]
+        for index, resize in resizes:
+            if resize is None or resize.name not in INT_RESIZES or not _is_one_number(facts.sources, resize):
+                continue
+            if all(map(_is_known, steps)) and all(map(_keeps_size, steps[index + 1 :])):
+                yield ONE_SIDE.finding(
+                    f"`{_short(resize.name)}` with one number keeps the aspect ratio, and nothing crops after it",
+                    location=resize.location,
+                    cause="images of different ratios get different sizes and cannot be stacked into a batch",
+                )
 
 
 def _is_one_number(sources: Sources, resize: Call) -> bool:
@@ -210,16 +208,24 @@ def _keeps_size(step: Value) -> bool:
     return not any(word in step.name for word in FIXES_SIZE)
 
 
-def steps_of(sources: Sources, call: Call) -> list[tuple[Value, ...]]:
-    """Return the transforms of a Compose or Sequential, if they are written out."""
-    if call.name in (f"{T}.Compose", f"{T}.v2.Compose"):
-        given = call.argument("transforms", 0)
-        steps = given.items if given else None
-    elif call.name == "torch.nn.Sequential" and not call.is_open:
-        steps = call.arguments
-    else:
-        steps = None
-    return [tuple(_followed(sources, step) for step in steps)] if steps else []
+_COMPOSES = (f"{T}.Compose", f"{T}.v2.Compose")
+
+
+def written_out(sources: Sources) -> Iterator[tuple[Module, Call, tuple[Value, ...]]]:
+    """Yield the calls of Compose and Sequential whose transforms are written out, with these."""
+    for module, call in sources.calls().of(*_COMPOSES, "torch.nn.Sequential"):
+        if call.name in _COMPOSES:
+            given = call.argument("transforms", 0)
+            steps = given.items if given else None
+        else:
+            steps = None if call.is_open else call.arguments
+        if steps:
+            yield module, call, tuple(_followed(sources, step) for step in steps)
+
+
+def _is_applied(name: str) -> bool:
+    """Return whether a name stands for a transform that is created and applied at once: `Resize(8)(image)`."""
+    return name.endswith("()")
 
 
 def _followed(sources: Sources, value: Value) -> Value:

@@ -41,8 +41,8 @@ SCALE = Rule(
 @SCALE.decided_by
 def _scale(facts: Facts) -> Iterator[Finding]:
     floats = {f"torch.{name}" for name in ("float", "float16", "float32", "float64", "half", "double", "bfloat16")}
-    for _, call in facts.sources.calls():
-        dtype = call.argument("dtype", 0) if call.name == f"{T}.v2.ToDtype" else None
+    for _, call in facts.sources.calls().of(f"{T}.v2.ToDtype"):
+        dtype = call.argument("dtype", 0)
         if dtype and facts.sources.value(dtype).name in floats and call.argument("scale", 1) is None:
             yield SCALE.finding(
                 "v2.ToDtype to float without scale: the values stay between 0 and 255",

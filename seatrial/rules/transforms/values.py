@@ -11,7 +11,7 @@ from seatrial.facts.python.calls import BYTE, PER_BYTE, REVERSED, TIMES_BYTE
 from seatrial.findings import Severity
 from seatrial.rules.rule import Rule
 from seatrial.rules.transforms.removed_names import T
-from seatrial.rules.transforms.resizing import TO_TENSOR, last_of, steps_of
+from seatrial.rules.transforms.resizing import TO_TENSOR, last_of, written_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,10 +120,15 @@ _OF_BYTES = 1.5  # no mean of values from 0 to 1 is above it
 
 def _pipelines(facts: Facts) -> Iterator[list[Step]]:
     """Yield the steps of each Compose that is written out, each with the call that makes it."""
-    calls = {(module.name, call.end): call for module, call in facts.sources.calls()}
-    for module, call in facts.sources.calls():
-        for steps in steps_of(facts.sources, call):
-            yield [(step, calls.get((module.name, step.end)) if step.end else None) for step in steps]
+    written = list(written_out(facts.sources))
+    ends = {(module.name, step.end) for module, _, steps in written for step in steps if step.end}
+    calls = (
+        {place: call for module, call in facts.sources.calls() if (place := (module.name, call.end)) in ends}
+        if ends
+        else {}
+    )
+    for module, _, steps in written:
+        yield [(step, calls.get((module.name, step.end)) if step.end else None) for step in steps]
 
 
 def _scales(step: Step, sources: Sources) -> bool:
@@ -158,8 +163,8 @@ def _statistics(call: Call, sources: Sources) -> tuple[tuple[float, ...], tuple[
 
 @STATISTICS.decided_by
 def _wrong_statistics(facts: Facts) -> Iterator[Finding]:
-    for _, call in facts.sources.calls():
-        if call.name in _NORMALIZES and any((std, mean) == _statistics(call, facts.sources) for mean, std in _KNOWN):
+    for _, call in facts.sources.calls().of(*_NORMALIZES):
+        if any((std, mean) == _statistics(call, facts.sources) for mean, std in _KNOWN):
             yield STATISTICS.finding(
                 "Normalize gets the standard deviation as the mean, and the mean as the deviation",
                 location=call.location,
@@ -209,10 +214,9 @@ def _scaled_twice(facts: Facts) -> Iterator[Finding]:
                 )
             keeps = _keeps(step) or (own is not None and TIMES_BYTE not in own.mentions)
             scaled = _scales((step, call), sources) or (scaled and keeps)
-    for _, call in sources.calls():
-        divides = call.method in ("div", "div_", "divide", "true_divide") and bool(call.arguments)
-        made = call.receiver.endswith((".functional.to_tensor()", f"{T}.ToTensor()()"))
-        if divides and made and sources.value(call.arguments[0]).constant == int(BYTE):
+    for _, call in sources.calls().of_methods("div", "div_", "divide", "true_divide"):
+        made = bool(call.arguments) and call.receiver.endswith((".functional.to_tensor()", f"{T}.ToTensor()()"))
+        if made and sources.value(call.arguments[0]).constant == int(BYTE):
             yield SCALED_TWICE.finding(
                 f"`.{call.method}(255)` on a tensor whose values lie between 0 and 1 already", location=call.location
             )
@@ -229,14 +233,15 @@ _MAY_SCALE = {
 
 @UNSCALED.decided_by
 def _unscaled(facts: Facts) -> Iterator[Finding]:
-    calls = [call for _, call in facts.sources.calls()]
-    made = [c for c in calls if c.method in ("float", "to") and c.receiver.replace(".permute()", "").endswith(_BYTES)]
+    calls = facts.sources.calls()
+    converted = (call for _, call in calls.of_methods("float", "to"))
+    made = [call for call in converted if call.receiver.replace(".permute()", "").endswith(_BYTES)]
     floats = [
         c for c in made if c.method == "float" or any("float" in facts.sources.value(a).name for a in c.arguments)
     ]
     if not floats or _MAY_SCALE & _mentions(facts.sources):
         return
-    statistics = [_statistics(call, facts.sources)[0] for call in calls if call.name in _NORMALIZES]
+    statistics = [_statistics(call, facts.sources)[0] for _, call in calls.of(*_NORMALIZES)]
     if any(mean and max(mean) <= 1 for mean in statistics):
         yield UNSCALED.finding(
             f"`.{floats[0].method}(…)` only changes the type: Normalize gets values between 0 and 255",
@@ -271,16 +276,16 @@ _ORDERS = {
 
 @COLOURS.decided_by
 def _colours(facts: Facts) -> Iterator[Finding]:
-    calls = [call for _, call in facts.sources.calls()]
-    reads = [call for call in calls if call.name in _READS and _in_colour(call, facts.sources)]
+    calls = facts.sources.calls()
+    reads = [call for _, call in calls.of(*_READS) if _in_colour(call, facts.sources)]
     mentioned = _mentions(facts.sources) if reads else set()
     if not reads or _ORDERS & mentioned or any("rgb" in name.lower() or "bgr" in name.lower() for name in mentioned):
         return
     if any(c.name in _READS for script in facts.scripts for c in script.uses.calls):
         return  # training may have read BGR too
-    if any(call.name == "PIL.Image.open" for call in calls):
+    if calls.of("PIL.Image.open"):
         return  # which of the two is normalized cannot be seen
-    normalizes = [c for c in calls if c.name in _NORMALIZES or c.name == "albumentations.Normalize"]
+    normalizes = [call for _, call in calls.of(*_NORMALIZES, "albumentations.Normalize")]
     if any(_statistics(call, facts.sources)[0] == _KNOWN[0][0] for call in normalizes):
         yield COLOURS.finding(
             f"`{reads[0].name}` gives BGR, and Normalize has ImageNet's statistics in the order of RGB",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from seatrial.facts.python.module import Import
-from seatrial.facts.python.sources import read_sources
+from seatrial.facts.python.sources import read_scripts, read_sources
 from tests.small_project import small_project
 
 if TYPE_CHECKING:
@@ -139,3 +139,22 @@ def test_what_is_not_a_regular_file_is_not_a_module(tmp_path: Path) -> None:
     (tmp_path / "predictor/ring.py").symlink_to("ring.py")
     (tmp_path / "predictor/folder.py").mkdir()
     assert list(read_sources(project).modules) == ["predictor"]
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("from google.cloud import aiplatform\naiplatform.Model.upload(display_name='a')\n", True),
+        ("from google.cloud import aiplatform\nendpoint.deploy(model, machine_type='n1')\n", True),
+        ("from google.cloud import aiplatform\nendpoint.deploy(model, traffic_split = {'0': 1})\n", True),
+        ("from google.cloud import aiplatform\nprint(aiplatform.Model.list())\n", False),
+        ("from google.cloud import aiplatform\nif machine_type == 'n1': pass\n", False),
+        ("aiplatform.Model.upload(display_name='a')\n", False),
+        ("import cv2\n", True),
+        ("import os  # aiplatform, cv2\n", False),
+    ],
+)
+def test_only_scripts_that_rules_ask_something_of_are_read(tmp_path: Path, text: str, read: bool) -> None:
+    project = small_project(tmp_path, {"predictor/__init__.py": "class P:\n    pass\n", "tool.py": text})
+    scripts = read_scripts(project, read_sources(project))
+    assert [script.path for script in scripts] == (["tool.py"] if read else [])
