@@ -24,11 +24,14 @@ from packaging.utils import canonicalize_name
 from seatrial.environment import install, interpreter, store
 from seatrial.environment.store import Kept
 from seatrial.errors import EnvironmentFaultError, UsageError
+from seatrial.facts.gather import Gathered
 from seatrial.facts.packages import requirements
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step, folded
 from seatrial.project import Project
-from seatrial.rules.lock.locks import CPU_BUILDS, index_lines, judge, unlockable
+from seatrial.rules.lock import pairs
+from seatrial.rules.lock.locks import CPU_BUILDS, FIRST_STEP, index_lines, is_by_hand, judge, unlockable
+from seatrial.rules.lock.pins import TORCH, TORCHVISION
 from seatrial.system import files, process
 from seatrial.system.redaction import redacted
 
@@ -43,12 +46,18 @@ _FLAGS = (
     "--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host",
 )  # fmt: skip
 
+_SHOWN = 8  # requirements in a message
+
 # pip's settings that say how to reach an index. They are used but never written. find-links and the rest of pip's
 # configuration are left out, because they would choose files that nobody else has.
 _PIP_SETTINGS = (
     "index-url", "extra-index-url", "trusted-host", "cert", "client-cert", "proxy", "timeout", "default-timeout",
     "retries", "keyring-provider",
 )  # fmt: skip
+
+
+class UnresolvedError(UsageError):
+    """No versions satisfy requirements.in."""
 
 
 def check_lock(project: Project) -> Stage[None]:
@@ -69,19 +78,28 @@ def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
     """Write requirements.txt; return whether it was written.
 
     Raises:
-        UsageError: requirements.in does not exist, or no versions satisfy it.
+        UsageError: requirements.in does not exist, no versions satisfy it, or requirements.txt was written by hand.
         EnvironmentFaultError: pip-compile could not reach an index, was refused by one, or exceeded its time limit.
     """
     asked, former = _asked(project), _read(project.lock_file, project)
-    never = list(unlockable(asked, marker_environment(project.python)))
+    never = [*unlockable(asked, marker_environment(project.python)), *_pinned_conflict(project, asked)]
     yield from never
     if never:
         return False
+    if former:
+        _spare_what_is_by_hand(asked, former)
     with _workplace() as folder:
         draft = folder / project.lock_file.name
-        if former and not upgrade and all(entry.version for entry in former.entries):  # not a merge conflict
+        if former and not upgrade and (yield from _can_keep_pins(project, former)):
             shutil.copyfile(project.lock_file, draft)  # pip-compile keeps the pins that it finds
-        yield from _pip_compile(project, draft, [])
+        try:
+            yield from _pip_compile(project, draft, [])
+        except UnresolvedError:
+            known = list(_known_conflicts(project))
+            if not known:
+                raise
+            yield from known
+            return False
         text = draft.read_text(encoding="utf-8").replace(str(draft), draft.name)  # the header names its output
         draft.write_text(_with_lines(text, _own_index_lines(asked)), encoding="utf-8")
         made = requirements.read(draft, project.root, shown_as=draft.name)
@@ -114,12 +132,52 @@ def compile_cpu_lock(project: Project) -> Stage[bool]:
         return (yield from _publish(draft, project.cpu_lock_file, judge(project, asked, lock, made)))
 
 
+def _spare_what_is_by_hand(asked: RequirementFile, former: RequirementFile) -> None:
+    """Refuse to overwrite what a person wrote, unless requirements.in says all of it.
+
+    Raises:
+        UsageError: requirements.txt has requirements that only stand there.
+    """
+    only = [redacted(e.text) for e in former.entries if e.text not in {other.text for other in asked.entries}]
+    if only and is_by_hand(former):
+        shown = ", ".join(only[:_SHOWN]) + (", …" if len(only) > _SHOWN else "")
+        raise UsageError(
+            f"{former.path} was written by hand, and the lock would overwrite it; only there: {shown}",
+            fix=f"move what you want to keep to {asked.path}, remove {former.path}, and run `seatrial lock` again",
+        )
+
+
+def _can_keep_pins(project: Project, former: RequirementFile) -> Stage[bool]:
+    """Return whether the pins of the former lock may stay; say so if they are those of another Python."""
+    if former.made_for and former.made_for != project.python:
+        yield Step(f"the lock was made for Python {former.made_for}: its pins are not kept", lasting=True)
+        return False
+    return all(entry.version for entry in former.entries)  # else it has a merge conflict
+
+
+def _pinned_conflict(project: Project, asked: RequirementFile) -> Iterator[Finding]:
+    """Yield the pair that requirements.in pins and pip would refuse after it has downloaded both."""
+    pins = asked.pins(marker_environment(project.python))
+    pair = [pins[name] for name in (TORCH, TORCHVISION) if name in pins]
+    if len(pair) == 2 and not any(pin.version and pin.version.local for pin in pair):
+        found = pairs.mismatch(pair[0], pair[1], project.python, pair[1].location)
+        yield from [found] if found else []
+
+
+def _known_conflicts(project: Project) -> Iterator[Finding]:
+    """Yield what the tables know about requirements.in that no versions satisfy."""
+    facts = replace(Gathered(project).facts, lock=None, cpu_lock=None)
+    for rule in (pairs.MISMATCHED, pairs.NO_WHEEL):
+        if rule.check:
+            yield from rule.check(facts)
+
+
 def _asked(project: Project) -> RequirementFile:
     asked = _read(project.requirements_in, project)
     if asked is None:
+        lock = _read(project.lock_file, project)
         raise UsageError(
-            f"there is no requirements.in in {project.root}",
-            fix="write what the predictor imports into it, one distribution a line",
+            f"there is no requirements.in in {project.root}", fix=FIRST_STEP[lock is not None and is_by_hand(lock)]
         )
     if asked.missing:
         option = asked.missing[0]
@@ -167,6 +225,7 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
     )
     env |= _pip_settings(python, project) | ({"CUSTOM_COMPILE_COMMAND": command} if command else {})
     log = draft.parent / "pip.log"
+    log.touch()
     env |= {"PIP_LOG": str(log), "PIP_NO_INPUT": "1"}
     run = process.lines(
         [
@@ -176,19 +235,37 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
         env=env, cwd=project.root, timeout=COMPILE_TIMEOUT,
     )  # fmt: skip
     printed: list[str] = []
-    while True:
-        try:
-            printed.append(next(run))
-        except StopIteration as end:
-            _refuse_if_refused(log, CPU_BUILDS if command else ())
-            if end.value != 0:
-                raise _failure("\n".join(line for line in printed if line.strip())) from None
-            return
-        if found := re.match(r"\s*(Collecting|Downloading|Hashing) (\S+)", printed[-1]):
-            yield Step(f"{found[1].lower()} {found[2].rsplit('/', 1)[-1]}")
+    with contextlib.closing(run), log.open(encoding="utf-8", errors="replace") as logged:
+        while True:
+            try:
+                printed.append(next(run))
+            except StopIteration as end:
+                text = log.read_text(encoding="utf-8", errors="replace")
+                _stop_if_unreached(text)
+                _refuse_if_refused(text, CPU_BUILDS if command else ())
+                if end.value != 0:
+                    raise _failure("\n".join(line for line in printed if line.strip())) from None
+                return
+            _stop_if_unreached(logged.read())
+            if found := re.match(r"\s*(Collecting|Downloading|Hashing) (\S+)", printed[-1]):
+                yield Step(f"{found[1].lower()} {found[2].rsplit('/', 1)[-1]}")
 
 
-def _refuse_if_refused(log: Path, names: Collection[str]) -> None:
+def _stop_if_unreached(text: str) -> None:
+    """Raise an error if pip's log says that an index did not answer: pip goes on with the others, for many minutes.
+
+    Raises:
+        EnvironmentFaultError: an index did not answer.
+    """
+    if found := re.search(r"Could not fetch URL (\S+): (?!\d{3} )(.+) - skipping", text):
+        index, _, name = redacted(found[1]).rstrip("/").rpartition("/")
+        raise EnvironmentFaultError(
+            f"the index {index} did not answer what it has of {name}: {redacted(found[2])}",
+            fix="check the network, the proxy and the address of the index",
+        )
+
+
+def _refuse_if_refused(text: str, names: Collection[str]) -> None:
     """Raise an error if an index refused to say what it has: pip goes on, and takes the name from any other index.
 
     With `names`, only these are taken from the run.
@@ -196,7 +273,6 @@ def _refuse_if_refused(log: Path, names: Collection[str]) -> None:
     Raises:
         EnvironmentFaultError: an index answered 401 or 403.
     """
-    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     for found in re.finditer(r"Could not fetch URL (\S+): (401|403) Client Error", text):
         address = urlsplit(found[1])
         if found[2] == "403" and address.hostname in _FORBIDS_WHAT_IT_LACKS:
@@ -242,7 +318,7 @@ def _failure(printed: str) -> UsageError | EnvironmentFaultError:
     if re.search(r"Retrying \(|Max retries|CERTIFICATE_VERIFY|HTTP error|\b(401|403|407|5\d\d) (\w+ )?Error", printed):
         return EnvironmentFaultError(f"pip-compile failed:\n{end}", fix="check the network and pip's index settings")
     if re.search(r"ResolutionImpossible|No matching distribution|Could not find a version", printed):
-        return UsageError(f"no set of versions satisfies requirements.in:\n{end}")
+        return UnresolvedError(f"no set of versions satisfies requirements.in:\n{end}")
     if re.search(r"Invalid requirement|InvalidRequirement|RequirementsFileParseError", printed):
         return UsageError(f"requirements.in has a line that pip cannot read:\n{end}")
     return EnvironmentFaultError(f"pip-compile failed:\n{end}")
@@ -254,7 +330,17 @@ def _without_frames(printed: str) -> list[str]:
         r"Traceback |The above exception was|During handling of|pip\._|\s+File \"|\s{4,}\S|\s*[\^~]+$"
         r"|Using indexes:|\s*(https?|file)://|\s*Looking in (indexes|links)"
     )
-    return [line for line in printed.splitlines() if not noise.match(line)]
+    kept: list[str] = []
+    reasons_below = ""  # how far pip indents the heading of its reasons; these it indents more, like lines of code
+    is_reason = False
+    for line in printed.splitlines():
+        if heading := re.match(r"(\s*)(The conflict is caused by|Additionally, some packages in these)", line):
+            reasons_below, is_reason = heading[1], True
+        else:
+            is_reason = is_reason and line.startswith(f"{reasons_below} ")
+        if is_reason or not noise.match(line):
+            kept.append(line)
+    return kept
 
 
 def _own_index_lines(asked: RequirementFile) -> list[str]:

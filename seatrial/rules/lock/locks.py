@@ -38,7 +38,7 @@ _LENIENT = Version("0.29.1")  # the first torchvision whose metadata takes more 
 _A_FEW = 2  # lines that are named one by one
 _SHOWN = 12  # names in a line of evidence
 _LENIENT_CAUSE = "torchvision accepts every torch from 2.14.0 on, so no resolver keeps the pair together"
-_FIRST_STEP = {  # without a requirements.in, by whether requirements.txt was written by hand
+FIRST_STEP = {  # without a requirements.in, by whether requirements.txt was written by hand
     False: "write what the predictor imports into requirements.in, one distribution a line; `seatrial check --fix` "
     "writes what it knows",
     True: "rename requirements.txt to requirements.in, then run `seatrial lock`, which writes the lock",
@@ -214,7 +214,7 @@ def judge(
         yield STALE.finding(
             "there is no requirements.in",
             location=Location("requirements.in"),
-            fix=_FIRST_STEP[lock is not None and is_by_hand(lock)],
+            fix=FIRST_STEP[lock is not None and is_by_hand(lock)],
             lacks=REQUIREMENTS,
         )
     else:
@@ -344,8 +344,9 @@ def _no_lock_at_all(lock: RequirementFile) -> Finding | None:
 
 
 def is_by_hand(lock: RequirementFile) -> bool:
-    """Return whether a file with the name of a lock has lines, none of which any tool locked."""
-    return bool(lock.entries) and not lock.made_for and not any(entry.hashes for entry in lock.entries)
+    """Return whether a file with the name of a lock is a list of requirements that no tool locked."""
+    is_list = bool(lock.entries) and all(entry.requirement for entry in lock.entries)
+    return is_list and not lock.made_for and not any(entry.hashes for entry in lock.entries)
 
 
 def _loose(lock: RequirementFile, environment: dict[str, str]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
+from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.tables import torch_pairs
 from seatrial.findings import Edit
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
@@ -45,8 +46,8 @@ MISMATCHED = Rule(
     ),
     fix="write two versions that belong together in requirements.in, then run `seatrial lock`",
     detected=(
-        "The versions are looked up in a table that was read from the published wheels. Pins of the lock are judged, "
-        "and what requirements.in pins but the lock does not. For ranges and wildcards the question is "
+        "The versions are looked up in a table that was read from the published wheels. Pins of the locks are judged, "
+        "and those of requirements.in. For ranges and wildcards the question is "
         "whether any two releases of the table satisfy both. A torchvision that is newer than the table is not judged."
     ),
     bad="torch==1.13.1\ntorchvision==0.15.1",
@@ -193,6 +194,9 @@ def _pairs(facts: Facts) -> Iterator[tuple[Entry, Entry]]:
         pins = pins_of(facts, file)
         if TORCH in pins and TORCHVISION in pins:
             yield pins[TORCH], pins[TORCHVISION]
+    asked = facts.requirements.pins(marker_environment(facts.project.python)) if facts.requirements else {}
+    if TORCH in asked and TORCHVISION in asked:  # the lock may be older than these lines
+        yield asked[TORCH], asked[TORCHVISION]
 
 
 NO_WHEEL = Rule(
