@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seatrial.facts.checkpoints.checkpoint import Checkpoint
     from seatrial.facts.gather import Facts
     from seatrial.facts.python.calls import Call
+    from seatrial.facts.python.module import Module
     from seatrial.facts.python.sources import Sources
     from seatrial.findings import Finding
 
@@ -133,7 +134,8 @@ HARD_CUDA = Rule(
     sources=("https://docs.pytorch.org/docs/stable/notes/cuda.html#device-agnostic-code", EXITED_SOURCE),
     detected=(
         "A call that serving can reach names CUDA, it is not inside a condition, try or conditional expression, and "
-        "its module never calls is_available. It is an error if the lock has a CPU build or [tool.seatrial.vertex] "
+        "its module never calls is_available. A function that trains, with backward() and the step of an optimizer, is "
+        "left out. It is an error if the lock has a CPU build or [tool.seatrial.vertex] "
         "names a machine without an accelerator, and a warning otherwise."
     ),
     bad="self._model = build().cuda()",
@@ -147,6 +149,8 @@ def _hard_cuda(facts: Facts) -> Iterator[Finding]:
     for module, call in facts.sources.calls().where(_may_ask_for_cuda):
         if not _asks_for_cuda(facts.sources, call) or _is_guarded(call) or facts.sources.defines(call.name):
             continue
+        if _trains(module, call):
+            continue  # serving reaches it by its name alone
         if any("is_available" in other.name or "device_count" in other.name for other in module.uses.calls):
             continue  # the function may have returned before, or be called only with CUDA
         yield HARD_CUDA.finding(
@@ -155,6 +159,12 @@ def _hard_cuda(facts: Facts) -> Iterator[Finding]:
             location=call.location,
             cause=why or "on a machine without a GPU, such as the one of a trial, the line raises",
         )
+
+
+def _trains(module: Module, call: Call) -> bool:
+    """Return whether a call is in a function that trains: it computes gradients, and an optimizer takes a step."""
+    function = module.uses.functions.get(call.function)
+    return function is not None and function.mentions >= {"backward", "step"}
 
 
 def _never_has_cuda(facts: Facts) -> str:

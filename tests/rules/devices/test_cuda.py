@@ -64,3 +64,19 @@ def test_a_helper_that_nothing_calls_is_not_judged(tmp_path: Path) -> None:
     )
     assert places(small_project(tmp_path / "a", {"predictor.py": text.format("helped")}), "ST603") != []
     assert places(small_project(tmp_path / "b", {"predictor.py": text.format("other")}), "ST603") == []
+
+
+@pytest.mark.parametrize(
+    ("body", "lines"),
+    [
+        ("    loss = model(x.cuda())\n    loss.backward()\n    optimizer.step()\n", []),
+        ("    score = model(x.cuda())\n    score.backward()\n", ["predictor.py:8:19"]),  # a map of gradients is served
+        ("    y = model(x.cuda())\n    bar.step()\n", ["predictor.py:8:15"]),
+    ],
+)
+def test_a_function_that_trains_is_not_judged_though_its_name_is_mentioned(
+    tmp_path: Path, body: str, lines: list[str]
+) -> None:
+    text = "import torch\n\nclass P:\n    def load(self, uri):\n        self.run = run\n\n"
+    project = small_project(tmp_path, {"predictor.py": f"{text}def run(model, x, optimizer, bar):\n{body}"})
+    assert places(project, "ST603") == lines
