@@ -33,7 +33,7 @@ def content_at(revision: str, file: Path) -> str | None:
     code, listed = _git(folder, "ls-tree", "--name-only", commit, "--", f"./{file.name}")
     if code != 0 or not listed.strip():
         return None
-    code, text = _git(folder, "show", f"{commit}:./{file.name}")
+    code, text = _git(folder, "cat-file", "blob", f"{commit}:./{file.name}")
     return text if code == 0 else None
 
 

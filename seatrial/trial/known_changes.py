@@ -5,7 +5,8 @@ A reason is named only if what was measured has its shape. Several may fit; the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,16 +144,33 @@ def _resize(case: Case) -> Iterator[Reason]:
     if not case.is_called("Resize", "resize"):
         return
     if "shape" in case.stage:
-        yield Reason(
-            "a number as size keeps the proportions of the image and sets its shorter side; a pair sets both sides",
-            "https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Resize.html",
-        )
+        what = "the image gets another size"
+        if _is_number_and_pair(case):
+            what = (
+                "a number as size keeps the proportions of the image and sets its shorter side; a pair sets both sides"
+            )
+        yield Reason(what, "https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Resize.html")
     elif case.crosses("torchvision", "0.17") or _antialias(case.details[0]) != _antialias(case.details[1]):
         yield Reason(
             "the size of tensors is changed with antialiasing on one side only: it is the default since torchvision "
             "0.17, and was off for tensors before, unless `antialias` is written out",
             "https://docs.pytorch.org/vision/0.16/generated/torchvision.transforms.Resize.html",
         )
+
+
+def _is_number_and_pair(case: Case) -> bool:
+    """Return whether one side gives a number as size and the other a pair, by how they are made or by proportions."""
+    given = [re.search(r"size=[\[(]?\d+(, \d+)?", detail) for detail in case.details]
+    if all(given):
+        return len({match[1] is None for match in given if match}) == 2
+    (height, width), (other_height, other_width) = map(_sides_of, case.stage["shape"])
+    return abs(height * other_width - width * other_height) > max(height * other_width, width * other_height) / 50
+
+
+def _sides_of(shape: Sequence[int]) -> tuple[int, int]:
+    """Return rows and columns of an image or a batch of one, wherever its channels are; zeros if it has none."""
+    sides = shape[-3:-1] if len(shape) > 2 and shape[-1] in (1, 3, 4) else shape[-2:]
+    return (sides[0], sides[1]) if len(sides) == 2 else (0, 0)
 
 
 def _antialias(detail: str) -> str:

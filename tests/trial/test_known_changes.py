@@ -47,6 +47,14 @@ def test_antialiasing_is_told_between_the_versions_or_where_it_is_written() -> N
 
 def test_an_int_as_size_is_told_from_a_pair_by_the_shape() -> None:
     assert "keeps the proportions" in why(named("Resize", shape=[[256, 340, 3], [256, 256, 3]]))
+    pair, number = "Resize(size=(256, 256), antialias=True)", "Resize(size=[256], antialias=True)"
+    assert "keeps the proportions" in why(named("Resize", pair, number, shape=[[3, 256, 256], [3, 256, 300]]))
+
+
+def test_another_number_as_size_is_told_as_such() -> None:
+    was, now = "Resize(size=235, antialias=True)", "Resize(size=224, antialias=True)"
+    assert why(named("Resize", was, now, shape=[[235, 267, 3], [224, 255, 3]])) == "the image gets another size"
+    assert why(named("resize", shape=[[1, 3, 32, 32], [1, 3, 48, 48]])) == "the image gets another size"
 
 
 def test_a_missing_division_names_the_side_and_the_argument() -> None:

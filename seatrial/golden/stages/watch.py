@@ -10,6 +10,8 @@ Classes are changed for as long as it is active, so it belongs into a process th
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import functools
 import sys
 import threading
@@ -231,6 +233,8 @@ def _shown(value: Any) -> str:
         isinstance(value, (tuple, list)) and all(isinstance(each, (str, int, float)) for each in value)
     ):
         return repr(value)[:80]
+    if dataclasses.is_dataclass(value) or isinstance(value, enum.Enum):  # such as the sizes of an image processor
+        return _plain(repr(value))[:80]
     return type(value).__name__
 
 

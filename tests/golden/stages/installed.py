@@ -17,6 +17,8 @@ ENVIRONMENTS = {
         ("torch==2.1.2", "torchvision==0.16.2", "numpy==1.26.4", "pillow==10.4.0", "setuptools==69.5.1"),
     ),
     "today": ("3.11", TODAY),
+    "albumentations": ("3.11", ("albumentations==2.0.8", "numpy==2.4.6", "pillow==13.0.0")),
+    "libraries of torch": ("3.11", (*TODAY, "timm==1.0.31", "transformers==5.24.0")),
     "pillow 8.4": ("3.10", ("pillow==8.4.0", "numpy==1.26.4")),
     "pillow 13": ("3.11", ("pillow==13.0.0", "numpy==2.4.6")),
 }

@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 from tests.stages import Ended, ended
 
 BEFORE = ROOT / "tests/projects/dependabot/pillow-11.txt"
+TORCHVISION = ROOT / "tests/projects/dependabot/torchvision-0.28.txt"
 PREDICTOR = "predictor/half_predictor.py"
 SMALL = "small = self._stretch(image)"
 
@@ -71,6 +72,22 @@ def test_an_update_that_changes_a_transform_is_told_with_its_stage_and_both_answ
     assert (halves / picture.split(": ")[1]).is_file()
     assert stage.fix.startswith("keep pillow as pinned by ")
     assert "training" not in f"{stage.message} {stage.cause} {' '.join(stage.evidence)}"
+
+
+@pytest.mark.proof
+def test_an_update_of_torchvision_by_a_minor_with_its_torch_and_of_pillow_by_a_major(demo: Path) -> None:
+    told = compared(demo, TORCHVISION, runs=2)
+    found = told.value
+    assert told.findings == []
+    updates = {each.name: (each.before, each.now) for each in found.changed}
+    assert updates["torchvision"] == ("0.28.0", "0.29.2")
+    assert updates["torch"] == ("2.13.0", "2.15.0")
+    assert updates["pillow"] == ("12.3.0", "13.0.0")
+    assert (found.inputs, found.answers.compared, found.answers.differing) == (12, 12, 0)
+    assert found.stages.stages == 108  # nine of each input
+    assert found.answers.largest < 1e-5
+    assert all(side.size > 4_000_000_000 for side in found.sides)  # bytes; PyTorch's published build has CUDA
+    assert found.tail()[0].startswith("pillow 12.3.0 → 13.0.0, torch 2.13.0 → 2.15.0, torchvision 0.28.0 → 0.29.2")
 
 
 @pytest.mark.proof
