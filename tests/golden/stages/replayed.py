@@ -1,6 +1,7 @@
 """Run by its path, in an environment of old or new versions: record the stages of a predictor, or replay them.
 
-`replayed.py record|replay MODULE ARTIFACTS IMAGE...`: MODULE is a file with a class `Predictor`. It prints JSON.
+`replayed.py record|replay|REPEATS MODULE ARTIFACTS IMAGE...`: MODULE is a file with a class `Predictor`; REPEATS is how
+often it is replayed. It prints JSON, with the inputs of all runs.
 """
 
 from __future__ import annotations
@@ -32,10 +33,12 @@ def main() -> None:
         return
     recorded = Recorded(Path(artifacts) / "golden")
     pipeline = Pipeline(predictor, BATCHED, opening=getattr(made, "opening", None))
-    replay = Replay(pipeline, recorded)
     files = [Path(image).read_bytes() for image in images]
-    unstable = replay.unstable(files[0])
-    told = [replay.input(number, file) for number, file in enumerate(files)]
+    told = []
+    for _ in range(int(what) if what.isdigit() else 1):
+        replay = Replay(pipeline, recorded)
+        unstable = replay.unstable(files[0])
+        told += [replay.input(number, file) for number, file in enumerate(files)]
     found = {"inputs": told, "unstable": unstable, "depends_on_batch": replay.depends_on_batch()}
     fingerprints = {"was": recorded.index["fingerprint"], "now": fingerprint.take({})}
     sys.stdout.write("\nreplayed " + json.dumps({**found, **fingerprints}) + "\n")

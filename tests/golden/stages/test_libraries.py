@@ -92,7 +92,7 @@ class Predictor:
         return self.model(batch).softmax(dim=1)
 """,
         ("decode", "Resize", "CenterCrop", "MaybeToTensor", "Normalize", "preprocess", "ResNet", "predict"),
-        ("is_training=False)", "is_training=False, crop_pct=1.0)"),
+        ("resolve_model_data_config(self.model), ", "{**resolve_model_data_config(self.model), 'crop_pct': 1.0}, "),
         "Resize",
         "the image gets another size",
     ),
