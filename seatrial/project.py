@@ -388,6 +388,25 @@ def load(root: Path, vertex: Mapping[str, str] | None = None) -> Project:
         raise UsageError("\n".join(_explain(dict(e)) for e in error.errors())) from None
 
 
+def around(folder: Path) -> Path:
+    """Return the nearest folder with a project, a folder or one above it; the folder itself if there is none."""
+    if (folder / "pyproject.toml").exists():
+        return folder
+    try:
+        here = folder.resolve()
+    except OSError:  # the working directory was removed
+        return folder
+    found = next((above for above in here.parents if _is_project(above)), None)
+    return folder / os.path.relpath(found, here) if found else folder
+
+
+def _is_project(folder: Path) -> bool:
+    try:
+        return isinstance(_tool(folder / "pyproject.toml").get("seatrial"), dict)
+    except UsageError:
+        return False
+
+
 def _tool(file: Path) -> dict[str, Any]:
     """Read [tool] of a pyproject.toml."""
     try:

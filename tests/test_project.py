@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.errors import ExitCode, UsageError
-from seatrial.project import Project, load
+from seatrial.project import Project, around, load
 
 ROOT = Path(__file__).parent.parent
 
@@ -183,3 +183,18 @@ class TestNoProject:
         (tmp_path / "pyproject.toml").write_bytes(content)
         with pytest.raises(UsageError, match="is not valid TOML"):
             load(tmp_path)
+
+
+class TestTheProjectAround:
+    def test_is_the_nearest_folder_above_that_is_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "pyproject.toml").write_text('[tool.seatrial]\npredictor = "p:P"\n')
+        inner = tmp_path / "src" / "package"
+        inner.mkdir(parents=True)
+        (tmp_path / "src" / "pyproject.toml").write_text("[tool.other]\n")
+        monkeypatch.chdir(inner)
+        assert around(Path()) == Path("../..")
+
+    def test_is_here_if_there_is_none_or_the_folder_has_a_pyproject_of_its_own(self, tmp_path: Path) -> None:
+        assert around(tmp_path) == tmp_path
+        (tmp_path / "pyproject.toml").write_text("[tool.other]\n")
+        assert around(tmp_path) == tmp_path

@@ -96,7 +96,7 @@ def _project(folder: Path | None) -> Project | None:
     if folder is not None:
         return project.load(folder)
     try:
-        return project.load(Path())
+        return project.load(project.around(Path()))
     except UsageError:
         return None
 

@@ -21,4 +21,5 @@ def needed() -> Iterator[None]:
         if str(error.name).partition(".")[0] not in ("google", "grpc", "requests", "gcp_storage_emulator"):
             raise
         fix = "install the tool with its extra: seatrial[deploy]"
-        raise UsageError(f"{error.name}, which a deploy needs, is not installed", fix=fix) from None
+        message = f"what a deploy needs is not installed: there is no module {error.name}"
+        raise UsageError(message, fix=fix) from None

@@ -10,7 +10,12 @@ from pathlib import Path
 
 def project(parser: argparse.ArgumentParser) -> None:
     """Add --project."""
-    parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="the project (default: here)")
+    parser.add_argument(
+        "--project",
+        type=Path,
+        metavar="DIR",
+        help="the project (default: here, or the nearest folder above that is one)",
+    )
 
 
 def formats(parser: argparse.ArgumentParser, *, rules: bool = False, only: Sequence[str] = ()) -> None:

@@ -8,8 +8,10 @@ The command `NAME` is the module `seatrial.cli.NAME`. Its `arguments(parser)` de
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
-from typing import Any
+import re
+from typing import Any, NoReturn
 
 from seatrial import __version__
 
@@ -44,7 +46,7 @@ A project is a folder with a pyproject.toml that has [tool.seatrial]; only `pred
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    whole = argparse.ArgumentParser(
+    whole = _Whole(
         prog="seatrial",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -55,6 +57,18 @@ def parser() -> argparse.ArgumentParser:
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, description=text, module=f"seatrial.cli.{name}")
     return whole
+
+
+class _Whole(argparse.ArgumentParser):
+    """The parser of the whole command line, which knows what a misspelt command most likely means."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with what is wrong, and with the nearest command."""
+        if found := re.match(r"argument COMMAND: invalid choice: '(.*?)'", message):
+            near = difflib.get_close_matches(found[1], COMMANDS, n=1)
+            meant = f"did you mean `{near[0]}`?" if near else "`seatrial --help` lists the commands"
+            message = f"there is no command `{found[1]}`; {meant}"
+        super().error(message)
 
 
 class _Command(argparse.ArgumentParser):

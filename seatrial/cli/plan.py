@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.cli import options
@@ -41,7 +42,7 @@ def command(arguments: argparse.Namespace) -> int:
     from seatrial.report import github
     from seatrial.workflow.plan import key, plan
 
-    github.set_outputs(key=key(arguments.project, os.environ.get("GITHUB_WORKSPACE", ".")))
+    github.set_outputs(key=key(arguments.project or Path(), os.environ.get("GITHUB_WORKSPACE", ".")))
     with running("plan", arguments) as run:
         made = plan(run.project, _wanted(arguments))
         github.set_outputs(**made.outputs())

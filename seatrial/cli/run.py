@@ -128,20 +128,20 @@ class Run(Course):
 
 @contextlib.contextmanager
 def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, str] | None = None) -> Iterator[Run]:
-    """Load the project and yield its run; show what ends it early.
+    """Load the project, the nearest one if none is given, and yield its run; show what ends it early.
 
     `vertex` has keys of [tool.seatrial.vertex] from the command line.
 
     Raises:
         Ended: the command ended early, and the reason was shown.
     """
+    from seatrial import project
     from seatrial.report.formats import FORMATS
 
+    arguments.project = arguments.project or project.around(Path())
     renderer = FORMATS[arguments.format](arguments.project)
     findings: list[Finding] = []
     with _heeding(command, renderer, findings, device=getattr(arguments, "device", "")):
-        from seatrial import project
-
         run = Run(command, project.load(arguments.project, vertex), renderer)
         run.findings = findings
         yield run

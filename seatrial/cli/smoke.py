@@ -21,14 +21,20 @@ ADDED = (
     "other surroundings"
 )
 
+_DEPTHS = (
+    "The default depth proves the lock, the load, the golden answers and the core of the serving contract, in seconds. "
+    "The verdict and the report name the depth; the workflows run --full."
+)
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
+    parser.epilog = _DEPTHS
     options.project(parser)
     options.formats(parser)
     options.device(parser, "where to run it")
     parser.add_argument("--skip-check", action="store_true", help="run the trial without `check` before it")
-    parser.add_argument("--full", action="store_true", help=f"also {ADDED}; about a minute")
+    parser.add_argument("--full", action="store_true", help=f"the full depth: also {ADDED}; about a minute")
     parser.add_argument("--image", metavar="REF", help="prove this container image instead, in a locked-down container")
     options.engine(parser)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,8 @@ RULES = _found()
 
 def nearest(code: str) -> str:
     """Return `; did you mean `ST412`?` for a code that does not exist, or "" if none is similar."""
-    near = difflib.get_close_matches(code.upper(), RULES, n=len(RULES))
+    family = code.upper()[:3] if re.fullmatch(r"ST\d+", code.upper()) else ""
+    near = difflib.get_close_matches(code.upper(), [known for known in RULES if known.startswith(family)], n=len(RULES))
     # Of equally similar codes, the one with the longest common beginning.
     best = max(near, key=lambda known: _beginning(known, code.upper()), default="")
     return f"; did you mean `{best}`?" if best else ""

@@ -10,7 +10,7 @@ from seatrial.errors import UsageError
 
 @pytest.mark.parametrize("name", ["google.cloud.storage", "grpc", "requests", "gcp_storage_emulator.server"])
 def test_the_extra_is_named_for_what_it_brings(name: str) -> None:
-    with pytest.raises(UsageError, match="which a deploy needs, is not installed") as refused, extra.needed():
+    with pytest.raises(UsageError, match="what a deploy needs is not installed") as refused, extra.needed():
         raise ModuleNotFoundError(name=name)
     assert refused.value.fix == "install the tool with its extra: seatrial[deploy]"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from seatrial import __version__
-from seatrial.cli.parser import COMMANDS
+from seatrial.cli.parser import COMMANDS, parser
 from tests.cli.process import ROOT, seatrial
 
 STAGES = ("lock", "check", "build", "smoke")
@@ -23,6 +23,23 @@ def test_each_module_with_a_command_has_a_row_and_declares_its_options() -> None
     modules = {each.name: importlib.import_module(f"seatrial.cli.{each.name}") for each in pkgutil.iter_modules(PATH)}
     assert {name for name, module in modules.items() if hasattr(module, "command")} == set(COMMANDS)
     assert all(callable(modules[name].arguments) for name in COMMANDS)
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("chek", "did you mean `check`?"), ("xyz", "lists the commands")])
+def test_a_misspelt_command_is_answered_with_the_nearest(
+    typed: str, meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args([typed])
+    assert ended.value.code == 2
+    assert f"there is no command `{typed}`; " in (said := capsys.readouterr().err)
+    assert meant in said
+
+
+def test_the_help_of_smoke_says_what_the_default_depth_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["smoke", "--help"])
+    assert "The default depth proves the lock" in " ".join(capsys.readouterr().out.split())
 
 
 class TestHelp:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatrial.findings import Severity
-from seatrial.rules import RULES
+from seatrial.rules import RULES, nearest
 from seatrial.rules.lock import pairs, wheels
 from seatrial.rules.rule import Rule
 
@@ -35,3 +35,8 @@ def test_a_rule_yields_to_others_that_a_text_shows_and_that_do_not_yield_to_it(r
 )
 def test_what_completes_a_text_stands_on_rules_that_a_text_shows(rule: Rule) -> None:
     assert rule.symptoms or rule.recognised
+
+
+def test_a_code_is_only_likened_to_codes_of_its_family() -> None:
+    assert nearest("ST999") == ""
+    assert nearest("ST1011") == "; did you mean `ST101`?"

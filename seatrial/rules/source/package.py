@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import sys
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from seatrial.findings import Location, Severity
@@ -190,8 +191,10 @@ def _no_predictor(facts: Facts) -> Iterator[Finding]:
     setting = Location("pyproject.toml")
     module = sources.modules.get(project.predictor_module)
     if module is None:
+        meant = _where_it_is(facts)
         yield NO_PREDICTOR.finding(
-            f"there is no module `{project.predictor_module}` in the package",
+            f"there is no module `{project.predictor_module}` in the package"
+            + (f"; did you mean `{meant}`?" if meant else ""),
             location=setting,
             cause=f'`predictor` is "{project.predictor}"',
         )
@@ -203,6 +206,21 @@ def _no_predictor(facts: Facts) -> Iterator[Finding]:
             location=module.definitions[near[0]] if near else Location(module.path),
             cause=f'`predictor` in [tool.seatrial] is "{project.predictor}"',
         )
+
+
+def _where_it_is(facts: Facts) -> str:
+    """Return the value of `predictor` that names the class where the project defines it; "" if it does nowhere."""
+    name = facts.project.predictor_class
+    found = facts.tree.definitions({name}).get(name)
+    if found is None:
+        return ""
+    path = PurePosixPath(found.path)
+    for folder in facts.project.source_folders:
+        if path.is_relative_to(folder):
+            path = path.relative_to(folder)
+    parts = path.with_suffix("").parts
+    module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return f"{module}:{name}" if module else ""
 
 
 NO_PYTHON = Rule(

@@ -128,3 +128,11 @@ def test_a_long_sum_and_a_long_chain_of_elif_are_read_to_their_end(tmp_path: Pat
     compile(text, "predictor.py", "exec")  # Python takes it
     project = small_project(tmp_path, {"predictor.py": text + CLASS, "extra.py": ""})
     assert places(project, "ST201") == ["predictor.py:1203:12"]
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"), [("digits/serve.py", "digits.serve:P"), ("src/digits/__init__.py", "digits:P")]
+)
+def test_a_wrong_module_is_told_where_the_class_is(tmp_path: Path, path: str, meant: str) -> None:
+    (found,) = findings(small_project(tmp_path, {path: CLASS}, predictor="digit:P"), "ST202")
+    assert found.message == f"there is no module `digit` in the package; did you mean `{meant}`?"
