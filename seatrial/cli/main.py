@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from seatrial.cli.parser import parser
 from seatrial.cli.run import Ended
@@ -13,11 +14,11 @@ from seatrial.system.signals import Interruption, heed
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code."""
-    arguments = parser().parse_args(argv)
+    """Run a command, or without one show the state of the project here; return the exit code."""
+    run = _chosen(sys.argv[1:] if argv is None else argv)
     heed()
     try:
-        code = int(arguments.run(arguments))
+        code = run()
         if sys.stdout is not None:
             sys.stdout.flush()
     except Ended as ended:
@@ -33,3 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return int(ExitCode.ENVIRONMENT)
     return code
+
+
+def _chosen(argv: Sequence[str]) -> Callable[[], int]:
+    """Return what to run."""
+    if not argv:
+        from seatrial.cli import state
+
+        if project := state.around():
+            return partial(state.show, project)
+    arguments = parser().parse_args(argv)
+    return lambda: int(arguments.run(arguments))

@@ -38,6 +38,8 @@ exit codes: 0 passed · 1 findings of level error · 2 wrong usage or configurat
             75 a deadline passed while a cloud operation still runs; the same command resumes it
             129, 130, 143 interrupted
 
+Without a command, in a project: how far it is, and the next command.
+
 A project is a folder with a pyproject.toml that has [tool.seatrial]; only `predictor` is required:
   [tool.seatrial]
   predictor = "your_package:YourPredictor"

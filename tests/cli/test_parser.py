@@ -58,8 +58,8 @@ class TestHelp:
         assert "--project DIR" in ran.stdout
         assert "--format {console,json,github" in ran.stdout
 
-    def test_is_what_no_command_at_all_gets(self) -> None:
-        ran = seatrial()
+    def test_is_what_no_command_at_all_gets_outside_of_projects(self, tmp_path: Path) -> None:
+        ran = seatrial(cwd=tmp_path)
         assert ran.returncode == 2
         assert "usage: seatrial" in ran.stderr
 
