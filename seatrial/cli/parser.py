@@ -31,13 +31,33 @@ COMMANDS = {  # the stages in the order in which they run, then what stands besi
     "emulator": "run a local Vertex AI that really starts what is deployed to it, until it is interrupted",
     "explain": "explain a finding's code; with --log FILE, explain a traceback or a log",
 }
-_DESCRIPTION = "The sea trial of a PyTorch + torchvision predictor before it becomes a model version on Google Cloud."
-_EPILOG = """\
+EXAMPLES = {  # of every `--help`, nested ones too
+    "lock": "lock --upgrade",
+    "check": "check --fix",
+    "build": "build --project models/digits",
+    "smoke": "smoke --full",
+    "compare": "compare --since origin/main",
+    "golden": "golden record photo.jpg",
+    "golden record": "golden record photo.jpg",
+    "image": "image build",
+    "image build": "image build",
+    "image push": "image push",
+    "deploy": "deploy --target local",
+    "plan": "plan --deploy true --target local",
+    "summary": "summary --reports build/report",
+    "contract": "contract --url http://127.0.0.1:8080",
+    "emulator": "emulator --state build/emulator",
+    "explain": "explain --log server.log",
+}
+_EXIT_CODES = """\
 exit codes: 0 passed · 1 findings of level error · 2 wrong usage or configuration
             3 the environment's fault (network, disk, no GPU, the cloud refused)
             75 a deadline passed while a cloud operation still runs; the same command resumes it
             129, 130, 143 interrupted
-
+"""
+_DESCRIPTION = "The sea trial of a PyTorch + torchvision predictor before it becomes a model version on Google Cloud."
+_EPILOG = f"""\
+{_EXIT_CODES}
 Without a command, in a project: how far it is, and the next command.
 
 A project is a folder with a pyproject.toml that has [tool.seatrial]; only `predictor` is required:
@@ -79,6 +99,12 @@ class _Command(argparse.ArgumentParser):
     def __init__(self, *, module: str = "", **given: Any) -> None:
         super().__init__(**given)
         self._module = module
+
+    def format_help(self) -> str:
+        """Return the help, which ends with an example and the exit codes."""
+        name = self.prog.removeprefix("seatrial ")
+        example = EXAMPLES.get(name) or EXAMPLES[name.partition(" ")[0]]
+        return f"{super().format_help()}\nexample:\n  $ seatrial {example}\n\n{_EXIT_CODES}"
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Declare the command's arguments, then parse."""

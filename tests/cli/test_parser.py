@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from seatrial import __version__
-from seatrial.cli.parser import COMMANDS, parser
+from seatrial.cli.parser import COMMANDS, EXAMPLES, parser
 from tests.cli.process import ROOT, seatrial
 
 STAGES = ("lock", "check", "build", "smoke")
@@ -40,6 +40,22 @@ def test_the_help_of_smoke_says_what_the_default_depth_is(capsys: pytest.Capture
     with pytest.raises(SystemExit):
         parser().parse_args(["smoke", "--help"])
     assert "The default depth proves the lock" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_every_help_ends_with_an_example_that_can_be_parsed_and_the_exit_codes(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser().parse_args(EXAMPLES[command].split())
+    with pytest.raises(SystemExit):
+        parser().parse_args([*command.split(), "--help"])
+    shown = capsys.readouterr().out
+    assert f"example:\n  $ seatrial {EXAMPLES[command]}\n" in shown
+    assert "exit codes: 0 passed" in shown
+
+
+def test_every_command_has_an_example() -> None:
+    assert {command.partition(" ")[0] for command in EXAMPLES} == set(COMMANDS)
 
 
 class TestHelp:
