@@ -1,7 +1,8 @@
 """A copy of this repository that act can execute: `$/` becomes the repository and a commit that act maps to the copy.
 
 act knows neither `$/` nor `job.workflow_*`, and resolves a nested `./` in the caller's tree; actionlint does not know a
-concurrency group's `queue`. Nothing else of the YAML is changed; test_adapted.py proves it.
+concurrency group's `queue` and an environment's `deployment`. Nothing else of the YAML is changed; test_adapted.py
+proves it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.conftest import ROOT
 REPOSITORY = "seatrial/seatrial"
 COMMIT = "5ea7" * 10  # stands for the commit that is called
 _SELF = re.compile(r"(?<=uses: )\$/(\S+)")
-_QUEUE = re.compile(r"^( +)(# )?queue: max$", re.MULTILINE)
+_NEW_KEY = re.compile(r"^( +)(?:# )?((?:queue|deployment): .+)$", re.MULTILINE)  # at the start of their line
 _PINNED = re.compile(r"uses: ([\w.-]+/[\w.-]+)(?:/\S+)?@([0-9a-f]{40})")
 # What the tool is at a commit, without what the machine added to it.
 _PARTS = ("seatrial", "locks", ".github", "noxfile.py", "pyproject.toml", "README.md", "LICENSE")
@@ -24,13 +25,13 @@ _PARTS = ("seatrial", "locks", ".github", "noxfile.py", "pyproject.toml", "READM
 def adapted(text: str) -> str:
     """Return a workflow or an action as act can read it."""
     text = _SELF.sub(rf"{REPOSITORY}/\1@{COMMIT}", text).replace("job.workflow_sha", f"'{COMMIT}'")
-    return _QUEUE.sub(r"\1# queue: max", text)
+    return _NEW_KEY.sub(r"\1# \2", text)
 
 
 def restored(text: str) -> str:
     """Undo `adapted`."""
     text = re.sub(rf"(?<=uses: ){re.escape(REPOSITORY)}/(\S+)@{COMMIT}", r"$/\1", text)
-    return _QUEUE.sub(r"\1queue: max", text.replace(f"'{COMMIT}'", "job.workflow_sha"))
+    return _NEW_KEY.sub(r"\1\2", text.replace(f"'{COMMIT}'", "job.workflow_sha"))
 
 
 def sources() -> list[Path]:

@@ -1,4 +1,4 @@
-"""The copy of the workflows that act executes is the workflows: references to this repository differ, and one key."""
+"""The copy of the workflows that act executes is the workflows: references to this repository differ, and two keys."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tests.workflows.adapted import COMMIT, REPOSITORY, adapted, copy, pins, restored, sources
 
+NEW_KEYS = ("-       queue: ", "-       deployment: ")
 
-def test_only_references_to_the_own_repository_and_the_key_queue_are_adapted() -> None:
+
+def test_only_references_to_the_own_repository_and_two_new_keys_are_adapted() -> None:
     changed = 0
     for file in sources():
         before = file.read_text(encoding="utf-8")
@@ -18,10 +20,10 @@ def test_only_references_to_the_own_repository_and_the_key_queue_are_adapted() -
         for line in difflib.ndiff(before.splitlines(), after.splitlines()):
             if line.startswith("- "):
                 changed += 1
-                assert "uses: $/" in line or line.strip() == "-       queue: max"
+                assert "uses: $/" in line or line.startswith(NEW_KEYS)
             elif line.startswith("+ "):
                 own = f"uses: {REPOSITORY}/.github/" in line and line.endswith(f"@{COMMIT}")
-                assert own or line == "+       # queue: max"
+                assert own or line.startswith(tuple(f"+       # {key.split()[1]}" for key in NEW_KEYS))
     assert changed > 0
 
 

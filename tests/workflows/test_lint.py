@@ -131,9 +131,11 @@ def test_a_token_may_do_nothing_but_what_the_table_in_the_header_says(path: Path
     assert table == {name: job.get("permissions", {}) for name, job in document["jobs"].items()}
 
 
-def test_what_proves_asks_for_nothing_but_reading() -> None:
-    for job in read(Path(".github/workflows/prove.yml"))["jobs"].values():
+@pytest.mark.parametrize("name", ["prove", "rehearse"])
+def test_what_creates_nothing_asks_for_nothing_but_reading_and_waits_for_nobody(name: str) -> None:
+    for job in read(Path(f".github/workflows/{name}.yml"))["jobs"].values():
         assert job["permissions"] == {"contents": "read"}
+        assert not {"environment", "concurrency"} & set(job)
 
 
 def test_a_step_that_runs_a_session_is_replaced_by_it_so_that_signals_arrive() -> None:
@@ -160,16 +162,15 @@ def test_jobs_that_publish_use_no_cache() -> None:
                 assert step["with"]["enable-cache"] is False
 
 
-def test_prove_and_ship_share_the_inputs_that_they_share_in_every_word() -> None:
-    prove, ship = (called(name)["inputs"] for name in ("prove", "ship"))
-    assert {name: prove[name] for name in prove if name != "report"} == {
-        name: ship[name] for name in prove if name != "report"
-    }
+def test_the_workflows_share_the_inputs_that_they_share_in_every_word() -> None:
+    prove, ship, rehearse = (called(name)["inputs"] for name in ("prove", "ship", "rehearse"))
+    shared = {name: given for name, given in prove.items() if name != "report"}
+    assert shared == {name: ship[name] for name in shared} == {name: rehearse[name] for name in shared}
 
 
 def test_every_input_and_output_is_explained_in_the_docs_with_type_and_default() -> None:
     page = (ROOT / "docs/workflow.md").read_text(encoding="utf-8")
-    for name in ("prove", "ship"):
+    for name in ("prove", "ship", "rehearse"):
         for key, given in called(name)["inputs"].items():
             default = given["default"]
             shown = str(default).lower() if isinstance(default, bool) else f'"{default}"' if default == "" else default
@@ -178,7 +179,7 @@ def test_every_input_and_output_is_explained_in_the_docs_with_type_and_default()
             assert f"| `{key}` |" in page
 
 
-@pytest.mark.parametrize("name", ["prove", "ship"])
+@pytest.mark.parametrize("name", ["prove", "ship", "rehearse"])
 def test_the_report_is_told_of_every_job_before_it_and_which_of_them_the_plan_may_leave_out(name: str) -> None:
     jobs = read(Path(f".github/workflows/{name}.yml"))["jobs"]
     environment = jobs["report"]["steps"][-1]["env"]
@@ -199,8 +200,9 @@ def test_no_run_on_main_waits_for_another() -> None:
     assert deploy["concurrency"]["queue"] == "max"
 
 
-def test_the_outputs_are_those_of_a_deploy() -> None:
+@pytest.mark.parametrize("name", ["ship", "rehearse"])
+def test_the_outputs_are_those_of_a_deploy(name: str) -> None:
     from seatrial.deploy import outcome
 
-    assert tuple(called("ship")["outputs"]) == outcome._OUTPUTS
-    assert tuple(read(Path(".github/workflows/ship.yml"))["jobs"]["deploy"]["outputs"]) == outcome._OUTPUTS
+    assert tuple(called(name)["outputs"]) == outcome._OUTPUTS
+    assert tuple(read(Path(f".github/workflows/{name}.yml"))["jobs"]["deploy"]["outputs"]) == outcome._OUTPUTS

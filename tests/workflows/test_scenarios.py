@@ -88,13 +88,13 @@ def deployed(acted: Acted) -> dict[str, Any]:
     return found
 
 
-def test_the_ten_lines_of_the_readme_ship_a_predictor_on_push(caller: Make) -> None:
-    text = documented("README.md", "ship.yml")
-    assert text == documented("docs/workflow.md", "ship.yml")
+def test_the_ten_lines_of_the_readme_rehearse_a_predictor_on_push(caller: Make) -> None:
+    text = documented("README.md", "rehearse.yml")
+    assert text == documented("docs/workflow.md", "rehearse.yml")
     assert len(text.splitlines()) <= 10
     acted = caller(text).push()
     assert jobs(acted, "prove") == PROVED
-    assert jobs(acted, "ship") == {"plan": "success", "deploy": "success", "report": "success"}
+    assert jobs(acted, "rehearse") == {"plan": "success", "deploy": "success", "report": "success"}
     assert acted.code == 0
     assert deployed(acted)["status"] == "deployed"
     first, *_ = acted.summary.splitlines()
