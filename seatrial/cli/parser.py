@@ -29,6 +29,7 @@ COMMANDS = {  # the stages in the order in which they run, then what stands besi
     "summary": "summarize the results of a workflow's jobs on one page, and annotate what they found",
     "contract": "hold any server against the serving contract of Vertex AI, by named checks; it needs no project",
     "emulator": "run a local Vertex AI that really starts what is deployed to it, until it is interrupted",
+    "cache": "say where the tool keeps environments and how large they are; with --prune, remove them",
     "explain": "explain a finding's code; with --log FILE, explain a traceback or a log",
 }
 EXAMPLES = {  # of every `--help`, nested ones too
@@ -47,6 +48,7 @@ EXAMPLES = {  # of every `--help`, nested ones too
     "summary": "summary --reports build/report",
     "contract": "contract --url http://127.0.0.1:8080",
     "emulator": "emulator --state build/emulator",
+    "cache": "cache --prune",
     "explain": "explain --log server.log",
 }
 _EXIT_CODES = """\
