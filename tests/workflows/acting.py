@@ -78,7 +78,7 @@ class Caller:
     tool: Path
     scratch: Path
     variables: Mapping[str, str] = field(default_factory=dict)
-    limit: float = 280.0
+    limit: float = 570.0
 
     def push(self, workflow: str = "ci.yml") -> Acted:
         """Run what a push to main starts."""

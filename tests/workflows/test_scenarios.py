@@ -25,6 +25,7 @@ from tests.engines import Base
 from tests.workflows.acting import Acted, Caller, commit, repository
 from tests.workflows.adapted import adapted
 
+pytestmark = pytest.mark.timeout(600)  # a run of a dozen jobs, beside the other tests on a small machine
 SMOKE = "smoke (cpu, Python 3.11)"
 PROVED = {"plan": "success", "check": "success", SMOKE: "success"}
 PROVE = """\
