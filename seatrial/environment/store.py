@@ -312,10 +312,10 @@ def _distributions_of(paths: list[str], root: Path) -> list[str]:
     return sorted(names)
 
 
-def drop_least_used(root: Path, at_most: int = KEPT_AT_MOST) -> None:
-    """Remove the environments that were used longest ago, down to `at_most`, but none in use."""
+def drop_least_used(root: Path, at_most: int | None = None) -> None:
+    """Remove the environments that were used longest ago, down to `at_most` or `KEPT_AT_MOST`, but none in use."""
     kept = sorted((f.parent for f in root.glob("[!.]*/snapshot.json")), key=lambda p: p.stat().st_mtime, reverse=True)
-    for path in kept[at_most:]:
+    for path in kept[KEPT_AT_MOST if at_most is None else at_most :]:
         with contextlib.suppress(Timeout, BlockingIOError), FileLock(root / f"{path.name}.lock", timeout=0):
             with _in_use(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 pass  # nobody uses it, and as long as the other lock is held, nobody can begin to
