@@ -161,7 +161,7 @@ def test_staging_proves_a_version_apart_from_the_traffic(rehearsal: Rehearsal) -
 def test_under_ci_the_target_must_be_written(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     command = [part for part in rehearsal.command() if part not in ("--target", "local")]
-    monkeypatch.setattr(rehearsal.__class__, "command", lambda *_: command)
+    monkeypatch.setattr(rehearsal.__class__, "command", lambda *_, **__: command)
     refused = rehearsal.deploy()
     assert refused.code == 2
     assert "--target" in refused.shown
