@@ -287,7 +287,7 @@ def _wanted(frames: list[Frame]) -> str:
 
 def _installing(words: str, frames: list[Frame]) -> bool:
     """Return whether an installer was speaking; its family judges it."""
-    if "/simple/" in words or "pypi.org" in words or "files.pythonhosted.org" in words:
+    if "/simple/" in words:  # the path of every package index, https://peps.python.org/pep-0503/
         return True
     return any((frame.distribution or distribution_at(frame.file)) in ("pip", "uv") for frame in frames)
 

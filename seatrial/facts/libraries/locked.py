@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seatrial.facts.libraries.published import Published
     from seatrial.facts.packages.requirements import Entry, RequirementFile
 
-_NUMPY_2 = "2024-06-16"  # the day of numpy 2.0.0: https://pypi.org/project/numpy/2.0.0/
+_NUMPY_2 = "2024-06-16"  # the day of numpy 2.0.0: https://github.com/numpy/numpy/releases/tag/v2.0.0
 
 
 @dataclass

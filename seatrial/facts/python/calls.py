@@ -89,7 +89,29 @@ class Context:
         return self.tried or any("hasattr" in name or "version" in name.lower() for name in self.guards)
 
 
-class Read:
+class _InBlock:
+    """Where a read or a call stands: in a block of a module."""
+
+    _block: Block
+    _resolver: Resolver
+
+    @property
+    def context(self) -> Context:
+        """Its context."""
+        return self._resolver.context(self._block)
+
+    @property
+    def function(self) -> str:
+        """The qualified name of the function around it, as in its context."""
+        return self._block.scope.runs_in().qualname
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is executed when served, as in its context."""
+        return not self._block.typing_only
+
+
+class Read(_InBlock):
     """A dotted name that begins with an import and is read, but not called: `Image.ANTIALIAS`.
 
     As with a call, all but the name is resolved when a rule asks for it.
@@ -118,28 +140,13 @@ class Read:
         """The whole of it."""
         return self._resolver.location(self._node)
 
-    @property
-    def context(self) -> Context:
-        """Its context."""
-        return self._resolver.context(self._block)
-
-    @property
-    def function(self) -> str:
-        """The qualified name of the function around it, as in its context."""
-        return self._block.scope.runs_in().qualname
-
-    @property
-    def runs(self) -> bool:
-        """Whether it is executed when served, as in its context."""
-        return not self._block.typing_only
-
 
 def method_of(name: str) -> str:
     """Return the last part of a name: `eval` of `torch.load().eval`; "" for a result or an item."""
     return name.rpartition(".")[2] if not name.endswith((")", "]", UNKNOWN_NAME)) else ""
 
 
-class Call:
+class Call(_InBlock):
     """A call.
 
     Its name is resolved when the module is read. The rest is resolved when a rule asks for it, because rules look at
@@ -217,21 +224,6 @@ class Call:
         None where there is no argument, or if that place is not certain.
         """
         return self._resolver.after_last(self._node)
-
-    @property
-    def context(self) -> Context:
-        """Its context."""
-        return self._resolver.context(self._block)
-
-    @property
-    def function(self) -> str:
-        """The qualified name of the function around it, as in its context."""
-        return self._block.scope.runs_in().qualname
-
-    @property
-    def runs(self) -> bool:
-        """Whether it is executed when served, as in its context."""
-        return not self._block.typing_only
 
     @property
     def receiver(self) -> str:

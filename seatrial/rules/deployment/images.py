@@ -266,7 +266,7 @@ ARCHIVED = Rule(
     ),
     fix="use a base with a current release, such as python:3.11-slim-bookworm",
     severity=Severity.WARNING,
-    cloud="E: The repository 'http://deb.debian.org/debian buster Release' does not have a Release file.",
+    cloud="E: The repository 'http://MIRROR/debian buster Release' does not have a Release file.",
     sources=("https://www.debian.org/distrib/archive", "https://wiki.ubuntu.com/Releases"),
     detected=(
         "The name of a base image says a release that is in the archive, the Dockerfile installs packages of the "

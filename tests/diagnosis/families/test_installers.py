@@ -72,7 +72,7 @@ LOGS = {
     "first index": Said(
         "  hint: `numpy` was found on https://download.pytorch.org/whl/cpu, but not at the requested version "
         "(numpy==2.4). A\n"
-        "  compatible version may be available on a subsequent index (e.g., https://pypi.org/simple).",
+        "  compatible version may be available on a subsequent index (e.g., https://index.example/simple).",
         "ST164",
         (r"explicit = true", r"unsafe-best-match"),
     ),

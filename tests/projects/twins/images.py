@@ -84,7 +84,7 @@ TWINS = (
         "Ubuntu": (image("RUN apt-get install -y curl", base="ubuntu:23.10"), image("RUN true", base="ubuntu:23.10")),
         "the archive": (
             image("RUN apt-get install -y curl", base="debian:buster"),
-            image("RUN sed -i s/deb.debian.org/archive.debian.org/ /etc/apt/sources.list",
+            image("RUN sed -i s/MIRROR/archive.debian.org/ /etc/apt/sources.list",
                   "RUN apt-get install -y curl", base="debian:buster"),
         ),
     }),

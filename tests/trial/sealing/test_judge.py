@@ -43,7 +43,7 @@ def test_what_a_library_asks_while_it_is_imported_is_a_note(halves: Project) -> 
     library = '  File "/x/site-packages/albumentations/check_version.py", line 29, in fetch\n    opener.open(url)\n'
     own = '  File "/x/site-packages/predictor/half_predictor.py", line 1, in <module>\n    import albumentations\n'
     for stack, severity in ((own + imports + library, "note"), (imports + own + library, "error"), (own, "error")):
-        noted = [Noted("host", "pypi.org", f"Traceback (most recent call last):\n{stack}")]
+        noted = [Noted("host", "index.example", f"Traceback (most recent call last):\n{stack}")]
         (found,) = judge.findings(halves, noted, None, sealed=True)
         assert (found.code, found.severity) == ("ST506", severity)
 
