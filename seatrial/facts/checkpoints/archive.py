@@ -63,7 +63,8 @@ def form_of(records: Sequence[Record]) -> Form:
 
 def is_data(record: Record) -> bool:
     """Return whether torch.load unpickles a record, which it looks up without regard to case."""
-    return PurePosixPath(record.folded).name == "data.pkl"
+    folded = record.folded
+    return "data.pkl" in folded and PurePosixPath(folded).name == "data.pkl"
 
 
 def is_tensor(record: Record) -> bool:
@@ -85,7 +86,7 @@ def fault_of(records: Sequence[Record], size: int, *, exactly: bool) -> str:
         if known in seen:
             return f"it has two records of the name {shown}" + ("" if exactly else "; torch does not regard case")
         seen.add(known)
-        if name.startswith(("/", "\\")) or ".." in PurePosixPath(name.replace("\\", "/")).parts or name[1:2] == ":":
+        if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/") or name[1:2] == ":":
             return f"its record {shown} lies outside the archive"
         if record.offset < at:
             return f"its record {shown} overlaps another"

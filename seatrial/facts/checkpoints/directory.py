@@ -39,7 +39,8 @@ class Record:
     @property
     def folded(self) -> str:
         """The name as miniz compares it: only the letters of ASCII have no case."""
-        return "".join(letter.lower() if letter.isascii() else letter for letter in self.name)
+        name = self.name
+        return name.lower() if name.isascii() else "".join(c.lower() if c.isascii() else c for c in name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ class SkippingReader:
 
     def read(self, length: int) -> bytes:
         """Read up to `length` bytes."""
-        return self._content.read(max(0, min(length, self._end - self._content.tell())))
+        left = self._end - self._content.tell()
+        return self._content.read(length if length <= left else max(0, left))
 
     def skip(self, length: int) -> int:
         """Step over up to `length` bytes, and return how many there were."""

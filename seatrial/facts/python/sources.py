@@ -207,11 +207,13 @@ def read_scripts(project: Project, sources: Sources) -> tuple[Module, ...]:
     """Read the scripts that do not ship and contain what a rule about scripts looks for; tests are left out."""
     shipped = {module.path for module in sources.modules.values()}
     found = []
-    for file in Tree(project.root).scripts():
-        path = file.relative_to(project.root).as_posix()
-        in_tests = "tests" in file.relative_to(project.root).parts
-        if path not in shipped and not in_tests and _is_of_interest(file.read_bytes()):
-            read = read_module(file, file.stem, path)
+    for path in Tree(project.root).scripts():
+        if path in shipped or "tests" in path.split("/"):
+            continue
+        with open(f"{project.root}/{path}", "rb") as script:  # noqa: PTH123 - thousands of paths take time
+            content = script.read()
+        if _is_of_interest(content):
+            read = read_module(file := project.root / path, file.stem, path)
             found.extend([read] if isinstance(read, Module) else [])
     return tuple(found)
 

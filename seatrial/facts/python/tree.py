@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.facts.python.module import Module
@@ -12,7 +13,6 @@ from seatrial.facts.python.syntax import read_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from seatrial.findings import Location
 
@@ -47,33 +47,34 @@ class Tree:
             return found
         any_name = "|".join(map(re.escape, sorted(wanted)))
         pattern = re.compile(rf"^(?:class|(?:async\s+)?def)\s+(?:{any_name})\b", re.MULTILINE)
-        for file in self.scripts():
-            path = file.relative_to(self.root).as_posix()
+        for path in self.scripts():
+            file = self.root / path
             if pattern.search(file.read_text(encoding="utf-8", errors="replace")):
                 module = read_module(file, file.stem, path)
                 if isinstance(module, Module):
                     found = {n: where for n, where in module.definitions.items() if n in wanted} | found
         return found
 
-    def scripts(self) -> Iterator[Path]:
-        """Yield every .py file, sorted; no environment, build, hidden folder or other project."""
-        yield from _scripts(self.root)
+    def scripts(self) -> Iterator[str]:
+        """Yield the path of every .py file, sorted; no environment, build, hidden folder or other project."""
+        yield from _scripts(str(self.root), "")
 
 
-def _scripts(folder: Path) -> Iterator[Path]:
-    with os.scandir(folder) as listing:  # it knows folders from files without asking for each
+def _scripts(root: str, folder: str) -> Iterator[str]:
+    """Yield the paths of the .py files of a folder from the root; as texts, for a repository may have thousands."""
+    with os.scandir(f"{root}/{folder}") as listing:  # it knows folders from files without asking for each
         entries = sorted(listing, key=lambda entry: entry.name)
     for entry in entries:
         if entry.name.endswith(".py") and entry.name != ".py" and entry.is_file():
-            yield folder / entry.name
-        elif entry.is_dir(follow_symlinks=False) and not _is_foreign(folder / entry.name):
-            yield from _scripts(folder / entry.name)
+            yield f"{folder}{entry.name}"
+        elif entry.is_dir(follow_symlinks=False) and not _is_foreign(entry):
+            yield from _scripts(root, f"{folder}{entry.name}/")
 
 
-def _is_foreign(folder: Path) -> bool:
+def _is_foreign(folder: os.DirEntry[str]) -> bool:
     hidden = folder.name.startswith(".") or folder.name in NEVER_SOURCE
-    return hidden or (folder / "pyvenv.cfg").exists() or _is_project(folder / "pyproject.toml")
+    return hidden or os.path.exists(f"{folder.path}/pyvenv.cfg") or _is_project(f"{folder.path}/pyproject.toml")  # noqa: PTH110
 
 
-def _is_project(file: Path) -> bool:
-    return file.is_file() and b"[tool.seatrial" in file.read_bytes()
+def _is_project(file: str) -> bool:
+    return os.path.isfile(file) and b"[tool.seatrial" in Path(file).read_bytes()  # noqa: PTH113
