@@ -11,8 +11,10 @@ from seatrial.cli import options
 from seatrial.cli.run import Run, alone, running
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import failed
+from seatrial.project.vertex import variables_of
 
 if TYPE_CHECKING:
+    from seatrial.project import Project
     from seatrial.trial.observe import Trial
 
 
@@ -57,7 +59,9 @@ def try_out(run: Run, device: str, *, skip_check: bool = False, full: bool = Fal
     file.unlink(missing_ok=True)  # an older report must not pass for this run's
     trial = run.of(trials.smoke(run.gathered, device, skip_check=skip_check, full=full))
     _refuse_unfinished(run, trial)
-    json_report.write(file, json_report.document("smoke", run.findings, run.seconds, **_particulars(trial)))
+    json_report.write(
+        file, json_report.document("smoke", run.findings, run.seconds, **_particulars(run.project, trial))
+    )
     return trial
 
 
@@ -66,7 +70,7 @@ def _project(arguments: argparse.Namespace) -> int:
         began = time.monotonic()
         trial = try_out(run, arguments.device, skip_check=arguments.skip_check, full=arguments.full)
         return run.finish(
-            _proof(trial, run.project.vertex.machine_type, time.monotonic() - began), **_particulars(trial)
+            _proof(trial, run.project.vertex.machine, time.monotonic() - began), **_particulars(run.project, trial)
         )
 
 
@@ -86,11 +90,11 @@ def _image(arguments: argparse.Namespace) -> int:
         stage = image_trials.smoke_image(run.gathered, arguments.image, found, arguments.device, full=arguments.full)
         tried = run.of(stage)
         _refuse_unfinished(run, tried.trial)
-        more = {**_particulars(tried.trial), **tried.particulars()}
+        more = {**_particulars(run.project, tried.trial), **tried.particulars()}
         json_report.write(file, json_report.document("smoke --image", run.findings, run.seconds, **more))
         for line in tried.sizes():
             run.renderer.measured(line)
-        proof = _proof(tried.trial, run.project.vertex.machine_type, time.monotonic() - began)
+        proof = _proof(tried.trial, run.project.vertex.machine, time.monotonic() - began)
         healthy = f"healthy after {tried.trial.healthy_after:.1f} s"
         return run.finish(f"{tried.image.id[:19]} · {healthy} · {proof}", **more)
 
@@ -100,7 +104,7 @@ def _refuse_unfinished(run: Run, trial: Trial) -> None:
         raise EnvironmentFaultError("the trial ended early without a reason; please report this")
 
 
-def _particulars(trial: Trial) -> dict[str, Any]:
+def _particulars(project: Project, trial: Trial) -> dict[str, Any]:
     """Return what the report of a trial contains besides findings."""
     return {
         "depth": trial.depth,
@@ -109,6 +113,7 @@ def _particulars(trial: Trial) -> dict[str, Any]:
         "bundle_digest": trial.bundle_digest,
         "version_digest": trial.bundle_digest,  # without an image the version is the bundle
         "image_id": None,
+        "variables": variables_of(project.vertex),
         "versions": trial.versions,
         "interface": trial.interface,
         "asked": trial.asked,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import ExitCode, SeatrialError
+from seatrial.project.vertex import variables_of
 
 if TYPE_CHECKING:
     from seatrial.project import Project
@@ -96,6 +97,9 @@ def _proven(project: Project, report: dict[str, Any]) -> Point:
     device, digest = str(report.get("device")), str(report.get("bundle_digest"))
     if digest != _digest(project, device):
         why = "the files have changed since the last trial"
+        return Point("proven", done=False, why=why, command="seatrial smoke")
+    if report.get("variables", "") != variables_of(project.vertex):
+        why = "vertex.env has changed since the last trial"
         return Point("proven", done=False, why=why, command="seatrial smoke")
     return Point("proven", done=True, why=f"{report.get('depth')} depth on {device}, bundle {digest[:12]}", command="")
 

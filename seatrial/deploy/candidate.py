@@ -17,6 +17,7 @@ from seatrial.errors import UsageError
 from seatrial.findings import Severity, Stage
 from seatrial.image import push
 from seatrial.project import Project
+from seatrial.project.vertex import variables_of, version_of
 from seatrial.rules.deployment import preflight
 from seatrial.system.identity import ambient
 
@@ -56,13 +57,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A trial that passed: what it was of, and where it ran."""
+    """A trial that passed: what it was of, where it ran, and the digest of the variables that it ran with."""
 
     bundle_digest: str
     version_digest: str
     image_id: str | None
     device: str
     interface: str
+    variables: str = ""
 
 
 def report_files(project: Project) -> tuple[Path, ...]:
@@ -89,6 +91,7 @@ def _read(file: Path, *, needed: bool) -> Report | None:
             image_id=None if image_id is None else str(image_id),
             device=str(data["device"]),
             interface=str(data["interface"]),
+            variables=str(data.get("variables", "")),
         )
     except FileNotFoundError:
         if needed:
@@ -101,8 +104,8 @@ def _read(file: Path, *, needed: bool) -> Report | None:
 
 def proven(project: Project, device: str, reports: Sequence[Report]) -> bool:
     """Return whether a trial of the project's own bundle as it is now has passed."""
-    digest = digest_of(project, device)
-    return any(report.bundle_digest == digest and report.image_id is None for report in reports)
+    digest, mine = digest_of(project, device), _as_set(project, reports)
+    return any(report.bundle_digest == digest and report.image_id is None for report in mine)
 
 
 def of_bundle(project: Project, device: str, reports: Sequence[Report]) -> Stage[Candidate | None]:
@@ -112,14 +115,15 @@ def of_bundle(project: Project, device: str, reports: Sequence[Report]) -> Stage
         UsageError: the project cannot be read.
     """
     digest = digest_of(project, device)
+    tried, reports = reports, _as_set(project, reports)
     of_it = [report for report in reports if report.bundle_digest == digest and report.image_id is None]
     if not of_it:
-        message = f"no trial of bundle {digest[:12]} has passed; {_others(reports)}"
+        message = f"no trial of bundle {digest[:12]} has passed; {_others(project, tried)}"
         yield preflight.UNPROVEN.finding(message, fix=f"run `seatrial smoke --device {device}`, or give its --report")
         return None
     if not (yield from _proven_on(project, device, digest, reports)):
         return None
-    return Candidate(digest, digest, device, of_it[0].interface)
+    return Candidate(digest, version_of(digest, project.vertex), device, of_it[0].interface)
 
 
 def of_image(project: Project, device: str, pushed: push.Pushed, reports: Sequence[Report]) -> Stage[Candidate | None]:
@@ -136,7 +140,7 @@ def of_image(project: Project, device: str, pushed: push.Pushed, reports: Sequen
             f"{digest[:12]}",
             fix=f"run `seatrial image build --device {device}`, `smoke --image` and `image push` again",
         )
-    of_it = yield from _of_image(pushed.image_id, reports)
+    of_it = yield from _of_image(project, pushed.image_id, reports)
     if of_it is None:
         return None
     there = _configuration(pushed.reference)
@@ -146,7 +150,8 @@ def of_image(project: Project, device: str, pushed: push.Pushed, reports: Sequen
         return None
     if not (yield from _proven_on(project, device, digest, reports)):
         return None
-    return Candidate(digest, pushed.version_digest, device, of_it.interface, pushed.reference)
+    version = version_of(pushed.version_digest, project.vertex)
+    return Candidate(digest, version, device, of_it.interface, pushed.reference)
 
 
 def of_local_image(
@@ -157,18 +162,19 @@ def of_local_image(
     Raises:
         UsageError: it was made from another state of the project.
     """
-    of_it = yield from _of_image(image_id, reports)
+    of_it = yield from _of_image(project, image_id, reports)
     if of_it is None:
         return None
     if of_it.bundle_digest != digest_of(project, device):
         raise UsageError(f"{reference} holds bundle {of_it.bundle_digest[:12]}, and the project has changed since")
-    return Candidate(of_it.bundle_digest, of_it.version_digest, device, of_it.interface, reference)
+    version = version_of(of_it.version_digest, project.vertex)
+    return Candidate(of_it.bundle_digest, version, device, of_it.interface, reference)
 
 
-def _of_image(image_id: str, reports: Sequence[Report]) -> Stage[Report | None]:
-    of_it = next((report for report in reports if report.image_id == image_id), None)
+def _of_image(project: Project, image_id: str, reports: Sequence[Report]) -> Stage[Report | None]:
+    of_it = next((report for report in _as_set(project, reports) if report.image_id == image_id), None)
     if of_it is None:
-        message = f"no trial of image {image_id[:19]} has passed; {_others(reports)}"
+        message = f"no trial of image {image_id[:19]} has passed; {_others(project, reports)}"
         yield preflight.UNPROVEN.finding(message, fix="run `seatrial smoke --image REF` on that very image")
     return of_it
 
@@ -212,6 +218,16 @@ def _configuration(reference: str) -> str:
     return "" if manifest is None else manifest.config
 
 
-def _others(reports: Sequence[Report]) -> str:
-    known = ", ".join(f"{(report.image_id or report.bundle_digest)[:19]} on {report.device}" for report in reports)
+def _as_set(project: Project, reports: Sequence[Report]) -> tuple[Report, ...]:
+    """Return the reports of trials that ran with the variables that the container will have."""
+    return tuple(report for report in reports if report.variables == variables_of(project.vertex))
+
+
+def _others(project: Project, reports: Sequence[Report]) -> str:
+    with_others = set(reports) - set(_as_set(project, reports))
+    known = ", ".join(
+        f"{(report.image_id or report.bundle_digest)[:19]} on {report.device}"
+        + (" with other variables than vertex.env" if report in with_others else "")
+        for report in reports
+    )
     return f"there are reports of {known}" if known else "there is no report at all"

@@ -20,6 +20,7 @@ from seatrial.deploy.rollout import RefusedError, Rollout, SupersededError, judg
 from seatrial.diagnosis.translate import diagnose
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import Phase, Stage, Step
+from seatrial.project.vertex import MODEL, fields_of
 from seatrial.rules.deployment import live, operations
 from seatrial.rules.lock.installing import DISK_FULL
 
@@ -118,7 +119,7 @@ class Deployment:
                 f" with {settings.accelerator_count} {settings.accelerator_type}" if settings.accelerator_type else ""
             )
             replicas = f"{settings.min_replicas} to {settings.max_replicas} replicas"
-            yield f"deploy it as {self._id} on {settings.machine_type}{cards}, {replicas}"
+            yield f"deploy it as {self._id} on {' or '.join(settings.machine_type)}{cards}, {replicas}"
         steps = " → ".join(f"{step} %" for step in settings.rollout.steps)
         yield f"move the traffic: {steps if there - {self._id} else '100 %'}, proving it with golden images"
         yield "move the alias `default` to it"
@@ -137,6 +138,7 @@ class Deployment:
             and self._resources.progress.traffic == {self._id: 100}
             and record_of(endpoint) is None
             and not self._idle(endpoint, endpoint.traffic_split)
+            and self._platform.is_configured(self._resources.endpoint_id, self._resources.project)
         )
 
     def _checked(self) -> Stage[None]:
@@ -184,6 +186,7 @@ class Deployment:
             image_uri=image,
             artifact_uri=artifact,
             labels={**self._settings.labels, **candidate.labels},
+            fields=fields_of(self._settings, MODEL),
         )
         version, new = yield from self._platform.find_or_upload(upload, self._settings.upload_timeout)
         self._note(version)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage
@@ -73,7 +73,7 @@ class Upload:
         port: the port that the server listens on.
         health_route: asked with GET.
         predict_route: asked with POST.
-        environment: variables of the container.
+        fields: what the project's settings fill in of the platform's model.
     """
 
     model_id: str
@@ -85,7 +85,7 @@ class Upload:
     port: int = 8080
     health_route: str = "/health"
     predict_route: str = "/predict"
-    environment: Mapping[str, str] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,13 @@ class Platform(Protocol):
     def find_or_create_endpoint(
         self, project: Project, endpoint_id: str, labels: Mapping[str, str] | None = None
     ) -> Stage[tuple[Endpoint, bool]]:
-        """Return an endpoint, and whether this call made it; `labels` are given to a new one."""
+        """Return an endpoint that is as the project's settings say, and whether this call made it.
+
+        `labels` are given to a new one.
+        """
+
+    def is_configured(self, endpoint_id: str, project: Project) -> bool:
+        """Return whether an endpoint is as the project's settings say."""
 
     def change_endpoint(self, name: str, edit: Callable[[Endpoint], Endpoint | None]) -> Stage[Endpoint]:
         """Change labels and split in one call, provided that nobody else changed the endpoint since it was read.

@@ -12,6 +12,7 @@ from seatrial import golden
 from seatrial.findings import Finding, Stage
 from seatrial.rules.deployment.preflight import STAYS
 from seatrial.rules.deployment.settings import machine_fits, regions_agree, requests_fit
+from seatrial.rules.supply.variables import no_secrets
 
 if TYPE_CHECKING:
     from seatrial.deploy.platform import Platform, Traits
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 def preflight(platform: Platform, project: Project, image: str = "") -> Stage[None]:
     """Check what can be checked before a deploy; `image` is REPOSITORY@DIGEST, or "" if there is none."""
     yield from machine_fits(project.vertex)
+    yield from no_secrets(project.vertex.env)
     sizes = golden.request_sizes(project.artifacts_dir, golden.read(project.artifacts_dir))
     yield from requests_fit(sizes, project.vertex.endpoint_type)
     yield from regions_agree(image, platform.region, local=platform.traits.rehearsal)
@@ -36,7 +38,7 @@ def stays(project: Project, traits: Traits, region: str) -> Iterator[Finding]:
     replicas = str(settings.min_replicas)
     if settings.max_replicas > settings.min_replicas:
         replicas += f" to {settings.max_replicas}"
-    machine = settings.machine_type
+    machine = " or ".join(settings.machine_type)
     if settings.accelerator_type:
         machine += f" with {settings.accelerator_count} {settings.accelerator_type}"
     yield STAYS.finding(

@@ -47,10 +47,19 @@ _READ_ONLY = {"docker": ["--read-only"], "podman": ["--read-only", "--read-only-
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """A network with no way out, and the name by which everything of one trial is found."""
+    """A network with no way out, the name by which everything of one trial is found, and what the version sets.
+
+    Attributes:
+        engine: docker or podman.
+        trial: the name.
+        own: the variables that the model version gives its container.
+        shared_memory: bytes of /dev/shm in it.
+    """
 
     engine: Engine
     trial: str
+    own: Mapping[str, str]
+    shared_memory: int
 
     @property
     def network(self) -> str:
@@ -59,12 +68,12 @@ class Isolation:
 
 
 @contextlib.contextmanager
-def isolated(engine: Engine) -> Iterator[Isolation]:
+def isolated(engine: Engine, own: Mapping[str, str], shared_memory: int) -> Iterator[Isolation]:
     """Make an isolated network; it and every container of the trial are removed however the block ends."""
     root = cache_dir()
     root.mkdir(parents=True, exist_ok=True)
     sweep(engine, root)
-    isolation = Isolation(engine, secrets.token_hex(8))
+    isolation = Isolation(engine, secrets.token_hex(8), own, shared_memory)
     lock = root / f"{engine.name}-{isolation.trial}.lock"
     with FileLock(lock):
         try:
@@ -290,7 +299,8 @@ def _arguments(isolation: Isolation, device: str, memory: str, user: int, env: M
     """Return the options that every container of a trial is created with."""
     engine = isolation.engine
     return [
-        *run.options(engine, f"{LABEL}={isolation.trial}", env, gpu=device == "cuda"),
+        *run.options(engine, f"{LABEL}={isolation.trial}", {**isolation.own, **env}, gpu=device == "cuda"),
+        "--shm-size", str(isolation.shared_memory),
         "--network", isolation.network,
         # Looking up a name fails at once: an old docker's name server would ask the outside.
         "--dns", "127.0.0.1", "--dns-option", "timeout:1", "--dns-option", "attempts:1",

@@ -124,7 +124,7 @@ def run(gathered: Gathered, tried: ImageTrial, engine: Engine, *, full: bool = F
     allowed = memory.limit(project)
     examples = golden.read(project.artifacts_dir)
     depth = Full(gathered, examples, trial) if full else None
-    with container.isolated(engine) as isolation:
+    with container.isolated(engine, project.vertex.env, memory.shared_memory(project)) as isolation:
         if trial.device == "cuda":
             yield Phase("device")
             probed = container.run_script(isolation, image, CUDA_PROBE, trial.device, allowed)

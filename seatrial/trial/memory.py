@@ -14,7 +14,7 @@ from seatrial.trial.measured import Measured
 
 MIB = 1024**2
 GIB = 1024**3
-SHARED = 64 * MIB  # of /dev/shm in a container, the default of docker, podman and Kubernetes
+SHARED_MB = 64  # of /dev/shm in a container, the default of docker, podman and Kubernetes
 
 # What Kubernetes Engine reserves of each next part of a machine's memory, and for eviction; "Plan node sizes",
 # cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes. Vertex AI publishes no number of its own.
@@ -22,9 +22,15 @@ _RESERVED = ((4 * GIB, 0.25), (4 * GIB, 0.20), (8 * GIB, 0.10), (112 * GIB, 0.06
 _EVICTION = 100 * MIB
 
 
+def smallest(project: Project) -> str:
+    """Return which of the configured machine types has the least memory; the first of those that are not known."""
+    known = machines().machines
+    return min(project.vertex.machine_type, key=lambda name: known[name].memory if name in known else 0)
+
+
 def of_machine(project: Project) -> int:
-    """Return the bytes that the configured machine leaves to a container; 0 if the machine is not known."""
-    machine = machines().machines.get(project.vertex.machine_type)
+    """Return the bytes that the smallest configured machine leaves to a container; 0 if it is not known."""
+    machine = machines().machines.get(smallest(project))
     if machine is None or not machine.memory:
         return 0
     left = whole = machine.memory * GIB
@@ -42,6 +48,11 @@ def allowed(project: Project) -> int:
     return left if 0 < left < configured else configured
 
 
+def shared_memory(project: Project) -> int:
+    """Return the bytes of /dev/shm in the container."""
+    return (project.vertex.shared_memory_mb or SHARED_MB) * MIB
+
+
 def limit(project: Project) -> str:
     """Return `allowed` as engines write it."""
     return f"{allowed(project) // MIB}m"
@@ -49,7 +60,7 @@ def limit(project: Project) -> str:
 
 def judge(project: Project, used: Usage, device: str, measured: Measured) -> Iterator[Finding]:
     """Yield findings where a server needed more memory than it will have; note its peak in `measured`."""
-    peak, left, machine = used.get("peak", 0), of_machine(project), project.vertex.machine_type
+    peak, left, machine = used.get("peak", 0), of_machine(project), smallest(project)
     if not peak:
         return
     measured.peak_memory, measured.machine_memory = peak, left
@@ -61,7 +72,8 @@ def judge(project: Project, used: Usage, device: str, measured: Measured) -> Ite
             subject=machine,
         )
     # On a GPU the driver's own mappings count as shared memory.
-    if device == "cpu" and used.get("shared", 0) > SHARED:
+    shared = shared_memory(project)
+    if device == "cpu" and used.get("shared", 0) > shared:
         yield SHARED_MEMORY.finding(
-            f"the server holds {used['shared'] / 1e6:.0f} MB of shared memory; a container has {SHARED / 1e6:.0f} MB"
+            f"the server holds {used['shared'] / 1e6:.0f} MB of shared memory; its container has {shared / 1e6:.0f} MB"
         )

@@ -28,7 +28,7 @@ from seatrial.image.contents import Contents
 from seatrial.project import Project
 from seatrial.rules.lock.runtime import outside_runtime
 from seatrial.system import process
-from seatrial.trial import optimized, stages
+from seatrial.trial import memory, optimized, stages
 from seatrial.trial.full import Full, surroundings
 from seatrial.trial.observe import CUDA_PROBE, Trial, judge_cuda_probe, observe, versions_in
 from seatrial.trial.sealing.view import Target
@@ -127,11 +127,12 @@ def target_of(project: Project) -> tuple[Target, str]:
 
     It is the configured base as it is on this machine, or a slim one.
     """
+    own, shared = project.vertex.env, memory.shared_memory(project)
     listed = contents.of_base(project) if project.image.base else None
     if isinstance(listed, Contents):
-        return Target(project.smoke.image_has, listed), f"{listed.name} is"
+        return Target(project.smoke.image_has, listed, own, shared), f"{listed.name} is"
     words = "slim Python images are" + (f", because {listed}" if listed else "")
-    return Target(project.smoke.image_has), words
+    return Target(project.smoke.image_has, None, own, shared), words
 
 
 def _on_device(

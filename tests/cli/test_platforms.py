@@ -8,7 +8,8 @@ import pytest
 
 from seatrial.cli.platforms import PLATFORMS, chosen
 from seatrial.errors import UsageError
-from seatrial.project import Project, VertexSettings
+from seatrial.project import Project
+from seatrial.project.vertex import VertexSettings
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -211,6 +212,21 @@ def test_the_server_sees_nothing_of_the_caller(halves: Path, monkeypatch: pytest
         f"assert not any({str(halves)!r} in entry for entry in sys.path), sys.path\n"
         "assert os.environ['HOME'] == os.path.expanduser('~') and os.listdir(os.environ['HOME']) == []\n"
         "assert os.environ['AIP_STORAGE_URI'] == '' and os.environ['AIP_MODE'] == 'PREDICTION'",
+    )
+    assert tried(halves).findings == []
+
+
+def test_the_server_has_the_variables_and_the_shared_memory_that_its_container_will_have(halves: Path) -> None:
+    with (halves / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[tool.seatrial.vertex]\nshared-memory-mb = 96\nenv = {LANGUAGE = 'de'}\n")
+    shared = os.statvfs("/dev/shm")  # noqa: S108 - what it is where the seal cannot mount another
+    possible = {96 * 2**20, shared.f_blocks * shared.f_frsize}
+    at_load(
+        halves,
+        "import os\n"
+        "shared = os.statvfs('/dev/shm')\n"
+        f"assert shared.f_blocks * shared.f_frsize in {possible}\n"
+        "assert os.environ['LANGUAGE'] == 'de'",
     )
     assert tried(halves).findings == []
 

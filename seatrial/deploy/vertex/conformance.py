@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-READ = "2026-11-29"  # when the sources were last read
+READ = "2026-11-30"  # when the sources were last read
 _SDK = "https://github.com/googleapis/python-aiplatform/blob/v2.7.0/google/cloud/aiplatform_v1/types"  # as in the wheel
 _DOCS = "https://docs.cloud.google.com"
 _ONLINE = f"{_DOCS}/gemini-enterprise-agent-platform/machine-learning/predictions/get-online-predictions"
@@ -20,6 +20,7 @@ _CONTAINER = f"{_DOCS}/gemini-enterprise-agent-platform/machine-learning/predict
 _OPERATIONS = "https://github.com/googleapis/googleapis/blob/master/google/longrunning/operations.proto"
 _TYPES = "https://cloud.google.com/vertex-ai/docs/predictions/choose-endpoint-type"
 _DEDICATED = "https://cloud.google.com/vertex-ai/docs/predictions/create-public-endpoint"
+_PRIVATE = f"{_DOCS}/gemini-enterprise-agent-platform/machine-learning/predictions/private-service-connect"
 _REGISTRY = "https://github.com/opencontainers/distribution-spec/blob/v1.0.1/spec.md"
 _HEAD = """\
 # Conformance
@@ -27,8 +28,8 @@ _HEAD = """\
 <!-- Written by `python -m seatrial.deploy.vertex.conformance docs/conformance.md`; the rows are in that module. -->
 
 What a deploy sends to Google, held against the public sources. A test fails if the code makes a call over gRPC or
-REST, sends a header or reads a variable that has no row here. The last column is the test that shows the row. Most run
-against the emulator, which refuses what the source rules out.
+REST, sends a header or a setting, or reads a variable that has no row here. The last column is the test that shows the
+row. Most run against the emulator, which refuses what the source rules out.
 
 The sources were read on {read}; the types are those of google-cloud-aiplatform 2.7.0. {guesses} rows are guesses: no
 public source was found, and only a run on Google Cloud can settle them.
@@ -97,7 +98,7 @@ RPCS = (
         "CreateEndpoint",
         "parent and endpoint required; a chosen endpoint_id is up to 63 of [a-z0-9-] after a letter",
         _ENDPOINT,
-        "endpoint_id, display_name, labels, dedicated_endpoint_enabled",
+        "endpoint_id, display_name, labels, dedicated_endpoint_enabled, and the settings below",
         "emulator/api/test_validation.py::test_an_endpoint_that_breaks_a_rule_is_refused_with_its_field",
     ),
     Row(
@@ -111,8 +112,15 @@ RPCS = (
         "UpdateEndpoint",
         "endpoint and update_mask required; without an etag the update overwrites blindly",
         f"{_SDK}/endpoint.py",
-        "name, the etag that was read, and a mask of traffic_split, labels or both",
+        "name, the etag that was read, and a mask of traffic_split, labels or both; request logging by itself",
         "deploy/vertex/test_messages.py::test_a_change_names_what_it_changes_and_the_state_that_it_was_made_from",
+    ),
+    Row(
+        "UpdateEndpointLongRunning",
+        "only client_connection_config is updated, all other fields are refused",
+        _ENDPOINT,
+        "name and client_connection_config, if the project sets another inference-timeout",
+        "deploy/vertex/test_endpoint_settings.py::test_what_can_be_changed_of_an_endpoint_is_changed",
     ),
     Row(
         "DeleteEndpoint",
@@ -279,6 +287,110 @@ VARIABLES = (
     ),
 )
 
+_SPEC, _DEPLOYED = f"{_SDK}/model.py", f"{_SDK}/endpoint.py"
+_REFUSED = "deploy/vertex/test_messages.py::test_a_value_that_the_documentation_rules_out_is_refused"
+_MADE = "deploy/vertex/test_endpoint_settings.py::test_a_new_endpoint_is_as_the_settings_say"
+
+# By the names of [tool.seatrial.vertex]; each is sent only if the project sets it.
+SETTINGS = (
+    Row(
+        "env",
+        "names are C identifiers; a later value may refer to an earlier one as $(NAME); Vertex sets those with AIP_",
+        _SPEC,
+        "plain values in the order of the project; AIP_, $( and credentials are refused before",
+        _REFUSED,
+    ),
+    Row(
+        "shared-memory-mb",
+        "megabytes of the VM's memory as shared memory",
+        _SPEC,
+        "shared_memory_size_mb, at least 1; a trial's /dev/shm has this size",
+        _REFUSED,
+    ),
+    Row("deployment-timeout", "at most 2 hours", _SPEC, "whole seconds, at most 7,200", _REFUSED),
+    *(
+        Row(
+            name,
+            "one of exec, http_get, grpc and tcp_socket; each number at least 1, the delay at least 0. What it says of "
+            "period and timeout contradicts its own defaults",
+            _SPEC,
+            "one of exec, http_get and tcp_socket, and the numbers that the project sets",
+            _REFUSED,
+        )
+        for name in ("startup-probe", "health-probe", "liveness-probe")
+    ),
+    Row(
+        "kms-key",
+        "the key is in the region of the resource; everything below an endpoint has its key",
+        f"{_SDK}/encryption_spec.py",
+        "encryption_spec.kms_key_name of model and endpoint; a key of another region is refused before",
+        _MADE,
+    ),
+    Row(
+        "inference-timeout",
+        "up to 3,600 s, only on endpoints with a host of their own",
+        _DEDICATED,
+        "client_connection_config.inference_timeout",
+        _MADE,
+    ),
+    Row(
+        "request-logging",
+        "bq://PROJECT, .DATASET and .TABLE are optional; a share within (0, 1]",
+        _DEPLOYED,
+        "predict_request_response_logging_config with enabled",
+        _MADE,
+    ),
+    Row(
+        "private-projects",
+        "enable_private_service_connect required; the allowlist cannot be changed",
+        _PRIVATE,
+        "both, with endpoint-type private; another list stops a deploy",
+        "deploy/vertex/test_endpoint_settings.py::test_what_cannot_be_changed_stops_the_deploy",
+    ),
+    Row(
+        "private-network",
+        "project_id and network required, and the project is in the allowlist",
+        _PRIVATE,
+        "both, by the name of the network",
+        _MADE,
+    ),
+    Row(
+        "spot",
+        "the deployment runs on spot machines",
+        f"{_SDK}/machine_resources.py",
+        "dedicated_resources.spot; with a reservation it is refused before",
+        "project/test_vertex.py::test_a_wrong_value_is_explained_with_its_key",
+    ),
+    Row(
+        "reservation-affinity",
+        "a type; a specific reservation by key compute.googleapis.com/reservation-name and its full name as value",
+        f"{_SDK}/reservation_affinity.py",
+        "the same",
+        _REFUSED,
+    ),
+    Row(
+        "required-replicas",
+        "the deployment succeeds with so many replicas; default: min_replica_count",
+        f"{_SDK}/machine_resources.py",
+        "required_replica_count, at most max-replicas",
+        _REFUSED,
+    ),
+    Row(
+        "container-logging and access-logging",
+        "the container's output is logged unless disabled, requests only if enabled",
+        _DEPLOYED,
+        "disable_container_logging, enable_access_logging",
+        "deploy/vertex/test_messages.py::test_every_field_that_a_deploy_fills_in_is_checked",
+    ),
+    Row(
+        "machine-type as a list",
+        "RESOURCE_EXHAUSTED or UNAVAILABLE with `Machine type temporarily unavailable`, as public threads show it",
+        "https://cloud.google.com/compute/docs/troubleshooting/troubleshooting-resource-availability",
+        "the same deployed model with the next machine type",
+        "deploy/vertex/test_deployments.py::test_the_next_machine_is_tried_where_there_is_no_capacity",
+    ),
+)
+
 RULES = (
     Row(
         "size of a request and of an answer",
@@ -291,8 +403,16 @@ RULES = (
         "time of a request",
         "60 s on a shared endpoint; 10 minutes on a dedicated one, up to an hour if inference_timeout says so",
         _DEDICATED,
-        "no inference_timeout is set",
+        "inference_timeout only if the project sets it",
         "emulator/api/test_validation.py::test_an_endpoint_that_breaks_a_rule_is_refused_with_its_field",
+    ),
+    Row(
+        "host of a private endpoint",
+        "ENDPOINT-REGION-PROJECT_NUMBER.prediction.p.vertexai.goog, ports 443 and 80; gRPC needs the endpoint's id in "
+        "the header; the certificate is self-signed",
+        _PRIVATE,
+        "gRPC to port 443 of that name, with the header",
+        "deploy/vertex/test_endpoint_settings.py::test_a_private_endpoint_is_asked_by_the_name_in_its_certificate",
     ),
     Row(
         "default alias",
@@ -394,6 +514,7 @@ PARTS = {
     "Headers": HEADERS,
     "Variables of the container": VARIABLES,
     "Limits and names": RULES,
+    "Settings": SETTINGS,
 }
 
 
@@ -411,7 +532,7 @@ def page() -> str:
     """Return docs/conformance.md."""
     text, first = _HEAD.format(read=READ, guesses=len(guesses())), 1
     for title, rows in PARTS.items():
-        cells = (_cells(row, code=rows is not RULES) for row in rows)
+        cells = (_cells(row, code=rows not in (RULES, SETTINGS)) for row in rows)
         lines = [f"| {number} | {' | '.join(each)} |" for number, each in enumerate(cells, start=first)]
         text += f"\n## {title}\n\n| | | the source says | we send | shown by |\n|---:|---|---|---|---|\n"
         text += "".join(f"{line}\n" for line in lines)

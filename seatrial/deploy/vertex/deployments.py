@@ -18,6 +18,7 @@ from google.cloud import aiplatform_v1 as v1
 from seatrial.deploy.vertex import poller
 from seatrial.deploy.vertex.backoff import ALREADY_EXISTS
 from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.diagnosis import is_stockout
 from seatrial.deploy.vertex.endpoints import change, last, name_of_endpoint, present, read
 from seatrial.deploy.vertex.messages import deployed_id, deployment_of
 from seatrial.deploy.vertex.operations import Begin, outlasted, reached, running_of
@@ -42,15 +43,34 @@ def find_or_deploy(
         google.api_core.exceptions.GoogleAPICallError: the API refuses or does not answer.
     """
     key, deadline = deployed_id(version.digest, project), time.monotonic() + timeout
+    leaving = running_of(vertex, endpoint_name, v1.UndeployModelOperationMetadata)  # what is there may be going
+    yield from poller.outlast(vertex, leaving, what="undeploying, begun before", deadline=deadline)
+    *others, last_one = project.vertex.machine_type
+    for machine in others:
+        try:
+            yield from _deploy(vertex, endpoint_name, version, project, machine, deadline)
+        except OperationFailedError as error:
+            if not is_stockout(error):
+                raise
+            yield Step(f"no capacity for {machine} now: trying the next machine type", lasting=True)
+        else:
+            return key
+    yield from _deploy(vertex, endpoint_name, version, project, last_one, deadline)
+    return key
+
+
+def _deploy(
+    vertex: Vertex, endpoint_name: str, version: Version, project: Project, machine: str, deadline: float
+) -> Stage[None]:
+    """Deploy a version on a machine type, unless it is deployed or another deployment of it ends well."""
+    key = deployed_id(version.digest, project)
     begin = Begin(
         what=f"deploying version {version.id}",
         kind=v1.DeployModelOperationMetadata,
         method=vertex.endpoints.deploy_model,
-        request=deployment_of(project, endpoint_name, version),
+        request=deployment_of(project, endpoint_name, version, machine),
         done=lambda: _deployed(present(vertex, endpoint_name), key, version) is not None,
     )
-    leaving = running_of(vertex, endpoint_name, v1.UndeployModelOperationMetadata)  # what is there may be going
-    yield from poller.outlast(vertex, leaving, what="undeploying, begun before", deadline=deadline)
     try:
         yield from reached(vertex, endpoint_name, begin, deadline)
     except OperationFailedError as error:
@@ -60,11 +80,10 @@ def find_or_deploy(
         if deployed is None:
             raise
         if error.code == ALREADY_EXISTS or _made_after(vertex, deployed, error.name):
-            return key  # another deploy of the same version was faster
+            return  # another deploy of the same version was faster
         if not endpoint.traffic_split.get(key):
             yield from _cleaned(vertex, endpoint_name, key, project.vertex.undeploy_timeout)
         raise
-    return key
 
 
 def undeploy(vertex: Vertex, endpoint_name: str, ids: Iterable[str], timeout: float) -> Stage[None]:

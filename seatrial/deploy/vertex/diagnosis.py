@@ -61,7 +61,12 @@ _KEYS = {
     "labels": "labels", "machine_type": "machine-type", "accelerator_type": "accelerator-type",
     "accelerator_count": "accelerator-count", "machine_spec": "machine-type", "min_replica_count": "min-replicas",
     "max_replica_count": "max-replicas", "service_account": "service-account", "endpoint_id": "endpoint",
-    "model_id": "model",
+    "model_id": "model", "kms_key_name": "kms-key", "env": "env", "shared_memory_size_mb": "shared-memory-mb",
+    "deployment_timeout": "deployment-timeout", "startup_probe": "startup-probe", "health_probe": "health-probe",
+    "liveness_probe": "liveness-probe", "required_replica_count": "required-replicas", "spot": "spot",
+    "reservation_affinity": "reservation-affinity", "inference_timeout": "inference-timeout",
+    "predict_request_response_logging_config": "request-logging", "project_allowlist": "private-projects",
+    "psc_automation_configs": "private-network",
 }  # fmt: skip
 
 
@@ -84,6 +89,11 @@ def of_operation(
         yield finding
         return
     yield from _in_container(vertex, gathered, finding, named["id"] if named else endpoint_id, deployed_id, since)
+
+
+def is_stockout(error: OperationFailedError) -> bool:
+    """Return whether an operation failed because there is no such machine to be had now."""
+    return _by_words(error.code, "\n".join((error.message, *error.partial)), error.what).code == STOCKOUT.code
 
 
 def of_call(error: GoogleAPICallError, what: str) -> Finding:

@@ -22,6 +22,9 @@ from seatrial.findings import Stage, Step
 if TYPE_CHECKING:
     from seatrial.project import Project
 
+# The name that the certificate of a private endpoint is for: "Use dedicated private endpoints based on Private Service
+# Connect", docs.cloud.google.com/gemini-enterprise-agent-platform/machine-learning/predictions/private-service-connect
+_PRIVATE_HOST = "{endpoint}-{region}-{number}.prediction.p.vertexai.goog"
 _CONFLICTS = 10  # how often an endpoint may change between reading and writing it
 
 
@@ -84,7 +87,7 @@ def find_or_create(
             if not begin.done():
                 raise
     endpoint = present(vertex, name)
-    kind = "dedicated" if endpoint.dedicated_endpoint_enabled else "shared"
+    kind = kind_of(endpoint)
     if kind != project.vertex.endpoint_type:
         raise UsageError(
             f"endpoint {endpoint_id} is {kind}, and vertex.endpoint-type is {project.vertex.endpoint_type!r}",
@@ -190,7 +193,17 @@ def endpoint_of(message: v1.Endpoint) -> Endpoint:
     )
     # The proto's example of a dedicated endpoint's host has a scheme.
     host = str(message.dedicated_endpoint_dns).removeprefix("https://").removeprefix("http://").rstrip("/")
+    if not host and kind_of(message) == "private":
+        _, number, _, region, _, endpoint_id = message.name.split("/")
+        host = _PRIVATE_HOST.format(endpoint=endpoint_id, region=region, number=number)
     return Endpoint(message.name, dict(message.traffic_split), dict(message.labels), models, host)
+
+
+def kind_of(endpoint: v1.Endpoint) -> str:
+    """Return the `vertex.endpoint-type` that an endpoint was made with."""
+    if endpoint.private_service_connect_config.enable_private_service_connect:
+        return "private"
+    return "dedicated" if endpoint.dedicated_endpoint_enabled else "shared"
 
 
 def read(vertex: Vertex, name: str) -> v1.Endpoint | None:

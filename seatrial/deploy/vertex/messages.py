@@ -12,10 +12,12 @@ from google.cloud import aiplatform_v1 as v1
 from google.protobuf import field_mask_pb2
 
 from seatrial.errors import UsageError
+from seatrial.project.vertex import DEPLOYED, ENDPOINT, fields_of
 
 if TYPE_CHECKING:
     from seatrial.deploy.platform import Endpoint, Upload, Version
-    from seatrial.project import Project, VertexSettings
+    from seatrial.project import Project
+    from seatrial.project.vertex import VertexSettings
 
 MARK = "seatrial "  # begins the description of a version that a deploy made; its digest follows
 _METRICS = "aiplatform.googleapis.com/prediction/online"  # AutoscalingMetricSpec.metric_name lists what begins so
@@ -36,9 +38,10 @@ def upload_of(upload: Upload, parent: str, parent_model: str) -> v1.UploadModelR
         ports=[v1.Port(container_port=upload.port)],
         health_route=upload.health_route,
         predict_route=upload.predict_route,
-        env=[v1.EnvVar(name=key, value=value) for key, value in upload.environment.items()],
+        **upload.fields.get("container_spec", {}),
     )
     model = v1.Model(
+        **{name: value for name, value in upload.fields.items() if name != "container_spec"},
         display_name=upload.display_name,
         version_aliases=[alias_of(upload.digest)],
         version_description=f"{MARK}{upload.digest}",
@@ -59,23 +62,43 @@ def creation_of(
         display_name=endpoint_id,
         labels={**settings.labels, **(labels or {})},
         dedicated_endpoint_enabled=settings.endpoint_type == "dedicated",
+        **fields_of(settings, ENDPOINT),
     )
+    if settings.endpoint_type == "private":
+        endpoint.private_service_connect_config.enable_private_service_connect = True
     return v1.CreateEndpointRequest(parent=parent, endpoint=endpoint, endpoint_id=endpoint_id)
 
 
 def deployed_id(digest: str, project: Project) -> str:
-    """Return the id of a version as deployed on the project's machine: 10 digits, the first no 0."""
-    key = json.dumps([digest, resources_of(project.vertex), project.vertex.service_account], sort_keys=True)
+    """Return the id of a version as deployed on the project's machines: 10 digits, the first no 0.
+
+    It is the same on each of several machine types, so that a second deploy finds what the first one deployed.
+    """
+    settings = project.vertex
+    more = [deployed_of(settings, machine) for machine in settings.machine_type]
+    key = json.dumps([digest, *more], sort_keys=True)
     return str(10**9 + int(hashlib.sha256(key.encode()).hexdigest(), 16) % (9 * 10**9))
 
 
-def resources_of(settings: VertexSettings) -> dict[str, Any]:
-    """Return what a deployed model runs on, in the fields of `v1.DedicatedResources`.
+def deployed_of(settings: VertexSettings, machine: str) -> dict[str, Any]:
+    """Return what a deployed model is on one of the machine types, in the fields of `v1.DeployedModel`.
 
     Raises:
         UsageError: the API has no such accelerator.
     """
-    machine: dict[str, Any] = {"machine_type": settings.machine_type}
+    found = fields_of(settings, DEPLOYED)
+    own, resources = found.get("dedicated_resources", {}), resources_of(settings, machine)
+    spec = {**own.get("machine_spec", {}), **resources["machine_spec"]}
+    return {**found, "dedicated_resources": {**own, **resources, "machine_spec": spec}}
+
+
+def resources_of(settings: VertexSettings, machine_type: str) -> dict[str, Any]:
+    """Return machine, replicas and autoscaling, in the fields of `v1.DedicatedResources`.
+
+    Raises:
+        UsageError: the API has no such accelerator.
+    """
+    machine: dict[str, Any] = {"machine_type": machine_type}
     if settings.accelerator_type and settings.accelerator_type not in v1.AcceleratorType.__members__:
         near = difflib.get_close_matches(settings.accelerator_type, v1.AcceleratorType.__members__, n=1)
         fix = f"did you mean {near[0]}?" if near else ""
@@ -93,15 +116,13 @@ def resources_of(settings: VertexSettings) -> dict[str, Any]:
     }
 
 
-def deployment_of(project: Project, endpoint_name: str, version: Version) -> v1.DeployModelRequest:
-    """Return the request that deploys a version, without any traffic."""
+def deployment_of(project: Project, endpoint_name: str, version: Version, machine: str) -> v1.DeployModelRequest:
+    """Return the request that deploys a version on one of the project's machine types, without any traffic."""
     model = v1.DeployedModel(
         id=deployed_id(version.digest, project),
         model=version.name,
         display_name=f"{version.model.rpartition('/')[2]}-{version.id}",
-        dedicated_resources=v1.DedicatedResources(resources_of(project.vertex)),
-        service_account=project.vertex.service_account,
-        disable_container_logging=False,
+        **deployed_of(project.vertex, machine),
     )
     return v1.DeployModelRequest(endpoint=endpoint_name, deployed_model=model)
 

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 from google.api_core.exceptions import GoogleAPICallError
 
 from seatrial.deploy.platform import CallError, Endpoint, PlatformError, Traits, Upload, Version
-from seatrial.deploy.vertex import deployments, diagnosis, endpoints, messages, poller, preflight, storage, versions
+from seatrial.deploy.vertex import (
+    deployments,
+    diagnosis,
+    endpoint_settings,
+    endpoints,
+    messages,
+    poller,
+    preflight,
+    storage,
+    versions,
+)
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.deploy.vertex.predictions import Predictions
@@ -97,7 +107,14 @@ class VertexPlatform:
     ) -> Stage[tuple[Endpoint, bool]]:
         """Return an endpoint, and whether this call made it."""
         with _calls():
-            return (yield from endpoints.find_or_create(self._client, project, endpoint_id, labels=labels))
+            found = yield from endpoints.find_or_create(self._client, project, endpoint_id, labels=labels)
+            yield from endpoint_settings.configure(self._client, project, endpoint_id)
+            return found
+
+    def is_configured(self, endpoint_id: str, project: Project) -> bool:
+        """Return whether an endpoint is as the project's settings say."""
+        with _calls():
+            return endpoint_settings.is_configured(self._client, project, endpoint_id)
 
     def change_endpoint(self, name: str, edit: Callable[[Endpoint], Endpoint | None]) -> Stage[Endpoint]:
         """Change labels and split in one call, by etag."""

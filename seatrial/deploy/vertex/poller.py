@@ -29,6 +29,7 @@ _METADATA = {
         v1.DeleteOperationMetadata,
         v1.DeployModelOperationMetadata,
         v1.UndeployModelOperationMetadata,
+        v1.UpdateEndpointOperationMetadata,
         v1.UploadModelOperationMetadata,
     )
 }

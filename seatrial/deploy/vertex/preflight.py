@@ -23,7 +23,8 @@ from seatrial.rules.deployment.preflight import API_DISABLED, NO_CREDENTIALS, PE
 
 if TYPE_CHECKING:
     from seatrial.deploy.vertex.client import Vertex
-    from seatrial.project import Project, VertexSettings
+    from seatrial.project import Project
+    from seatrial.project.vertex import VertexSettings
 
 SECONDS = 15.0  # that all questions asked at once may take
 TIMEOUT = 10.0  # seconds for one answer
@@ -103,7 +104,7 @@ def quotas(settings: VertexSettings) -> dict[str, int]:
     A machine or accelerator that the table does not know has no metric here.
     """
     table, needed = machines(), {}
-    machine, series = table.machines.get(settings.machine_type), settings.machine_type.partition("-")[0]
+    machine, series = table.machines.get(settings.machine), settings.machine.partition("-")[0]
     if machine is not None:
         metric = "custom_model_serving_cpus" if series in _GENERAL else f"custom_model_serving_{series}_cpus"
         needed[metric] = machine.processors * settings.min_replicas

@@ -1,6 +1,7 @@
 """The calls of EndpointService about endpoints themselves: create, get, list, update, delete.
 
-A dedicated endpoint gets a port of its own when it is created and keeps it.
+A dedicated endpoint gets a port of its own when it is created and keeps it. So does a private one, whose name would be
+resolved only in a network of the cloud; both say which in `dedicated_endpoint_dns`.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Endpoints:
         self._ports = ports
         with self._state.transaction() as tx:
             for name, endpoint in tx.below(Endpoint, ""):
-                if not endpoint.dedicated_endpoint_enabled:
+                if not has_own_host(endpoint):
                     continue
                 port = 0
                 with suppress(OSError):
@@ -86,7 +87,7 @@ class Endpoints:
             for field in _OUTPUT_ONLY:
                 endpoint.ClearField(field)
             endpoint.name = name
-            if endpoint.dedicated_endpoint_enabled and self._ports is not None:
+            if has_own_host(endpoint) and self._ports is not None:
                 port = self._ports.open(0)
                 work.undo = lambda: self._shut(port)
                 endpoint.dedicated_endpoint_dns = _dns(port)
@@ -127,6 +128,22 @@ class Endpoints:
             put(tx, endpoint)
             return endpoint
 
+    def update_long_running(self, request: Message) -> Message:
+        """Begin to change how long an endpoint waits for an answer."""
+        name = self._names.endpoint(request.endpoint.name, "endpoint.name")
+        validation.update_endpoint_long_running(request)
+        with self._state.transaction() as tx:
+            known(tx, name.name)
+            operation = self._operations.begin(tx, name.name, v1.UpdateEndpointOperationMetadata.pb()())
+
+        def commit(tx: Transaction) -> Message:
+            endpoint = known(tx, name.name)
+            copy_field(request.endpoint, endpoint, "client_connection_config")
+            put(tx, endpoint)
+            return endpoint
+
+        return self._operations.run(operation, "UpdateEndpointLongRunning", staged(commit))
+
     def delete(self, request: Message) -> Message:
         """Begin to delete an endpoint without deployed models."""
         name = self._names.endpoint(request.name, "name")
@@ -162,6 +179,12 @@ def known(tx: Transaction, name: str) -> Message:
     if endpoint is None:
         raise refusals.not_found("endpoint", name)
     return endpoint
+
+
+def has_own_host(endpoint: Message) -> bool:
+    """Return whether predictions go to a host of the endpoint's own: it is dedicated or private."""
+    private = endpoint.private_service_connect_config.enable_private_service_connect
+    return bool(endpoint.dedicated_endpoint_enabled or private)
 
 
 def put(tx: Transaction, endpoint: Message) -> None:

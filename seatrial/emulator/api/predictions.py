@@ -17,7 +17,7 @@ from google.protobuf import json_format
 
 from seatrial.emulator.api import refusals, validation
 from seatrial.emulator.api.deployments import Deployments
-from seatrial.emulator.api.endpoints import known
+from seatrial.emulator.api.endpoints import has_own_host, known
 from seatrial.emulator.api.hosting import Hosting, HostingError, Placement, Reply
 from seatrial.emulator.api.models import answer, find
 from seatrial.emulator.api.resource_names import EndpointName, ModelName, Names
@@ -117,11 +117,11 @@ class Predictions:
         with self._state.transaction() as tx:
             endpoint = known(tx, name.name)
             dns = endpoint.dedicated_endpoint_dns
-            if endpoint.dedicated_endpoint_enabled and door is None:
+            if has_own_host(endpoint) and door is None:
                 raise refusals.wrong_address(dns)
             if door is not None:
                 _let_in(door, name, dns)
-            limit = DEDICATED_LIMIT if endpoint.dedicated_endpoint_enabled else SHARED_LIMIT
+            limit = DEDICATED_LIMIT if has_own_host(endpoint) else SHARED_LIMIT
             if size > limit:
                 raise refusals.too_large(size, limit)
             split = {i: percent for i, percent in endpoint.traffic_split.items() if percent}
@@ -177,7 +177,7 @@ def _no_number(text: str) -> float:
 
 
 def _timeout(endpoint: Message) -> float:
-    if not endpoint.dedicated_endpoint_enabled:
+    if not has_own_host(endpoint):
         return SHARED_TIMEOUT
     said: float = endpoint.client_connection_config.inference_timeout.ToTimedelta().total_seconds()
     return said or DEDICATED_TIMEOUT

@@ -34,6 +34,9 @@ _IMAGE = re.compile(
 _REGISTRY = re.compile(r"(?P<place>[a-z0-9-]+)-docker\.pkg\.dev/(?P<project>[^/]+)/")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
+_BIGQUERY = re.compile(r"bq://[^.\s/]+(?:\.\w+){0,2}")  # BigQueryDestination in io.proto
+_BY_NAME = "compute.googleapis.com/reservation-name"
+_RESERVATION = re.compile(r"projects/[^/]+/zones/[^/]+/reservations/[^/]+")
 _NETWORK = re.compile(r"projects/[^/]+/global/networks/[^/]+")
 _DEPLOYMENT_TIMEOUT = 7200  # seconds
 _INFERENCE_TIMEOUT = 3600  # seconds: the longest that a dedicated endpoint allows
@@ -143,9 +146,9 @@ def create_endpoint(request: Message) -> None:
         problems.append(("endpoint.dedicated_endpoint_enabled", "excludes network"))
     if endpoint.traffic_split:
         problems.append(("endpoint.traffic_split", "must be empty: nothing is deployed yet"))
-    timeout = endpoint.client_connection_config.inference_timeout.ToTimedelta().total_seconds()
-    if not 0 <= timeout <= _INFERENCE_TIMEOUT:
-        problems.append(("endpoint.client_connection_config.inference_timeout", "up to one hour"))
+    problems += _private("endpoint.private_service_connect_config", endpoint.private_service_connect_config)
+    problems += _logging(endpoint)
+    problems += _inference_timeout(endpoint)
     _refuse(problems)
 
 
@@ -157,7 +160,19 @@ def update_endpoint(request: Message) -> None:
     problems += _labels("endpoint.labels", request.endpoint.labels)
     if "traffic_split" in paths:
         problems += _split("endpoint.traffic_split", request.endpoint.traffic_split)
-    _refuse(problems)
+    _refuse(problems + _logging(request.endpoint))
+
+
+def update_endpoint_long_running(request: Message) -> None:
+    """Check an UpdateEndpointLongRunningRequest."""
+    # "Currently we only support updating the client_connection_config field": endpoint_service.proto
+    others = [field.name for field, _ in request.endpoint.ListFields()]
+    problems = [
+        (f"endpoint.{name}", "cannot be updated by this method")
+        for name in others
+        if name not in ("name", "client_connection_config")
+    ]
+    _refuse(problems + _inference_timeout(request.endpoint))
 
 
 def deploy_model(request: Message) -> None:
@@ -250,6 +265,47 @@ def _encryption(field: str, message: Message) -> Problems:
     return []
 
 
+def _private(field: str, config: Message) -> Problems:
+    problems: Problems = []
+    if not config.enable_private_service_connect and config.ListFields():
+        problems.append((f"{field}.enable_private_service_connect", "required"))
+    for each in config.psc_automation_configs:
+        if not _NETWORK.fullmatch(each.network):
+            problems.append((f"{field}.psc_automation_configs", "must be projects/{project}/global/networks/{network}"))
+        # "check to be sure that the projectId is in the allowlist": "Use dedicated private endpoints based on Private
+        # Service Connect for online inference", docs.cloud.google.com
+        if each.project_id not in config.project_allowlist:
+            problems.append((f"{field}.psc_automation_configs", f"{each.project_id!r} is not in project_allowlist"))
+    return problems
+
+
+def _logging(endpoint: Message) -> Problems:
+    field, config = "endpoint.predict_request_response_logging_config", endpoint.predict_request_response_logging_config
+    problems: Problems = []
+    if config.enabled and not 0 < config.sampling_rate <= 1:  # "a fraction in range(0,1]": endpoint.proto
+        problems.append((f"{field}.sampling_rate", "must be within (0, 1]"))
+    if config.enabled and not _BIGQUERY.fullmatch(config.bigquery_destination.output_uri):
+        problems.append((f"{field}.bigquery_destination", "must be bq://PROJECT[.DATASET[.TABLE]]"))
+    return problems
+
+
+def _inference_timeout(endpoint: Message) -> Problems:
+    timeout = endpoint.client_connection_config.inference_timeout.ToTimedelta().total_seconds()
+    if 0 <= timeout <= _INFERENCE_TIMEOUT:
+        return []
+    return [("endpoint.client_connection_config.inference_timeout", "up to one hour")]
+
+
+def _reservation(field: str, affinity: Message) -> Problems:
+    # "the reservation must be identified via the `key` and `values` fields": reservation_affinity.proto
+    if affinity.reservation_affinity_type == v1.ReservationAffinity.Type.TYPE_UNSPECIFIED:
+        return [(f"{field}.reservation_affinity_type", "required")]
+    specific = affinity.reservation_affinity_type == v1.ReservationAffinity.Type.SPECIFIC_RESERVATION
+    if specific and (affinity.key != _BY_NAME or not all(map(_RESERVATION.fullmatch, affinity.values or [""]))):
+        return [(field, f"needs key {_BY_NAME} and values projects/P/zones/Z/reservations/R")]
+    return []
+
+
 def _container(field: str, spec: Message, region: str) -> Problems:
     problems: Problems = []
     if not spec.image_uri:
@@ -317,6 +373,8 @@ def _resources(field: str, resources: Message) -> Problems:
     accelerator = v1.AcceleratorType(spec.accelerator_type).name if spec.accelerator_type else ""
     if wrong := machines.problem(spec.machine_type or machines.DEFAULT, accelerator, spec.accelerator_count):
         problems.append((f"{field}.machine_spec", wrong))
+    if spec.HasField("reservation_affinity"):
+        problems += _reservation(f"{field}.machine_spec.reservation_affinity", spec.reservation_affinity)
     if resources.min_replica_count < 1:
         problems.append((f"{field}.min_replica_count", "must be at least 1"))
     if resources.max_replica_count and resources.max_replica_count < resources.min_replica_count:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
-    from seatrial.project import VertexSettings
+    from seatrial.project.vertex import VertexSettings
 
 _CONFIGURATION = Location("pyproject.toml")
 
@@ -109,7 +109,7 @@ def _requests(facts: Facts) -> Iterator[Finding]:
 
 
 # Bytes of a request by type of endpoint; "Choose an endpoint type", docs.cloud.google.com/vertex-ai/docs/predictions
-LIMITS = {"shared": 1_500_000, "dedicated": 10_000_000}
+LIMITS = {"shared": 1_500_000, "dedicated": 10_000_000, "private": 10_000_000}
 _SHOWN = 12  # golden requests that are named; more are not read
 
 
@@ -158,8 +158,9 @@ _AS_WRITTEN = "write a machine type, an accelerator type and a number that go to
 
 
 def machine_fits(settings: VertexSettings) -> Iterator[Finding]:
-    """Yield a finding if machine type and accelerators do not go together; a warning if the machine is unknown."""
-    yield from _pair_fits(settings.machine_type, settings.accelerator_type, settings.accelerator_count)
+    """Yield a finding for each machine type that does not go with the accelerators; a warning for an unknown one."""
+    for machine in settings.machine_type:
+        yield from _pair_fits(machine, settings.accelerator_type, settings.accelerator_count)
 
 
 def _pair_fits(name: str, kind: str | None, number: int) -> Iterator[Finding]:

@@ -173,7 +173,7 @@ def _never_has_cuda(facts: Facts) -> str:
     if pin and pin.version and pin.version.local == "cpu":
         return f"the lock has torch {pin.version}, a CPU build"
     vertex = facts.project.vertex
-    return f"{vertex.machine_type} has no accelerator" if vertex.project and vertex.device == "cpu" else ""
+    return f"{vertex.machine} has no accelerator" if vertex.project and vertex.device == "cpu" else ""
 
 
 # Each of them initializes CUDA at once; https://docs.pytorch.org/docs/stable/cuda.html

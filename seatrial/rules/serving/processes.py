@@ -75,7 +75,7 @@ SHARED_MEMORY = Rule(
         "Workers of a DataLoader pass tensors through /dev/shm, and a container has 64 MB of it by default. "
         "A server does not need such workers: it has one image at a time, not a data set."
     ),
-    fix="set `num_workers=0` in serving, or give the container more with `serving_container_shared_memory_size_mb`",
+    fix="set `num_workers=0` in serving, or give the container more with `vertex.shared-memory-mb`",
     cloud="RuntimeError: DataLoader worker (pid …) is killed by signal: Bus error.",
     sources=(
         "https://github.com/googleapis/python-aiplatform/issues/3434",

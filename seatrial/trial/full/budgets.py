@@ -20,7 +20,7 @@ def prove(session: Session) -> Stage[None]:
     measured.processors = here = _cores()
     yield Step(f"the slowest answer took {seconds:.2f} s, the largest has {size:,} bytes")
     yield from too_large(size, largest, kind)
-    machine = session.gathered.project.vertex.machine_type
+    machine = session.gathered.project.vertex.machine
     there = machines().machines.get(machine)
     # Fewer processors make an answer slower, if it uses all of them here; more are not taken to make it faster.
     there_seconds = seconds * max(1.0, here / there.processors) if there else seconds

@@ -43,7 +43,7 @@ def variables(project: Project) -> dict[str, str]:
         "AIP_MODEL_NAME": endpoint,
         "AIP_DEPLOYED_MODEL_ID": model,
         "AIP_VERSION_NAME": model,
-        "AIP_MACHINE_TYPE": project.vertex.machine_type,
+        "AIP_MACHINE_TYPE": project.vertex.machine,
     }
 
 
@@ -60,7 +60,7 @@ def of_process(project: Project, copy: Copy, trial: Trial) -> Surroundings:
     code, _ = process.output([*command, *check], env={}, timeout=20)
     if code != 0:
         trial.unproven.append("the same answers for another user and without time zones: not permitted here")
-        trial.unproven.append(f"the same with the memory and processors of {project.vertex.machine_type}")
+        trial.unproven.append(f"the same with the memory and processors of {project.vertex.machine}")
         command = ()
         if os.geteuid() == 0:
             trial.unproven.append("the same answers with a home that cannot be written: root may write everywhere")
@@ -82,7 +82,7 @@ def of_process(project: Project, copy: Copy, trial: Trial) -> Surroundings:
 
 def _plan(project: Project, copy: Copy) -> Path:
     """Write what `elsewhere.py` reads: another user, no time zones, and the configured machine's size."""
-    machine = machines().machines.get(project.vertex.machine_type)
+    machine = machines().machines.get(project.vertex.machine)
     texts = {}
     if machine is not None:
         texts[_PROCESSORS] = f"0-{machine.processors - 1}\n"

@@ -96,7 +96,7 @@ def unproven(project: Project, noted: list[Noted], view: View | None, *, full: b
     if asked:
         location, _ = user_frames(asked[0].traceback, project)
         where = f" at {location}" if location else ""
-        found.append(f"that it does the same on {project.vertex.machine_type}: {asked[0].what} is read{where}")
+        found.append(f"that it does the same on {project.vertex.machine}: {asked[0].what} is read{where}")
     if kept := [Path(e.what).name for e in noted if e.kind == "kept"]:
         found.append(
             f"that {', '.join(kept[:3])} is there later: the predictor writes into its working directory, "

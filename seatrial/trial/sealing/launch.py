@@ -141,7 +141,11 @@ def start(
             if way != "namespaces":
                 copy.fill()  # only a root of its own shows the packages of the kept environment in their place
             seen = view.of(copy, device, target)
-            plan = _plan(copy, command, seen, way) | {"user": user, "host": host, "texts": seen.texts_on(host)}
+            plan = _plan(copy, command, seen, way, target.shared_memory) | {
+                "user": user,
+                "host": host,
+                "texts": seen.texts_on(host),
+            }
             sealed, reason = _start(copy, plan, env, seen, [*before], umask)
             if sealed is not None:
                 return sealed
@@ -222,7 +226,7 @@ def _ended(running: subprocess.Popen[str]) -> str:
     return (printed.strip().splitlines() or [""])[-1]
 
 
-def _plan(copy: Copy, command: Sequence[str], seen: View, way: str) -> dict[str, object]:
+def _plan(copy: Copy, command: Sequence[str], seen: View, way: str, shared_memory: int) -> dict[str, object]:
     """Return what `inside/seal.py` reads."""
     return {
         "way": way,
@@ -233,7 +237,7 @@ def _plan(copy: Copy, command: Sequence[str], seen: View, way: str) -> dict[str,
         "links": sorted(seen.links.items()),
         "folders": view.EMPTY_FOLDERS,
         "shown": [(shown.place, shown.source, shown.writable) for shown in seen.shown],
-        "shared_memory": view.SHARED_MEMORY,
+        "shared_memory": shared_memory,
         "loader_list": seen.loader_list,
         # Landlock cannot show other files in their place.
         "landlock_readable": list(seen.texts),

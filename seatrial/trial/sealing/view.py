@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -111,10 +111,14 @@ class Target:
     Attributes:
         has: names of programs and libraries, and paths, that it has besides what `contents` tells.
         contents: what it holds, if it could be listed; otherwise it is taken for a slim image of Python.
+        own: the variables that the model version gives its container.
+        shared_memory: bytes of /dev/shm in the container.
     """
 
     has: tuple[str, ...] = ()
     contents: Contents | None = None
+    own: Mapping[str, str] = field(default_factory=dict)
+    shared_memory: int = SHARED_MEMORY
 
     @property
     def table(self) -> SlimImages:
@@ -125,9 +129,9 @@ class Target:
     def variables(self) -> dict[str, str]:
         """Its environment variables, but for those that the trial sets itself, and Python's, which `-I` ignores."""
         if self.contents is None:
-            return {"LANG": "C.UTF-8"}
-        own = self.contents.variables.items()
-        return {name: text for name, text in own if name not in _OURS and not name.startswith("PYTHON")}
+            return {"LANG": "C.UTF-8", **self.own}
+        given = {**self.contents.variables, **self.own}.items()
+        return {name: text for name, text in given if name not in _OURS and not name.startswith("PYTHON")}
 
 
 SLIM = Target()

@@ -11,7 +11,8 @@ from seatrial.deploy.platform import Upload, Version
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.endpoints import change, find_or_create, get
 from seatrial.deploy.vertex.versions import find_or_upload
-from seatrial.project import Project, VertexSettings
+from seatrial.project import Project
+from seatrial.project.vertex import VertexSettings
 from tests.stages import ended
 
 UNAVAILABLE = 14

@@ -144,16 +144,16 @@ def test_running_operations_are_listed_without_those_that_ended(emulator: Emulat
     assert [operation.done for operation in vertex.operations(model, running=False)] == [True]
 
 
-@pytest.mark.parametrize("kind", ["dedicated", "shared"])
+@pytest.mark.parametrize("kind", ["dedicated", "shared", "private"])
 def test_predictions_go_to_the_door_of_their_endpoint(emulator: Emulated, vertex: Vertex, kind: str) -> None:
-    settings = project(endpoint_type=kind)
+    settings = project(endpoint_type=kind, private_projects=("demo-net",) if kind == "private" else ())
     endpoint, _ = ended(find_or_create(vertex, settings, "digits")).value
-    request = deployment_of(settings, endpoint.name, version(vertex))
+    request = deployment_of(settings, endpoint.name, version(vertex), "n1-standard-4")
     vertex.endpoints.deploy_model(request, timeout=5).result(timeout=5)
     key = request.deployed_model.id
     set_split(vertex, endpoint.name, {key: 100})
     endpoint = get(vertex, "digits")
-    assert bool(endpoint.host) == (kind == "dedicated")
+    assert bool(endpoint.host) == (kind != "shared")
     ended(vertex.reach(endpoint.host, 10))
     client = vertex.predictions(endpoint.host)
     assert vertex.predictions(endpoint.host) is client

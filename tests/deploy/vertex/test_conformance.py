@@ -14,6 +14,8 @@ from google.cloud.aiplatform_v1.services.model_service.transports import rest_ba
 from google.cloud.aiplatform_v1.services.prediction_service.transports import rest_base as predictions
 
 from seatrial.deploy.vertex import conformance
+from seatrial.project.values import kebab
+from seatrial.project.vertex import DEPLOYED, ENDPOINT, MODEL, sent
 from tests.conftest import ROOT
 
 CLIENT = ROOT / "seatrial/deploy/vertex"  # the only folder that imports Google's client, as import-linter checks
@@ -136,6 +138,11 @@ def test_every_header_has_a_row() -> None:
 
 def test_every_variable_that_the_runtime_reads_has_a_row() -> None:
     assert {name for tree in trees(RUNTIME) for name in texts(tree, r"AIP_[A-Z_]+")} == names(conformance.VARIABLES)
+
+
+def test_every_setting_that_is_sent_has_a_row() -> None:
+    keys = {kebab(name) for to in (MODEL, ENDPOINT, DEPLOYED) for name, _ in sent(to)} - {"service-account"}
+    assert keys <= {name for row in conformance.SETTINGS for name in row.name.split(" and ")}
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_deployment_whose_answer_is_lost_is_not_made_twice(
 def test_a_running_deployment_of_a_killed_deploy_is_waited_for(emulator: Emulated, vertex: Vertex) -> None:
     one, name = version(vertex), created(vertex)
     emulator.fault(stage="STARTING_MODEL_SERVER", seconds=0.4)
-    vertex.endpoints.deploy_model(deployment_of(project(), name, one), timeout=5)
+    vertex.endpoints.deploy_model(deployment_of(project(), name, one, "n1-standard-4"), timeout=5)
     again = emulator.fault("DeployModel", code=DENIED, message="must not be called")
     assert ended(find_or_deploy(vertex, name, one, project(), 10)).value == deployed_id(one.digest, project())
     assert not again.hit.is_set()
@@ -144,7 +144,7 @@ def test_a_refused_deployment_gives_the_server_s_error(emulator: Emulated, verte
 
 def test_an_id_that_something_else_has_is_not_taken_for_ours(vertex: Vertex) -> None:
     one, two, name = version(vertex, "one"), version(vertex, "two"), created(vertex)
-    request = deployment_of(project(), name, two)
+    request = deployment_of(project(), name, two, "n1-standard-4")
     request.deployed_model.id = deployed_id(one.digest, project())
     vertex.endpoints.deploy_model(request, timeout=5).result(timeout=5)
     with pytest.raises(EnvironmentFaultError, match="is version 2 of digits, not version 1"):
@@ -214,3 +214,43 @@ def test_a_killed_run_ends_the_same_when_it_runs_again(emulator: Emulated, at: i
         assert deployed(vertex) == [old]
         assert record_of(get(vertex, "digits")) == Record(deployed_id(two.digest, project()), {old: 100})
         assert vertex.operations(get(vertex, "digits").name) == []
+
+
+NO_CAPACITY = "Machine type temporarily unavailable, please deploy with a different machine type or retry."
+SEVERAL = ("n1-standard-4", "n1-standard-8", "e2-standard-8")
+
+
+def machine_of(vertex: Vertex) -> str:
+    model = get(vertex, "digits").deployed_models[0]
+    return model.machine_type
+
+
+@pytest.mark.parametrize("code", [8, 13, UNAVAILABLE])
+def test_the_next_machine_is_tried_where_there_is_no_capacity(emulator: Emulated, vertex: Vertex, code: int) -> None:
+    one, name = version(vertex), created(vertex)
+    emulator.fault(stage="ADDING_NODES_TO_CLUSTER", times=2, error=(code, NO_CAPACITY))
+    end = ended(find_or_deploy(vertex, name, one, project(machine_type=SEVERAL), 10))
+    assert end.value == deployed_id(one.digest, project(machine_type=SEVERAL))
+    assert machine_of(vertex) == "e2-standard-8"
+    assert [text for text in end.steps if "no capacity" in text] == [
+        f"no capacity for {machine} now: trying the next machine type" for machine in SEVERAL[:2]
+    ]
+    emulator.fault("DeployModel", code=DENIED, message="must not be called")
+    ended(find_or_deploy(vertex, name, one, project(machine_type=SEVERAL), 10))
+
+
+def test_without_capacity_for_any_machine_the_last_ones_error_counts(emulator: Emulated, vertex: Vertex) -> None:
+    one, name = version(vertex), created(vertex)
+    fault = emulator.fault(stage="ADDING_NODES_TO_CLUSTER", times=None, error=(8, NO_CAPACITY))
+    with pytest.raises(OperationFailedError, match="temporarily unavailable"):
+        ended(find_or_deploy(vertex, name, one, project(machine_type=SEVERAL), 10))
+    assert fault.hit.is_set()
+    assert deployed(vertex) == []
+
+
+def test_another_failure_tries_no_other_machine(emulator: Emulated, vertex: Vertex) -> None:
+    one, name = version(vertex), created(vertex)
+    emulator.fault(stage="STARTING_MODEL_SERVER", error=(FAILED_PRECONDITION, "Model server exited unexpectedly."))
+    with pytest.raises(OperationFailedError, match="exited"):
+        ended(find_or_deploy(vertex, name, one, project(machine_type=SEVERAL), 10))
+    assert deployed(vertex) == []

@@ -15,7 +15,7 @@ from seatrial.deploy.vertex.deployments import find_or_deploy
 from seatrial.deploy.vertex.endpoints import change, delete, find, find_or_create, get
 from seatrial.deploy.vertex.messages import creation_of
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.project import VertexSettings
+from seatrial.project.vertex import VertexSettings
 from tests.deploy.emulated import Emulated
 from tests.deploy.vertex.resources import LOST, created, project, set_split, version
 from tests.stages import ended

@@ -31,6 +31,8 @@ from tests.deploy.vertex.resources import project
 Deployed = tuple[World, list[tuple[str, Message]]]
 # Method and field → a value that the field's documentation rules out, and the code that refuses it.
 _NAME = ("not-a-resource-name", INVALID_ARGUMENT)
+_LOGGING, _PRIVATE = "predict_request_response_logging_config", "private_service_connect_config"
+_RESERVATION = "deployed_model.dedicated_resources.machine_spec.reservation_affinity"
 WRONG: dict[str, tuple[Any, int]] = {
     "UploadModel parent": _NAME,
     "UploadModel parent_model": _NAME,
@@ -43,10 +45,32 @@ WRONG: dict[str, tuple[Any, int]] = {
     "UploadModel model.container_spec.ports.container_port": (70_000, INVALID_ARGUMENT),
     "UploadModel model.container_spec.predict_route": ("predict", INVALID_ARGUMENT),
     "UploadModel model.container_spec.health_route": ("health", INVALID_ARGUMENT),
+    "UploadModel model.container_spec.env.name": ("AIP_HTTP_PORT", INVALID_ARGUMENT),
+    "UploadModel model.container_spec.shared_memory_size_mb": (-1, INVALID_ARGUMENT),
+    "UploadModel model.container_spec.deployment_timeout.seconds": (7201, INVALID_ARGUMENT),
+    **{
+        f"UploadModel model.container_spec.{probe}.{name}": (-1, INVALID_ARGUMENT)
+        for probe in ("startup_probe", "health_probe", "liveness_probe")
+        for name in ("period_seconds", "timeout_seconds", "failure_threshold")
+    },
+    "UploadModel model.container_spec.startup_probe.success_threshold": (-1, INVALID_ARGUMENT),
+    "UploadModel model.container_spec.startup_probe.initial_delay_seconds": (-1, INVALID_ARGUMENT),
+    "UploadModel model.container_spec.startup_probe.exec_.command": ([], INVALID_ARGUMENT),
+    "UploadModel model.container_spec.health_probe.http_get.port": (70_000, INVALID_ARGUMENT),
+    "UploadModel model.container_spec.liveness_probe.tcp_socket.port": (70_000, INVALID_ARGUMENT),
+    "UploadModel model.encryption_spec.kms_key_name": ("key", INVALID_ARGUMENT),
     "CreateEndpoint parent": _NAME,
     "CreateEndpoint endpoint_id": ("Capital", INVALID_ARGUMENT),
     "CreateEndpoint endpoint.display_name": ("n" * 129, INVALID_ARGUMENT),
     "CreateEndpoint endpoint.labels": ({"x": "Capital"}, INVALID_ARGUMENT),
+    "CreateEndpoint endpoint.encryption_spec.kms_key_name": ("key", INVALID_ARGUMENT),
+    "CreateEndpoint endpoint.client_connection_config.inference_timeout.seconds": (3601, INVALID_ARGUMENT),
+    f"CreateEndpoint endpoint.{_LOGGING}.sampling_rate": (1.5, INVALID_ARGUMENT),
+    f"CreateEndpoint endpoint.{_LOGGING}.bigquery_destination.output_uri": ("demo.logs", INVALID_ARGUMENT),
+    f"CreateEndpoint endpoint.{_PRIVATE}.enable_private_service_connect": (False, INVALID_ARGUMENT),
+    f"CreateEndpoint endpoint.{_PRIVATE}.project_allowlist": ([], INVALID_ARGUMENT),
+    f"CreateEndpoint endpoint.{_PRIVATE}.psc_automation_configs.project_id": ("other", INVALID_ARGUMENT),
+    f"CreateEndpoint endpoint.{_PRIVATE}.psc_automation_configs.network": ("default", INVALID_ARGUMENT),
     "DeployModel endpoint": _NAME,
     "DeployModel deployed_model.model": _NAME,
     "DeployModel deployed_model.id": ("eleven digits and more", INVALID_ARGUMENT),
@@ -59,6 +83,14 @@ WRONG: dict[str, tuple[Any, int]] = {
     "DeployModel deployed_model.dedicated_resources.max_replica_count": (1, INVALID_ARGUMENT),
     "DeployModel deployed_model.dedicated_resources.autoscaling_metric_specs.metric_name": ("x", INVALID_ARGUMENT),
     "DeployModel deployed_model.dedicated_resources.autoscaling_metric_specs.target": (101, INVALID_ARGUMENT),
+    "DeployModel deployed_model.dedicated_resources.required_replica_count": (4, INVALID_ARGUMENT),
+    f"DeployModel {_RESERVATION}.reservation_affinity_type": (0, INVALID_ARGUMENT),
+    f"DeployModel {_RESERVATION}.key": ("name", INVALID_ARGUMENT),
+    f"DeployModel {_RESERVATION}.values": (["a-reservation"], INVALID_ARGUMENT),
+    "UpdateEndpointLongRunning endpoint.name": _NAME,
+    "UpdateEndpointLongRunning endpoint.client_connection_config.inference_timeout.seconds": (3601, INVALID_ARGUMENT),
+    f"UpdateEndpoint endpoint.{_LOGGING}.sampling_rate": (1.5, INVALID_ARGUMENT),
+    f"UpdateEndpoint endpoint.{_LOGGING}.bigquery_destination.output_uri": ("demo.logs", INVALID_ARGUMENT),
     "UpdateEndpoint endpoint.name": _NAME,
     "UpdateEndpoint endpoint.etag": ("stale", ABORTED),
     "UpdateEndpoint endpoint.traffic_split": ({"1": 99}, INVALID_ARGUMENT),
@@ -80,7 +112,17 @@ WRONG: dict[str, tuple[Any, int]] = {
     "Predict instances": ([], INVALID_ARGUMENT),
 }
 # Of these any value is allowed by the protos: text without a form, and booleans.
-FREE = {"UploadModel model.version_description", "CreateEndpoint endpoint.dedicated_endpoint_enabled"}
+FREE = {
+    "UploadModel model.version_description",
+    "UploadModel model.container_spec.env.value",
+    "UploadModel model.container_spec.health_probe.http_get.path",
+    "CreateEndpoint endpoint.dedicated_endpoint_enabled",
+    f"CreateEndpoint endpoint.{_LOGGING}.enabled",
+    f"UpdateEndpoint endpoint.{_LOGGING}.enabled",
+    "DeployModel deployed_model.dedicated_resources.spot",
+    "DeployModel deployed_model.disable_container_logging",
+    "DeployModel deployed_model.enable_access_logging",
+}
 
 
 @pytest.fixture(scope="module")
@@ -88,21 +130,34 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """Deploy two versions with all that can be set; return the server and every request that it got."""
     folder = tmp_path_factory.mktemp("requests")
     golden_project(folder / "project", 2)
-    project = _project(folder / "project")
     with world(folder / "world") as begun:
-        for number in (1, 2):
-            assert begun.deploy(project, number, TARGETS["local"].limits).code == 0
+        for number, sampling, more in ((1, 0.5, {}), (2, 1.0, CHANGED)):
+            ended = begun.deploy(_project(folder / "project", sampling, more), number, TARGETS["local"].limits)
+            assert ended.code == 0, str(ended)
         yield begun, list(begun.plane.asked)
 
 
-def _project(root: Path) -> Project:
+# What can be changed of an endpoint that exists, and what excludes a setting of the first deploy.
+CHANGED = {"inference-timeout": "1800", "spot": "true", "reservation-affinity": "none"}
+PROBE = "period-seconds = 5, timeout-seconds = 5, failure-threshold = 9"
+KEY = "projects/demo/locations/us-central1/keyRings/r/cryptoKeys/k"
+
+
+def _project(root: Path, sampling: float, more: dict[str, str]) -> Project:
     settings = {
         "model": NAME, "endpoint": NAME, "machine-type": "n1-standard-4", "accelerator-type": "NVIDIA_TESLA_T4",
         "accelerator-count": "1", "min-replicas": "2", "max-replicas": "3", "cpu-target": "60", "gpu-target": "70",
         "service-account": "server@demo.iam.gserviceaccount.com", "labels": "{team = 'vision'}",
-        "rollout.staging": "true", "rollout.steps": "[50,100]", "endpoint-type": "shared",
+        "rollout.staging": "true", "rollout.steps": "[50,100]", "endpoint-type": "private",
+        "private-projects": "['demo-net']", "private-network": "projects/demo-net/global/networks/default",
+        "inference-timeout": "1200", "required-replicas": "1", "access-logging": "true", "container-logging": "false",
+        "reservation-affinity": "projects/demo/zones/us-central1-a/reservations/r", "kms-key": KEY,
+        "request-logging": f"{{bigquery = 'bq://demo.logs.digits', sampling = {sampling}}}",
+        "env": "{LANGUAGE = 'de'}", "shared-memory-mb": "512", "deployment-timeout": "3600",
+        "startup-probe": f"{{exec = ['true'], success-threshold = 1, initial-delay-seconds = 5, {PROBE}}}",
+        "health-probe": f"{{http-get = '/health', {PROBE}}}", "liveness-probe": f"{{tcp-socket = true, {PROBE}}}",
     }  # fmt: skip
-    return load(root, settings)
+    return load(root, settings | more)
 
 
 def test_every_field_that_a_deploy_fills_in_is_checked(deployed: Deployed) -> None:
@@ -196,7 +251,7 @@ def test_the_requests_say_what_the_api_requires() -> None:
     assert 0 < len(creation.endpoint.display_name) <= 128
     assert not creation.endpoint.traffic_split
     one = Version(f"{parent}/models/digits", "7", "c" * 64)
-    request = deployment_of(settings, f"{parent}/endpoints/digits", one)
+    request = deployment_of(settings, f"{parent}/endpoints/digits", one, "g2-standard-8")
     assert request.endpoint == f"{parent}/endpoints/digits"
     assert not request.traffic_split
     model = request.deployed_model
@@ -215,7 +270,9 @@ def test_the_requests_say_what_the_api_requires() -> None:
         "aiplatform.googleapis.com/prediction/online/cpu/utilization": 70,
         "aiplatform.googleapis.com/prediction/online/accelerator/duty_cycle": 80,
     }
-    plain = deployment_of(project(), f"{parent}/endpoints/digits", one).deployed_model.dedicated_resources
+    plain = deployment_of(
+        project(), f"{parent}/endpoints/digits", one, "n1-standard-4"
+    ).deployed_model.dedicated_resources
     assert plain.machine_spec.accelerator_type == v1.AcceleratorType.ACCELERATOR_TYPE_UNSPECIFIED
     assert plain.machine_spec.accelerator_count == 0
     assert not plain.autoscaling_metric_specs
@@ -224,4 +281,4 @@ def test_the_requests_say_what_the_api_requires() -> None:
 def test_a_resource_that_the_machine_has_no_name_for_is_refused_before_it_is_sent() -> None:
     settings = project(accelerator_type="NVIDIA_NEVER_MADE")
     with pytest.raises(UsageError, match="NVIDIA_NEVER_MADE"):
-        resources_of(settings.vertex)
+        resources_of(settings.vertex, "n1-standard-4")

@@ -12,7 +12,7 @@ from seatrial.deploy.vertex.backoff import TRANSIENT
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.poller import OperationFailedError, metadata_of, span, wait
 from seatrial.errors import EnvironmentFaultError, ExitCode, StillRunningError
-from seatrial.project import VertexSettings
+from seatrial.project.vertex import VertexSettings
 from tests.deploy.emulated import QUICK, Emulated
 from tests.deploy.vertex.test_versions import put
 from tests.stages import ended

@@ -24,7 +24,8 @@ from seatrial.emulator.api.control_plane import _PERMISSIONS
 from seatrial.emulator.api.faults import Fault
 from seatrial.facts.tables import machines
 from seatrial.findings import Severity
-from seatrial.project import Project, VertexSettings
+from seatrial.project import Project
+from seatrial.project.vertex import VertexSettings
 from seatrial.rules.deployment.settings import machine_fits, regions_agree, requests_fit
 from tests.deploy.golden_project import golden_project
 from tests.deploy.services import PROJECT, Around, running
@@ -173,7 +174,7 @@ def test_machine_and_accelerators_must_go_together(settings: dict[str, Any], mes
 
 
 def test_a_machine_that_the_table_does_not_know_is_a_warning_with_its_date() -> None:
-    (found,) = machine_fits(VertexSettings(machine_type="n9-standard-4"))
+    (found,) = machine_fits(VertexSettings(machine_type=("n9-standard-4",)))
     assert found.severity is Severity.WARNING
     assert machines().read_on in found.message
 

@@ -306,7 +306,15 @@ def test_ten_racing_deploys_of_ten_digests_end_with_ten_versions(emulator: Emula
 
 def test_the_upload_request_says_what_the_api_requires() -> None:
     """The rules are those of the comments in model_service.proto and model.proto."""
-    made = Upload("digits", digest("one"), "Digits", "image", "gs://b/bundles/x", {"a": "b"}, environment={"K": "V"})
+    made = Upload(
+        "digits",
+        digest("one"),
+        "Digits",
+        "image",
+        "gs://b/bundles/x",
+        {"a": "b"},
+        fields={"container_spec": {"env": [{"name": "K", "value": "V"}]}},
+    )
     first = upload_of(made, "projects/p/locations/us-central1", "")
     further = upload_of(made, "projects/p/locations/us-central1", "projects/p/locations/us-central1/models/digits")
     assert (first.model_id, first.parent_model) == ("digits", "")

@@ -10,7 +10,7 @@ import pytest
 from seatrial.errors import ExitCode, UsageError
 from seatrial.project import Project, around, load
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def project(folder: Path, table: str, *, predictor: str = 'predictor = "package.module:Name"') -> Project:

@@ -1,7 +1,8 @@
 """[tool.seatrial] in pyproject.toml → Project. Nothing else reads the configuration.
 
 Every key except `predictor` has a default. An unknown key is an error that suggests the nearest known one. From top to
-bottom: the kinds of values, the tables, the project, `load`, and how faults are explained.
+bottom: the tables, the project, `load`, and how faults are explained. `values` has the kinds of values, `vertex` the
+table [tool.seatrial.vertex].
 """
 
 from __future__ import annotations
@@ -13,21 +14,29 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import PydanticKnownError
 
 from seatrial import layout
 from seatrial.errors import UsageError
+from seatrial.project.values import (
+    WORDS,
+    ImportPath,
+    Memory,
+    Name,
+    Positive,
+    Python,
+    Route,
+    Seconds,
+    Steps,
+    Table,
+    Texts,
+    TopLevels,
+    kebab,
+)
+from seatrial.project.vertex import RolloutSettings, VertexSettings
 from seatrial.serving import interfaces
 
 RUNTIME_PYTHON_FLOOR = (3, 10)  # seatrial/serving/requirements.in: the runtime's own floor
@@ -35,86 +44,8 @@ _WHAT_IS_NEEDED = 'pyproject.toml needs\n  [tool.seatrial]\n  predictor = "your_
 
 _OF_PLACE = {"root", "source_folders", "source-folders"}  # fields that are no keys of the table
 
-_WORDS = {  # pydantic's name of a wrong type, or the pattern of a text → what the value must be
-    "string_type": "text in quotes",
-    "tuple_type": "a list",
-    "model_type": "a table",
-    "int_type": "a whole number",
-    "float_type": "a number",
-}
 
-
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-def _like(pattern: str, words: str) -> StringConstraints:
-    """Return the constraint of a text by its pattern; `words` describe the pattern in messages."""
-    _WORDS[pattern] = words
-    return StringConstraints(pattern=pattern)
-
-
-ImportPath = Annotated[
-    str,
-    _like(
-        r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$",
-        'a module and a class in it, such as "predictor:DigitPredictor"',
-    ),
-]
-Name = Annotated[
-    str,
-    _like(
-        r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
-        "at most 63 lower-case letters, digits and hyphens, with no hyphen at either end",
-    ),
-]
-Python = Annotated[str, _like(r"^3\.\d+$", 'a minor version of Python in quotes, such as "3.11"')]
-TopLevel = Annotated[
-    str,
-    _like(r"^[A-Za-z_][A-Za-z0-9_]*$", "the name of a top-level package or module, without dots and slashes"),
-]
-Memory = Annotated[str, _like(r"^[1-9]\d*[mg]$", 'megabytes or gigabytes, such as "512m" or "4g"')]
-Region = Annotated[str, _like(r"^[a-z]+(-[a-z]+)+[0-9]+$", 'a region such as "us-central1"')]
-ResourceId = Annotated[  # CreateEndpointRequest.endpoint_id and UploadModelRequest.model_id
-    str,
-    _like(
-        r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$",
-        "at most 63 lower-case letters, digits and hyphens that begin with a letter and do not end with a hyphen",
-    ),
-]
-CloudProject = Annotated[  # ids of old projects begin with a domain and a colon
-    str, _like(r"^([a-z][a-z0-9.:-]{4,61}[a-z0-9])?$", 'the id of a cloud project, such as "my-project"')
-]
-Account = Annotated[
-    str,
-    _like(
-        r"^([a-z0-9-]+@[a-z0-9.-]+)?$",
-        'the address of a service account, such as "serving@my-project.iam.gserviceaccount.com"',
-    ),
-]
-Machine = Annotated[str, _like(r"^[a-z][a-z0-9]*-[a-z0-9-]+$", 'a machine type such as "n1-standard-4"')]
-Accelerator = Annotated[str, _like(r"^(NVIDIA|TPU)_[A-Z0-9_]+$", 'an accelerator type such as "NVIDIA_L4"')]
-# TOML's arrays are lists, which become tuples; their items are as strict as everything else.
-Texts = Annotated[tuple[str, ...], Field(strict=False)]
-TopLevels = Annotated[tuple[TopLevel, ...], Field(strict=False)]
-Steps = Annotated[tuple[Literal["fold-conv-bn", "channels-last"], ...], Field(strict=False)]
-Percent = Annotated[int, Field(ge=1, le=100)]
-Percents = Annotated[tuple[Percent, ...], Field(strict=False)]
-Positive = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
-Route = Annotated[str, Field(pattern=r"^(/[!-~]*)?$")]
-_LABEL_KEY, _LABEL_VALUE = re.compile(r"[a-z][a-z0-9_-]{0,62}"), re.compile(r"[a-z0-9_-]{0,63}")
-
-
-class _Table(BaseModel):
-    """A table of the configuration: keys in kebab-case, no unknown keys, frozen values."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, alias_generator=_kebab, populate_by_name=True
-    )
-
-
-class ImageSettings(_Table):
+class ImageSettings(Table):
     """How the runtime opens an image. The defaults are those of torchvision's ImageFolder."""
 
     mode: Literal["RGB", "L", "RGBA", "keep"] = "RGB"  # the argument of Image.convert(); "keep" does not convert
@@ -122,7 +53,7 @@ class ImageSettings(_Table):
     exif: Literal["ignore", "apply"] = "ignore"  # whether the EXIF orientation turns the image
 
 
-class ServingSettings(_Table):
+class ServingSettings(Table):
     """What the server reads. All of it is part of the bundle digest."""
 
     image: ImageSettings = ImageSettings()
@@ -139,20 +70,20 @@ class ServingSettings(_Table):
     log_requests: Literal["refused", "all"] = "refused"  # which get a line in the log; failed ones always do
 
 
-class LockSettings(_Table):
+class LockSettings(Table):
     """How the locks are made."""
 
     cpu_index: str = "https://download.pytorch.org/whl/cpu"  # where `+cpu` wheels come from
 
 
-class StageTolerance(_Table):
+class StageTolerance(Table):
     """By how much a stage between an input and its answer may differ from training, and why that is right."""
 
     tolerance: Annotated[float, Field(ge=0)]  # in the stage's own units
     reason: Annotated[str, Field(min_length=1)]
 
 
-class SmokeSettings(_Table):
+class SmokeSettings(Table):
     """Limits of the trial. The server does not read them."""
 
     load_timeout: Seconds = 180.0  # seconds from start to healthy
@@ -169,77 +100,12 @@ class SmokeSettings(_Table):
         return self.tolerance_cuda if device == "cuda" else self.tolerance_cpu
 
 
-class ContainerSettings(_Table):
+class ContainerSettings(Table):
     """How the container image is made and where it goes. None of it is part of the bundle digest."""
 
     base: str = ""  # an image with the predictor's Python, as NAME@sha256:DIGEST
     repository: str = ""  # where `image push` sends it: REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE
     engine: Literal["auto", "docker", "podman"] = "auto"
-
-
-class RolloutSettings(_Table):
-    """How a new version takes over the traffic of the previous one."""
-
-    steps: Percents = (10, 50, 100)
-    bake: Annotated[float, Field(ge=0)] | None = None  # seconds at 100 %; default: 300, locally 0
-    step_timeout: Seconds = 900.0  # in which a step must have its answers
-    max_error_rate: Annotated[float, Field(ge=0, le=1)] = 0.01  # share of the answers in a step
-    max_latency_ratio: Annotated[float, Field(gt=0)] = 1.5  # of the 95th percentiles, new to old
-    staging: bool = False  # prove on a separate endpoint before any traffic moves
-
-    @model_validator(mode="after")
-    def _steps_rise_to_all(self) -> RolloutSettings:
-        if not self.steps or self.steps[-1] != 100 or list(self.steps) != sorted(set(self.steps)):
-            raise ValueError("steps must rise and end with 100, such as [10, 50, 100]")
-        return self
-
-
-class VertexSettings(_Table):
-    """Where the model lives on Google Cloud and what serves it. None of it is part of the bundle digest."""
-
-    project: CloudProject = ""  # the cloud project's id; if empty, deploys are rehearsed on this machine
-    region: Region = "us-central1"  # the image must be in the same region
-    model: ResourceId | None = None  # default: the project's name
-    endpoint: ResourceId | None = None  # default: the project's name
-    endpoint_type: Literal["dedicated", "shared"] = "dedicated"  # dedicated: own host, 10 MB, up to an hour a request
-    machine_type: Machine = "n1-standard-4"
-    accelerator_type: Accelerator | None = None  # such as "NVIDIA_L4"
-    accelerator_count: Annotated[int, Field(ge=1, le=16)] = 1  # of each replica, if there is a type
-    min_replicas: Positive = 1
-    max_replicas: Positive = 1
-    cpu_target: Percent | None = None  # at which replicas are added
-    gpu_target: Percent | None = None  # of the duty cycle
-    service_account: Account = ""  # that the container runs as; if empty, Vertex's own
-    labels: dict[str, str] = {}
-    allow_unproven_device: bool = False  # whether to deploy to an accelerator that no trial ran on
-    upload_timeout: Seconds = 900.0
-    endpoint_timeout: Seconds = 300.0
-    deploy_timeout: Seconds = 2700.0
-    undeploy_timeout: Seconds = 900.0
-    rollout: RolloutSettings = RolloutSettings()
-
-    @property
-    def device(self) -> Literal["cpu", "cuda"]:
-        """The device of the target machine."""
-        return "cuda" if self.accelerator_type else "cpu"
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> VertexSettings:
-        if self.min_replicas > self.max_replicas:
-            raise ValueError(f"min-replicas is {self.min_replicas}, more than max-replicas, {self.max_replicas}")
-        for key in ("gpu_target", "accelerator_count"):
-            if self.accelerator_type is None and key in self.model_fields_set:
-                raise ValueError(f"{_kebab(key)} needs an accelerator-type")
-        for key in ("cpu_target", "gpu_target"):
-            if getattr(self, key) is not None and self.min_replicas == self.max_replicas:
-                raise ValueError(f"{_kebab(key)} adds replicas, so max-replicas must be more than min-replicas")
-        for key, value in self.labels.items():
-            if not _LABEL_KEY.fullmatch(key) or not _LABEL_VALUE.fullmatch(value) or key.startswith("seatrial-"):
-                raise ValueError(
-                    f"labels: {key} = {value!r}; both take at most 63 lower-case letters, digits, _ and -, and the key "
-                    "begins with a letter but not with seatrial-"
-                )
-        return self
 
 
 def _known_interface(value: object) -> str:
@@ -251,7 +117,7 @@ def _known_interface(value: object) -> str:
     raise PydanticKnownError("literal_error", {"expected": f"{', '.join(first)} or {last}"})
 
 
-class Project(_Table):
+class Project(Table):
     """A predictor project: its configuration and the places of its files."""
 
     root: Path = Field(exclude=True)
@@ -385,7 +251,7 @@ def load(root: Path, vertex: Mapping[str, str] | None = None) -> Project:
     try:
         return Project.model_validate({**table, "root": root.resolve(), "source_folders": layout.folders(tool)})
     except ValidationError as error:
-        raise UsageError("\n".join(_explain(dict(e)) for e in error.errors())) from None
+        raise UsageError("\n".join(_explain(dict(e), table) for e in error.errors())) from None
 
 
 def around(folder: Path) -> Path:
@@ -434,8 +300,8 @@ def _table(file: Path, tool: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_environment() -> dict[str, str]:
     """Return the keys of [tool.seatrial.vertex] that variables set; an empty variable sets nothing."""
-    fields = {_kebab(name): name for name in VertexSettings.model_fields if name != "rollout"}
-    fields |= {f"rollout.{_kebab(name)}": f"rollout_{name}" for name in RolloutSettings.model_fields}
+    fields = {kebab(name): name for name in VertexSettings.model_fields if name != "rollout"}
+    fields |= {f"rollout.{kebab(name)}": f"rollout_{name}" for name in RolloutSettings.model_fields}
     found = {key: os.environ.get(f"SEATRIAL_VERTEX_{name.upper()}", "") for key, name in fields.items()}
     return {key: text for key, text in found.items() if text}
 
@@ -461,29 +327,44 @@ def _value(text: str) -> Any:
     return value if isinstance(value, bool | int | float | list | dict | str) else text  # no key takes a date
 
 
-def _explain(error: dict[str, Any]) -> str:
-    """Return one of pydantic's errors as a line that names the key as the user wrote it."""
-    path = [str(part) for part in error["loc"]]
-    key = ".".join(_kebab(part) for part in path)
+def _explain(error: dict[str, Any], table: Mapping[str, Any]) -> str:
+    """Return one of pydantic's errors as a line that names the key as the user wrote it in the table."""
+    path = _written(error["loc"], table)
+    key = ".".join(kebab(part) for part in path)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(_kebab(path[-1]), _known_keys(path[:-1]), n=1)
+        near = difflib.get_close_matches(kebab(path[-1]), _known_keys(path[:-1]), n=1)
         return f"[tool.seatrial] has an unknown key `{key}`" + (f"; did you mean `{near[0]}`?" if near else "")
     if error["type"] == "missing":
         return f'[tool.seatrial] needs `{key}`, for example {key} = "predictor:DigitPredictor"'
     if error["type"] == "value_error":
         what = str(error["msg"]).removeprefix("Value error, ")
     else:
-        wanted = _WORDS.get(error.get("ctx", {}).get("pattern", error["type"]))
+        wanted = WORDS.get(error.get("ctx", {}).get("pattern", error["type"]))
         must = f"must be {wanted}" if wanted else str(error["msg"]).replace("Input should", "must", 1)
         what = f"{must}, not {json.dumps(error['input'], ensure_ascii=False, default=str)}"
     return f"[tool.seatrial] {key}: {what}" if key else f"[tool.seatrial] {what}"
+
+
+def _written(path: tuple[str | int, ...], table: Any) -> list[str]:
+    """Return the path of an error without the number of an item where the user wrote one value instead of a list."""
+    found: list[str] = []
+    for part in path:
+        if isinstance(part, str) and isinstance(table, Mapping):
+            table = table.get(kebab(part), table.get(part))
+        elif isinstance(part, int) and isinstance(table, list | tuple):
+            table = table[part]
+        elif isinstance(part, int):
+            continue
+        found.append(str(part))
+    return found
 
 
 def _known_keys(path: list[str]) -> list[str]:
     model: type[BaseModel] = Project
     for part in path:
         annotation = model.model_fields[part.replace("-", "_")].annotation
-        assert isinstance(annotation, type)  # noqa: S101 - tables are classes, see above
-        assert issubclass(annotation, BaseModel)  # noqa: S101
-        model = annotation
-    return [_kebab(name) for name in model.model_fields if name not in _OF_PLACE]
+        model = next(
+            each for each in (annotation, *get_args(annotation)) if isinstance(each, type)
+        )  # or it is optional
+        assert issubclass(model, BaseModel)  # noqa: S101 - tables are classes
+    return [kebab(name) for name in model.model_fields if name not in _OF_PLACE]
