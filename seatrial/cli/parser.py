@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from seatrial import __version__
 
 COMMANDS = {  # the stages in the order in which they run, then what stands beside them
+    "init": "make an existing repository a project: write what is missing, and overwrite nothing",
     "lock": "write requirements.txt from requirements.in with pip-compile, with hashes",
     "check": "find what will fail, before anything is installed, in under a second",
     "build": "build the bundle: wheels, artifacts and locks, with one content digest",
@@ -33,6 +34,7 @@ COMMANDS = {  # the stages in the order in which they run, then what stands besi
     "explain": "explain a finding's code; with --log FILE, explain a traceback or a log",
 }
 EXAMPLES = {  # of every `--help`, nested ones too
+    "init": "init --checkpoint best.pth",
     "lock": "lock --upgrade",
     "check": "check --fix",
     "build": "build --project models/digits",

@@ -25,7 +25,7 @@ SERVERS = {
     "triton_python_backend_utils": "Triton",  # https://github.com/triton-inference-server/python_backend
 }
 # Classes whose objects are applications of a web framework.
-_APPLICATIONS = {
+APPLICATIONS = {
     "fastapi.FastAPI()": "FastAPI",
     "fastapi.applications.FastAPI()": "FastAPI",
     "flask.Flask()": "Flask",
@@ -89,7 +89,7 @@ def read_predictor(project: Project, sources: Sources) -> Predictor:
     """Follow the setting to what it names."""
     module, name = project.predictor_module, project.predictor_class
     target = sources.follow(f"{module}.{name}")
-    if server := _APPLICATIONS.get(target):
+    if server := APPLICATIONS.get(target):
         home = sources.modules.get(module)
         return Predictor(Kind.APPLICATION, name, home.definitions.get(name) if home else None, server)
     home, qualname = _split(target, sources)

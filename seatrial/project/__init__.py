@@ -28,6 +28,7 @@ from seatrial.project.values import (
     Name,
     Positive,
     Python,
+    RequirementsIn,
     Route,
     Seconds,
     Steps,
@@ -40,7 +41,10 @@ from seatrial.project.vertex import RolloutSettings, VertexSettings
 from seatrial.serving import interfaces
 
 RUNTIME_PYTHON_FLOOR = (3, 10)  # seatrial/serving/requirements.in: the runtime's own floor
-_WHAT_IS_NEEDED = 'pyproject.toml needs\n  [tool.seatrial]\n  predictor = "your_package:YourPredictor"'
+_WHAT_IS_NEEDED = (
+    "run `seatrial init`, which writes what a repository lacks, or write into pyproject.toml\n  [tool.seatrial]\n"
+    '  predictor = "your_package:YourPredictor"'
+)
 
 _OF_PLACE = {"root", "source_folders", "source-folders"}  # fields that are no keys of the table
 
@@ -74,6 +78,8 @@ class LockSettings(Table):
     """How the locks are made."""
 
     cpu_index: str = "https://download.pytorch.org/whl/cpu"  # where `+cpu` wheels come from
+    # What is asked for; the lock is beside it, with the ending .txt: another name where requirements.txt is training's.
+    requirements: RequirementsIn = "requirements.in"
 
 
 class StageTolerance(Table):
@@ -209,18 +215,18 @@ class Project(Table):
 
     @property
     def requirements_in(self) -> Path:
-        """The requirements, as the user writes them."""
-        return self.root / "requirements.in"
+        """The requirements, as the user writes them: requirements.in."""
+        return self.root / self.lock.requirements
 
     @property
     def lock_file(self) -> Path:
-        """The lock that ships; on Linux it pins the CUDA build of torch, which also runs on the CPU."""
-        return self.root / "requirements.txt"
+        """The lock that ships, requirements.txt; on Linux it pins torch's CUDA build, which also runs on the CPU."""
+        return self.requirements_in.with_suffix(".txt")
 
     @property
     def cpu_lock_file(self) -> Path:
-        """The lock of the CPU variant, if the project has one."""
-        return self.root / "requirements-cpu.txt"
+        """The lock of the CPU variant, requirements-cpu.txt, if the project has one."""
+        return self.requirements_in.with_name(f"{self.requirements_in.stem}-cpu.txt")
 
     def lock_for(self, device: str) -> Path:
         """Return the lock of a device: cuda → requirements.txt; cpu → requirements-cpu.txt if it exists."""

@@ -46,6 +46,9 @@ TopLevel = Annotated[
     like(r"^[A-Za-z_][A-Za-z0-9_]*$", "the name of a top-level package or module, without dots and slashes"),
 ]
 Memory = Annotated[str, like(r"^[1-9]\d*[mg]$", 'megabytes or gigabytes, such as "512m" or "4g"')]
+RequirementsIn = Annotated[
+    str, like(r"^[^/\\\s]+\.in$", 'the name of a file in the project that ends in .in, such as "requirements.in"')
+]
 # TOML's arrays are lists, which become tuples; their items are as strict as everything else.
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 TopLevels = Annotated[tuple[TopLevel, ...], Field(strict=False)]

@@ -18,6 +18,7 @@ from typing import Any
 from seatrial.errors import SeatrialError
 from seatrial.system.files import write
 from tools.tables import (
+    architectures,
     class_changes,
     known_powers,
     saved,
@@ -43,6 +44,7 @@ TABLES: dict[str, Callable[[Table], Table]] = {
     "slim_images.json": slim_images.made,
     "saved.json": saved.made,
     "powers.json": known_powers.made,
+    "architectures.json": architectures.made,
 }
 
 
@@ -51,8 +53,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools.tables",
         description="Show how the tables in seatrial/facts/tables differ from what is published now.",
-        epilog="About 350 MB are downloaded, in minutes; a new minor version of torch is installed as a whole. Exit "
-        "codes: 0 no difference, or written; 1 a table differs; 2 a table could not be made. Example: "
+        epilog="About 350 MB are downloaded, in minutes; a new minor version of torch is installed as a whole, and "
+        "so is a new release of torchvision or timm. Exit codes: 0 no difference, or written; 1 a table differs; 2 a table could not be made. Example: "
         "python -m tools.tables --only torch_pairs.json --write",
     )
     parser.add_argument("--write", action="store_true", help="write the tables, with today's date")

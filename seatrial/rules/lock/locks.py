@@ -212,8 +212,8 @@ def judge(
     """Yield every difference between requirements.in and the locks."""
     if requirements is None:
         yield STALE.finding(
-            "there is no requirements.in",
-            location=Location("requirements.in"),
+            f"there is no {project.requirements_in.name}",
+            location=Location(project.requirements_in.name),
             fix=FIRST_STEP[lock is not None and is_by_hand(lock)],
             lacks=REQUIREMENTS,
         )
@@ -221,10 +221,14 @@ def judge(
         yield from unlockable(requirements, marker_environment(project.python))
     if lock is None:
         yield STALE.finding(
-            "there is no requirements.txt", location=Location(LOCK), lacks=LOCK, rests_on=(REQUIREMENTS,)
+            f"there is no {project.lock_file.name}",
+            location=Location(project.lock_file.name),
+            fix=f"run `seatrial lock` and commit {project.lock_file.name}",
+            lacks=LOCK,
+            rests_on=(REQUIREMENTS,),
         )
     for file in (lock, cpu_lock):
-        if file is not None and (none := _no_lock_at_all(file)):
+        if file is not None and (none := _no_lock_at_all(file, LOCK if file is lock else file.path)):
             yield none
         elif file is not None:
             yield from _loose(file, marker_environment(project.python))
@@ -328,7 +332,7 @@ def _unanswered(entry: Entry, pin: Entry | None, lock: RequirementFile) -> Itera
         )
 
 
-def _no_lock_at_all(lock: RequirementFile) -> Finding | None:
+def _no_lock_at_all(lock: RequirementFile, piece: str) -> Finding | None:
     """Return one finding for a plain list of requirements named as a lock, instead of one for each of its lines."""
     if len(lock.entries) <= _A_FEW or any(entry.hashes for entry in lock.entries):
         return None
@@ -338,7 +342,7 @@ def _no_lock_at_all(lock: RequirementFile) -> Finding | None:
         f"{lock.path} is not a lock: none of its {len(lock.entries)} lines has a hash",
         location=lock.entries[0].location,
         evidence=tuple(shown if loose else ()),
-        lacks=lock.path,
+        lacks=piece,
         rests_on=(REQUIREMENTS,),
     )
 

@@ -120,7 +120,7 @@ def _missing_distribution(facts: Facts) -> Iterator[Finding]:
             fix=how_to_provide(module_name, facts),
             evidence=tuple(f"imported at {place} too" for _, _, place in places[1:]),
             # The distribution of an unknown module cannot be known, so a person must write that line.
-            edits=(Edit("requirements.in", line_for(module_name, facts)),) if sure else (),
+            edits=(Edit(facts.project.lock.requirements, line_for(module_name, facts)),) if sure else (),
         )
 
 

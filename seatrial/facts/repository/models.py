@@ -1,0 +1,338 @@
+"""The models of a repository: which builder of torchvision or timm, or which class of its own, is trained or served."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from seatrial.facts.architectures import known
+from seatrial.facts.repository.rewriting import Text, definition, filled, rewrite
+from seatrial.facts.repository.scripts import parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.repository.scripts import Literal, Script, Scripts
+    from seatrial.findings import Location
+
+_NETWORKS = ("torch.nn.", "lightning", "pytorch_lightning.", "timm.models.")  # bases of a class that is a model
+_NO_MODEL = re.compile(r"loss|criterion|dataset|discriminator|generator|metric|attention|block|layer", re.IGNORECASE)
+_SERVES = re.compile(r"infer|pred|serv|app|demo|deploy|handler|main|api|classif", re.IGNORECASE)
+_COUNTS_CLASSES = re.compile(r"class|label|categor|out_features|n_out|output", re.IGNORECASE)
+_LOADS_OLD_WEIGHTS = ("pretrained", "weights")  # arguments that download; serving loads its own
+_VARIABLE = "model"  # what the model is called in the written module
+CLASSES = "classes"  # what the number of classes is called there
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head that replaces the model's own.
+
+    Attributes:
+        part: where it is: `fc`, or `classifier[6]`.
+        written: the expression, in which the model is `model`, and the number of classes `classes` if it is unknown.
+        weight: the name of the weight whose rows are the classes; "" if that cannot be told.
+    """
+
+    part: str
+    written: Text
+    weight: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model in the code.
+
+    Attributes:
+        library: torchvision, timm, or "" for a class of the repository.
+        name: the builder's or the class's.
+        location: where it is built.
+        script: the path of that file.
+        prefix: what every saved name has before the model's own, because a class around it holds it: `model.`.
+        head: what replaces the model's own; None if that stays, or has only another number of classes.
+        written: for a class of the repository, its call.
+        weight: for that, the weight whose rows are the classes, if the call needs their number; else "".
+        rank: what is surer to be served is more.
+        ends: what it answers: logits, probabilities, or log-probabilities.
+    """
+
+    library: str
+    name: str
+    location: Location
+    prefix: str = ""
+    head: Head | None = None
+    written: Text = field(default_factory=Text)
+    rank: int = 0
+    ends: str = "logits"
+
+
+def models(scripts: Scripts) -> tuple[Model, ...]:
+    """Return the models of a repository, the surest first, each once."""
+    networks = _networks(scripts)
+    found = [model for script in scripts.all for model in _built(script, scripts, networks)]
+    found += [model for script in scripts.all for model in _own(script, scripts, networks)]
+    found += [model for script in scripts.all for model in _named(script, scripts)] if not found else []
+    ranked = sorted(found, key=lambda m: -m.rank)
+    return tuple({(m.library, m.name): m for m in reversed(ranked)}.values())[::-1]
+
+
+def _networks(scripts: Scripts) -> dict[str, list[Script]]:
+    """Return the classes that are models by their bases, also bases of the repository: name → files."""
+    found: dict[str, list[Script]] = {}
+    for _ in range(3):  # a class, its base, and the base of that
+        for script in scripts.all:
+            for name, node in script.definitions.items():
+                if isinstance(node, ast.ClassDef) and script not in found.get(name, []):
+                    bases = [script.name(base) for base in node.bases]
+                    if any(base.startswith(_NETWORKS) or base.rpartition(".")[2] in found for base in bases):
+                        found.setdefault(name, []).append(script)
+    return found
+
+
+def _built(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) -> Iterator[Model]:
+    """Yield what calls of builders make; in a class that does more than hold it, the class is the model instead."""
+    for call in script.calls:
+        library, name = _builder(call, script, scripts)
+        if not name:
+            continue
+        around = next((scope for scope in script.scopes(call) if isinstance(scope, ast.ClassDef)), None)
+        prefix = ""
+        if around is not None and script in networks.get(around.name, ()):
+            prefix = _held(around, call, script)
+            if not prefix:
+                continue
+        head = _head(call, script, scripts, library, name)
+        yield Model(library, name, script.location(call), prefix, head, rank=_rank(script))
+
+
+def _builder(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, str]:
+    """Return the library and the name of the builder that a call runs; ("", "") for any other call."""
+    called = script.name(call.func)
+    if called in ("timm.create_model", "timm.models.create_model", "timm.models.factory.create_model"):
+        literal = scripts.literal(_first(call, "model_name"), script)
+        name = str(literal.value).partition(".")[0] if literal else ""
+        return ("timm", name) if known(name, "timm") else ("", "")
+    if called in ("torchvision.models.get_model", "torch.hub.load", "builtins.getattr", "getattr"):
+        place = {"torch.hub.load": 1, "getattr": 1}.get(called, 0)
+        if called == "getattr" and script.name(call.args[0] if call.args else None) != "torchvision.models":
+            return "", ""
+        literal = scripts.literal(call.args[place], script) if len(call.args) > place else None
+        name = str(literal.value) if literal else ""
+        return ("torchvision", name) if known(name, "torchvision") else ("", "")
+    if isinstance(call.func, ast.Subscript) and script.name(call.func.value) == "torchvision.models.__dict__":
+        literal = scripts.literal(call.func.slice, script)
+        name = str(literal.value) if literal else ""
+        return ("torchvision", name) if known(name, "torchvision") else ("", "")
+    name = called.rpartition(".")[2]
+    is_builder = called.startswith("torchvision.models.") and known(name, "torchvision")
+    return ("torchvision", name) if is_builder else ("", "")
+
+
+def _first(call: ast.Call, keyword: str) -> ast.expr | None:
+    named = next((k.value for k in call.keywords if k.arg == keyword), None)
+    return call.args[0] if call.args else named
+
+
+def _held(around: ast.ClassDef, call: ast.Call, script: Script) -> str:
+    """Return `net.` if a class only holds the model as `self.net` and calls it in forward; "" otherwise."""
+    forward = next((node for node in around.body if isinstance(node, ast.FunctionDef) and node.name == "forward"), None)
+    body = [node for node in forward.body if not isinstance(node, ast.Expr)] if forward else []
+    target = _target(call, script)
+    match body:
+        case [ast.Return(ast.Call(ast.Attribute(ast.Name("self"), name), [ast.Name()]))]:
+            return f"{name}." if target in (f"self.{name}", name) or script.bound(f"self.{name}", call) else ""
+        case [ast.Assign([ast.Name(a)], ast.Call(ast.Attribute(ast.Name("self"), name), [_])), ast.Return(ast.Name(b))]:
+            return f"{name}." if a == b and target in (f"self.{name}", name) else ""
+    return ""
+
+
+def _target(call: ast.Call, script: Script) -> str:
+    """Return what the result of a call is assigned to: `model`, `self.net`; "" if to nothing."""
+    node: ast.AST = call
+    while not isinstance(node, ast.stmt):
+        node = script.parents[node]
+    return ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+
+
+def _head(call: ast.Call, script: Script, scripts: Scripts, library: str, name: str) -> Head | None:
+    """Return what replaces the head of the model that a call builds, if it is more than another number of classes."""
+    variable, row = _target(call, script), known(name, library)
+    if not variable or row is None:
+        return None
+    for statement in _after(call, script):
+        if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Attribute | ast.Subscript):
+            continue
+        target = statement.targets[0]
+        written = ast.unparse(target)
+        if not written.startswith(f"{variable}.") or _part_of(target, variable).partition(".")[0] == "":
+            continue
+        part = _part_of(target, variable)
+        own = row.head.removesuffix(".weight")
+        if part.partition(".")[0] != own.partition(".")[0]:
+            continue
+        called = script.name(statement.value.func) if isinstance(statement.value, ast.Call) else ""
+        if part == own and called == "torch.nn.Linear" and not _has_no_bias(statement.value):
+            return None
+        if called == "torch.nn.Identity":
+            continue
+        return _own_head(statement.value, part, variable, script, scripts)
+    return None
+
+
+def _has_no_bias(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and any(keyword.arg == "bias" for keyword in node.keywords)
+
+
+def _part_of(target: ast.expr, variable: str) -> str:
+    """Return a dotted path below the variable: `classifier.6` for `model.classifier[6]`."""
+    text = ast.unparse(target).removeprefix(f"{variable}.")
+    return re.sub(r"\[(\d+)\]", r".\1", text)
+
+
+def _after(call: ast.Call, script: Script) -> Iterator[ast.stmt]:
+    """Yield the statements that follow a call in its block and in the blocks around it, within its function."""
+    node: ast.AST = call
+    scope = script.scope(call)
+    while node is not scope and node in script.parents:
+        inner, node = node, script.parents[node]
+        for name in ("body", "orelse"):
+            block = getattr(node, name, [])
+            if isinstance(block, list) and inner in block:
+                yield from block[block.index(inner) + 1 :]
+
+
+def _own_head(node: ast.expr, part: str, variable: str, script: Script, scripts: Scripts) -> Head:
+    """Return a head as the written module builds it: on `model`, for `classes` classes."""
+
+    def local(inner: ast.expr) -> ast.expr | None:
+        """Put in what a name of the function stands for, if that is something of the model: its features."""
+        bound = script.bound(inner.id, inner) if isinstance(inner, ast.Name) else None
+        return bound if bound is not None and ast.unparse(bound).startswith(f"{variable}.") else None
+
+    whole = filled(node, local)
+    last = _last_linear(whole)
+    if last is not None and len(last.args) > 1:
+        last.args[1] = ast.Name(CLASSES, ast.Load())
+    elif last is not None:
+        for keyword in last.keywords:
+            keyword.value = ast.Name(CLASSES, ast.Load()) if keyword.arg == "out_features" else keyword.value
+    script.parents.update({inner: script.parents[node] for inner in ast.walk(whole) if inner not in script.parents})
+    features = {ast.unparse(n) for n in ast.walk(whole) if isinstance(n, ast.Attribute)}
+    kept = {text: _VARIABLE + text.removeprefix(variable) for text in features if text.startswith(f"{variable}.")}
+    written = rewrite(whole, script, scripts, {**kept, CLASSES: CLASSES})
+    place = re.sub(r"\.(\d+)", r"[\1]", part)
+    return Head(place, written, f"{part}.{_index(whole)}weight" if last is not None else "")
+
+
+def _last_linear(node: ast.expr) -> ast.Call | None:
+    linear = [n for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func).endswith("Linear")]
+    return max(linear, key=lambda n: (n.lineno, n.col_offset)) if linear else None
+
+
+def _index(node: ast.expr) -> str:
+    """Return where the last Linear is in a Sequential: `3.`; "" if the expression is the layer itself."""
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Sequential"):
+        for number, item in reversed(list(enumerate(node.args))):
+            if isinstance(item, ast.Call) and ast.unparse(item.func).endswith("Linear"):
+                return f"{number}."
+    return ""
+
+
+def _own(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) -> Iterator[Model]:
+    """Yield the classes of the repository that are built outside of other models."""
+    for call in script.calls:
+        name = script.name(call.func).rpartition(".")[2]
+        homes = networks.get(name, [])
+        if not homes or _NO_MODEL.search(name):
+            continue
+        if any(isinstance(s, ast.ClassDef) and script in networks.get(s.name, ()) for s in script.scopes(call)):
+            continue
+        home = script if script in homes else homes[0]
+        if _only_holds(home, name, scripts):
+            continue
+        written = definition(name, home, scripts)
+        arguments = _arguments(call, home, name, script, scripts)
+        written.with_needs_of(arguments)
+        written.text = f"{written.text}({arguments.text})"
+        yield Model("", name, script.location(call), written=written, rank=_rank(script), ends=_ends(home, name))
+
+
+def _only_holds(home: Script, name: str, scripts: Scripts) -> bool:
+    """Return whether a class only holds a builder's model, which then is the model."""
+    node = home.definitions[name]
+    inside = [c for c in home.calls if node in home.scopes(c) and _builder(c, home, scripts)[1]]
+    return isinstance(node, ast.ClassDef) and any(_held(node, call, home) for call in inside)
+
+
+def _arguments(call: ast.Call, home: Script, name: str, script: Script, scripts: Scripts) -> Text:
+    """Return the arguments of a class's call: its own, or `classes` for their number, and no download of weights."""
+    node = home.definitions[name]
+    init = next((n for n in ast.walk(node) if isinstance(n, ast.FunctionDef) and n.name == "__init__"), None)
+    named = list(parameters(init))[1:] if init else []
+    given = [*zip(named, call.args, strict=False), *((k.arg or "", k.value) for k in call.keywords)]
+    whole, parts = Text(), []
+    for parameter, value in given:
+        if parameter in _LOADS_OLD_WEIGHTS:
+            parts.append(f"{parameter}={'False' if parameter == 'pretrained' else 'None'}")
+            continue
+        written = rewrite(value, script, scripts)
+        if not written.is_whole and _COUNTS_CLASSES.search(parameter):
+            written = Text(CLASSES)
+        whole.with_needs_of(written)
+        parts.append(f"{parameter}={written.text}")
+    missing = {n: d for n, d in (parameters(init) if init else {}).items() if n in _LOADS_OLD_WEIGHTS and d is not None}
+    told = {parameter for parameter, _ in given}
+    parts += [f"{n}={'False' if n == 'pretrained' else 'None'}" for n in missing if n not in told]
+    whole.text = ", ".join(parts)
+    return whole
+
+
+def _ends(home: Script, name: str) -> str:
+    """Return what a class's forward answers, by what it calls: probabilities after softmax or sigmoid."""
+    node = home.definitions[name]
+    forward = next((n for n in ast.walk(node) if isinstance(n, ast.FunctionDef) and n.name == "forward"), None)
+    returned = [n.value for n in ast.walk(forward) if isinstance(n, ast.Return) and n.value] if forward else []
+    text = " ".join(ast.unparse(value) for value in returned)
+    if re.search(r"log_softmax|LogSoftmax", text):
+        return "log-probabilities"
+    return "probabilities" if re.search(r"softmax|sigmoid", text) else "logits"
+
+
+def _named(script: Script, scripts: Scripts) -> Iterator[Model]:
+    """Yield the builders that are only named, as in a table to choose from; a default of an option is surer."""
+    chosen = {str(literal.value) for literal in _defaults(scripts)}
+    for node in ast.walk(script.tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            dotted = script.name(node)
+            name = dotted.rpartition(".")[2]
+            if dotted.startswith("torchvision.models.") and known(name, "torchvision"):
+                yield Model("torchvision", name, script.location(node), rank=_rank(script) + 4 * (name in chosen))
+
+
+def _defaults(scripts: Scripts) -> Iterator[Literal]:
+    for script in scripts.all:
+        for call in script.calls:
+            for keyword in call.keywords:
+                literal = scripts.literal(keyword.value, script) if keyword.arg == "default" else None
+                if literal:
+                    yield literal
+
+
+def _rank(script: Script) -> int:
+    """Return how likely a file's model serves: by the file's name, and by whether it loads or saves weights."""
+    called = {script.name(call.func) for call in script.calls}
+    methods = {call.func.attr for call in script.calls if isinstance(call.func, ast.Attribute)}
+    name = script.path.rpartition("/")[2]
+    return (
+        2 * bool(_SERVES.search(name))
+        + 2 * ("load_state_dict" in methods or "torch.load" in called)
+        + ("torch.save" in called)
+        - 2 * script.path.endswith(".ipynb")
+    )
+
+
+def with_prefix(model: Model, prefix: str) -> Model:
+    """Return a model whose saved names have another prefix."""
+    return replace(model, prefix=prefix)

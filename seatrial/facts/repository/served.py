@@ -1,0 +1,79 @@
+"""What of a repository already answers requests: predictor classes by their shape, handlers and applications."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from seatrial.facts.predictor import APPLICATIONS, SERVERS
+from seatrial.facts.repository.scripts import parameters
+from seatrial.serving import interfaces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from seatrial.facts.repository.scripts import Script, Scripts
+    from seatrial.findings import Location
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A class or application that answers requests.
+
+    Attributes:
+        kind: the name of one of our interfaces, or of a server or framework: `TorchServe`, `FastAPI`.
+        module: the module that it is in; "" if that cannot be imported.
+        name: its own.
+        location: where it is defined.
+    """
+
+    kind: str
+    module: str
+    name: str
+    location: Location
+
+    @property
+    def is_predictor(self) -> bool:
+        """Whether it can be served as it is."""
+        return bool(self.module) and interfaces.find(self.kind) is not None
+
+
+def served(scripts: Scripts) -> tuple[Served, ...]:
+    """Return what answers requests, classes that can be served as they are first."""
+    found = [each for script in scripts.all for each in (*_classes(script), *_applications(script))]
+    return tuple(sorted(found, key=lambda each: not each.is_predictor))
+
+
+def _classes(script: Script) -> Iterator[Served]:
+    for name, node in script.definitions.items():
+        if not isinstance(node, ast.ClassDef):
+            continue
+        bases = [script.name(base) for base in node.bases]
+        server = next((SERVERS[top] for base in bases if (top := base.partition(".")[0]) in SERVERS), "")
+        kind = server or _interface(node, bases)
+        if kind:
+            yield Served(kind, script.module, name, script.location(node))
+
+
+def _interface(node: ast.ClassDef, bases: list[str]) -> str:
+    """Return the interface that a class has by its methods and their first parameters; "" if none for certain."""
+    methods = {n.name: n for n in node.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
+    if any(base.startswith("google.cloud.aiplatform.") and base.endswith(".Predictor") for base in bases):
+        return interfaces.CPR.name
+    if set(interfaces.AI_PLATFORM.needed) <= methods.keys():
+        return interfaces.AI_PLATFORM.name
+    for interface in (interfaces.CPR, interfaces.BATCHED):
+        if {*interface.needed, "preprocess"} <= methods.keys():
+            first = [*parameters(methods["preprocess"]), "", ""][1]
+            if first in interface.preprocesses:
+                return interface.name
+    return "TorchServe" if {"initialize", "handle"} <= methods.keys() else ""
+
+
+def _applications(script: Script) -> Iterator[Served]:
+    for statement in script.tree.body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+            framework = APPLICATIONS.get(f"{script.name(statement.value.func)}()", "")
+            if framework:
+                yield Served(framework, script.module, ast.unparse(statement.targets[0]), script.location(statement))

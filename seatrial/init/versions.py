@@ -1,0 +1,148 @@
+"""Chooses the Python and the pair of torch and torchvision: training's, if a server can have it; else today's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from seatrial.facts.tables import distributions_of, torch_pairs
+from seatrial.init.notes import where
+from seatrial.project import RUNTIME_PYTHON_FLOOR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from seatrial.facts.repository.packages import Asked
+    from seatrial.facts.repository.read import Repository
+    from seatrial.facts.tables import TorchvisionRelease
+    from seatrial.init.notes import Notes
+
+_USUAL = "3.11"  # the default of `python`
+_NUMPY_2 = Version(
+    "2.3"
+)  # the first torch that was built for numpy 2: https://github.com/pytorch/pytorch/issues/107302
+_PAIR = ("torch", "torchvision")
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """The Python, and the lines of requirements.in, each with the comment that says why."""
+
+    python: str
+    lines: tuple[tuple[str, str], ...]
+
+
+def choose_versions(repository: Repository, modules: Iterable[str], python: str, notes: Notes) -> Versions:
+    """Choose for what the modules named import; `python` is what the user wants, "" for no wish."""
+    torch, torchvision, why, pythons = _pair(repository, notes)
+    chosen = python or _python(repository, pythons, notes)
+    kept = why.startswith("training's")
+    lines = [(f"torch=={torch}", why), (f"torchvision=={torchvision}", "the one that belongs to it")]
+    for name in sorted({distributions_of(module)[0] for module in modules} - set(_PAIR)):
+        pin = next((a for a in repository.asked if a.name == name and a.specifier.startswith("==")), None)
+        version = _exact(pin.specifier) if pin and kept else None
+        if pin and version:
+            lines.append((f"{name}=={version}", f"as in {where(pin.location)}"))
+        else:
+            lines.append((name, "imported"))
+    if torch < _NUMPY_2 and not any(
+        canonicalize_name(line.partition("=")[0]) == "numpy" and "=" in line for line, _ in lines
+    ):
+        lines = [row for row in lines if row[0] != "numpy"]
+        lines.append(("numpy<2", f"torch {torch} was built for numpy 1"))
+    return Versions(chosen, tuple(lines))
+
+
+def _pair(repository: Repository, notes: Notes) -> tuple[Version, Version, str, tuple[str, ...]]:
+    """Return torch, torchvision, why these, and the Pythons that have both."""
+    table = torch_pairs()
+    asked = {name: [a for a in repository.asked if a.name == name] for name in _PAIR}
+    pinned = {name: next((a for a in asked[name] if _exact(a.specifier)), None) for name in _PAIR}
+    allowed = {name: _specifiers(asked[name]) for name in _PAIR}
+    candidates = [
+        (release, torch)
+        for release in table.torchvision.values()
+        for torch in table.torch
+        if torch in {r for r in table.torch if release.torch.contains(r)} and _pythons(release, torch)
+    ]
+    exact_torch = _exact(pinned["torch"].specifier) if pinned["torch"] else None
+    exact_vision = _exact(pinned["torchvision"].specifier) if pinned["torchvision"] else None
+    trained = [
+        (release, torch)
+        for release, torch in candidates
+        if exact_torch in (None, torch) and exact_vision in (None, release.version) and (exact_torch or exact_vision)
+    ]
+    if trained:
+        release, torch = trained[-1]
+        origin = next(a for a in (pinned["torch"], pinned["torchvision"]) if a)
+        notes.tell("torch and torchvision", f"{torch} and {release.version}, training's", origin.location)
+        return torch, release.version, f"training's, by {where(origin.location)}", _pythons(release, torch)
+    fitting = [
+        (release, torch)
+        for release, torch in candidates
+        if allowed["torch"].contains(torch) and allowed["torchvision"].contains(release.version)
+    ]
+    minors = {minor for named in repository.pythons[:1] for minor in named.minors}
+    release, torch = _newest(fitting or candidates, minors)
+    if exact_torch or exact_vision:
+        origin = next(a for a in (pinned["torch"], pinned["torchvision"]) if a)
+        floor = ".".join(map(str, RUNTIME_PYTHON_FLOOR))
+        notes.unknown.append(
+            f"whether the model answers alike with torch {torch}: {where(origin.location)} has "
+            f"{origin.name}{origin.specifier}, which has no wheel for Python {floor} or later, or no known partner"
+        )
+    ranges = (a for name in _PAIR for a in asked[name] if a.specifier and not _exact(a.specifier))
+    origins = list(dict.fromkeys(a.location.path for a in ranges)) if fitting else []
+    why = f"the newest that {', '.join(origins)} allows" if origins else f"the newest of {table.read_on}"
+    if not (exact_torch or exact_vision):
+        notes.unknown.append(f"the versions that training used: {why} were taken; golden answers show if that matters")
+    return torch, release.version, why, _pythons(release, torch)
+
+
+def _newest(pairs: list[tuple[TorchvisionRelease, Version]], named: set[str]) -> tuple[TorchvisionRelease, Version]:
+    """Return the newest pair that the named Pythons have, or else the usual one."""
+    theirs = [pair for pair in pairs if named & set(_pythons(*pair))]
+    usual = [pair for pair in pairs if _USUAL in _pythons(*pair)]
+    return max(theirs or usual or pairs, key=lambda pair: (pair[0].version, pair[1]))
+
+
+def _pythons(release: TorchvisionRelease, torch: Version) -> tuple[str, ...]:
+    """Return the Pythons that have wheels of both, and that the runtime runs on."""
+    both = [python for python in release.pythons if python in torch_pairs().torch.get(torch, ())]
+    return tuple(p for p in both if tuple(map(int, p.split("."))) >= RUNTIME_PYTHON_FLOOR)
+
+
+def _python(repository: Repository, pythons: tuple[str, ...], notes: Notes) -> str:
+    for named in repository.pythons:
+        fitting = [python for python in pythons if python in named.minors]
+        if fitting:
+            chosen = _USUAL if _USUAL in fitting else fitting[-1]
+            notes.tell("Python", chosen, named.location)
+            return chosen
+    chosen = _USUAL if _USUAL in pythons else pythons[-1]
+    if repository.pythons:
+        named = repository.pythons[0]
+        told = f"{where(named.location)} has {named.specifier}, which the pair or the runtime has no wheels for"
+        notes.unknown.append(f"whether all runs on Python {chosen}: {told}")
+    else:
+        notes.tell("Python", chosen, "the pair has wheels for it, and no file names another")
+    return chosen
+
+
+def _specifiers(asked: Iterable[Asked]) -> SpecifierSet:
+    return SpecifierSet(",".join(a.specifier for a in asked if not _exact(a.specifier)))
+
+
+def _exact(specifier: str) -> Version | None:
+    """Return the one version that a specifier allows, without the label of a build."""
+    text = specifier.removeprefix("==")
+    if not specifier.startswith("==") or "*" in text or "," in text:
+        return None
+    try:
+        return Version(Version(text.removeprefix("=")).public)
+    except InvalidVersion:
+        return None

@@ -1,0 +1,1 @@
+"""Tests of what a repository has before it is a project."""

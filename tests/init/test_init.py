@@ -1,0 +1,238 @@
+"""`seatrial init`: what it writes into repositories as people have them, and what it says of it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from seatrial.check.run import check
+from seatrial.cli.main import main
+from seatrial.facts.gather import Gathered
+from seatrial.findings import Finding, Severity
+from seatrial.project import load
+from tests.weights import built, safetensors
+
+TRAIN = """
+import torch
+from torch import nn
+from torchvision import datasets, models, transforms
+
+SIZE = 224
+data_transforms = {
+    "train": transforms.Compose([transforms.RandomResizedCrop(SIZE), transforms.ToTensor()]),
+    "val": transforms.Compose([transforms.Resize(256), transforms.CenterCrop(SIZE), transforms.ToTensor()]),
+}
+class_names = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu"]
+model = models.resnet18(weights="DEFAULT")
+model.fc = nn.Linear(model.fc.in_features, len(class_names))
+torch.save(model.state_dict(), "best.safetensors")
+"""
+
+
+def repository(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def init(folder: Path, *options: str) -> int:
+    return main(["init", "--project", str(folder), *options])
+
+
+def errors(folder: Path) -> list[str]:
+    """Return the codes and messages of what the check would refuse."""
+    events = check(Gathered(load(folder)), offline=True)
+    found = [e for e in events if isinstance(e, Finding) and e.severity is Severity.ERROR]
+    return [f"{finding.code} {finding.message}" for finding in found]
+
+
+ONLY_THE_LOCK = ["ST101 there is no requirements.txt"]
+
+
+def test_weights_and_the_script_that_trained_them_become_a_project(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(tmp_path, {"train.py": TRAIN})
+    safetensors(tmp_path / "best.safetensors", {f"module.{n}": s for n, s in built("resnet18").items()})
+    assert init(tmp_path, "--yes") == 0
+    told = capsys.readouterr().out
+    assert "torchvision's resnet18  (from the names and shapes of the weights, and train.py:12)" in told
+    assert "`module.` is taken from their beginning" in told
+    assert "7 names  (from train.py:11)" in told
+    assert "224  (from train.py:6)" in told
+    text = (tmp_path / "predictor.py").read_text()
+    ast.parse(text)
+    assert 'name.removeprefix("module.")' in text
+    assert "transforms.CenterCrop(224)" in text
+    assert "RandomResizedCrop" not in text
+    assert json.loads((tmp_path / "artifacts/labels.json").read_text())[6] == "gnu"
+    assert (tmp_path / "artifacts/best.safetensors").exists()
+    assert "safetensors" in (tmp_path / "requirements.in").read_text()
+    assert "/build/" in (tmp_path / ".gitignore").read_text()
+    assert "rehearse.yml@v1" in (tmp_path / ".github/workflows/seatrial.yml").read_text()
+    assert errors(tmp_path) == ONLY_THE_LOCK
+
+
+def test_bare_weights_name_their_architecture_and_what_stays_unknown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = safetensors(tmp_path / "best.safetensors", built("mobilenet_v2"))
+    assert init(tmp_path, "--checkpoint", str(weights), "--yes") == 0
+    told = capsys.readouterr().out
+    assert "torchvision's mobilenet_v2  (from the names and shapes of the weights)" in told
+    assert "not known: the transforms (size, normalisation): those that torchvision has for mobilenet_v2" in told
+    assert "not known: the names of the 7 classes" in told
+    assert errors(tmp_path) == ONLY_THE_LOCK
+
+
+def test_nothing_is_overwritten_and_a_second_run_finds_nothing_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    safetensors(tmp_path / "best.safetensors", built("resnet18"))
+    own = '[project]\nname = "own"  # mine\r\n\r\n[tool.other]\nkey = 1'
+    repository(tmp_path, {"train.py": TRAIN, "requirements.in": "torch==2.8.0\n", ".gitignore": "*.safetensors\n"})
+    (tmp_path / "pyproject.toml").write_bytes(own.encode())
+    assert init(tmp_path, "--yes") == 0
+    text = (tmp_path / "pyproject.toml").read_bytes().decode()
+    assert text.startswith(own)
+    assert tomllib.loads(text)["tool"]["seatrial"]["predictor"] == "predictor:Predictor"
+    assert (tmp_path / "requirements.in").read_text() == "torch==2.8.0\n"
+    assert (tmp_path / ".gitignore").read_text() == "*.safetensors\n/build/\n!/artifacts/best.safetensors\n"
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    capsys.readouterr()
+    assert init(tmp_path, "--yes") == 0
+    assert "nothing is missing" in capsys.readouterr().out
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_a_dry_run_shows_a_diff_that_git_applies_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(tmp_path, {"train.py": TRAIN, "pyproject.toml": "[tool.other]\nkey = 1\n"})
+    assert init(tmp_path, "--yes", "--dry-run") == 0
+    shown = capsys.readouterr().out
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["pyproject.toml", "train.py"]
+    diff = shown[: shown.index("\n  model ") + 1]
+    subprocess.run(["git", "apply", "-"], input=diff.encode(), cwd=tmp_path, check=True, timeout=60)
+    assert load(tmp_path).predictor == "predictor:Predictor"
+
+
+def test_a_hand_written_requirements_txt_stays_and_serving_gets_a_lock_of_its_own(tmp_path: Path) -> None:
+    theirs = "torch==2.3.1\ntorchvision==0.18.1\ntensorboard\n"
+    repository(tmp_path, {"train.py": TRAIN, "requirements.txt": theirs})
+    assert init(tmp_path, "--yes") == 0
+    assert (tmp_path / "requirements.txt").read_text() == theirs
+    project = load(tmp_path)
+    assert (project.requirements_in.name, project.lock_file.name) == (
+        "requirements-serving.in",
+        "requirements-serving.txt",
+    )
+    asked = project.requirements_in.read_text()
+    assert "torch==2.3.1" in asked
+    assert "torchvision==0.18.1" in asked
+    assert "tensorboard" not in asked
+    assert errors(tmp_path)[0] == "ST101 there is no requirements-serving.txt"
+
+
+@pytest.mark.parametrize(
+    ("files", "python", "torch"),
+    [
+        ({"pyproject.toml": '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.10,<3.11"\n'}, "3.10", ""),
+        ({"poetry.lock": '[[package]]\nname = "torch"\nversion = "2.2.2"\n'}, "3.11", "2.2.2"),
+        ({"uv.lock": '[[package]]\nname = "torch"\nversion = "2.4.1"\n', ".python-version": "3.12\n"}, "3.12", "2.4.1"),
+        ({"pyproject.toml": '[tool.poetry.dependencies]\npython = "^3.10"\ntorch = "2.5.1"\n'}, "3.11", "2.5.1"),
+        ({"environment.yml": "dependencies:\n- python=3.10\n- pytorch=2.1.2\n"}, "3.10", "2.1.2"),
+        ({"requirements.txt": "torch==1.4.0\ntorchvision==0.5.0\nflask\n"}, "3.11", ""),
+    ],
+)
+def test_python_and_pair_are_those_of_training_where_a_server_can_have_them(
+    tmp_path: Path, files: dict[str, str], python: str, torch: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(tmp_path, {"train.py": TRAIN, **files})
+    assert init(tmp_path, "--yes") == 0
+    project = load(tmp_path)
+    assert project.python == python
+    asked = project.requirements_in.read_text()
+    assert f"torch=={torch}" in asked
+    told = capsys.readouterr().out
+    assert ("training's" in told) is bool(torch)
+    assert ("numpy<2" in asked) is (torch in ("2.2.2", "2.1.2"))
+
+
+def test_a_class_of_the_repository_is_imported_from_a_module_and_copied_from_a_script(tmp_path: Path) -> None:
+    net = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, classes):\n        pass\n"
+    train = (
+        "from nets.net import Net\nfrom torchvision import transforms\nfrom PIL import Image\n\n\n"
+        "class Square:\n    def __call__(self, image):\n        return image.resize((FOUR, FOUR), Image.BILINEAR)\n\n\n"
+        "FOUR = 4\nbatch = open('x').read()\n"
+        "test_transform = transforms.Compose([Square(), transforms.ToTensor()])\nmodel = Net(classes=5)\n"
+    )
+    repository(tmp_path, {"nets/net.py": net, "train.py": train})
+    assert init(tmp_path, "--yes") == 0
+    text = (tmp_path / "predictor.py").read_text()
+    assert "from nets.net import Net" in text
+    assert "# From train.py:6" in text
+    assert "FOUR = 4" in text
+    assert "open('x')" not in text
+    assert set(load(tmp_path).packages) == {"predictor", "nets"}
+
+
+def test_a_predictor_that_is_there_is_kept(tmp_path: Path) -> None:
+    cpr = (
+        "class Digits:\n    def load(self, artifacts_uri): ...\n    def preprocess(self, prediction_input): ...\n"
+        "    def predict(self, instances): ...\n    def postprocess(self, results): ...\n"
+    )
+    repository(tmp_path, {"src/serving/predictor.py": cpr, "src/serving/__init__.py": ""})
+    assert init(tmp_path, "--yes") == 0
+    assert load(tmp_path).predictor == "serving.predictor:Digits"
+    assert not (tmp_path / "predictor.py").exists()
+    assert errors(tmp_path) == ONLY_THE_LOCK
+
+
+def test_a_project_within_a_repository_gets_the_workflow_of_the_repository(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    repository(tmp_path, {"models/digits/train.py": TRAIN, "models/other/train.py": TRAIN})
+    assert init(tmp_path / "models/digits", "--yes") == 0
+    assert "project: models/digits" in (tmp_path / ".github/workflows/seatrial.yml").read_text()
+
+
+def test_what_no_file_says_is_asked_and_without_a_terminal_the_option_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = safetensors(tmp_path / "best.safetensors", built("tf_efficientnet_b0"))
+    assert init(tmp_path) == 2
+    assert "--model" in capsys.readouterr().err
+    names = ",".join("abcdefg")
+    options = ("--model", "tf_efficientnet_b0", "--labels", names)
+    assert init(tmp_path, "--checkpoint", str(weights), *options) == 0
+    assert 'timm.create_model("tf_efficientnet_b0"' in (tmp_path / "predictor.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--labels", "a,b"), "--labels: 2 names, and the weights have 7 classes"),
+        (("--model", "vgg11"), "are not those of vgg11, but of resnet18"),
+        (("--model", "nothing"), "neither the code here nor torchvision nor timm has nothing"),
+        (("--checkpoint", "none.pth"), "there is no file none.pth"),
+    ],
+)
+def test_a_wrong_option_writes_nothing(
+    tmp_path: Path, options: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    safetensors(tmp_path / "best.safetensors", built("resnet18"))
+    assert init(tmp_path, "--yes", *options) == 2
+    assert message in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["best.safetensors"]
+
+
+def test_a_folder_without_a_model_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    repository(tmp_path, {"hello.py": "print('hello')\n", "broken.py": "def"})
+    assert init(tmp_path, "--yes") == 2
+    assert "there is no model here" in capsys.readouterr().err
