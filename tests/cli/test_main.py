@@ -52,7 +52,7 @@ class TestExitCodes:
         ran = seatrial(command, cwd=tmp_path)
         assert (ran.returncode, ran.stdout) == (2, "")
         assert ran.stderr.startswith("error: no pyproject.toml in ")
-        assert "  fix: pyproject.toml needs\n  [tool.seatrial]\n" in ran.stderr
+        assert "  fix: run `seatrial init`, which writes what a repository lacks, or write" in ran.stderr
 
     @pytest.mark.parametrize("arguments", [["launch"], ["lock", "--chek"], ["build", "--device", "tpu"]])
     def test_two_for_arguments_that_do_not_exist(self, arguments: list[str]) -> None:

@@ -13,6 +13,7 @@ import os
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.facts.python.tree import Tree
@@ -20,7 +21,6 @@ from seatrial.findings import Location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 LARGEST = 4_000_000  # bytes of a file that is read; notebooks hold pictures
 MOST = 2000  # files
@@ -319,9 +319,9 @@ def read_scripts(root: Path) -> Scripts:
     """Read all Python files and notebooks below a folder; no environment, build or hidden folder, and no tests."""
     read: list[Script] = []
     unreadable: list[str] = []
-    files = [*Tree(root).scripts(), *_notebooks(root)]
-    for file in sorted(files)[:MOST]:
-        path = file.relative_to(root).as_posix()
+    paths = sorted([*Tree(root).scripts(), *_notebooks(root)])
+    for path in paths[:MOST]:
+        file = root / path
         if file.stat().st_size > LARGEST or {"tests", "test"} & set(path.split("/")[:-1]):
             continue
         try:
@@ -336,10 +336,12 @@ def read_scripts(root: Path) -> Scripts:
     return Scripts(tuple(read), tuple(unreadable))
 
 
-def _notebooks(root: Path) -> Iterator[Path]:
+def _notebooks(root: Path) -> Iterator[str]:
+    """Yield the paths of the notebooks below a folder."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_OURS)
-        yield from (root / folder / name for name in sorted(names) if name.endswith(".ipynb"))
+        inside = Path(folder).relative_to(root)
+        yield from ((inside / name).as_posix() for name in names if name.endswith(".ipynb"))
 
 
 def _cells(file: Path) -> str:
