@@ -55,7 +55,8 @@ def main() -> int:
         description="Show how the tables in seatrial/facts/tables differ from what is published now.",
         epilog="About 350 MB are downloaded, in minutes; a new minor version of torch is installed as a whole, and "
         "so is a new release of torchvision or timm. Exit codes: 0 no difference, or written; "
-        "1 a table differs; 2 a table could not be made. Example: python -m tools.tables --only torch_pairs.json --write",
+        "1 a table differs; 2 a table could not be made. "
+        "Example: python -m tools.tables --only torch_pairs.json --write",
     )
     parser.add_argument("--write", action="store_true", help="write the tables, with today's date")
     parser.add_argument("--folder", type=Path, default=HERE, metavar="DIR", help="of the tables (default: this tool's)")
