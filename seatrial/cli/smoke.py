@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 
 ADDED = (
-    "odd images, every batch size, 500 requests in a row, the whole serving contract, limits of endpoint and machine, "
-    "other surroundings"
+    "a worker for each core, odd images, every batch size, 500 requests in a row, the whole serving contract, limits "
+    "of endpoint and machine, other surroundings"
 )
 
 _DEPTHS = (
-    "The default depth proves the lock, the load, the golden answers and the core of the serving contract, in seconds. "
+    "The default depth proves the lock, the load, the golden answers and the core of the serving contract, in seconds, "
+    "with one worker. "
     "The verdict and the report name the depth; the workflows run --full."
 )
 

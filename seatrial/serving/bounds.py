@@ -75,6 +75,9 @@ def check_exif(data: bytes) -> None:
     Raises:
         AnswerError: status 400; the tags name many times what is there.
     """
+    # Expressions take 0.18 ms for a photo of 50 kB, and a search for plain bytes 0.01: most have none.
+    if not any(each in data for each in _BEGINS_EXIF):
+        return
     segments = [
         data[found.end() : found.start() + 2 + int.from_bytes(found[1], "big")] for found in _APP1.finditer(data)
     ]
@@ -88,6 +91,7 @@ def check_exif(data: bytes) -> None:
         _check_tags(memoryview(data), found.start())
 
 
+_BEGINS_EXIF = (b"Exif\0\0", b"II*\0", b"MM\0*")
 _APP1 = re.compile(rb"\xff\xe1(..)Exif\0\0", re.DOTALL)
 _TIFF = re.compile(rb"II\*\0|MM\0\*")
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # TIFF 6.0, section 2

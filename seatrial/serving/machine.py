@@ -8,6 +8,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
+ONE_WORKER = "SEATRIAL_ONE_WORKER"  # a variable: if it is set one process predicts: for a trial, which starts sooner so
 _CGROUP = Path("/sys/fs/cgroup")
 
 

@@ -76,7 +76,7 @@ class Shared:
 def _environments(bundle: Bundle) -> list[dict[str, str]]:
     """Return the variables of each worker: one a GPU, which it alone sees, else one a core, or as many as set."""
     gpus = machine.gpus()
-    count = bundle.workers or len(gpus) or machine.cores()
+    count = 1 if machine.ONE_WORKER in os.environ else bundle.workers or len(gpus) or machine.cores()
     threads = {
         # torch's threads, before anything imports it; what the environment sets already stays.
         "OMP_NUM_THREADS": str(machine.cores()),
@@ -85,6 +85,7 @@ def _environments(bundle: Bundle) -> list[dict[str, str]]:
         "OMP_WAIT_POLICY": "PASSIVE",
     }
     usual = {**threads, **os.environ}
+    usual.pop(machine.ONE_WORKER, None)  # which is no predictor's business
     if not gpus or bundle.workers == 1:
         return [usual] * count
     return [{**usual, "CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} for number in range(count)]

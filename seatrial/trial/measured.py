@@ -11,6 +11,9 @@ class Measured:
 
     Attributes:
         peak_memory: the most resident memory of the server and its processes, in bytes.
+        workers: processes that predicted; 0 where the server does not say.
+        memory_there: the peak to expect with as many processes as the configured machine type will have, in bytes.
+        workers_there: how many those are.
         machine_memory: what the configured machine type leaves to a container, in bytes.
         requests: how many a full trial sent.
         slowest_seconds: of them, the longest until its answer.
@@ -19,6 +22,9 @@ class Measured:
     """
 
     peak_memory: int = 0
+    workers: int = 0
+    memory_there: int = 0
+    workers_there: int = 0
     machine_memory: int = 0
     requests: int = 0
     slowest_seconds: float = 0.0
@@ -32,6 +38,15 @@ class Measured:
             on = f"the slowest took {self.slowest_seconds:.2g} s with {self.processors} processors"
             found.append(f"{self.requests} requests, {on}, the largest answer has {self.largest_answer:,} bytes")
         if self.peak_memory:
-            of = f" of about {self.machine_memory / 2**30:.1f} GiB on {machine}" if self.machine_memory else ""
-            found.append(f"{self.peak_memory / 2**30:.2f} GiB of memory{of}")
+            found.append(f"{self.peak_memory / 2**30:.2f} GiB of memory{self._there(machine)}")
         return found
+
+    def _there(self, machine: str) -> str:
+        if not self.machine_memory:
+            return ""
+        left = f"about {self.machine_memory / 2**30:.1f} GiB"
+        if self.workers_there == self.workers:
+            return f" of {left} on {machine}"
+        here = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
+        there = f"about {self.memory_there / 2**30:.1f} GiB with the {self.workers_there} of {machine}"
+        return f" with {here}, {there}, which leaves {left}"

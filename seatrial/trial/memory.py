@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from seatrial.facts.tables import machines
-from seatrial.findings import Finding
+from seatrial.findings import Finding, Severity
 from seatrial.project import Project
 from seatrial.rules.serving.budgets import MACHINE_TOO_SMALL
 from seatrial.rules.serving.processes import SHARED_MEMORY
@@ -64,16 +64,42 @@ def judge(project: Project, used: Usage, device: str, measured: Measured) -> Ite
     if not peak:
         return
     measured.peak_memory, measured.machine_memory = peak, left
-    if 0 < left < peak:
-        whole = machines().machines[machine].memory
-        yield MACHINE_TOO_SMALL.finding(
-            f"the server needed {peak / GIB:.1f} GiB of memory; {machine} has {whole:g} GiB, of which about "
-            f"{left / GIB:.1f} GiB are left to a container",
-            subject=machine,
-        )
+    measured.workers_there, measured.memory_there = _there(project, used, measured.workers)
+    if 0 < left < max(peak, measured.memory_there):
+        yield _too_small(machine, left, measured)
     # On a GPU the driver's own mappings count as shared memory.
     shared = shared_memory(project)
     if device == "cpu" and used.get("shared", 0) > shared:
         yield SHARED_MEMORY.finding(
             f"the server holds {used['shared'] / 1e6:.0f} MB of shared memory; its container has {shared / 1e6:.0f} MB"
         )
+
+
+def _there(project: Project, used: Usage, here: int) -> tuple[int, int]:
+    """Return how many processes predict on the configured machine, and the peak of memory to expect with them.
+
+    Each takes what one takes here, without what they share. `here` is how many there are; with 0 nothing is expected.
+    """
+    machine, vertex = machines().machines.get(project.vertex.machine_type), project.vertex
+    if not here or machine is None:
+        return here, used["peak"]
+    usual = vertex.accelerator_count if vertex.device == "cuda" else machine.processors
+    there = usual if project.serving.workers == "auto" else project.serving.workers
+    own = used.get("memory", 0) + used["peak"] - used.get("resident", used["peak"])
+    return there, used["peak"] + (there - here) * own // here
+
+
+def _too_small(machine: str, left: int, measured: Measured) -> Finding:
+    """Return the finding; what is only expected with more processes is a warning."""
+    has = f"{machine} has {machines().machines[machine].memory:g} GiB, of which about {left / GIB:.1f} GiB are left"
+    if left < measured.peak_memory:
+        needed = f"the server needed {measured.peak_memory / GIB:.1f} GiB of memory"
+        return MACHINE_TOO_SMALL.finding(f"{needed}; {has} to a container", subject=machine)
+    workers = f"{measured.workers} of the {measured.workers_there} workers that it has there"
+    return MACHINE_TOO_SMALL.finding(
+        f"the server needed {measured.peak_memory / GIB:.1f} GiB of memory with {workers}, so it may need "
+        f"{measured.memory_there / GIB:.1f} GiB with all; {has} to a container",
+        subject=machine,
+        severity=Severity.WARNING,
+        fix="set `serving.workers` to fewer, or take a larger `vertex.machine-type`",
+    )

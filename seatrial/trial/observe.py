@@ -158,7 +158,8 @@ def load(gathered: Gathered, server: Server, trial: Trial) -> Stage[None]:
         healthy = server.wait_until_healthy(limit - SLOW)
     if healthy:
         trial.healthy_after = time.monotonic() - server.began
-        trial.interface = str(server.wait_for_record("INFO", message="ready").get("interface", ""))
+        ready = server.wait_for_record("INFO", message="ready")
+        trial.interface, trial.measured.workers = str(ready.get("interface", "")), int(ready.get("workers", 0))
         yield Step(f"healthy after {trial.healthy_after:.2f} s; the predictor's interface is {trial.interface}")
         return
     tried = list(_outside(gathered, server))

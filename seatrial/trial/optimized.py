@@ -14,9 +14,12 @@ from seatrial.serving.optimize import PLAIN
 from seatrial.trial import parity
 from seatrial.trial.observe import Trial, predictions_of
 from seatrial.trial.parity import Drift
-from seatrial.trial.server import USUAL, Server
+from seatrial.trial.server import Server, Surroundings
 
-PLAINLY = replace(USUAL, variables={PLAIN: "1"})  # the surroundings of a server that optimizes nothing
+
+def plainly(surroundings: Surroundings) -> Surroundings:
+    """Return the same surroundings for a server that optimizes nothing."""
+    return replace(surroundings, variables={**surroundings.variables, PLAIN: "1"})
 
 
 def unchanged(server: Server) -> Iterator[Finding]:

@@ -54,6 +54,13 @@ def test_requests_go_to_all_workers_and_none_of_them_is_the_process_that_accepts
         assert server.log(message="ready")[0]["workers"] == 2
 
 
+def test_a_trial_may_have_one_worker_and_the_predictor_does_not_see_why(tmp_path: Path) -> None:
+    routine = ROUTINE.replace("[os.getpid()]", "[os.environ.get('SEATRIAL_ONE_WORKER')]")
+    with served(tmp_path, routine, environ={"SEATRIAL_ONE_WORKER": "1"}, **TWO) as server:
+        assert server.predictions("any") == [None]
+        assert server.log(message="ready")[0]["workers"] == 1
+
+
 @pytest.mark.parametrize("how", ["exit code 7", "signal SIGKILL"])
 def test_a_worker_that_ends_ends_the_server_with_its_reason(tmp_path: Path, how: str) -> None:
     with served(tmp_path, ROUTINE, **TWO) as server, ThreadPoolExecutor(1) as clients:

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from seatrial.facts.tables import machines
+from seatrial.findings import Severity
 from seatrial.project import Project
 from seatrial.trial import memory
 from seatrial.trial.measured import Measured
 
 
-def project(machine: str, limit: str = "4g") -> Project:
+def project(machine: str, limit: str = "4g", workers: int | str = "auto") -> Project:
     return Project.model_validate(
         {"root": Path(), "predictor": "p:P", "name": "p", "vertex": {"machine-type": machine},
-         "smoke": {"memory": limit}}
+         "smoke": {"memory": limit}, "serving": {"workers": workers}}
     )  # fmt: skip
 
 
@@ -50,6 +51,26 @@ def test_more_than_the_machine_has_is_an_error_and_less_is_none() -> None:
     assert measured.peak_memory == 2_500_000_000
     assert not list(memory.judge(project("n1-standard-4"), {"peak": 2_500_000_000}, "cpu", measured))
     assert not list(memory.judge(project("x9-standard-2"), {"peak": 2_500_000_000}, "cpu", measured))
+
+
+def test_each_worker_more_takes_what_one_takes_besides_what_they_share() -> None:
+    measured = Measured(workers=1)
+    used = {"peak": 900 * memory.MIB, "resident": 800 * memory.MIB, "memory": 200 * memory.MIB}
+    assert not list(memory.judge(project("n1-highcpu-4"), used, "cpu", measured))
+    assert (measured.workers_there, measured.memory_there) == (4, 1800 * memory.MIB)
+    assert "with 1 worker, about 1.8 GiB with the 4 of n1-highcpu-4" in measured.words("n1-highcpu-4")[0]
+
+
+def test_a_warning_says_that_more_workers_may_need_more_than_the_machine_has() -> None:
+    measured = Measured(workers=1)
+    used = {"peak": 2 * memory.GIB, "resident": 2 * memory.GIB, "memory": memory.GIB}
+    (found,) = memory.judge(project("n1-highcpu-4"), used, "cpu", measured)
+    assert (found.code, found.severity) == ("ST568", Severity.WARNING)
+    assert (
+        "2.0 GiB of memory with 1 of the 4 workers that it has there, so it may need 5.0 GiB with all" in found.message
+    )
+    assert not list(memory.judge(project("n1-highcpu-4", workers=1), used, "cpu", measured))
+    assert "GiB of memory of about" in measured.words("n1-highcpu-4")[0]
 
 
 def test_shared_memory_beyond_a_containers_is_found_on_the_cpu() -> None:

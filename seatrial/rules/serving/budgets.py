@@ -44,7 +44,8 @@ MACHINE_TOO_SMALL = Rule(
         "The peak of resident memory in the trial is more than the configured machine type leaves to a container. "
         "Vertex AI does not publish what it takes itself. What Kubernetes Engine reserves on a machine of this size is "
         "taken for it: a quarter of the first 4 GiB, a fifth of the next 4, a tenth of the next 8, 6 % up to 128 and "
-        "2 % above, and 100 MiB."
+        "2 % above, and 100 MiB. A trial may have fewer processes that predict than the server will have there, one a "
+        "processor: each more is expected to take what one takes here besides what they share, which is a warning."
     ),
     fix="take a larger `vertex.machine-type`, or load and keep less",
     cloud="Model server terminated: out of memory",
