@@ -76,11 +76,11 @@ def judge(project: Project, used: Usage, device: str, measured: Measured) -> Ite
 
 
 def _there(project: Project, used: Usage, here: int) -> tuple[int, int]:
-    """Return how many processes predict on the configured machine, and the peak of memory to expect with them.
+    """Return how many processes predict on the smallest configured machine, and the peak of memory to expect with them.
 
     Each takes what one takes here, without what they share. `here` is how many there are; with 0 nothing is expected.
     """
-    machine, vertex = machines().machines.get(project.vertex.machine_type), project.vertex
+    machine, vertex = machines().machines.get(smallest(project)), project.vertex
     if not here or machine is None:
         return here, used["peak"]
     usual = vertex.accelerator_count if vertex.device == "cuda" else machine.processors
