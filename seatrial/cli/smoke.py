@@ -70,9 +70,7 @@ def _project(arguments: argparse.Namespace) -> int:
     with running("smoke", arguments) as run, alone(run):
         began = time.monotonic()
         trial = try_out(run, arguments.device, skip_check=arguments.skip_check, full=arguments.full)
-        return run.finish(
-            _proof(trial, run.project.vertex.machine, time.monotonic() - began), **_particulars(run.project, trial)
-        )
+        return run.finish(_proof(trial, time.monotonic() - began), **_particulars(run.project, trial))
 
 
 def _image(arguments: argparse.Namespace) -> int:
@@ -95,7 +93,7 @@ def _image(arguments: argparse.Namespace) -> int:
         json_report.write(file, json_report.document("smoke --image", run.findings, run.seconds, **more))
         for line in tried.sizes():
             run.renderer.measured(line)
-        proof = _proof(tried.trial, run.project.vertex.machine, time.monotonic() - began)
+        proof = _proof(tried.trial, time.monotonic() - began)
         healthy = f"healthy after {tried.trial.healthy_after:.1f} s"
         return run.finish(f"{tried.image.id[:19]} · {healthy} · {proof}", **more)
 
@@ -131,7 +129,7 @@ def _particulars(project: Project, trial: Trial) -> dict[str, Any]:
     }
 
 
-def _proof(trial: Trial, machine: str, seconds: float) -> str:
+def _proof(trial: Trial, seconds: float) -> str:
     """Return what a successful trial has proven, and what it has not, in one line."""
     inputs = f"{trial.golden} golden answer" if trial.golden else f"{trial.asked} sample image"
     inputs += "" if (trial.golden or trial.asked) == 1 else "s"
@@ -142,7 +140,7 @@ def _proof(trial: Trial, machine: str, seconds: float) -> str:
         asked,
         *([words] if (words := trial.stages.words()) else []),
         *([f"contract: {trial.contract}"] if trial.contract else []),
-        *trial.measured.words(machine),
+        *trial.measured.words(),
         f"{trial.depth} depth on {trial.card or trial.device}",
         f"bundle {trial.bundle_digest[:12]}",
         f"{seconds:.1f} s",

@@ -12,9 +12,10 @@ class Measured:
     Attributes:
         peak_memory: the most resident memory of the server and its processes, in bytes.
         workers: processes that predicted; 0 where the server does not say.
-        memory_there: the peak to expect with as many processes as the configured machine type will have, in bytes.
+        machine: the smallest of the configured machine types.
+        machine_memory: what it leaves to a container, in bytes.
+        memory_there: the peak to expect with as many processes as it will have, in bytes.
         workers_there: how many those are.
-        machine_memory: what the configured machine type leaves to a container, in bytes.
         requests: how many a full trial sent.
         slowest_seconds: of them, the longest until its answer.
         largest_answer: of them, in bytes.
@@ -23,30 +24,31 @@ class Measured:
 
     peak_memory: int = 0
     workers: int = 0
+    machine: str = ""
+    machine_memory: int = 0
     memory_there: int = 0
     workers_there: int = 0
-    machine_memory: int = 0
     requests: int = 0
     slowest_seconds: float = 0.0
     largest_answer: int = 0
     processors: int = 0
 
-    def words(self, machine: str) -> list[str]:
-        """Return the measurements in words, beside what a machine of this type allows."""
+    def words(self) -> list[str]:
+        """Return the measurements in words, beside what the machine allows."""
         found = []
         if self.requests:
             on = f"the slowest took {self.slowest_seconds:.2g} s with {self.processors} processors"
             found.append(f"{self.requests} requests, {on}, the largest answer has {self.largest_answer:,} bytes")
         if self.peak_memory:
-            found.append(f"{self.peak_memory / 2**30:.2f} GiB of memory{self._there(machine)}")
+            found.append(f"{self.peak_memory / 2**30:.2f} GiB of memory{self._there()}")
         return found
 
-    def _there(self, machine: str) -> str:
+    def _there(self) -> str:
         if not self.machine_memory:
             return ""
         left = f"about {self.machine_memory / 2**30:.1f} GiB"
         if self.workers_there == self.workers:
-            return f" of {left} on {machine}"
+            return f" of {left} on {self.machine}"
         here = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
-        there = f"about {self.memory_there / 2**30:.1f} GiB with the {self.workers_there} of {machine}"
+        there = f"about {self.memory_there / 2**30:.1f} GiB with the {self.workers_there} of {self.machine}"
         return f" with {here}, {there}, which leaves {left}"

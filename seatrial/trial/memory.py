@@ -63,7 +63,7 @@ def judge(project: Project, used: Usage, device: str, measured: Measured) -> Ite
     peak, left, machine = used.get("peak", 0), of_machine(project), smallest(project)
     if not peak:
         return
-    measured.peak_memory, measured.machine_memory = peak, left
+    measured.peak_memory, measured.machine, measured.machine_memory = peak, machine, left
     measured.workers_there, measured.memory_there = _there(project, used, measured.workers)
     if 0 < left < max(peak, measured.memory_there):
         yield _too_small(machine, left, measured)

@@ -58,7 +58,7 @@ def test_each_worker_more_takes_what_one_takes_besides_what_they_share() -> None
     used = {"peak": 900 * memory.MIB, "resident": 800 * memory.MIB, "memory": 200 * memory.MIB}
     assert not list(memory.judge(project("n1-highcpu-4"), used, "cpu", measured))
     assert (measured.workers_there, measured.memory_there) == (4, 1800 * memory.MIB)
-    assert "with 1 worker, about 1.8 GiB with the 4 of n1-highcpu-4" in measured.words("n1-highcpu-4")[0]
+    assert "with 1 worker, about 1.8 GiB with the 4 of n1-highcpu-4" in measured.words()[0]
 
 
 def test_a_warning_says_that_more_workers_may_need_more_than_the_machine_has() -> None:
@@ -70,7 +70,7 @@ def test_a_warning_says_that_more_workers_may_need_more_than_the_machine_has() -
         "2.0 GiB of memory with 1 of the 4 workers that it has there, so it may need 5.0 GiB with all" in found.message
     )
     assert not list(memory.judge(project("n1-highcpu-4", workers=1), used, "cpu", measured))
-    assert "GiB of memory of about" in measured.words("n1-highcpu-4")[0]
+    assert "GiB of memory of about" in measured.words()[0]
 
 
 def test_shared_memory_beyond_a_containers_is_found_on_the_cpu() -> None:
