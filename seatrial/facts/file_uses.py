@@ -79,6 +79,7 @@ _WRITER = re.compile(r"(?i)(?:^|_)(?:save|write|dump|to)(?:_|$)|download|makedir
 # What gets a path without opening it, or only as a default.
 _NEUTRAL = re.compile(
     r"builtins\.(?!open)|os\.(?:environ|getenv|path|fspath|chdir|makedirs)|pathlib\.|posixpath\.|sys\.|logging\.(?!config)|dotenv\.|"
+    r"torch\.(?:nn|functional|special|fft|linalg|cat|stack|empty|zeros|ones|arange|tensor|as_tensor|where)(?:\.\w+)*$|"
     r"warnings\.|argparse\.|click\.|typer\.|dataclasses\.|pydantic|shutil\.|tempfile\.|importlib\.resources\.(?:files|as_)"
 )
 _RESOURCES = re.compile(
@@ -123,8 +124,9 @@ class _Reader:
     def __init__(self, project: Project, sources: Sources) -> None:
         self._project = project
         self._sources = sources
+        self._own = {name.partition(".")[0] for name in (*sources.modules, *sources.faults)}
         self._ways: dict[str, Way] = {}
-        self._places: dict[PathText, tuple[Origin, str] | None] = {}
+        self._places: dict[PathText, tuple[Origin, str, str, bool] | None] = {}
 
     @cached_property
     def _shipped(self) -> frozenset[str]:
@@ -139,24 +141,24 @@ class _Reader:
             found |= set(map(self._relative, matched))
         return frozenset({folder for path in found for folder in _upwards(path)})
 
-    def uses(self, module: Module, call: Call) -> Iterator[FileUse]:
+    def uses(self, module: Module, call: Call) -> list[FileUse]:
         if call.name.startswith(_FINDERS) and (resource := self._resource(module, call)) is not None:
-            yield from self._use(module, call, resource, reads=call.name != "hydra.main")
-            return
+            return self._use(module, call, resource, reads=call.name != "hydra.main")
         if (on := call.on) is not None:
-            if not (call.method == "open" and _writes(call.argument("mode", 0))):
-                yield from self._use(module, call, on, reads=True)
-            return
+            if call.method == "open" and _writes(call.argument("mode", 0)):
+                return []
+            return self._use(module, call, on, reads=True)
         way = self._way(call)
         if way is Way.NEITHER or (call.name in _OPENS and _writes(call.argument("mode", 1))):
-            return
-        reads = way is Way.READS
+            return []
+        reads, found = way is Way.READS, list[FileUse]()
         for number, value in enumerate(call.values(literals=reads)):
             path = value.path or (self._text(value, call) if reads and not number else None)
-            if path is None and self._sources.ships(value.name.partition(".")[0]):
+            if path is None and value.name.partition(".")[0] in self._own:
                 path = PathText(value.name)
             if path is not None:
-                yield from self._use(module, call, path, reads=reads)
+                found += self._use(module, call, path, reads=reads)
+        return found
 
     def _way(self, call: Call) -> Way:
         """Return what a call does with a path, by the name of what it calls."""
@@ -206,15 +208,21 @@ class _Reader:
         of = module.name if package.name == "builtins.__name__" else package.name
         return PathText(f"{of}.__path__", (name.constant,)) if of and not of.startswith("?") else None
 
-    def _use(self, module: Module, call: Call, path: PathText, *, reads: bool) -> Iterator[FileUse]:
+    def _use(self, module: Module, call: Call, path: PathText, *, reads: bool) -> list[FileUse]:
         if path not in self._places:
-            found = self._sources.path(path)
-            self._places[path] = self._placed(found) if found.is_known else None
-        placed = self._places[path]
-        if placed is not None:
-            origin, where = placed
-            kind = "" if origin in (Origin.HOME, Origin.ABSOLUTE) else _kind(self._project.root / where)
-            yield FileUse(module, call, origin, where, reads, kind, self._ships(where, kind))
+            self._places[path] = self._there(path)
+        there = self._places[path]
+        return [] if there is None else [FileUse(module, call, there[0], there[1], reads, there[2], there[3])]
+
+    def _there(self, path: PathText) -> tuple[Origin, str, str, bool] | None:
+        """Return origin and place of a path, what the project has there, and whether that ships."""
+        found = self._sources.path(path)
+        placed = self._placed(found) if found.is_known else None
+        if placed is None:
+            return None
+        origin, where = placed
+        kind = "" if origin in (Origin.HOME, Origin.ABSOLUTE) else _kind(self._project.root / where)
+        return origin, where, kind, self._ships(where, kind)
 
     def _ships(self, path: str, kind: str) -> bool:
         """Return whether a file ships; of a folder, any of what it holds beside modules."""

@@ -58,7 +58,7 @@ def object_names(project: Project, sources: Sources, tree: Tree) -> tuple[Object
     Of the texts in calls only those are taken that name a module of the project which does not ship: any other text
     may mean anything.
     """
-    found = [name for name in _in_calls(sources, tree) if name.path]
+    found = list(_in_calls(sources, tree))
     if _makes_objects(sources):
         for file in _configurations(project):
             found += _in_file(file, file.relative_to(project.root).as_posix(), sources, tree)
@@ -74,26 +74,34 @@ def _makes_objects(sources: Sources) -> bool:
 
 
 def _in_calls(sources: Sources, tree: Tree) -> Iterator[ObjectName]:
-    for _, call in sources.calls():
+    tops = tuple(top for top in tree.tops() if not sources.ships(top))  # of what ships, all modules do
+    paths: dict[str, str] = {}  # most texts are no names, and the same name is given often
+    for _, call in sources.calls() if tops else ():
         if call.method == "import_module":
             continue  # it is an import, and judged as one
-        for text in call.texts():
-            if _DOTTED.fullmatch(text):
-                yield _named(text, f"{call.written}()" if call.written else "a call", call.location, sources, tree)
+        for text in filter(lambda text: text.startswith(tops), call.texts()):
+            if text not in paths:
+                paths[text] = _path(text, sources, tree) if _DOTTED.fullmatch(text) else ""
+            if path := paths[text]:
+                by = f"{call.written}()" if call.written else "a call"
+                yield ObjectName(_dotted(text), by, call.location, path)
 
 
-def _named(text: str, by: str, location: Location, sources: Sources, tree: Tree) -> ObjectName:
-    """Look for the longest part of the name that is a module of the project."""
-    name = text.replace(":", ".")
-    parts = name.split(".")
+def _dotted(text: str) -> str:
+    return text.replace(":", ".")
+
+
+def _path(text: str, sources: Sources, tree: Tree) -> str:
+    """Return the path of the longest part of a name that is a module of the project and does not ship, or ""."""
+    parts = _dotted(text).split(".")
     for length in range(len(parts), 0, -1):
         module = ".".join(parts[:length])
         if sources.ships(module):
             break
         path = tree.locate(module)
         if path is not None and path.endswith(".py"):
-            return ObjectName(name, by, location, path)
-    return ObjectName(name, by, location)
+            return path
+    return ""
 
 
 def _configurations(project: Project) -> Iterator[Path]:
@@ -120,7 +128,7 @@ def _in_file(file: Path, path: str, sources: Sources, tree: Tree) -> Iterator[Ob
     for key, value in _entries(root):
         if _DOTTED.fullmatch(value.value):
             location = Location(path, value.start_mark.line + 1, value.start_mark.column + 1)
-            yield _named(value.value, f"`{key}`", location, sources, tree)
+            yield ObjectName(_dotted(value.value), f"`{key}`", location, _path(value.value, sources, tree))
 
 
 def _entries(root: Any) -> Iterator[tuple[str, Any]]:

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 def learn(facts: Facts) -> Taken:
     """Return what is known of the names that a project takes from its locked libraries."""
     lock = facts.lock
+    if lock is None:
+        return Taken()
     wanted = sorted({use.question for use in taken.uses(facts.sources)} | set(pickled(facts)))
     bases = sorted({question for question, _, _ in taken.hooks(facts.sources)})
     roots = taken.roots(facts.sources)
     compiled = list(_compiled(facts))
-    if lock is None or not (wanted or bases or compiled):
+    if not (wanted or bases or compiled):
         return Taken()
     try:
         cache, text = cache_dir(), (facts.project.root / lock.path).read_text("utf-8", "replace")

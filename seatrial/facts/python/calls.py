@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from seatrial.facts.python.paths import is_method_of_path
+
 if TYPE_CHECKING:
     import ast
 
@@ -184,7 +186,7 @@ class Call(_InBlock):
         return self._resolver.keywords(self._node, self._block)
 
     def values(self, *, literals: bool) -> Iterator[Value]:
-        """Yield all arguments, the positional ones first; with `literals=False` those that are no literals.
+        """Yield all arguments, the positional ones first; with `literals=False` those that may have a name or a path.
 
         Most arguments are literals, and most of the others nobody asks for.
         """
@@ -215,7 +217,8 @@ class Call(_InBlock):
     @property
     def on(self) -> PathText | None:
         """The path whose method is called; None if that is no path."""
-        return self._resolver.on(self._node, self._block)
+        func = self._node.func
+        return self._resolver.path(func.value, self._block) if is_method_of_path(func) else None
 
     @property
     def after_last(self) -> tuple[int, int] | None:

@@ -81,6 +81,8 @@ class Expressions:
                 mentions.add(text.value)  # it reads this attribute alone
             else:
                 _mention(func.id, mentions)
+            if func.id not in self._notes.importers:
+                return
         elif type(func) is ast.Attribute:
             inner = _without_attributes(func, mentions)
             if type(inner) is ast.Name:

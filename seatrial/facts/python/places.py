@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
+from functools import cached_property
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,11 @@ class Places:
             except SyntaxError:  # a comment in the first lines is not UTF-8, which Python itself accepts
                 encoding = "utf-8"
             content = content.decode(encoding, errors="replace").encode()
-        self._lines = content.splitlines(keepends=True)
+        self._content = content
+
+    @cached_property
+    def _lines(self) -> list[bytes]:
+        return self._content.splitlines(keepends=True)
 
     def column(self, line: int, offset: int) -> int:
         """Return the column, from 1, at an offset into a line."""

@@ -11,10 +11,9 @@ import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seatrial.facts.python.calls import Call, Context, Function, Read, Uses
-from seatrial.facts.python.paths import is_method_of_path
+from seatrial.facts.python.calls import UNKNOWN, Call, Context, Function, Read, Uses
 from seatrial.facts.python.places import dotted, in_one_piece, named_in
-from seatrial.facts.python.scopes import Names
+from seatrial.facts.python.scopes import LINKS
 from seatrial.findings import Location
 
 if TYPE_CHECKING:
@@ -24,27 +23,29 @@ if TYPE_CHECKING:
     from seatrial.facts.python.notes import Block, Definition, Notes
     from seatrial.facts.python.paths import PathText
     from seatrial.facts.python.places import Places
-    from seatrial.facts.python.scopes import Scope
+    from seatrial.facts.python.scopes import Names, Scope
 
 
+NAMED = LINKS | {ast.Name, ast.BinOp, ast.JoinedStr}  # what may have a name or a path
 NAMING = frozenset([ast.Name, ast.Attribute, ast.Await, ast.NamedExpr])  # what may stand for a literal
 
 
 class Resolver:
-    """Turns what a walk noted into facts. Its calls keep what they were noted with, for what is resolved later."""
+    """Turns what a walk noted into facts. Its calls keep what they were noted with, for what is resolved later.
 
-    def __init__(self, places: Places, notes: Notes) -> None:
+    The notes themselves are not kept, because they have the whole tree of the module.
+    """
+
+    def __init__(self, places: Places, names: Names) -> None:
         self._places = places
-        self._notes = notes
-        self._names = Names(notes.module.dotted, notes.stars)
-        # By identity: what a walk noted lives as long as its calls do.
+        self._names = names
+        # By identity: what these are of lives as long as the calls do.
         self._contexts: dict[int, Context] = {}
         self._tested: dict[int, list[str]] = {}
         self._decorating: dict[int, tuple[str, ...]] = {}
 
-    def uses(self) -> Uses:
-        """Resolve all that the walk noted."""
-        notes = self._notes
+    def uses(self, notes: Notes) -> Uses:
+        """Resolve all that a walk noted."""
         found_reads = (self._read(node, block) for node, block in sorted(notes.reads, key=_begin))
         classes = [(scope, node) for scope, node in notes.scopes if isinstance(node, ast.ClassDef)]
         return Uses(
@@ -74,10 +75,10 @@ class Resolver:
         return {k.arg: self._names.value(k.value, block.scope) for k in call.keywords if k.arg}
 
     def values(self, call: ast.Call, block: Block) -> Iterator[Value]:
-        """Yield the arguments that are no literals."""
+        """Yield the arguments that may have a name or a path, as far as they are known."""
         for node in _given(call):
-            if type(node) is not ast.Constant:
-                yield self._names.value(node, block.scope)
+            if type(node) in NAMED and (value := self._names.value(node, block.scope)) is not UNKNOWN:
+                yield value
 
     def texts(self, call: ast.Call, block: Block) -> Iterator[str]:
         """Yield the arguments that are texts, or names of one text."""
@@ -97,9 +98,9 @@ class Resolver:
         """Return where an expression is."""
         return self._places.of(node)
 
-    def on(self, call: ast.Call, block: Block) -> PathText | None:
-        """Return the path whose method is called."""
-        return self._names.path(call.func.value, block.scope) if is_method_of_path(call.func) else None
+    def path(self, node: ast.expr, block: Block) -> PathText | None:
+        """Return an expression as a path."""
+        return self._names.path(node, block.scope)
 
     def after_last(self, call: ast.Call) -> tuple[int, int] | None:
         """Return the place right after the last argument."""
@@ -184,12 +185,15 @@ def _annotation(node: ast.expr | None) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _given(call: ast.Call) -> list[ast.expr]:
-    """Return the positional arguments before the first `*`, and the named ones."""
-    given = call.args
-    if any(type(argument) is ast.Starred for argument in given):
-        given = list(itertools.takewhile(lambda argument: type(argument) is not ast.Starred, given))
-    return [*given, *(keyword.value for keyword in call.keywords if keyword.arg)]
+def _given(call: ast.Call) -> Iterator[ast.expr]:
+    """Yield the positional arguments before the first `*`, and the named ones."""
+    for argument in call.args:
+        if type(argument) is ast.Starred:
+            break
+        yield argument
+    for keyword in call.keywords:
+        if keyword.arg:
+            yield keyword.value
 
 
 def _begin(noted: tuple[ast.Call | ast.Attribute, Block]) -> tuple[int, int]:

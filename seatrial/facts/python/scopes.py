@@ -165,8 +165,8 @@ class Names:
         if not links:
             return root
         links.reverse()
-        owner = scope.method_of()
-        if owner and root.name in (owner.dotted, f"{owner.dotted}()"):
+        owner = scope.method_of() if root.name.startswith(self._module) else None
+        if owner and root.name in (owner.itself.name, owner.instance.name):
             found = self._attribute(links[0].removeprefix("."), owner, steps + 1)
             if found is not None and len(links) == 1:
                 return found

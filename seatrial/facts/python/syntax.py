@@ -15,7 +15,7 @@ from seatrial.facts.python.module import Module, SyntaxFault
 from seatrial.facts.python.notes import Block, Notes
 from seatrial.facts.python.places import Places, all_kinds, dotted, named_in, parts, scaling_of
 from seatrial.facts.python.resolving import Resolver
-from seatrial.facts.python.scopes import Scope
+from seatrial.facts.python.scopes import Names, Scope
 from seatrial.facts.python.versions import version_test
 from seatrial.findings import Location
 
@@ -62,7 +62,7 @@ def read_module(file: Path, name: str, path: str) -> Module | SyntaxFault:
         definitions=notes.definitions,
         open=notes.open,
         beyond=tuple(notes.beyond),
-        uses=Resolver(places, notes).uses(),
+        uses=Resolver(places, Names(notes.module.dotted, notes.stars)).uses(notes),
     )
 
 

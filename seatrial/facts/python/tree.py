@@ -39,6 +39,12 @@ class Tree:
         found = (base for base in bases if base.is_dir() and any(base.glob("*.py")))
         return next((base.relative_to(self.root).as_posix() for base in found), None)
 
+    def tops(self) -> frozenset[str]:
+        """Return what the names of the modules that `locate` may find can begin with."""
+        entries = (entry for folder in self.folders for entry in _entries(self.root / folder))
+        names = {entry.name.removesuffix(".py") for entry in entries if entry.name.endswith(".py") or entry.is_dir()}
+        return frozenset({name for name in names if name.isidentifier()} - NEVER_SOURCE)
+
     def definitions(self, names: Iterable[str]) -> dict[str, Location]:
         """Return where classes and functions of these names are defined, at the top level of any script or module."""
         wanted = set(names)
@@ -69,6 +75,14 @@ def _scripts(root: str, folder: str) -> Iterator[str]:
             yield f"{folder}{entry.name}"
         elif entry.is_dir(follow_symlinks=False) and not _is_foreign(entry):
             yield from _scripts(root, f"{folder}{entry.name}/")
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as listing:
+            return list(listing)
+    except OSError:
+        return []
 
 
 def _is_foreign(folder: os.DirEntry[str]) -> bool:

@@ -47,7 +47,8 @@ def in_package(project: Project, artifacts: Iterable[str]) -> tuple[SecretFile, 
         with contextlib.suppress(UsageError):  # the build refuses it
             files.update(data_files.matched(project, pattern))
     files.update(project.artifacts_dir / path for path in artifacts)
-    found = (_judged(project.root, file) for file in sorted(files))
+    harmless: set[bytes] = set()
+    found = (_judged(project.root, file, harmless) for file in sorted(files))
     return tuple(secret for secret in found if secret is not None)
 
 
@@ -69,10 +70,11 @@ def listed(folder: Path) -> Iterator[str]:
         yield file.relative_to(folder).as_posix()
 
 
-def _judged(root: Path, file: Path) -> SecretFile | None:
+def _judged(root: Path, file: Path, harmless: set[bytes]) -> SecretFile | None:
     shown = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
     content = _beginning(file)
-    hits = forms.in_content(content, configuration=PurePosixPath(shown).suffix.lower() not in _EXPLAINING)
+    configuration = PurePosixPath(shown).suffix.lower() not in _EXPLAINING
+    hits = forms.in_content(content, configuration=configuration, harmless=harmless)
     if hits:
         return SecretFile(shown, forms.described(hits), hits[0].line)
     by_name = names.is_secret_path(shown) or any(names.is_secret_name(part) for part in shown.split("/")[:-1])

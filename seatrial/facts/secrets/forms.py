@@ -18,6 +18,7 @@ from seatrial.system.redaction import holds_login
 
 LOOKED_AT = 1_048_576  # bytes of a file that are searched; credential files are far smaller
 BINARY_LOOKED_AT = 65_536  # of a file that is not text
+MOST_HARMLESS = 200_000  # words that are kept, some 15 MB
 
 # A key itself, not a program that mentions one: PEM (RFC 7468) has base64 below its first line, in JSON after `\n`.
 _BETWEEN = r"(?:\s|\\n|\\r)+"
@@ -74,10 +75,11 @@ class Hit:
     line: int
 
 
-def in_content(content: bytes, *, configuration: bool = False) -> tuple[Hit, ...]:
+def in_content(content: bytes, *, configuration: bool = False, harmless: set[bytes] | None = None) -> tuple[Hit, ...]:
     """Return the credentials in the beginning of a file, one for each form; not the public parts of keys.
 
     `configuration` is whether an address with a password in it counts, which in programs and documents is an example.
+    `harmless` are the words of files before this one that are no part of a token; those of this file are added.
     """
     if content.startswith(_STORES):
         return (Hit("a store of keys", 1),)
@@ -85,12 +87,12 @@ def in_content(content: bytes, *, configuration: bool = False) -> tuple[Hit, ...
     if text is None:
         text = content[:BINARY_LOOKED_AT].decode("latin-1")
         return tuple(_first("a private key", _KEY, text))
-    return in_text(text, configuration=configuration)
+    return in_text(text, configuration=configuration, harmless=harmless)
 
 
-def in_text(text: str, *, configuration: bool = False) -> tuple[Hit, ...]:
+def in_text(text: str, *, configuration: bool = False, harmless: set[bytes] | None = None) -> tuple[Hit, ...]:
     """Return the credentials in a text, one for each form."""
-    hits = [*_keys_and_files(text), *_tokens(text)]
+    hits = [*_keys_and_files(text), *_tokens(text, set() if harmless is None else harmless)]
     if configuration and "://" in text:
         logins = (found for found in _ADDRESS.finditer(text) if holds_login(found["value"]))
         hits += [Hit("an address with a password", _line(text, found.start("value"))) for found in logins][:1]
@@ -132,23 +134,29 @@ def _keys_and_files(text: str) -> Iterator[Hit]:
             yield from _first(what, expression, text)
 
 
-def _tokens(text: str) -> Iterator[Hit]:
-    # Most of a text is not long enough to be a token, and most of the rest is there several times.
-    words = set(text.encode("ascii", "replace").translate(_WORDS).split())
-    long = b"\n".join(word for word in words if len(word) >= _SHORTEST).decode()
+def _tokens(text: str, harmless: set[bytes]) -> Iterator[Hit]:
+    # Most of a text is not long enough to be a token, and most of the rest is there several times, or in other files.
+    parts = text.encode("ascii", "replace").translate(_WORDS).split()
+    words = {word for word in parts if len(word) >= _SHORTEST} - harmless
+    long = b"\n".join(words).decode()
     lower = long.lower()
     lines: set[int] = set()
+    searched = False
     for name, form in secret_forms().items():
         if not any(word in lower for word in form.words):
             continue
         expression = _expression(form.regex)
         if _OVER_LINES in form.regex or expression.search(long):
+            searched = True
             for hit in _first(f"a token ({name})", expression, text, form.allowed):
                 lines.add(hit.line)
                 yield hit
     for word, expression in _TOKENS:
         if word in long and expression.search(long):
+            searched = True
             yield from (hit for hit in _first("a token", expression, text) if hit.line not in lines)
+    if not searched and len(harmless) < MOST_HARMLESS:
+        harmless |= words
 
 
 @functools.cache

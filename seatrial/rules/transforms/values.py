@@ -119,14 +119,12 @@ _OF_BYTES = 1.5  # no mean of values from 0 to 1 is above it
 
 
 def _pipelines(facts: Facts) -> Iterator[list[Step]]:
-    """Yield the steps of each Compose that is written out, each with the call that makes it."""
-    written = list(written_out(facts.sources))
-    ends = {(module.name, step.end) for module, _, steps in written for step in steps if step.end}
-    calls = (
-        {place: call for module, call in facts.sources.calls() if (place := (module.name, call.end)) in ends}
-        if ends
-        else {}
-    )
+    """Yield the steps of each Compose with one of torchvision that is written out, each with the call that makes it."""
+    every = written_out(facts.sources)
+    written = [each for each in every if any(step.name.startswith(f"{T}.") for step in each[2])]
+    names = {module.name for module, _, _ in written}
+    made = [(m.name, call) for m, call in (facts.sources.calls() if names else ()) if m.name in names]
+    calls = {(name, call.end): call for name, call in made}
     for module, _, steps in written:
         yield [(step, calls.get((module.name, step.end)) if step.end else None) for step in steps]
 
