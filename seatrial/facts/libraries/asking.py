@@ -69,9 +69,16 @@ def _answer(locked: Locked, questions: list[str], known: Remembered) -> str:
 
 
 def _answer_about(locked: Locked, distribution: str, questions: list[str], known: Remembered) -> str:
-    """Answer the questions about one distribution; one that cannot be answered does not keep the next from it."""
+    """Answer the questions about one distribution; one that cannot be answered does not keep the next from it.
+
+    It is asked once more after the others: what they read of other releases is there then.
+    """
     left, undecided = _MOST_COMPLETED, ""
-    for question in questions:
+    waiting = [*questions]
+    for turn in range(2 * len(questions)):
+        if turn == len(waiting):
+            break
+        question = waiting[turn]
         try:
             if "!" in question:
                 known.hooks[question] = _hooks(locked, distribution, question)
@@ -81,12 +88,15 @@ def _answer_about(locked: Locked, distribution: str, questions: list[str], known
             if lack is None:
                 known.missing[question] = None
             elif left:
-                left -= 1
                 known.missing[question] = missing = looking.completed(locked, distribution, lack)
+                left -= 1
                 if missing and not missing.certain and locked.published.refused:
                     known.unfinished.add(question)
         except Unavailable as reason:
-            undecided = str(reason)
+            if turn < len(questions):
+                waiting.append(question)
+            else:
+                undecided = str(reason)
     return undecided
 
 

@@ -226,8 +226,6 @@ class _Wheel(Packed):
                 archive = self._archive or self._open()
                 if archive.getinfo(path).file_size > _LARGEST_MODULE:
                     return None
-                assert self.asked is not None  # noqa: S101 - set by `opened`
-                self.asked.spend()
                 self.texts = {**self.texts, path: archive.read(path)}
                 self._is_new = True
         return self.texts[path]
@@ -236,8 +234,6 @@ class _Wheel(Packed):
         """Return a file that is not kept; None if it is large."""
         with _readable():
             archive = self._archive or self._open()
-            assert self.asked is not None  # noqa: S101 - set by `opened`
-            self.asked.spend()
             return archive.read(path) if archive.getinfo(path).file_size <= _LARGEST_MODULE else None
 
     def keep(self) -> None:
@@ -252,14 +248,12 @@ class _Wheel(Packed):
 
         assert self.release is not None and self.asked is not None  # noqa: S101, PT018 - set by `opened`
         file, login = self.release.file, login_for(self.release.file.url, self.release.index)
-        self.asked.spend()
         opened: io.BufferedIOBase | None = None
         if file.size is None or file.size > _SMALL:
-            try:
-                opened = remote.opened(file.url, login, self.asked.end)
-            except ValueError:  # a server that sends no parts, such as Python's own
-                self.asked.spend()
+            with contextlib.suppress(ValueError):  # a server that sends no parts, such as Python's own
+                opened = remote.opened(file.url, login, self.asked.end, self.asked.spend)
         if opened is None:
+            self.asked.spend()
             body, _, _ = http.get(file.url, login, self.asked.end)
             if file.sha256 and hashlib.sha256(body).hexdigest() != file.sha256:
                 raise Unavailable("the index sent a wheel that does not have the hash that it names")

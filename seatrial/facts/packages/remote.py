@@ -10,7 +10,7 @@ import http.client
 import io
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -52,20 +52,20 @@ def read(url: str, login: str, end: float) -> Ending:
     return Ending(headers(text), sum(member.file_size for member in members))
 
 
-def opened(url: str, login: str, end: float) -> io.BufferedReader:
-    """Open a file on a server; only what is read is downloaded, at most 16 MB.
+def opened(url: str, login: str, end: float, asks: Callable[[], None] = lambda: None) -> io.BufferedReader:
+    """Open a file on a server; only what is read is downloaded, at most 16 MB. `asks` is called before each request.
 
     Raises:
-        OSError, ValueError: it does not exist, or no parts are sent; from later reads too.
+        OSError, ValueError: it does not exist, or no parts are sent; from later reads too. What `asks` raises.
     """
-    return io.BufferedReader(_Remote(url, login, end), _PIECE)
+    return io.BufferedReader(_Remote(url, login, end, asks), _PIECE)
 
 
 class _Remote(io.RawIOBase):
     """A file on a server that sends parts of it: only what is read is downloaded."""
 
-    def __init__(self, url: str, login: str, end: float) -> None:
-        self._url, self._end, self._at, self._travelled = url, end, 0, 0
+    def __init__(self, url: str, login: str, end: float, asks: Callable[[], None]) -> None:
+        self._url, self._end, self._asks, self._at, self._travelled = url, end, asks, 0, 0
         self._headers = {"Authorization": login} if login else {}
         with self._part(f"bytes=-{_PIECE}") as answer:
             self._size = int(answer.headers.get("Content-Range", "").rpartition("/")[2])
@@ -100,6 +100,7 @@ class _Remote(io.RawIOBase):
 
     @contextlib.contextmanager
     def _part(self, part: str) -> Iterator[urllib3.BaseHTTPResponse]:
+        self._asks()
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")

@@ -91,6 +91,19 @@ def test_the_number_of_requests_is_bounded(releases: Index) -> None:
     assert found.undecided == "it would take too many requests"
 
 
+def test_modules_that_came_in_one_part_of_a_wheel_count_as_one_request(served: Index) -> None:
+    parts = {f"kelp/m{number}.py": f"WIDTH_{number} = 1\n" for number in range(30)}
+    package = "".join(f"from kelp.m{number} import *\n" for number in range(30))
+    modules = {"kelp/__init__.py": package, **parts, "kelp/data.txt": " " * 600_000}
+    for version, last in (("0.1", "def dry(): ...\n"), ("0.2", "")):
+        write_wheel(served.folder, "kelp", version, modules={**modules, "kelp/m29.py": last})
+    served.gives_parts = True
+    asked = dataclasses.replace(Published.of(None), requests=10)
+    found = releases_with("kelp", "kelp", "dry", near="0.2", asked=asked)
+    assert (found.here, found.below, found.undecided) == (False, "0.1", "")
+    assert 10 - asked.requests == len(served.asked)
+
+
 def test_a_distribution_that_no_index_has_is_undecided(served: Index) -> None:
     assert ask().undecided == "the index has no wheel of kelp"
 
