@@ -102,15 +102,13 @@ def choose(repository: Repository, given: Given, notes: Notes, ask: Ask) -> Chos
         return _keep(repository, theirs, notes, ask)
     weights = _weights(repository, given, notes, ask)
     model, fit = _model(repository, given, weights, notes, ask)
+    if weights.source is None:
+        weights = _expected(repository, model, fit, notes)
     weights = _with_prefixes(repository, weights, model, fit, notes)
-    if not weights.name:
-        weights = replace(weights, name=f"{fit.names[0] if fit else 'weights'}.pth")
     pipeline = _pipeline(repository, model, fit, notes)
     classes = fit.classes if fit else None
     labels = _labels(repository, given, classes, notes, ask)
     artifacts = _folder_of(repository.root, weights)
-    if weights.source is None:
-        notes.missing.append(_where_weights_are(repository, weights, artifacts, fit))
     return Chosen(
         artifacts, None, weights, fit, model, pipeline, labels, _activation(repository, model, classes, notes)
     )
@@ -132,7 +130,7 @@ def _keep(repository: Repository, theirs: list[Served], notes: Notes, ask: Ask) 
 
 
 def _weights(repository: Repository, given: Given, notes: Notes, ask: Ask) -> Weights:
-    """Choose the file of weights; without one, what the code calls it."""
+    """Choose the file of weights; one without a name if there is none."""
     if given.checkpoint:
         if not given.checkpoint.is_file():
             raise UsageError(f"--checkpoint: there is no file {given.checkpoint}")
@@ -146,17 +144,38 @@ def _weights(repository: Repository, given: Given, notes: Notes, ask: Ask) -> We
         path = ask(Question("--checkpoint", text, paths[0], paths)) if len(paths) > 1 else paths[0]
         chosen = next((c for c in files if c.path == path), files[0])
         return _read(chosen, repository.root / chosen.path, notes)
-    saves = [save for save in repository.saved if save.name] or list(repository.saved)
-    name = saves[0].name if saves else ""
-    loaded = [name for name, _ in repository.loaded]
-    if loaded and name not in loaded:
-        name = name or loaded[0]
-    if saves and saves[0].whole:
+    return Weights("")
+
+
+def _expected(repository: Repository, model: Model | None, fit: Fit | None, notes: Notes) -> Weights:
+    """Return the weights as the code loads or saves them, the file of the model first; the repository has none."""
+    home = model.location.path if model else ""
+    loads = sorted(repository.loaded, key=lambda load: load[1].path != home)
+    saves = sorted(repository.saved, key=lambda save: (save.location.path != home, not save.name))
+    load = next((load for load in loads if load[1].path == home or not saves), None)
+    named = next((save for save in saves if load and save.name == load[0]), None)
+    save = named or next(iter(saves), None)
+    name = load[0] if load else save.name if save else ""
+    name = name or f"{fit.names[0] if fit else 'weights'}.pth"
+    target = f"{ARTIFACTS}/{name}"
+    if save and save.whole:
         notes.missing.append(
-            f"{where(saves[0].location)} saves the whole model by pickle, which torch.load refuses since torch 2.6: "
+            f"{where(save.location)} saves the whole model by pickle, which torch.load refuses since torch 2.6: "
             "write `torch.save(model.state_dict(), …)` there, and train or load and save once more"
         )
-    return Weights(name, key=saves[0].key if saves else "")
+    if load:
+        notes.missing.append(f"the weights, which {where(load[1])} loads as {load[0]}: copy them to {target}")
+    elif model and model.downloads and not saves and fit and fit.library == "torchvision":
+        notes.missing.append(
+            "the weights, torchvision's own: `python -c 'import torch, torchvision; torch.save(torchvision.models."
+            f'{fit.names[0]}(weights="DEFAULT").state_dict(), "{target}")\'`'
+        )
+    elif save:
+        notes.missing.append(f"the weights, which {where(save.location)} saves: copy them to {target}")
+    else:
+        notes.missing.append(f"the weights: copy the state_dict to {target}")
+    keys = [key for key, place in repository.keys if place.path == home] or [key for key, _ in repository.keys]
+    return Weights(name, key=save.key if save and save.key else keys[0] if keys and not save else "")
 
 
 def _read(checkpoint: Checkpoint, file: Path, notes: Notes) -> Weights:
@@ -262,7 +281,10 @@ def _which_fits(fit: Fit) -> Question:
 
 
 def _fit_of(model: Model) -> Fit | None:
-    return _fit(architectures.known(model.name, model.library)) if model.library else None
+    fit = _fit(architectures.known(model.name, model.library)) if model.library else None
+    channels = dict(model.given).get("in_chans", 3)
+    others = tuple((name, value) for name, value in model.given if name != "in_chans")
+    return replace(fit, given=others, channels=channels) if fit else None
 
 
 def _fit(known: architectures.Known | None) -> Fit | None:
@@ -295,6 +317,9 @@ def _pipeline(repository: Repository, model: Model | None, fit: Fit | None, note
     same_file = [p for p in usable if model and p.location.path == model.location.path]
     best = max((p.serves for p in usable), default=0)
     chosen = next(iter([p for p in same_file if p.serves == best] or usable), None)
+    if chosen is None and repository.usual and fit:
+        notes.tell("transforms", f"those that {fit.library} has for {fit.names[0]}", repository.usual)
+        return None
     if chosen is None:
         skipped = next(iter(repository.pipelines), None)
         if skipped and not skipped.by_chance:
@@ -310,7 +335,7 @@ def _pipeline(repository: Repository, model: Model | None, fit: Fit | None, note
             f"the transforms (size, normalisation): {usual} were written; compare them with training's"
         )
         return None
-    notes.tell("transforms", f"{len(chosen.steps)} calls of {chosen.library}", chosen.location)
+    notes.tell("transforms", ", ".join(chosen.steps), chosen.location)
     for name, literal in chosen.written.taken:
         notes.tell(f"`{name}`", repr(literal.value), literal.location)
     others = {p.written.text for p in usable if p.serves == chosen.serves} - {chosen.written.text}
@@ -362,23 +387,6 @@ def _folder_of(root: Path, weights: Weights) -> str:
     size = sum(file.stat().st_size for file in siblings)
     is_own = size < 2 * max(1, weights.source.stat().st_size)
     return folder.relative_to(root.resolve()).as_posix() if is_own else ARTIFACTS
-
-
-def _where_weights_are(repository: Repository, weights: Weights, artifacts: str, fit: Fit | None) -> str:
-    target = f"{artifacts}/{weights.name}"
-    save = next((save for save in repository.saved), None)
-    if save:
-        return f"the weights, which {where(save.location)} saves: copy them to {target}"
-    if repository.loaded:
-        name, place = repository.loaded[0]
-        return f"the weights, which {where(place)} loads as {name}: copy them to {target}"
-    if fit and fit.library == "torchvision":
-        name = fit.names[0]
-        return (
-            f"the weights: for torchvision's own, `python -c 'import torch, torchvision; torch.save(torchvision.models."
-            f'{name}(weights="DEFAULT").state_dict(), "{target}")\'`'
-        )
-    return f"the weights: copy the state_dict to {target}"
 
 
 def _activation(repository: Repository, model: Model | None, classes: int | None, notes: Notes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import fnmatch
 import json
 import os
@@ -18,8 +19,7 @@ from seatrial.facts.packages import requirements
 from seatrial.facts.repository.scripts import Script
 from seatrial.init import predictor
 from seatrial.init.layout import double_quoted
-from seatrial.init.versions import choose_versions
-from seatrial.rules.lock.locks import is_by_hand
+from seatrial.init.versions import choose_pair, requirement_lines
 from seatrial.system.files import repository_of
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def files_for(repository: Repository, chosen: Chosen, python: str, notes: Notes)
     table = _table(root)
     has_table = table is not None
     module = _module(root, chosen)
-    text = "" if chosen.theirs else double_quoted(predictor.text_of(chosen))
+    pair = choose_pair(repository, python, notes)
+    text = "" if chosen.theirs else double_quoted(predictor.text_of(chosen, pair.torchvision))
     target = f"{chosen.theirs.module}:{chosen.theirs.name}" if chosen.theirs else f"{module}:{predictor.CLASS}"
     first_party, others = _imports(repository, chosen, text)
-    versions = choose_versions(repository, others, python, notes)
     source = _source(root, notes)
     packages = sorted({target.partition(":")[0].partition(".")[0], *first_party})
     found: list[File] = []
@@ -73,12 +73,12 @@ def files_for(repository: Repository, chosen: Chosen, python: str, notes: Notes)
         found.append(File(f"{module}.py", text, "what ships: the class that the server asks"))
     found += [*_artifacts(root, chosen)]
     if not has_table:
-        settings = _settings(chosen, target, versions.python, packages, source)
+        settings = _settings(chosen, target, pair.python, packages, source)
         found.append(
             File("pyproject.toml", settings, "what the tool reads", append=(root / "pyproject.toml").is_file())
         )
     if not (root / source).exists():
-        lines = "".join(f"{line:<24}# {why}\n" for line, why in versions.lines)
+        lines = "".join(f"{line:<24}# {why}\n" for line, why in requirement_lines(repository, pair, others))
         found.append(File(source, lines, "what serving imports; `seatrial lock` pins it, with hashes"))
     found += [*_recorder(root, target), *_workflow(root), *_ignored(root, chosen)]
     return tuple(found)
@@ -131,14 +131,12 @@ def _imports(repository: Repository, chosen: Chosen, text: str) -> tuple[set[str
 
 
 def _imported(script: Script) -> Iterator[str]:
-    """Yield the modules that importing a file imports, and the names that it takes of them."""
-    for node in script.tree.body:
-        inner = [node, *ast.walk(node)] if isinstance(node, ast.Try) else [node]
-        for part in inner:
-            if isinstance(part, ast.Import):
-                yield from (alias.name for alias in part.names)
-            elif isinstance(part, ast.ImportFrom):
-                yield from (script.imports.get(alias.asname or alias.name, part.module or "") for alias in part.names)
+    """Yield the modules that a file imports, in functions too, and the names that it takes of them."""
+    for node in ast.walk(script.tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (script.imports.get(alias.asname or alias.name, node.module or "") for alias in node.names)
 
 
 def _source(root: Path, notes: Notes) -> str:
@@ -146,12 +144,10 @@ def _source(root: Path, notes: Notes) -> str:
     lock = root / "requirements.txt"
     if (root / "requirements.in").exists() or not lock.is_file():
         return "requirements.in"
-    try:
-        by_hand = is_by_hand(requirements.read(lock, root))
-    except UsageError:
-        by_hand = True
-    if not by_hand:
-        return "requirements.in"
+    with contextlib.suppress(UsageError):
+        read = requirements.read(lock, root)
+        if read.made_for or any(entry.hashes for entry in read.entries):
+            return "requirements.in"
     notes.tell(
         "requirements", f"{_OTHER_SOURCE}, whose lock is beside it", "requirements.txt is written by hand: it stays"
     )

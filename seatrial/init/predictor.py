@@ -6,6 +6,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from seatrial.facts.architectures import presets
 from seatrial.facts.repository.models import CLASSES
 from seatrial.init.layout import assigned
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from seatrial.init.choosing import Chosen
 
 CLASS = "Predictor"
+_WEIGHTS = Version("0.13")  # the first torchvision whose builders take `weights`
+_RENAMED = {"transforms.Scale(": "transforms.Resize("}  # gone since torchvision 0.12, and the same under its new name
 _IMAGENET = "transforms.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])"
 _INTERPOLATIONS = {"bilinear": "BILINEAR", "bicubic": "BICUBIC"}
 
@@ -26,8 +30,9 @@ _INTERPOLATIONS = {"bilinear": "BILINEAR", "bicubic": "BICUBIC"}
 class _Module:
     """The parts of the module while they are collected."""
 
-    def __init__(self, chosen: Chosen) -> None:
+    def __init__(self, chosen: Chosen, torchvision: Version) -> None:
         self.chosen = chosen
+        self.torchvision = torchvision
         self.imports: dict[str, str] = {"torch": "torch", "Image": "PIL.Image", "Path": "pathlib.Path"}
         self.copied: dict[str, str] = {}
         self.origins: dict[str, str] = {}
@@ -41,9 +46,9 @@ class _Module:
         return text.text
 
 
-def text_of(chosen: Chosen) -> str:
-    """Return the module."""
-    module = _Module(chosen)
+def text_of(chosen: Chosen, torchvision: Version) -> str:
+    """Return the module, for a version of torchvision."""
+    module = _Module(chosen, torchvision)
     load = [f"        {line}".rstrip() for line in _load(module)]
     answer = _answer(chosen)
     parts = [
@@ -167,20 +172,20 @@ def _built(module: _Module) -> Iterator[str]:
         yield "model.load_state_dict(weights)"
         return
     assert fit is not None  # noqa: S101 - one of the two is chosen
-    head = model.head if model and not (chosen.weights and chosen.weights.shapes and fit.classes) else None
-    if fit.own_head and head is None:
+    changes = model.changes if model else ()
+    weight = next((change.weight for change in changes if change.weight), "")
+    if fit.own_head and not weight:
         yield from _own_head(module, fit)
         return
-    weight = head.weight if head else fit.head
-    if head is None:
-        yield f"model = {_builder(module, fit, f'len(weights[{_quoted(weight)}])')}"
-    else:
-        yield f"model = {_builder(module, fit, '')}"
-        text = module.use(head.written)
+    counted = f"len(weights[{_quoted(weight or fit.head)}])"
+    yield f"model = {_builder(module, fit, '' if weight else counted)}"
+    for change in changes:
+        text = module.use(change.written)
         if re.search(rf"\b{CLASSES}\b", text):
-            yield f"{CLASSES} = len(weights[{_quoted(weight)}])"
-        yield f"model.{head.part} = {text}"
-    yield from _stem(module, fit)
+            yield f"{CLASSES} = {counted}"
+        yield from assigned(f"model.{change.part}", text, 0)
+    if not any(f"{change.part}.".startswith(fit.stem.removesuffix("weight")) for change in changes):
+        yield from _stem(module, fit)
     yield "model.load_state_dict(weights)"
 
 
@@ -208,7 +213,8 @@ def _builder(module: _Module, fit: Fit, classes: str) -> str:
     counts = [f"num_classes={classes}"] if classes else []
     if name in ("googlenet", "inception_v3"):
         more.append("init_weights=False")
-    return f"models.{name}({', '.join(['weights=None', *counts, *more])})"
+    empty = "weights=None" if module.torchvision >= _WEIGHTS else "pretrained=False"
+    return f"models.{name}({', '.join([empty, *counts, *more])})"
 
 
 def _own_head(module: _Module, fit: Fit) -> Iterator[str]:
@@ -253,6 +259,8 @@ def _transform(module: _Module) -> Iterator[str]:
         if chosen.pipeline.library == "albumentations":
             module.imports["np"] = "numpy"
         text = re.sub(r"\b\w+\.ToPILImage\(\), ?", "", text)  # the runtime gives an opened image
+        for old, new in _RENAMED.items():
+            text = text.replace(old, new)
         yield f"# As in {where(chosen.pipeline.location)}."
         yield from assigned("self._transform", text, 0)
     elif chosen.fit and chosen.fit.library == "timm":
@@ -262,7 +270,8 @@ def _transform(module: _Module) -> Iterator[str]:
         yield "self._transform = create_transform(**resolve_model_data_config(model), is_training=False)"
     else:
         module.imports["transforms"] = "torchvision.transforms"
-        yield "# torchvision's own for this model; compare them with training's."
+        whose = "torchvision's own for this model" if chosen.fit else "ImageNet's"
+        yield f"# {whose}; compare them with training's."
         yield from assigned("self._transform", _usual(module, chosen), 0)
 
 

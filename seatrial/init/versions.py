@@ -29,19 +29,35 @@ _PAIR = ("torch", "torchvision")
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
-    """The Python, and the lines of requirements.in, each with the comment that says why."""
+class Pair:
+    """A torch and the torchvision that belongs to it.
 
+    Attributes:
+        torch: its version.
+        torchvision: likewise.
+        why: why these, in a few words.
+        is_trainings: whether training used them.
+        python: the Python that serves.
+    """
+
+    torch: Version
+    torchvision: Version
+    why: str
+    is_trainings: bool
     python: str
-    lines: tuple[tuple[str, str], ...]
 
 
-def choose_versions(repository: Repository, modules: Iterable[str], python: str, notes: Notes) -> Versions:
-    """Choose for what the modules named import; `python` is what the user wants, "" for no wish."""
+def choose_pair(repository: Repository, python: str, notes: Notes) -> Pair:
+    """Choose the pair and the Python; `python` is what the user wants, "" for no wish."""
     torch, torchvision, why, pythons = _pair(repository, notes)
     chosen = python or _python(repository, pythons, notes)
-    kept = why.startswith("training's")
-    lines = [(f"torch=={torch}", why), (f"torchvision=={torchvision}", "the one that belongs to it")]
+    return Pair(torch, torchvision, why, why.startswith("training's"), chosen)
+
+
+def requirement_lines(repository: Repository, pair: Pair, modules: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the lines of requirements.in for what the modules named import, each with why."""
+    torch, kept = pair.torch, pair.is_trainings
+    lines = [(f"torch=={torch}", pair.why), (f"torchvision=={pair.torchvision}", "the one that belongs to it")]
     for name in sorted({distributions_of(module)[0] for module in modules} - set(_PAIR)):
         pin = next((a for a in repository.asked if a.name == name and a.specifier.startswith("==")), None)
         version = _exact(pin.specifier) if pin and kept else None
@@ -54,7 +70,7 @@ def choose_versions(repository: Repository, modules: Iterable[str], python: str,
     ):
         lines = [row for row in lines if row[0] != "numpy"]
         lines.append(("numpy<2", f"torch {torch} was built for numpy 1"))
-    return Versions(chosen, tuple(lines))
+    return lines
 
 
 def _pair(repository: Repository, notes: Notes) -> tuple[Version, Version, str, tuple[str, ...]]:

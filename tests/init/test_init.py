@@ -236,3 +236,108 @@ def test_a_folder_without_a_model_is_told_so(tmp_path: Path, capsys: pytest.Capt
     repository(tmp_path, {"hello.py": "print('hello')\n", "broken.py": "def"})
     assert init(tmp_path, "--yes") == 2
     assert "there is no model here" in capsys.readouterr().err
+
+
+SERVE = """
+import os, torch
+from fastapi import FastAPI
+from torch import nn
+from torchvision import models, transforms
+
+HERE = os.path.dirname(__file__)
+app = FastAPI()
+preprocess = transforms.Compose([transforms.Resize((64, 64)), transforms.ToTensor()])
+model = models.vgg16(weights="DEFAULT")
+model.avgpool = nn.AdaptiveAvgPool2d(output_size=(1, 1))
+model.classifier = nn.Sequential(nn.Flatten(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 13))
+checkpoint = torch.load(os.path.join(HERE, "served.pth"))
+model.load_state_dict(checkpoint["model_state"])
+"""
+
+
+def test_an_application_becomes_a_predictor_with_all_that_it_changes_in_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(tmp_path, {"backend/app.py": SERVE})
+    assert init(tmp_path, "--yes") == 0
+    text = (tmp_path / "predictor.py").read_text()
+    assert 'artifacts / "served.pth", map_location="cpu", weights_only=True)["model_state"]' in text
+    assert "model.avgpool = nn.AdaptiveAvgPool2d(output_size=(1, 1))" in text
+    assert 'classes = len(weights["classifier.3.weight"])' in text
+    assert "nn.Linear(256, classes)" in text
+    assert "fastapi" not in (tmp_path / "requirements.in").read_text()
+    assert "missing: the weights, which backend/app.py:13 loads as served.pth: copy them to artifacts/served.pth" in (
+        capsys.readouterr().out
+    )
+
+
+LIGHTNING = """
+import argparse
+import timm
+import pytorch_lightning as pl
+from torchvision import transforms
+
+
+class Classifier(pl.LightningModule):
+    def __init__(self, name):
+        super().__init__()
+        self.net = timm.create_model(name, num_classes=4, in_chans=1)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def evaluation(size):
+    return transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor()])
+
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--arch", default="vit_tiny_patch16_224")
+parser.add_argument("--img-size", type=int, default=160)
+args = parser.parse_args()
+model = Classifier(args.arch)
+valid_transform = evaluation(args.img_size)
+"""
+
+
+def test_a_class_that_only_holds_a_model_is_left_out_and_defaults_of_options_are_followed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(tmp_path, {"train.py": LIGHTNING})
+    assert init(tmp_path, "--yes") == 0
+    text = (tmp_path / "predictor.py").read_text()
+    assert 'timm.create_model("vit_tiny_patch16_224", pretrained=False' in text
+    assert 'removeprefix("net.")' in text
+    assert "transforms.Resize((160, 160))" in text
+    assert "lightning" not in text
+    assert "in_chans=1" in text
+    assert load(tmp_path).serving.image.mode == "L"
+    assert "160  (from train.py:23)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("losses", "scores"),
+    [
+        ("nn.BCEWithLogitsLoss()", ".sigmoid()"),
+        ("nn.CrossEntropyLoss()", ".softmax(dim=1)"),
+        ("nn.BCEWithLogitsLoss(), nn.CrossEntropyLoss()", ".softmax(dim=1)"),
+    ],
+)
+def test_the_loss_says_what_makes_scores(tmp_path: Path, losses: str, scores: str) -> None:
+    repository(tmp_path, {"train.py": f"{TRAIN}\nlosses = [{losses}]\n"})
+    assert init(tmp_path, "--yes") == 0
+    assert f"{scores}.cpu()" in (tmp_path / "predictor.py").read_text()
+
+
+def test_a_builder_of_an_old_torchvision_gets_the_argument_that_it_knows(tmp_path: Path) -> None:
+    repository(tmp_path, {"train.py": TRAIN, "environment.yml": "dependencies:\n- pytorch=1.11.0\n"})
+    assert init(tmp_path, "--yes") == 0
+    assert "models.resnet18(pretrained=False" in (tmp_path / "predictor.py").read_text()
+
+
+def test_the_code_of_a_notebook_is_read(tmp_path: Path) -> None:
+    cells = [{"cell_type": "code", "source": ["%matplotlib inline\n", "!pip install x\n"]}]
+    cells.append({"cell_type": "code", "source": TRAIN.splitlines(keepends=True)})
+    repository(tmp_path, {"train.ipynb": json.dumps({"cells": cells})})
+    assert init(tmp_path, "--yes") == 0
+    assert "models.resnet18" in (tmp_path / "predictor.py").read_text()

@@ -52,7 +52,7 @@ def _of_files(root: Path) -> Iterator[Labels]:
 
 def _lines(text: str) -> tuple[str, ...]:
     names = tuple(line.strip() for line in text.splitlines() if line.strip())
-    return names if len(set(names)) == len(names) and all(len(name) < 100 for name in names) else ()
+    return names if len(set(names)) > len(names) / 2 and all(len(name) < 100 for name in names) else ()
 
 
 def _of_json(text: str) -> tuple[str, ...]:

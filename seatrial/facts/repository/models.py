@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seatrial.facts.architectures import known
 from seatrial.facts.repository.rewriting import Text, definition, filled, rewrite
@@ -17,18 +17,23 @@ if TYPE_CHECKING:
     from seatrial.facts.repository.scripts import Literal, Script, Scripts
     from seatrial.findings import Location
 
-_NETWORKS = ("torch.nn.", "lightning", "pytorch_lightning.", "timm.models.")  # bases of a class that is a model
-_NO_MODEL = re.compile(r"loss|criterion|dataset|discriminator|generator|metric|attention|block|layer", re.IGNORECASE)
+_NO_MODEL = re.compile(r"(?i:loss|criterion|entropy|dataset|discriminator|metric|attention|block|layer)|EMA|Ema")
 _SERVES = re.compile(r"infer|pred|serv|app|demo|deploy|handler|main|api|classif", re.IGNORECASE)
 _COUNTS_CLASSES = re.compile(r"class|label|categor|out_features|n_out|output", re.IGNORECASE)
 _LOADS_OLD_WEIGHTS = ("pretrained", "weights")  # arguments that download; serving loads its own
+# Arguments of builders that the written call sets itself, or that matter only to training or downloading.
+_SET_ANEW = {
+    "pretrained", "weights", "num_classes", "progress", "model_name", "name", "checkpoint_path", "cache_dir",
+    "drop_rate", "drop_path_rate", "pretrained_cfg", "init_weights", "force_reload", "source",
+}  # fmt: skip
+_ONLY_NAMED = -10  # what the rank of a builder loses that no call builds
 _VARIABLE = "model"  # what the model is called in the written module
 CLASSES = "classes"  # what the number of classes is called there
 
 
 @dataclass(frozen=True)
-class Head:
-    """A head that replaces the model's own.
+class Change:
+    """What replaces a part of a builder's model: its head, its pooling, its first convolution.
 
     Attributes:
         part: where it is: `fc`, or `classifier[6]`.
@@ -51,21 +56,25 @@ class Model:
         location: where it is built.
         script: the path of that file.
         prefix: what every saved name has before the model's own, because a class around it holds it: `model.`.
-        head: what replaces the model's own; None if that stays, or has only another number of classes.
+        changes: what replaces parts of it, in order; another number of classes alone is none.
         written: for a class of the repository, its call.
         weight: for that, the weight whose rows are the classes, if the call needs their number; else "".
         rank: what is surer to be served is more.
         ends: what it answers: logits, probabilities, or log-probabilities.
+        given: further arguments of the builder that are literals, such as in_chans.
+        downloads: whether the builder loads torchvision's or timm's own weights, and nothing is changed.
     """
 
     library: str
     name: str
     location: Location
     prefix: str = ""
-    head: Head | None = None
+    changes: tuple[Change, ...] = ()
     written: Text = field(default_factory=Text)
     rank: int = 0
     ends: str = "logits"
+    given: tuple[tuple[str, Any], ...] = ()
+    downloads: bool = False
 
 
 def models(scripts: Scripts) -> tuple[Model, ...]:
@@ -73,7 +82,7 @@ def models(scripts: Scripts) -> tuple[Model, ...]:
     networks = _networks(scripts)
     found = [model for script in scripts.all for model in _built(script, scripts, networks)]
     found += [model for script in scripts.all for model in _own(script, scripts, networks)]
-    found += [model for script in scripts.all for model in _named(script, scripts)] if not found else []
+    found += [model for script in scripts.all for model in _named(script, scripts)]
     ranked = sorted(found, key=lambda m: -m.rank)
     return tuple({(m.library, m.name): m for m in reversed(ranked)}.values())[::-1]
 
@@ -86,9 +95,14 @@ def _networks(scripts: Scripts) -> dict[str, list[Script]]:
             for name, node in script.definitions.items():
                 if isinstance(node, ast.ClassDef) and script not in found.get(name, []):
                     bases = [script.name(base) for base in node.bases]
-                    if any(base.startswith(_NETWORKS) or base.rpartition(".")[2] in found for base in bases):
+                    if any(_is_network(base) or base.rpartition(".")[2] in found for base in bases):
                         found.setdefault(name, []).append(script)
     return found
+
+
+def _is_network(base: str) -> bool:
+    is_module = base.startswith(("torch.nn.", "timm.models."))
+    return is_module or base.rpartition(".")[2] in ("LightningModule", "PyTorchModelHubMixin")
 
 
 def _built(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) -> Iterator[Model]:
@@ -103,8 +117,11 @@ def _built(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) 
             prefix = _held(around, call, script)
             if not prefix:
                 continue
-        head = _head(call, script, scripts, library, name)
-        yield Model(library, name, script.location(call), prefix, head, rank=_rank(script))
+        changes = tuple(_changes(call, script, scripts, library, name))
+        own = not changes and _downloads(call, script, scripts)
+        given = _given(call, script, scripts)
+        where = script.location(call)
+        yield Model(library, name, where, prefix, changes, rank=_rank(script), given=given, downloads=own)
 
 
 def _builder(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, str]:
@@ -128,6 +145,25 @@ def _builder(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, str
     name = called.rpartition(".")[2]
     is_builder = called.startswith("torchvision.models.") and known(name, "torchvision")
     return ("torchvision", name) if is_builder else ("", "")
+
+
+def _given(call: ast.Call, script: Script, scripts: Scripts) -> tuple[tuple[str, Any], ...]:
+    """Return the further arguments of a builder by name, as far as they are literals."""
+    named = [(k.arg, scripts.literal(k.value, script)) for k in call.keywords if k.arg and k.arg not in _SET_ANEW]
+    return tuple((name, literal.value) for name, literal in named if literal is not None)
+
+
+def _downloads(call: ast.Call, script: Script, scripts: Scripts) -> bool:
+    """Return whether a call loads published weights, whose head stays as it is."""
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    value = given.get("pretrained") or given.get("weights") or (call.args[0] if call.args else None)
+    literal = scripts.literal(value, script)
+    variable = _target(call, script)
+    part = tuple(f"{variable}.{part}" for part in ("fc", "classifier", "head", "heads"))
+    changed = any(
+        isinstance(s, ast.Assign) and ast.unparse(s.targets[0]).startswith(part) for s in _after(call, script)
+    )
+    return value is not None and "num_classes" not in given and not changed and (literal is None or bool(literal.value))
 
 
 def _first(call: ast.Call, keyword: str) -> ast.expr | None:
@@ -156,29 +192,24 @@ def _target(call: ast.Call, script: Script) -> str:
     return ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
 
 
-def _head(call: ast.Call, script: Script, scripts: Scripts, library: str, name: str) -> Head | None:
-    """Return what replaces the head of the model that a call builds, if it is more than another number of classes."""
+def _changes(call: ast.Call, script: Script, scripts: Scripts, library: str, name: str) -> Iterator[Change]:
+    """Yield what replaces parts of the model that a call builds; not a head with only another number of classes."""
     variable, row = _target(call, script), known(name, library)
     if not variable or row is None:
-        return None
+        return
     for statement in _after(call, script):
         if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Attribute | ast.Subscript):
             continue
         target = statement.targets[0]
-        written = ast.unparse(target)
-        if not written.startswith(f"{variable}.") or _part_of(target, variable).partition(".")[0] == "":
-            continue
         part = _part_of(target, variable)
+        is_layer = isinstance(statement.value, ast.Call) and not part.endswith(("requires_grad", "data", "training"))
+        if not ast.unparse(target).startswith(f"{variable}.") or not is_layer:
+            continue
         own = row.head.removesuffix(".weight")
-        if part.partition(".")[0] != own.partition(".")[0]:
-            continue
         called = script.name(statement.value.func) if isinstance(statement.value, ast.Call) else ""
-        if part == own and called == "torch.nn.Linear" and not _has_no_bias(statement.value):
-            return None
-        if called == "torch.nn.Identity":
-            continue
-        return _own_head(statement.value, part, variable, script, scripts)
-    return None
+        is_same = part == own and called == "torch.nn.Linear" and not _has_no_bias(statement.value)
+        if not is_same and called != "torch.nn.Identity":
+            yield _change(statement.value, part, variable, own, script, scripts)
 
 
 def _has_no_bias(node: ast.expr) -> bool:
@@ -203,8 +234,8 @@ def _after(call: ast.Call, script: Script) -> Iterator[ast.stmt]:
                 yield from block[block.index(inner) + 1 :]
 
 
-def _own_head(node: ast.expr, part: str, variable: str, script: Script, scripts: Scripts) -> Head:
-    """Return a head as the written module builds it: on `model`, for `classes` classes."""
+def _change(node: ast.expr, part: str, variable: str, own: str, script: Script, scripts: Scripts) -> Change:
+    """Return a part as the written module builds it: on `model`, and if it is the head, for `classes` classes."""
 
     def local(inner: ast.expr) -> ast.expr | None:
         """Put in what a name of the function stands for, if that is something of the model: its features."""
@@ -212,7 +243,8 @@ def _own_head(node: ast.expr, part: str, variable: str, script: Script, scripts:
         return bound if bound is not None and ast.unparse(bound).startswith(f"{variable}.") else None
 
     whole = filled(node, local)
-    last = _last_linear(whole)
+    is_head = part.partition(".")[0] == own.partition(".")[0]
+    last = _last_linear(whole) if is_head else None
     if last is not None and len(last.args) > 1:
         last.args[1] = ast.Name(CLASSES, ast.Load())
     elif last is not None:
@@ -223,7 +255,7 @@ def _own_head(node: ast.expr, part: str, variable: str, script: Script, scripts:
     kept = {text: _VARIABLE + text.removeprefix(variable) for text in features if text.startswith(f"{variable}.")}
     written = rewrite(whole, script, scripts, {**kept, CLASSES: CLASSES})
     place = re.sub(r"\.(\d+)", r"[\1]", part)
-    return Head(place, written, f"{part}.{_index(whole)}weight" if last is not None else "")
+    return Change(place, written, f"{part}.{_index(whole)}weight" if last is not None else "")
 
 
 def _last_linear(node: ast.expr) -> ast.Call | None:
@@ -245,7 +277,7 @@ def _own(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) ->
     for call in script.calls:
         name = script.name(call.func).rpartition(".")[2]
         homes = networks.get(name, [])
-        if not homes or _NO_MODEL.search(name):
+        if not homes or _NO_MODEL.search(name) or _is_layer(call, script, networks):
             continue
         if any(isinstance(s, ast.ClassDef) and script in networks.get(s.name, ()) for s in script.scopes(call)):
             continue
@@ -257,6 +289,19 @@ def _own(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) ->
         written.with_needs_of(arguments)
         written.text = f"{written.text}({arguments.text})"
         yield Model("", name, script.location(call), written=written, rank=_rank(script), ends=_ends(home, name))
+
+
+def _is_layer(call: ast.Call, script: Script, networks: dict[str, list[Script]]) -> bool:
+    """Return whether what a call builds is a part of another model: an argument of a layer's call."""
+    node = script.parents.get(call)
+    while isinstance(node, ast.expr):
+        if isinstance(node, ast.Call):
+            name = script.name(node.func)
+            is_wrapper = name.rpartition(".")[2] in ("DataParallel", "DistributedDataParallel")
+            if not is_wrapper and (name.startswith("torch.nn.") or name.rpartition(".")[2] in networks):
+                return True
+        node = script.parents.get(node)
+    return False
 
 
 def _only_holds(home: Script, name: str, scripts: Scripts) -> bool:
@@ -304,11 +349,19 @@ def _named(script: Script, scripts: Scripts) -> Iterator[Model]:
     """Yield the builders that are only named, as in a table to choose from; a default of an option is surer."""
     chosen = {str(literal.value) for literal in _defaults(scripts)}
     for node in ast.walk(script.tree):
-        if isinstance(node, ast.Attribute | ast.Name):
+        is_called = isinstance(script.parents.get(node), ast.Call | ast.Attribute) and not _is_value(node, script)
+        if isinstance(node, ast.Attribute | ast.Name) and not is_called:
             dotted = script.name(node)
             name = dotted.rpartition(".")[2]
             if dotted.startswith("torchvision.models.") and known(name, "torchvision"):
-                yield Model("torchvision", name, script.location(node), rank=_rank(script) + 4 * (name in chosen))
+                rank = _rank(script) + (4 if name in chosen else _ONLY_NAMED)
+                yield Model("torchvision", name, script.location(node), rank=rank)
+
+
+def _is_value(node: ast.AST, script: Script) -> bool:
+    """Return whether a node is an argument of a call, and not what is called."""
+    around = script.parents.get(node)
+    return isinstance(around, ast.Call) and around.func is not node
 
 
 def _defaults(scripts: Scripts) -> Iterator[Literal]:

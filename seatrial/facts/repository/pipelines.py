@@ -36,6 +36,7 @@ _BY_CHANCE = {
     "VerticalFlip", "Flip", "Rotate", "ShiftScaleRotate", "CoarseDropout", "Cutout", "OneOf", "HueSaturationValue",
     "Transpose", "GaussNoise", "GaussianBlur", "Affine", "MixUp", "CutMix",
 }  # fmt: skip
+_DEEPEST = 4  # pipelines within pipelines that names stand for
 _FOR_SERVING = re.compile(r"val|test|eval|infer|pred|serv|demo|deploy|app|preproc", re.IGNORECASE)
 _FOR_TRAINING = re.compile(r"train|augment", re.IGNORECASE)
 
@@ -50,7 +51,7 @@ class Pipeline:
         location: where it is.
         by_chance: whether a transform in it changes an image by chance, as only training does.
         serves: how surely it is for serving: more is surer.
-        steps: the names of its transforms.
+        steps: the names of its transforms, in order.
     """
 
     library: str
@@ -78,13 +79,48 @@ def _of(script: Script, scripts: Scripts) -> Iterator[Pipeline]:
         if not library or not (call.args or call.keywords):
             continue
         written = rewrite(call, script, scripts)
-        names = [script.name(inner.func).rpartition(".")[2] for inner in ast.walk(call) if isinstance(inner, ast.Call)]
-        bound = [script.bound(n.id, n) for n in ast.walk(call) if isinstance(n, ast.Name)]
-        inner_calls = [n for value in bound if value is not None for n in ast.walk(value) if isinstance(n, ast.Call)]
-        names += [script.name(inner.func).rpartition(".")[2] for inner in inner_calls]
-        names += [node.attr for node in ast.walk(call) if isinstance(node, ast.Attribute)]
+        names = list(_steps(call, script, 0))
         by_chance = any(name.startswith("Random") or name in _BY_CHANCE for name in names)
         yield Pipeline(library, written, script.location(call), by_chance, _serves(call, script), tuple(names))
+
+
+def _steps(node: ast.expr, script: Script, depth: int) -> Iterator[str]:
+    """Yield the names of the transforms in a pipeline, also of those that names stand for."""
+    match node:
+        case ast.Call(func, arguments, keywords) if script.name(func) in _COMPOSE:
+            for inner in (*arguments, *(keyword.value for keyword in keywords)):
+                yield from _steps(inner, script, depth)
+        case ast.Call(func, arguments):
+            name = script.name(func).rpartition(".")[2]
+            yield name
+            if name in ("RandomApply", "OneOf", "Sequential"):
+                for inner in arguments:
+                    yield from _steps(inner, script, depth)
+        case ast.List(items) | ast.Tuple(items):
+            for item in items:
+                yield from _steps(item, script, depth)
+        case ast.Name(name) if depth < _DEEPEST:
+            bound = script.bound(name, node)
+            if bound is not None:
+                yield from _steps(bound, script, depth + 1)
+            else:
+                yield name
+        case ast.Attribute(attr=name):
+            yield name
+
+
+def usual(scripts: Scripts) -> Location | None:
+    """Return where the code takes the transforms that a library has for a model; None if it does not."""
+    for script in scripts.all:
+        for call in script.calls:
+            name = script.name(call.func)
+            owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+            bound = script.bound(owner.id, owner) if isinstance(owner, ast.Name) else None
+            full = script.name(bound) if bound is not None else name
+            of_weights = name.endswith(".transforms") and full.startswith("torchvision.models.") and "_Weights" in full
+            if of_weights or name in ("timm.data.create_transform", "timm.data.transforms_factory.create_transform"):
+                return script.location(call)
+    return None
 
 
 def _serves(call: ast.Call, script: Script) -> int:

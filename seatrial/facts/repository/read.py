@@ -28,6 +28,8 @@ class Repository:
         checkpoints: the files with weights, the largest first.
         saved: what its code saves.
         loaded: the names of the files that its code loads, and where.
+        keys: the keys under which its code finds the weights in what it has loaded, and where.
+        usual: where its code takes the transforms that a library has for a model.
         wrappers: the prefixes that its code may put before the saved names.
         labels: lists of classes' names.
         served: what already answers requests.
@@ -43,6 +45,8 @@ class Repository:
     checkpoints: tuple[Checkpoint, ...] = ()
     saved: tuple[weights.Saved, ...] = ()
     loaded: tuple[tuple[str, Location], ...] = ()
+    keys: tuple[tuple[str, Location], ...] = ()
+    usual: Location | None = None
     wrappers: tuple[tuple[str, Location], ...] = ()
     labels: tuple[labels.Labels, ...] = ()
     served: tuple[served.Served, ...] = ()
@@ -62,6 +66,8 @@ def read_repository(root: Path) -> Repository:
         checkpoints=weights.checkpoints(root),
         saved=weights.saved(scripts),
         loaded=weights.loaded(scripts),
+        keys=weights.keys_loaded(scripts),
+        usual=pipelines.usual(scripts),
         wrappers=weights.wrappers(scripts),
         labels=labels.labels(root, scripts),
         served=served.served(scripts),

@@ -159,8 +159,24 @@ class Script:
             if bound:
                 return bound[0] if len(bound) == 1 else None
             if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef) and name in parameters(scope):
-                return parameters(scope)[name]
+                return self._given(scope, name) or parameters(scope)[name]
         return None
+
+    def _given(self, function: Function, name: str) -> ast.expr | None:
+        """Return what every call of a function in this file gives for a parameter; None if they differ, or none is."""
+        around = self.parents.get(function)
+        is_init = function.name == "__init__" and isinstance(around, ast.ClassDef)
+        called = around.name if is_init and isinstance(around, ast.ClassDef) else function.name
+        named = list(parameters(function))[1 if isinstance(around, ast.ClassDef) else 0 :]
+        found: dict[str, ast.expr] = {}
+        for call in self.calls:
+            own = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            if own != called or self.scope(call) is function:
+                continue
+            given = dict(zip(named, call.args, strict=False)) | {k.arg: k.value for k in call.keywords if k.arg}
+            if name in given:
+                found[ast.unparse(given[name])] = given[name]
+        return next(iter(found.values())) if len(found) == 1 else None
 
     def _of_class(self, inner: ast.AST, scope: ast.AST, name: str) -> list[ast.expr | None]:
         is_method = self.parents.get(inner) is scope and isinstance(scope, ast.ClassDef)

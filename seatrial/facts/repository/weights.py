@@ -27,6 +27,7 @@ _NAMED = (
 )
 _TORCH = (Kind.TORCH_ZIP, Kind.TORCH_LEGACY, Kind.SAFETENSORS, Kind.TORCHSCRIPT, Kind.EXPORTED, Kind.LFS_POINTER)
 _NEVER = {".git", "node_modules", "build", "dist", "__pycache__", "site-packages", ".venv", "venv"}
+_DEEPEST = 3  # names within names of a path
 _WRAPPERS = {"DataParallel": "module.", "DistributedDataParallel": "module.", "compile": "_orig_mod."}
 
 
@@ -112,9 +113,31 @@ def _saved(script: Script, scripts: Scripts) -> Iterator[Saved]:
                 yield Saved(name, str(models[0]), whole=False, location=where)
         elif what is not None and _is_state_dict(what):
             yield Saved(name, "", whole=False, location=where)
-        elif isinstance(what, ast.Name | ast.Attribute) and "model" in ast.unparse(what).lower():
-            unsure = isinstance(what, ast.Name) and "w" in what.id.lower().split("_")[-1]  # best_model_wts
-            yield Saved(name, "", whole=not unsure, location=where)
+        elif isinstance(what, ast.Name | ast.Attribute):
+            text = ast.unparse(what).lower()
+            weights = any(word in text.split("_")[-1] for word in ("wt", "weight", "state", "dict"))  # best_model_wts
+            yield Saved(name, "", whole=("model" in text or "net" in text) and not weights, location=where)
+
+
+def keys_loaded(scripts: Scripts) -> tuple[tuple[str, Location], ...]:
+    """Return the keys under which the code finds the state_dict in what it has loaded, and where."""
+    return tuple(
+        (str(call.args[0].slice.value), script.location(call))
+        for script in scripts.all
+        for call in script.calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "load_state_dict" and call.args
+        if isinstance(call.args[0], ast.Subscript) and isinstance(call.args[0].slice, ast.Constant)
+        if "optim" not in ast.unparse(call).lower() and "sched" not in ast.unparse(call).lower()
+    )
+
+
+def _expanded(node: ast.expr, script: Script, depth: int) -> Iterator[ast.expr]:
+    """Yield an expression, and those that the names in it stand for."""
+    yield node
+    for inner in ast.walk(node):
+        bound = script.bound(inner.id, inner) if isinstance(inner, ast.Name) and depth < _DEEPEST else None
+        if bound is not None:
+            yield from _expanded(bound, script, depth + 1)
 
 
 def _is_state_dict(node: ast.expr) -> bool:
@@ -123,12 +146,12 @@ def _is_state_dict(node: ast.expr) -> bool:
 
 def _file_name(given: list[ast.expr], script: Script, scripts: Scripts) -> str:
     """Return the last part of a path that an expression composes, if it ends like a checkpoint's name."""
-    for node in given:
+    for node in [inner for outer in given for inner in _expanded(outer, script, 0)]:
         texts = [
             literal.value for n in ast.walk(node) if isinstance(n, ast.expr) and (literal := scripts.literal(n, script))
         ]
         names = [Path(text).name for text in texts if isinstance(text, str)]
         for name in reversed(names):
-            if name.lower().endswith(_NAMED) and not name.startswith(".") and "{" not in name:
+            if name.lower().endswith(_NAMED) and not name.startswith((".", "_")) and "{" not in name:
                 return name
     return ""
