@@ -26,6 +26,7 @@ COMMANDS = {  # the stages in the order in which they run, then what stands besi
     "image": "build the bundle's container image with docker or podman, or push it to Artifact Registry",
     "deploy": "create the model version on Vertex AI, prove it live and move traffic to it in steps; without a cloud "
     "project, rehearse this on this machine",
+    "batch": "let a proven version answer the rows of files in a bucket, and say what became of them",
     "plan": "decide what a workflow does for the project: trials, runners, image, deploy",
     "summary": "summarize the results of a workflow's jobs on one page, and annotate what they found",
     "contract": "hold any server against the serving contract of Vertex AI, by named checks; it needs no project",
@@ -46,6 +47,7 @@ EXAMPLES = {  # of every `--help`, nested ones too
     "image build": "image build",
     "image push": "image push",
     "deploy": "deploy --target local",
+    "batch": "batch --input gs://bucket/rows.jsonl --output gs://bucket/answers",
     "plan": "plan --deploy true --target local",
     "summary": "summary --reports build/report",
     "contract": "contract --url http://127.0.0.1:8080",

@@ -11,7 +11,6 @@ from seatrial.cli import options
 from seatrial.cli.run import Run, alone, running
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import failed
-from seatrial.project.vertex import variables_of
 
 if TYPE_CHECKING:
     from seatrial.project import Project
@@ -105,6 +104,8 @@ def _refuse_unfinished(run: Run, trial: Trial) -> None:
 
 def _particulars(project: Project, trial: Trial) -> dict[str, Any]:
     """Return what the report of a trial contains besides findings."""
+    from seatrial.project.vertex import variables_of
+
     return {
         "depth": trial.depth,
         "device": trial.device,

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.errors import ExitCode, SeatrialError
-from seatrial.project.vertex import variables_of
 
 if TYPE_CHECKING:
     from seatrial.project import Project
@@ -90,6 +89,8 @@ def _checked(project: Project) -> Point:
 
 
 def _proven(project: Project, report: dict[str, Any]) -> Point:
+    from seatrial.project.vertex import variables_of
+
     if not report:
         return Point("proven", done=False, why="no trial was run here", command="seatrial smoke")
     if report.get("verdict") != "passed":

@@ -6,7 +6,7 @@ Nothing outside of such a folder imports a cloud's client.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +15,7 @@ from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage
 
 if TYPE_CHECKING:
+    from seatrial.deploy.batch import Ended, Job, StoredFile
     from seatrial.deploy.exchange import Asker
     from seatrial.facts.gather import Gathered
     from seatrial.project import Project
@@ -227,8 +228,8 @@ class Platform(Protocol):
     def asker(self, endpoint: Endpoint, timeout: float) -> Asker:
         """Return what sends prediction requests to an endpoint; `timeout` is that of one answer."""
 
-    def preflight(self, project: Project, image: str) -> Stage[bool]:
-        """Check whether the platform will allow a deploy; return False if nobody is known who could deploy."""
+    def preflight(self, project: Project, image: str, *, batch: bool = False) -> Stage[bool]:
+        """Check whether the platform will allow a deploy or a batch prediction; False if nobody is known who could."""
 
     def explained(
         self,
@@ -245,6 +246,24 @@ class Platform(Protocol):
         `what` names a call that was refused. For an operation the container's log is read, where `deployed_model`
         names a container that can have been the reason; `since` is when the deploy began, in seconds since the epoch.
         """
+
+    def find_or_run_job(self, job: Job, project: Project, *, again: bool) -> Stage[Ended]:
+        """Return a job when it has ended well: one of the same key that runs or has succeeded, else a new one.
+
+        With `again` one that has succeeded does not count.
+        """
+
+    def cancel_job(self, name: str, timeout: float) -> Stage[None]:
+        """Ask for a job to be cancelled, and wait until it has ended."""
+
+    def files(self, uri: str) -> list[StoredFile]:
+        """Return the files in a bucket that a URI names, which may have wildcards."""
+
+    def failed_rows(self, folder: str) -> Iterator[str]:
+        """Yield why each row of a job failed, as far as its folder tells; the rows themselves are not shown."""
+
+    def put(self, name: str, content: bytes) -> str:
+        """Write a file into the bucket of a rehearsal, and return its URI."""
 
     def store(self, folder: Path, digest: str) -> Stage[str]:
         """Store a bundle unless it is there, and return its URI."""

@@ -25,7 +25,7 @@ from seatrial.emulator.api.logs import Logs
 from seatrial.emulator.hosting.leftovers import Leftovers
 from seatrial.emulator.hosting.probes import PERIOD
 from seatrial.emulator.hosting.replicas import READY_TIMEOUT, Replicas
-from seatrial.emulator.hosting.storage import BUCKET, Storage
+from seatrial.emulator.hosting.storage import BUCKET, Bucket, Storage
 from seatrial.emulator.local import ADDRESS_FILE
 from seatrial.emulator.wire import grpc_server
 from seatrial.emulator.wire.other_apis import OtherApis
@@ -121,10 +121,11 @@ class Emulator:
             engine=options.engine, probe_period=options.probe_period, ready_timeout=options.ready_timeout,
         )  # fmt: skip
         replicas.sweep()
-        plane = ControlPlane(state / "state.db", self._hosting or replicas, self.faults)
+        bucket = Bucket(lambda: storage.url)
+        plane = ControlPlane(state / "state.db", self._hosting or replicas, self.faults, objects=bucket)
         undo.callback(plane.close)
         undo.callback(replicas.close)
-        undo.callback(plane.operations.closing.set)  # first, so that running operations do not count as failed
+        undo.callback(plane.begin_to_close)  # first, so that running operations and jobs do not count as failed
         try:
             rpc_server = grpc_server.serve(plane, options.port)
             undo.callback(rpc_server.stop)

@@ -37,7 +37,7 @@ from seatrial.project.values import (
     TopLevels,
     kebab,
 )
-from seatrial.project.vertex import RolloutSettings, VertexSettings
+from seatrial.project.vertex import BatchSettings, RolloutSettings, VertexSettings
 from seatrial.serving import interfaces
 
 RUNTIME_PYTHON_FLOOR = (3, 10)  # seatrial/serving/requirements.in: the runtime's own floor
@@ -306,8 +306,10 @@ def _table(file: Path, tool: Mapping[str, Any]) -> dict[str, Any]:
 
 def _from_environment() -> dict[str, str]:
     """Return the keys of [tool.seatrial.vertex] that variables set; an empty variable sets nothing."""
-    fields = {kebab(name): name for name in VertexSettings.model_fields if name != "rollout"}
-    fields |= {f"rollout.{kebab(name)}": f"rollout_{name}" for name in RolloutSettings.model_fields}
+    tables: dict[str, type[BaseModel]] = {"rollout": RolloutSettings, "batch": BatchSettings}
+    fields = {kebab(name): name for name in VertexSettings.model_fields if name not in tables}
+    for table, settings in tables.items():
+        fields |= {f"{table}.{kebab(name)}": f"{table}_{name}" for name in settings.model_fields}
     found = {key: os.environ.get(f"SEATRIAL_VERTEX_{name.upper()}", "") for key, name in fields.items()}
     return {key: text for key, text in found.items() if text}
 

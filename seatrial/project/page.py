@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from seatrial.project.values import kebab
-from seatrial.project.vertex import LoggingSettings, ProbeSettings, RolloutSettings, Sent, VertexSettings
+from seatrial.project.vertex import BatchSettings, LoggingSettings, ProbeSettings, RolloutSettings, Sent, VertexSettings
 
 _HEAD = """\
 # Settings of [tool.seatrial.vertex]
@@ -36,6 +36,7 @@ _TABLES = {
     "startup-probe, health-probe and liveness-probe": ProbeSettings,
     "request-logging": LoggingSettings,
     "rollout": RolloutSettings,
+    "batch": BatchSettings,
 }
 _TAIL = """
 ## A private endpoint
@@ -69,7 +70,7 @@ def page() -> str:
 
 
 def _table(table: Any) -> str:
-    rows = [_row(name, field) for name, field in table.model_fields.items() if name != "rollout"]
+    rows = [_row(name, field) for name, field in table.model_fields.items() if name not in _TABLES]
     sent = any(row[3] for row in rows)
     head = ("key", "what it is", "default", "sent as") if sent else ("key", "what it is", "default")
     lines = [head, ("---",) * len(head), *(row[: len(head)] for row in rows)]

@@ -173,6 +173,16 @@ class RolloutSettings(Table):
         return self
 
 
+class BatchSettings(Table):
+    """How a batch prediction runs; its machine, service account, key and labels are those of the deployed model."""
+
+    replicas: Annotated[Positive, "machines, from the beginning to the end"] = 1
+    batch_size: Annotated[
+        Positive | None, "rows in one request; they fail together, and must fit in 1.5 MB; the API's default is 64"
+    ] = None
+    timeout: Annotated[Seconds, "seconds of a job; then it goes on, and the same command waits for it again"] = 21600.0
+
+
 class VertexSettings(Table):
     """Where the model lives on Google Cloud and what serves it. None of it is part of the bundle digest."""
 
@@ -283,6 +293,7 @@ class VertexSettings(Table):
     deploy_timeout: Annotated[Seconds, "seconds of a deployment"] = 2700.0
     undeploy_timeout: Annotated[Seconds, "seconds of an undeployment"] = 900.0
     rollout: RolloutSettings = RolloutSettings()
+    batch: BatchSettings = BatchSettings()
 
     @property
     def machine(self) -> str:

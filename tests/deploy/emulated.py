@@ -14,6 +14,7 @@ from seatrial.emulator.api.control_plane import ControlPlane
 from seatrial.emulator.api.faults import Fault, Faults
 from seatrial.emulator.api.hosting import Placement, Reply
 from seatrial.emulator.wire import grpc_server
+from tests.emulator.small_plane import Kept
 
 QUICK = Limits(first=0.02, cap=0.2, failures=4, call=1.0, write=1.0, attempts=4, patience=10.0, retry=0.02)
 
@@ -44,6 +45,7 @@ class Nothing:
 class Emulated:
     target: Target
     faults: Faults
+    objects: Kept
 
     def vertex(self, limits: Limits = QUICK) -> Vertex:
         return Vertex(self.target, limits)
@@ -54,10 +56,11 @@ class Emulated:
 
 @contextmanager
 def emulated(folder: Path) -> Iterator[Emulated]:
-    plane = ControlPlane(folder / "state.sqlite", Nothing())
+    objects = Kept()
+    plane = ControlPlane(folder / "state.sqlite", Nothing(), objects=objects)
     server = grpc_server.serve(plane)
     try:
-        yield Emulated(Target("local", "demo", "us-central1", server.address), plane.faults)
+        yield Emulated(Target("local", "demo", "us-central1", server.address), plane.faults, objects)
     finally:
         plane.faults.clear()
         server.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import threading
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ class Answering:
         if content_type != "application/json":
             return Reply(200, content_type, body[::-1])
         instances = json.loads(body)["instances"]
-        if instances == ["bad"]:
+        if "bad" in instances:
             return Reply(400, "application/json", b'{"error": "instance 0 is bad"}')
         answer = {"predictions": [{"version": placement.model.version_id, "got": i} for i in instances]}
         return Reply(200, "application/json", json.dumps(answer).encode())
@@ -72,13 +73,35 @@ class Answering:
         self.stopped.set()
 
 
-class Small:
-    """A running control plane; `models`, `endpoints` and `predictions` are Google's own clients."""
+class Kept:
+    """The objects of a bucket, in memory."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self) -> None:
+        self.content: dict[str, bytes] = {}
+
+    def matching(self, uri: str) -> list[str]:
+        found = [each for each in sorted(self.content) if fnmatch.fnmatchcase(each, uri)]
+        if not found:
+            raise HostingError(5, f"No object matches {uri}.")
+        return found
+
+    def read(self, uri: str) -> bytes:
+        if uri not in self.content:
+            raise HostingError(5, f"There is no {uri}.")
+        return self.content[uri]
+
+    def write(self, uri: str, content: bytes) -> None:
+        self.content[uri] = content
+
+
+class Small:
+    """A running control plane; `models`, `endpoints`, `predictions` and `jobs` are Google's own clients."""
+
+    def __init__(self, state: Path, objects: Kept | None = None) -> None:
         self.hosting = Answering()
         self.faults = Faults()
-        self.plane = ControlPlane(state, self.hosting, self.faults)
+        self.objects = objects or Kept()
+        self.plane = ControlPlane(state, self.hosting, self.faults, objects=self.objects)
         self.wire = serve(self.plane)
         self.rest = Rest(self.plane)
         self._channels: list[Any] = []
@@ -86,6 +109,7 @@ class Small:
         self.models = client(v1.ModelServiceClient, channel)
         self.endpoints = client(v1.EndpointServiceClient, channel)
         self.predictions = client(v1.PredictionServiceClient, channel)
+        self.jobs = client(v1.JobServiceClient, channel)
         self.http = _http(self.rest)
 
     @property
@@ -165,9 +189,9 @@ def client(kind: Any, channel: Any) -> Any:
 
 
 @contextmanager
-def running(state: Path) -> Iterator[Small]:
+def running(state: Path, objects: Kept | None = None) -> Iterator[Small]:
     """Run a control plane until the block ends."""
-    small = Small(state)
+    small = Small(state, objects)
     try:
         yield small
     finally:

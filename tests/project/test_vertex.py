@@ -145,4 +145,4 @@ def test_the_page_is_written_from_the_settings() -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     for name, field in VertexSettings.model_fields.items():
-        assert name == "rollout" or any(isinstance(each, str) for each in field.metadata), kebab(name)
+        assert name in ("rollout", "batch") or any(isinstance(each, str) for each in field.metadata), kebab(name)

@@ -46,6 +46,7 @@ class Vertex:
         limits: how long its callers wait.
         models: the client of ModelService.
         endpoints: the client of EndpointService.
+        jobs: the client of JobService.
         awaited: the operations that are waited for, name → what they do; one that was left running stays in it.
         credentials: those of google-auth; None locally.
     """
@@ -67,6 +68,7 @@ class Vertex:
         channel = self._channel(target.api)
         self.models = _client(v1.ModelServiceClient, channel)
         self.endpoints = _client(v1.EndpointServiceClient, channel)
+        self.jobs = _client(v1.JobServiceClient, channel)
 
     def __enter__(self) -> Vertex:
         return self

@@ -12,6 +12,7 @@ from google.api_core.exceptions import GoogleAPICallError
 
 from seatrial.deploy.platform import CallError, Endpoint, PlatformError, Traits, Upload, Version
 from seatrial.deploy.vertex import (
+    batches,
     deployments,
     diagnosis,
     endpoint_settings,
@@ -30,6 +31,7 @@ from seatrial.findings import Finding, Stage, Step
 from seatrial.rules.deployment import operations
 
 if TYPE_CHECKING:
+    from seatrial.deploy.batch import Ended, Job, StoredFile
     from seatrial.facts.gather import Gathered
     from seatrial.project import Project
 
@@ -165,10 +167,32 @@ class VertexPlatform:
         """Return what sends prediction requests to an endpoint."""
         return Predictions(self._client, endpoint, timeout)
 
-    def preflight(self, project: Project, image: str) -> Stage[bool]:
+    def preflight(self, project: Project, image: str, *, batch: bool = False) -> Stage[bool]:
         """Check identity, APIs, permissions and quota."""
         with _calls():
-            return (yield from preflight.preflight(self._client, project, image))
+            return (yield from preflight.preflight(self._client, project, image, batch=batch))
+
+    def find_or_run_job(self, job: Job, project: Project, *, again: bool) -> Stage[Ended]:
+        """Return a batch prediction job when it has ended well."""
+        with _calls():
+            return (yield from batches.find_or_run(self._client, job, project, again=again))
+
+    def cancel_job(self, name: str, timeout: float) -> Stage[None]:
+        """Ask for a batch prediction job to be cancelled, and wait until it has ended."""
+        with _calls():
+            yield from batches.cancel(self._client, name, timeout)
+
+    def files(self, uri: str) -> list[StoredFile]:
+        """Return the files in a bucket that a URI names."""
+        return storage.files(self._client, uri)
+
+    def failed_rows(self, folder: str) -> Iterator[str]:
+        """Yield why each row of a job failed."""
+        return storage.failed_rows(self._client, folder)
+
+    def put(self, name: str, content: bytes) -> str:
+        """Write a file into the bucket of a rehearsal."""
+        return storage.put(self._client.target, name, content)
 
     def explained(
         self,

@@ -1,4 +1,4 @@
-"""Waits for one operation of the cloud by its name, says what it does meanwhile, and never waits for ever.
+"""Waits for an operation or a job of the cloud by its name, says what it does meanwhile, and never waits for ever.
 
 A poll that fails says nothing about the operation: only a bounded run of failures gives up. What a failure means is
 judged elsewhere.
@@ -7,8 +7,9 @@ judged elsewhere.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
@@ -20,6 +21,8 @@ from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.target import Limits
 from seatrial.errors import EnvironmentFaultError, StillRunningError
 from seatrial.findings import Stage, Step
+
+T = TypeVar("T")
 
 _RESUME = "run `seatrial deploy` again: it finds what runs and goes on"
 _METADATA = {
@@ -55,6 +58,48 @@ class OperationFailedError(OperationError):
         self.partial, self.stage = partial, stage
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a poll has seen.
+
+    Attributes:
+        done: whether it has ended.
+        stage: where it is, in the API's words; "" if they do not say.
+        partial: the texts of its partial failures so far.
+        code: the google.rpc status code with which it ended; 0 for well.
+        message: the server's text with that.
+        more: what to say beside the stage.
+    """
+
+    done: bool
+    stage: str = ""
+    partial: tuple[str, ...] = ()
+    code: int = 0
+    message: str = ""
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed(Generic[T]):
+    """Something that runs on the server and is read until it has ended.
+
+    Attributes:
+        name: its resource name.
+        what: what it does, such as "deploying version 2", for the reader.
+        read: reads it once; the argument is the time limit in seconds.
+        seen: says what was read.
+        resume: how to go on waiting for it.
+        kind: what it is called.
+    """
+
+    name: str
+    what: str
+    read: Callable[[float], T]
+    seen: Callable[[T], Seen]
+    resume: str = _RESUME
+    kind: str = "operation"
+
+
 def wait(
     vertex: Vertex, name: str, *, what: str, timeout: float, limits: Limits | None = None
 ) -> Stage[operations_pb2.Operation]:
@@ -63,17 +108,28 @@ def wait(
     Args:
         vertex: the API.
         name: the operation's resource name.
-        what: what it does, such as "deploying version 2", for the reader.
+        what: what it does, for the reader.
         timeout: seconds.
         limits: of polling; default: those of `vertex`.
 
     Raises:
+        OperationFailedError, StillRunningError, EnvironmentFaultError, GoogleAPICallError: as `follow` does.
+    """
+    operation = Followed(name, what, lambda seconds: vertex.operation(name, timeout=seconds), _of_operation)
+    return (yield from follow(vertex, operation, timeout, limits))
+
+
+def follow(vertex: Vertex, followed: Followed[T], timeout: float, limits: Limits | None = None) -> Stage[T]:
+    """Read something that runs until it has ended well, and return it as it is then.
+
+    Raises:
         OperationFailedError: it ended with an error.
-        StillRunningError: it had not ended in time; it goes on.
+        StillRunningError: it had not ended in `timeout` seconds; it goes on.
         EnvironmentFaultError: it cannot be read any more.
         google.api_core.exceptions.GoogleAPICallError: reading it is refused.
     """
     limits = limits or vertex.limits
+    name, what = followed.name, followed.what
     start = time.monotonic()
     progress = _Progress(what, start, timeout)
     vertex.awaited[name] = what
@@ -81,9 +137,11 @@ def wait(
     while True:
         remaining = start + timeout - time.monotonic()
         try:
-            operation = vertex.operation(name, timeout=max(0.5, min(limits.call, remaining)))
+            read = followed.read(max(0.5, min(limits.call, remaining)))
         except exceptions.NotFound:
-            raise EnvironmentFaultError(f"{what}: the server knows no operation {name}", fix=_RESUME) from None
+            raise EnvironmentFaultError(
+                f"{what}: the server knows no {followed.kind} {name}", fix=followed.resume
+            ) from None
         except exceptions.GoogleAPICallError as error:
             failures += 1
             if code_of(error) not in TRANSIENT:
@@ -91,22 +149,24 @@ def wait(
             if failures >= limits.failures:
                 raise EnvironmentFaultError(
                     f"{what}: {failures} polls of {name} failed in a row, the last with {name_of(code_of(error))}: "
-                    f"{error.message}; the operation may still run",
-                    fix=_RESUME,
+                    f"{error.message}; the {followed.kind} may still run",
+                    fix=followed.resume,
                 ) from None
             yield Step(f"{what}: a poll failed with {name_of(code_of(error))}, {failures} of {limits.failures}")
         else:
-            failures = 0
-            yield from progress.news(operation, limits.heartbeat)
-            if operation.done:
+            failures, seen = 0, followed.seen(read)
+            yield from progress.news(seen, limits.heartbeat)
+            if seen.done:
                 del vertex.awaited[name]
-                if operation.error.code:
-                    code, message = operation.error.code, operation.error.message
-                    raise OperationFailedError(name, what, code, message, tuple(progress.partial), progress.stage)
-                return operation
+                if seen.code:
+                    raise OperationFailedError(
+                        name, what, seen.code, seen.message, tuple(progress.partial), progress.stage
+                    )
+                return read
         remaining = start + timeout - time.monotonic()
         if remaining <= 0:
-            raise StillRunningError(f"{what} still runs after {span(timeout)}: operation {name}", fix=_RESUME)
+            text = f"{what} still runs after {span(timeout)}: {followed.kind} {name}"
+            raise StillRunningError(text, fix=followed.resume)
         time.sleep(min(remaining, jittered(min(limits.cap, pause))))
         pause = min(limits.cap, pause * 1.5)
 
@@ -155,24 +215,34 @@ class _Progress:
         self.stage = ""
         self.said = start
 
-    def news(self, operation: operations_pb2.Operation, heartbeat: float) -> Stage[None]:
-        metadata = metadata_of(operation)
-        for status in metadata.generic_metadata.partial_failures if metadata is not None else ():
-            text = f"{name_of(status.code)}: {status.message}"
+    def news(self, seen: Seen, heartbeat: float) -> Stage[None]:
+        for text in seen.partial:
             if text not in self.partial:
                 self.partial.append(text)
                 yield Step(f"{self.what}: partial failure: {text}", lasting=True)
-        stage = _stage(metadata)
         now = time.monotonic()
-        if operation.done:
-            self.stage = self.stage or stage
-            if not operation.error.code:
-                yield Step(f"{self.what}: done after {span(now - self.start)}", lasting=True)
-        elif stage != self.stage or now - self.said >= heartbeat:
-            self.stage, self.said = stage or self.stage, now
+        more = f", {seen.more}" if seen.more else ""
+        if seen.done:
+            self.stage = self.stage or seen.stage
+            if not seen.code:
+                yield Step(f"{self.what}: done after {span(now - self.start)}{more}", lasting=True)
+        elif seen.stage != self.stage or now - self.said >= heartbeat:
+            self.stage, self.said = seen.stage or self.stage, now
             doing = self.stage.lower().replace("_", " ") or "running"
             left = span(max(0.0, self.start + self.timeout - now))
-            yield Step(f"{self.what}: {doing}, after {span(now - self.start)}, {left} left", lasting=True)
+            yield Step(f"{self.what}: {doing}{more}, after {span(now - self.start)}, {left} left", lasting=True)
+
+
+def _of_operation(operation: operations_pb2.Operation) -> Seen:
+    metadata = metadata_of(operation)
+    failures = metadata.generic_metadata.partial_failures if metadata is not None else ()
+    return Seen(
+        done=operation.done,
+        stage=_stage(metadata),
+        partial=tuple(f"{name_of(status.code)}: {status.message}" for status in failures),
+        code=operation.error.code,
+        message=operation.error.message,
+    )
 
 
 def _stage(metadata: Any) -> str:

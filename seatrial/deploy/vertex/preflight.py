@@ -56,14 +56,26 @@ USEFUL = {
     "aiplatform.endpoints.delete": "deleting an endpoint of its own after a failure",
     "logging.logEntries.list": "reading the container's log after a failure",
 }
+# Permission → what a batch prediction needs it for; the same page.
+BATCH_PERMISSIONS = {
+    "aiplatform.models.list": "finding the proven version",
+    "aiplatform.models.get": "running the version",
+    "aiplatform.batchPredictionJobs.create": "creating the job",
+    "aiplatform.batchPredictionJobs.get": "waiting for the job",
+    "aiplatform.batchPredictionJobs.list": "finding a job that runs already",
+}
+BATCH_USEFUL = {"aiplatform.batchPredictionJobs.cancel": "cancelling the job with --cancel-on-stop"}
 _ROLES = {"aiplatform": "roles/aiplatform.user", "logging": "roles/logging.viewer"}
 _GENERAL = ("n1", "e2")  # series that count against the quota of processors without a series in its name
 
 Check = Callable[[], Sequence[Event]]
 
 
-def preflight(vertex: Vertex, project: Project, image: str = "") -> Stage[bool]:
-    """Check what Google can be asked; return False if nobody can deploy. `image` is REPOSITORY@DIGEST, or ""."""
+def preflight(vertex: Vertex, project: Project, image: str = "", *, batch: bool = False) -> Stage[bool]:
+    """Check what Google can be asked before a deploy or a batch prediction; return False if nobody can do it.
+
+    `image` is REPOSITORY@DIGEST, or "" if none is deployed.
+    """
     who, refused = identity(vertex)
     if refused is not None:
         yield refused
@@ -71,10 +83,11 @@ def preflight(vertex: Vertex, project: Project, image: str = "") -> Stage[bool]:
     yield Step(f"deploying as {who}", lasting=True)
     yield from _together({"which APIs are enabled": partial(_apis, vertex, image)})  # what the others need, too
     settings = project.vertex
-    checks: dict[str, Check] = {"permissions": partial(_permissions, vertex, who)}
+    permissions = (BATCH_PERMISSIONS, BATCH_USEFUL) if batch else (PERMISSIONS, USEFUL)
+    checks: dict[str, Check] = {"permissions": partial(_permissions, vertex, who, *permissions)}
     if settings.service_account:
         checks["the service account"] = partial(_act_as, vertex, who, settings.service_account)
-    if needed := quotas(settings):
+    if not batch and (needed := quotas(settings)):  # jobs have quotas of their own
         checks["quota"] = partial(_quotas, vertex, needed)
     yield from _together(checks)
     return True
@@ -130,14 +143,14 @@ def _apis(vertex: Vertex, image: str) -> list[Event]:
     ]
 
 
-def _permissions(vertex: Vertex, who: str) -> list[Event]:
+def _permissions(vertex: Vertex, who: str, needed: Mapping[str, str], useful: Mapping[str, str]) -> list[Event]:
     project = vertex.target.project
-    body = {"permissions": [*PERMISSIONS, *USEFUL]}
+    body = {"permissions": [*needed, *useful]}
     path = f"/v1/projects/{project}:testIamPermissions"
     answer = vertex.rest("cloudresourcemanager", "POST", path, body, timeout=TIMEOUT)
     has = set(answer.get("permissions", []))
     found: list[Event] = []
-    for wanted, severity in ((PERMISSIONS, Severity.ERROR), (USEFUL, Severity.WARNING)):
+    for wanted, severity in ((needed, Severity.ERROR), (useful, Severity.WARNING)):
         if missing := [name for name in wanted if name not in has]:
             roles = sorted({_ROLES[name.partition(".")[0]] for name in missing})
             found.append(

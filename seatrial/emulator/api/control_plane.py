@@ -18,7 +18,8 @@ from seatrial.emulator.api import refusals
 from seatrial.emulator.api.deployments import Deployments
 from seatrial.emulator.api.endpoints import Endpoints, Ports
 from seatrial.emulator.api.faults import Faults, spoil
-from seatrial.emulator.api.hosting import Hosting
+from seatrial.emulator.api.hosting import Hosting, Objects
+from seatrial.emulator.api.jobs import Jobs
 from seatrial.emulator.api.models import Models
 from seatrial.emulator.api.operations import Operations
 from seatrial.emulator.api.predictions import Door, Predictions, Served
@@ -48,6 +49,10 @@ _PERMISSIONS = {
     "DeployModel": "aiplatform.endpoints.deploy",
     "UndeployModel": "aiplatform.endpoints.undeploy",
     "MutateDeployedModel": "aiplatform.endpoints.deploy",
+    "CreateBatchPredictionJob": "aiplatform.batchPredictionJobs.create",
+    "GetBatchPredictionJob": "aiplatform.batchPredictionJobs.get",
+    "ListBatchPredictionJobs": "aiplatform.batchPredictionJobs.list",
+    "CancelBatchPredictionJob": "aiplatform.batchPredictionJobs.cancel",
     "Predict": "aiplatform.endpoints.predict",
     "RawPredict": "aiplatform.endpoints.predict",
 }
@@ -80,12 +85,18 @@ class Answer:
 
 
 class ControlPlane:
-    """Vertex AI's ModelService, EndpointService, PredictionService and operations for one project."""
+    """Vertex AI's ModelService, EndpointService, PredictionService, JobService and operations for one project."""
 
     def __init__(
-        self, state: Path, hosting: Hosting, faults: Faults | None = None, *, project_number: str = PROJECT_NUMBER
+        self,
+        state: Path,
+        hosting: Hosting,
+        faults: Faults | None = None,
+        *,
+        objects: Objects | None = None,
+        project_number: str = PROJECT_NUMBER,
     ) -> None:
-        """`state` is the SQLite file with all records, created if missing."""
+        """`state` is the SQLite file with all records, created if missing; without `objects` there are no jobs."""
         self.faults = faults or Faults()
         self.project_number = project_number
         self._state = State(state)
@@ -95,6 +106,7 @@ class ControlPlane:
         self.endpoints = Endpoints(self._state, names, self.operations)
         self.deployments = Deployments(self._state, names, self.operations, hosting, self.faults)
         self.predictions = Predictions(self._state, names, self.deployments, hosting)
+        self.jobs = Jobs(self._state, names, hosting, objects, self.faults)
         self._methods: dict[str, tuple[Any, Callable[[Any], Message]]] = {
             "UploadModel": (v1.UploadModelRequest, self.models.upload),
             "GetModel": (v1.GetModelRequest, self.models.get),
@@ -113,6 +125,10 @@ class ControlPlane:
             "DeployModel": (v1.DeployModelRequest, self.deployments.deploy),
             "UndeployModel": (v1.UndeployModelRequest, self.deployments.undeploy),
             "MutateDeployedModel": (v1.MutateDeployedModelRequest, self.deployments.mutate),
+            "CreateBatchPredictionJob": (v1.CreateBatchPredictionJobRequest, self.jobs.create),
+            "GetBatchPredictionJob": (v1.GetBatchPredictionJobRequest, self.jobs.get),
+            "ListBatchPredictionJobs": (v1.ListBatchPredictionJobsRequest, self.jobs.list),
+            "CancelBatchPredictionJob": (v1.CancelBatchPredictionJobRequest, self.jobs.cancel),
             "GetOperation": (operations_pb2.GetOperationRequest, lambda r: self.operations.get(r.name)),
             "ListOperations": (operations_pb2.ListOperationsRequest, self.operations.list),
             "CancelOperation": (operations_pb2.CancelOperationRequest, lambda r: self.operations.cancel(r.name)),
@@ -134,8 +150,9 @@ class ControlPlane:
         return found
 
     def attach(self, ports: Ports) -> None:
-        """Let dedicated endpoints answer at ports of their own."""
+        """Let dedicated endpoints answer at ports of their own, and go on with unfinished jobs."""
         self.endpoints.attach(ports)
+        self.jobs.resume()
 
     def call(self, method: str, request: Message, caller: Caller) -> Answer:
         """Answer a call.
@@ -154,9 +171,15 @@ class ControlPlane:
         spoil(self.faults, self.faults.of_call(method, "after"), caller.waiting, caller.drop)
         return answer
 
+    def begin_to_close(self) -> None:
+        """Take what ends from now on for interrupted, not for failed."""
+        self.operations.closing.set()
+        self.jobs.closing.set()
+
     def close(self) -> None:
         """Stop; running operations end as failed on the next start. The caller closes the hosting."""
         self.faults.clear()
+        self.jobs.close()
         self.operations.close()
         self._state.close()
 

@@ -1,4 +1,4 @@
-"""The interface to what runs deployed models: prepare, fetch, start, ask and stop them.
+"""The interfaces to what runs deployed models, and to the bucket that batch predictions read and write.
 
 `seatrial.emulator.hosting` implements it with processes and containers, tests with simpler means.
 """
@@ -87,3 +87,28 @@ class Hosting(Protocol):
 
     def close(self) -> None:
         """End every server."""
+
+
+class Objects(Protocol):
+    """The objects of Cloud Storage, by their URIs; every method may be called from several threads at once."""
+
+    def matching(self, uri: str) -> list[str]:
+        """Return the URIs of the objects that a URI names, which may have wildcards.
+
+        Raises:
+            HostingError: there is none, or they cannot be listed.
+        """
+
+    def read(self, uri: str) -> bytes:
+        """Return an object's content.
+
+        Raises:
+            HostingError: it cannot be read.
+        """
+
+    def write(self, uri: str, content: bytes) -> None:
+        """Write an object.
+
+        Raises:
+            HostingError: it cannot be written.
+        """

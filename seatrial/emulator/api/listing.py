@@ -41,7 +41,7 @@ def page(
     """
     conditions = _conditions(request.filter, fields)
     found = [message for message in found if all(holds(message) for holds in conditions)]
-    for key, descending in reversed(_orders(request.order_by, order)):
+    for key, descending in reversed(_orders(getattr(request, "order_by", ""), order)):
         found.sort(key=lambda message, k=key: _sortable(getattr(message, k)), reverse=descending)  # type: ignore[misc]
     if request.page_size < 0 or not (request.page_token or "0").isdecimal():
         raise RefusedError(INVALID_ARGUMENT, "Invalid page_size or page_token")

@@ -89,7 +89,7 @@ class Predictions:
             model_display_name=served.model_display_name,
         )
         _refuse_status(served.reply)
-        for prediction in _predictions(served.reply.body):
+        for prediction in parsed(served.reply.body):
             json_format.ParseDict(prediction, response.predictions.add())
         return response
 
@@ -162,7 +162,12 @@ def _refuse_status(reply: Reply) -> None:
         raise error
 
 
-def _predictions(body: bytes) -> list[Any]:
+def parsed(body: bytes) -> list[Any]:
+    """Return the predictions of a server's answer.
+
+    Raises:
+        RefusedError: INTERNAL, it is not JSON, or has no list of predictions.
+    """
     try:
         read = json.loads(body, parse_constant=_no_number)
     except ValueError as error:

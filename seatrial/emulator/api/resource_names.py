@@ -13,6 +13,7 @@ from seatrial.emulator.api.refusals import INVALID_ARGUMENT, RefusedError
 
 _LOCATION = re.compile(r"projects/(?P<project>[^/]+)/locations/(?P<region>[a-z0-9-]+)(?:/(?P<rest>.+))?")
 _MODEL = re.compile(r"models/(?P<id>[^/@]+)(?:@(?P<version>[^/@]+))?")
+_JOB = re.compile(r"batchPredictionJobs/[0-9]+")
 _ENDPOINT = re.compile(r"endpoints/(?P<id>[^/@]+)")
 
 
@@ -73,6 +74,17 @@ class Names:
         if not (match := _ENDPOINT.fullmatch(rest)):
             raise _malformed(field, name, "projects/{project}/locations/{location}/endpoints/{endpoint}")
         return EndpointName(f"{self._parent(region)}/endpoints/{match['id']}", match["id"], region)
+
+    def job(self, name: str, field: str) -> str:
+        """Read the name of a batch prediction job; return it with the project's number.
+
+        Raises:
+            RefusedError: INVALID_ARGUMENT, it is not of this form.
+        """
+        region, rest = self._read(name, field)
+        if not _JOB.fullmatch(rest):
+            raise _malformed(field, name, "projects/{project}/locations/{location}/batchPredictionJobs/{job}")
+        return f"{self._parent(region)}/{rest}"
 
     def any(self, name: str, field: str) -> str:
         """Read any name below a location, such as an operation's.

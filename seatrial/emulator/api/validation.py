@@ -52,6 +52,9 @@ _PROBE_NUMBERS = (
     "success_threshold",
     "initial_delay_seconds",
 )
+# Of a custom container; the emulator runs the first two. Tables of BigQuery are nowhere on this machine.
+BATCH_INPUTS = ("jsonl", "file-list")
+BATCH_OUTPUTS = ("jsonl",)
 MODEL_FIELDS = frozenset({"display_name", "description", "labels"})
 VERSION_FIELDS = frozenset({"version_description", "labels"})
 ENDPOINT_FIELDS = frozenset(
@@ -214,6 +217,35 @@ def mutate_deployed_model(request: Message, current: Message) -> None:
     _refuse(_resources("deployed_model.dedicated_resources", current.dedicated_resources))
 
 
+def create_batch_prediction_job(job: Message) -> None:
+    """Check the job of a CreateBatchPredictionJobRequest, by batch_prediction_job.proto."""
+    field = "batch_prediction_job"
+    problems = (
+        _texts(field, job) + _labels(f"{field}.labels", job.labels) + _encryption(f"{field}.encryption_spec", job)
+    )
+    if bool(job.model) == job.HasField("unmanaged_container_model"):
+        problems.append((f"{field}.model", "exactly one of model and unmanaged_container_model must be set"))
+    given = job.input_config
+    if given.instances_format not in BATCH_INPUTS:
+        problems.append((f"{field}.input_config.instances_format", f"one of {', '.join(BATCH_INPUTS)}"))
+    uris = list(given.gcs_source.uris)
+    if not uris or not all(map(_GCS.fullmatch, uris)):
+        problems.append((f"{field}.input_config.gcs_source.uris", "required: gs://bucket/path"))
+    if job.output_config.predictions_format not in BATCH_OUTPUTS:
+        problems.append((f"{field}.output_config.predictions_format", f"one of {', '.join(BATCH_OUTPUTS)}"))
+    if not _GCS.fullmatch(job.output_config.gcs_destination.output_uri_prefix):
+        problems.append((f"{field}.output_config.gcs_destination.output_uri_prefix", "required: gs://bucket/path"))
+    if job.service_account and not _EMAIL.fullmatch(job.service_account):
+        problems.append((f"{field}.service_account", "must be the email address of a service account"))
+    if job.manual_batch_tuning_parameters.batch_size < 0:
+        problems.append((f"{field}.manual_batch_tuning_parameters.batch_size", "must not be negative"))
+    if not job.HasField("dedicated_resources"):
+        problems.append((f"{field}.dedicated_resources", "required: the model supports dedicated resources only"))
+    else:
+        problems += _batch_resources(f"{field}.dedicated_resources", job.dedicated_resources)
+    _refuse(problems)
+
+
 def predict(request: Message) -> None:
     """Check a PredictRequest."""
     if not request.instances:
@@ -362,6 +394,20 @@ def _split(field: str, split: Message) -> Problems:
     problems += [(field, f"{i}: {p} is not a percentage") for i, p in split.items() if not 0 <= p <= 100]
     if (total := sum(split.values())) != 100:
         problems.append((field, f"The traffic percentage values must add up to 100, not {total}"))
+    return problems
+
+
+def _batch_resources(field: str, resources: Message) -> Problems:
+    spec = resources.machine_spec
+    accelerator = v1.AcceleratorType(spec.accelerator_type).name if spec.accelerator_type else ""
+    problems: Problems = []
+    if wrong := machines.problem(spec.machine_type, accelerator, spec.accelerator_count):
+        problems.append((f"{field}.machine_spec", wrong))
+    for name in ("starting_replica_count", "max_replica_count"):
+        if getattr(resources, name) < 0:
+            problems.append((f"{field}.{name}", "must not be negative"))
+    if resources.max_replica_count and resources.starting_replica_count > resources.max_replica_count:
+        problems.append((f"{field}.starting_replica_count", "not greater than max_replica_count"))
     return problems
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from google.api import httpbody_pb2
 from google.cloud.aiplatform_v1.services.endpoint_service.transports.rest_base import _BaseEndpointServiceRestTransport
+from google.cloud.aiplatform_v1.services.job_service.transports.rest_base import _BaseJobServiceRestTransport
 from google.cloud.aiplatform_v1.services.model_service.transports.rest_base import _BaseModelServiceRestTransport
 from google.cloud.aiplatform_v1.services.prediction_service.transports.rest_base import (
     _BasePredictionServiceRestTransport,
@@ -25,7 +26,12 @@ from seatrial.emulator.api import refusals
 from seatrial.emulator.api.control_plane import Answer, Caller, ControlPlane
 from seatrial.emulator.api.state import Message
 
-_TRANSPORTS = (_BaseModelServiceRestTransport, _BaseEndpointServiceRestTransport, _BasePredictionServiceRestTransport)
+_TRANSPORTS = (
+    _BaseModelServiceRestTransport,
+    _BaseEndpointServiceRestTransport,
+    _BasePredictionServiceRestTransport,
+    _BaseJobServiceRestTransport,
+)
 # https://cloud.google.com/apis/docs/system-parameters
 _SYSTEM = {"alt", "key", "fields", "prettyPrint", "access_token", "callback", "oauth_token", "quotaUser", "uploadType"}
 _VARIABLE = re.compile(r"\{(?P<name>[\w.]+)(?:=(?P<pattern>[^}]+))?\}")

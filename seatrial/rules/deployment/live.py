@@ -38,6 +38,21 @@ DRIFTED = Rule(
     sources=("https://docs.cloud.google.com/vertex-ai/docs/model-monitoring/overview",),
 )
 
+ROWS_FAILED = Rule(
+    code="ST718",
+    title="rows of a batch prediction failed",
+    explanation=(
+        "The version's server refused the requests that these rows were in, or answered them with something else than "
+        "predictions. The job goes on with the others, and writes the failed rows beside the results. A request has "
+        "several rows, and they fail together."
+    ),
+    fix=(
+        "read the failed rows in the output folder; set vertex.batch.batch-size = 1 to see which rows the predictor "
+        "refuses, or less than now if requests are too large or take too long"
+    ),
+    sources=("https://cloud.google.com/vertex-ai/docs/predictions/get-batch-predictions",),
+)
+
 LIVE_ERRORS = Rule(
     code="ST711",
     title="the live endpoint answers with errors",

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from google.cloud.aiplatform_v1.services.endpoint_service.transports import rest_base as endpoints
+from google.cloud.aiplatform_v1.services.job_service.transports import rest_base as jobs
 from google.cloud.aiplatform_v1.services.model_service.transports import rest_base as models
 from google.cloud.aiplatform_v1.services.prediction_service.transports import rest_base as predictions
+from google.cloud.storage import Blob, Bucket, Client
 
 from seatrial.deploy.vertex import conformance
 from seatrial.project.values import kebab
@@ -25,6 +27,7 @@ TRANSPORTS = (
     models._BaseModelServiceRestTransport,
     endpoints._BaseEndpointServiceRestTransport,
     predictions._BasePredictionServiceRestTransport,
+    jobs._BaseJobServiceRestTransport,
 )
 _OTHER_WAYS = {"urlopen", "HTTPConnection", "HTTPSConnection", "AsyncClient", "create_connection"}
 
@@ -115,7 +118,7 @@ def _template(node: ast.expr, known: dict[str, ast.expr]) -> str:
 
 @functools.cache
 def trees(folder: Path) -> tuple[ast.AST, ...]:
-    files = (file for file in sorted(folder.rglob("*.py")) if file.name != "conformance.py")
+    files = (file for file in sorted(folder.rglob("*.py")) if file.parent.name != "conformance")
     return tuple(ast.parse(file.read_text(encoding="utf-8")) for file in files)
 
 
@@ -129,6 +132,19 @@ def test_every_call_over_grpc_has_a_row() -> None:
 
 def test_every_call_over_rest_has_a_row() -> None:
     assert {name for folder in TALKING for tree in trees(folder) for name in requests(tree)} == names(conformance.REST)
+
+
+def test_every_call_of_the_storage_client_has_a_row() -> None:
+    methods = {name for kind in (Client, Bucket, Blob) for name in vars(kind) if not name.startswith("_")}
+    network = {name for name in methods if re.match(r"list_|download_|upload_|delete|get_|create|copy_|compose", name)}
+    found = {
+        node.attr
+        for tree in trees(CLIENT)
+        if any(ast.unparse(node) == "from google.cloud import storage" for node in ast.walk(tree))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in network
+    }
+    assert found == names(conformance.STORAGE)
 
 
 def test_every_header_has_a_row() -> None:

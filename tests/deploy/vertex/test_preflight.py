@@ -18,7 +18,7 @@ from seatrial.deploy.preflight import preflight, stays
 from seatrial.deploy.vertex import preflight as module
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.platform import VertexPlatform
-from seatrial.deploy.vertex.preflight import PERMISSIONS, USEFUL, identity, quotas
+from seatrial.deploy.vertex.preflight import BATCH_PERMISSIONS, BATCH_USEFUL, PERMISSIONS, USEFUL, identity, quotas
 from seatrial.deploy.vertex.target import TARGETS, Target, vertex
 from seatrial.emulator.api.control_plane import _PERMISSIONS
 from seatrial.emulator.api.faults import Fault
@@ -99,7 +99,22 @@ def test_the_quota_of_the_machines_is_held_against_what_one_version_takes(
 
 def test_every_permission_that_a_call_of_the_deployer_needs_is_tested() -> None:
     never_called = {"aiplatform.endpoints.list"}
-    assert set(_PERMISSIONS.values()) - never_called <= PERMISSIONS.keys() | USEFUL.keys()
+    asked = PERMISSIONS | USEFUL | BATCH_PERMISSIONS | BATCH_USEFUL
+    assert set(_PERMISSIONS.values()) - never_called <= asked.keys()
+
+
+@pytest.mark.parametrize("permission", [*BATCH_PERMISSIONS, *BATCH_USEFUL])
+def test_a_batch_prediction_needs_permissions_of_its_own(
+    around: tuple[Around, Vertex], tmp_path: Path, permission: str
+) -> None:
+    not_needed = frozenset((PERMISSIONS | USEFUL).keys() - BATCH_PERMISSIONS.keys())
+    around[0].faults.add(Fault(denied=not_needed))
+    project = golden_project(tmp_path / "p")
+    assert ended(module.preflight(around[1], project, batch=True)).findings == []
+    around[0].faults.add(Fault(denied=frozenset((permission,))))
+    (found,) = ended(module.preflight(around[1], project, batch=True)).findings
+    assert found.severity == (Severity.ERROR if permission in BATCH_PERMISSIONS else Severity.WARNING)
+    assert found.evidence == (f"{permission}: {(BATCH_PERMISSIONS | BATCH_USEFUL)[permission]}",)
 
 
 def test_a_quota_that_is_not_told_is_a_line_and_no_failure(around: tuple[Around, Vertex], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_a_stored_text_is_recognised(tmp_path: Path, name: str) -> None:
 
 
 def test_the_page_says_what_shows_a_fault_that_neither_files_nor_texts_show() -> None:
-    assert {"ST710", "ST712", "ST713", "ST714", "ST717"} == seen_by_running(live)
+    assert {"ST710", "ST712", "ST713", "ST714", "ST717", "ST718"} == seen_by_running(live)
 
 
 @pytest.mark.parametrize(("text", "code", "message"), REAL, ids=[f"{code}-{n}" for n, (_, code, _) in enumerate(REAL)])

@@ -1,0 +1,120 @@
+"""`seatrial batch`: let a proven version answer the rows of files in a bucket, and say what became of them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seatrial.cli import extra, options, platforms
+from seatrial.cli.deploy import connected, exit_code, pairs
+from seatrial.cli.run import Ended, Run, running
+from seatrial.deploy import outcome
+from seatrial.errors import UsageError
+from seatrial.system.signals import Interruption, handled
+
+if TYPE_CHECKING:
+    from seatrial.cli.platforms import Row
+    from seatrial.deploy.batch import Progress
+    from seatrial.deploy.platform import Platform
+
+_EPILOG = """\
+The inputs are files in a bucket: JSON lines, each an instance as a request has it, or with --format file-list the URIs
+of images, one a line. A URI may have wildcards. In a rehearsal, an input and the images that it lists may be files of
+this machine; the bucket is gs://seatrial-local.
+
+The job is made from the version, the content of the inputs, the output and the settings. The same command finds it
+again: it waits for a job that runs, says how one has ended, and makes none twice. --again makes another.
+"""
+_CANCELLED = 300.0  # seconds until a job that is cancelled has ended
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.description = f"{parser.description}\n\n{_EPILOG}"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    options.project(parser)
+    options.formats(parser)
+    options.target(parser)
+    parser.add_argument(
+        "--input", action="append", required=True, metavar="gs://…", help="a file with rows; may be repeated"
+    )
+    parser.add_argument("--output", required=True, metavar="gs://…", help="the folder in which the job makes its own")
+    parser.add_argument(
+        "--input-format",
+        choices=("jsonl", "file-list"),
+        default="jsonl",
+        help="what a line is: an instance, or the URI of an image (default: jsonl)",
+    )
+    parser.add_argument(
+        "--version", default="", metavar="ID", help="the id or an alias of a proven version (default: the default one)"
+    )
+    parser.add_argument("--again", action="store_true", help="make another job although the same has succeeded")
+    parser.add_argument("--cancel-on-stop", action="store_true", help="if interrupted, cancel the job")
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Find or make the job, wait for it, and report.
+
+    Raises:
+        UsageError: the extra is not installed, a `--set` is not KEY=VALUE, or an input or the output is no URI.
+    """
+    with extra.needed(), running("batch", arguments, pairs(arguments.set)) as run:
+        from seatrial.deploy.batch import Progress, Wanted, batch, stored
+        from seatrial.deploy.progress import Progress as Reached
+
+        row = platforms.chosen(run.project, arguments.target)
+        _refuse(arguments, row)
+        progress = Progress()
+        with connected(run, row, Reached()) as resources, _stoppable(run, arguments, resources.platform):
+            inputs = tuple(
+                each if each.startswith("gs://") else stored(resources.platform, Path(each), arguments.input_format)
+                for each in arguments.input
+            )
+            wanted = Wanted(inputs, arguments.output, arguments.input_format, arguments.version, arguments.again)
+            run.of(batch(resources, wanted, progress))
+        return _finish(run, progress, row)
+
+
+def _refuse(arguments: argparse.Namespace, row: Row) -> None:
+    if not arguments.output.startswith("gs://"):
+        raise UsageError(f"--output is {arguments.output}", fix="name a folder in a bucket: gs://BUCKET/FOLDER")
+    for each in arguments.input:
+        if each.startswith("gs://"):
+            continue
+        if not row.traits.rehearsal:
+            raise UsageError(f"--input {each} is not in a bucket", fix=f"`gcloud storage cp {each} gs://BUCKET/` it")
+
+
+@contextlib.contextmanager
+def _stoppable(run: Run, arguments: argparse.Namespace, platform: Platform) -> Iterator[None]:
+    """If interrupted, say what still runs, or with --cancel-on-stop cancel it."""
+    try:
+        yield
+    except Interruption as interruption:
+        handled()
+        for name, what in dict(platform.awaited).items():
+            if arguments.cancel_on_stop:
+                run.of(platform.cancel_job(name, _CANCELLED))
+            else:
+                run.renderer.measured(f"still runs: {what}, {name}; the same command waits for it again")
+        run.renderer.error("interrupted")
+        raise Ended(128 + int(interruption.args[0])) from None
+
+
+def _finish(run: Run, progress: Progress, row: Row) -> int:
+    from seatrial.report import json as json_report
+
+    job = progress.job
+    parts = [f"{job.answered:,} rows answered by version {progress.version.rpartition('@')[2]}, in {job.output}"]
+    if progress.status == "unchanged":
+        parts.append("by a job that had ended before")
+    if row.traits.rehearsal:
+        parts.append(outcome.REHEARSAL)
+    more: dict[str, Any] = {**asdict(progress), "failures": dict(progress.failures), "target": row.traits.name}
+    file = run.project.build_dir / "batch/batch.json"
+    json_report.write(file, json_report.document("batch", run.findings, run.seconds, **more))
+    return exit_code(run, run.finish(" · ".join(parts), **more))
