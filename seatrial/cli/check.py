@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import gc
 from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seatrial.cli import options
 from seatrial.cli.run import Run, running
@@ -15,6 +15,8 @@ from seatrial.findings import Finding, Severity, that_follow, unfolded
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from seatrial.check.run import Checked, Choice
     from seatrial.report.renderer import RuleText
 
@@ -50,7 +52,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from seatrial.check import run as checking
     from seatrial.facts.gather import Gathered
 
-    with running("check", arguments) as run:
+    with running("check", arguments, unwritten=_unwritten) as run:
         choice = checking.chosen(arguments.select, arguments.ignore)
         checked = run.of(checking.check(Gathered(run.project), choice, offline=arguments.offline))
         changed: tuple[str, ...] = ()
@@ -97,8 +99,15 @@ def _fix(run: Run, arguments: argparse.Namespace, choice: Choice, checked: Check
     if run.project.requirements_in.name in changed:
         run.renderer.told("next", "requirements.in has changed: run `seatrial lock`")
     run.findings.clear()
-    run.read_again(project.load(arguments.project))
+    run.read_again(project.load(arguments.project, unwritten=_unwritten))
     return run.of(checking.check(Gathered(run.project), choice, offline=arguments.offline)), changed
+
+
+def _unwritten(root: Path) -> dict[str, Any]:
+    """Return what [tool.seatrial] would be in a folder without one."""
+    from seatrial.facts.repository.served import answering  # only such a folder needs it
+
+    return answering(root)
 
 
 @contextlib.contextmanager

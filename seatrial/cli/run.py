@@ -127,10 +127,16 @@ class Run(Course):
 
 
 @contextlib.contextmanager
-def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, str] | None = None) -> Iterator[Run]:
+def running(
+    command: str,
+    arguments: argparse.Namespace,
+    vertex: Mapping[str, str] | None = None,
+    unwritten: Callable[[Path], dict[str, Any]] = lambda _: {},
+) -> Iterator[Run]:
     """Load the project, the nearest one if none is given, and yield its run; show what ends it early.
 
-    `vertex` has keys of [tool.seatrial.vertex] from the command line.
+    `vertex` has keys of [tool.seatrial.vertex] from the command line. `unwritten` returns what the table would be in a
+    folder that has no [tool.seatrial]; without it, such a folder is no project.
 
     Raises:
         Ended: the command ended early, and the reason was shown.
@@ -142,7 +148,7 @@ def running(command: str, arguments: argparse.Namespace, vertex: Mapping[str, st
     renderer = FORMATS[arguments.format](arguments.project)
     findings: list[Finding] = []
     with _heeding(command, renderer, findings, device=getattr(arguments, "device", "")):
-        run = Run(command, project.load(arguments.project, vertex), renderer)
+        run = Run(command, project.load(arguments.project, vertex, unwritten), renderer)
         run.findings = findings
         yield run
 

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -46,7 +46,8 @@ _WHAT_IS_NEEDED = (
     '  predictor = "your_package:YourPredictor"'
 )
 
-_OF_PLACE = {"root", "source_folders", "source-folders"}  # fields that are no keys of the table
+# Fields that are no keys of the table.
+_OF_PLACE = {"root", "source_folders", "source-folders", "is_written", "is-written"}
 
 
 class ImageSettings(Table):
@@ -128,6 +129,7 @@ class Project(Table):
 
     root: Path = Field(exclude=True)
     source_folders: tuple[str, ...] = Field(default=layout.USUAL, exclude=True)  # where `packages` are looked for
+    is_written: bool = Field(default=True, exclude=True)  # whether there is a table; without one, see `load`
     name: Name  # default: made from the folder's name
     predictor: ImportPath
     interface: Annotated[str, PlainValidator(_known_interface)] = interfaces.AUTO
@@ -240,22 +242,28 @@ class Project(Table):
         return self.root / "build"
 
 
-def load(root: Path, vertex: Mapping[str, str] | None = None) -> Project:
+def load(
+    root: Path, vertex: Mapping[str, str] | None = None, unwritten: Callable[[Path], dict[str, Any]] = lambda _: {}
+) -> Project:
     """Read the project in the folder `root`.
 
     Keys of [tool.seatrial.vertex] come from `vertex`, as text under their dotted names in kebab-case, then from
-    variables such as SEATRIAL_VERTEX_MACHINE_TYPE and SEATRIAL_VERTEX_ROLLOUT_STEPS, then from the file.
+    variables such as SEATRIAL_VERTEX_MACHINE_TYPE and SEATRIAL_VERTEX_ROLLOUT_STEPS, then from the file. Where there is
+    no [tool.seatrial], `unwritten` gets the folder and returns what the table would be, {} if nothing tells.
 
     Raises:
         UsageError: no pyproject.toml, no [tool.seatrial], or a wrong key or value.
     """
-    tool = _tool(root / "pyproject.toml")
-    table = _table(root / "pyproject.toml", tool)
+    file = root / "pyproject.toml"
+    tool = _tool(file) if file.exists() else {}
+    taken = {} if isinstance(tool.get("seatrial"), dict) else unwritten(root)
+    table = taken or _table(file, tool or _tool(file))
     given = {**_from_environment(), **(vertex or {})}
     if given and isinstance(table.get("vertex", {}), dict):
         table = {**table, "vertex": _with_texts(table.get("vertex", {}), given)}
     try:
-        return Project.model_validate({**table, "root": root.resolve(), "source_folders": layout.folders(tool)})
+        place = {"root": root.resolve(), "source_folders": layout.folders(tool), "is_written": not taken}
+        return Project.model_validate({**table, **place})
     except ValidationError as error:
         raise UsageError("\n".join(_explain(dict(e), table) for e in error.errors())) from None
 

@@ -35,6 +35,16 @@ class TestCheck:
         assert [found["code"] for found in json.loads(ran.stdout)["findings"]] == codes
         assert ran.returncode == (1 if codes else 0)
 
+    def test_judges_a_repository_without_a_table_by_what_answers_in_it(self, tmp_path: Path) -> None:
+        files = {**locked("flask==3.0.0"), "app.py": "from flask import Flask\n\napp = Flask(__name__)\n"}
+        root = small_project(tmp_path, files).root
+        (root / "pyproject.toml").unlink()
+        (root / "predictor.py").unlink()
+        ran = seatrial("check", "--offline", "--ignore", "ST119", cwd=root)
+        assert (ran.returncode, ran.stdout) == (0, "")
+        assert "note[ST208]: there is no [tool.seatrial]; the check took `app:app` as what serves\n" in ran.stderr
+        assert ran.stderr.splitlines()[-1].startswith("PASSED  ")
+
     @pytest.mark.parametrize("option", ["--select", "--ignore"])
     @pytest.mark.parametrize(
         ("code", "meant"), [("ST1100", "; did you mean `ST110`?\n"), ("ST9", ""), ("E501", ""), ("S", "")]

@@ -15,6 +15,7 @@ from pathlib import Path
 from seatrial.facts.libraries import remembered
 from seatrial.facts.libraries.remembered import Remembered
 from seatrial.facts.packages.wheels import Wheels, key_of, remember
+from seatrial.facts.repository.served import answering
 from seatrial.project import Project, load
 from seatrial.system.cache import cache_dir
 
@@ -130,7 +131,7 @@ def made(folder: Path, files: Files, wheels: Wheels | None = None, taken: Rememb
         listed = {f.relative_to(artifacts).as_posix(): _sha256(f) for f in sorted(artifacts.rglob("*")) if f.is_file()}
         manifest = {"format": 1, "files": listed, "trained_with": {**PINS, "python": "3.11.7"}}
         (artifacts / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    project = load(folder)
+    project = load(folder, unwritten=answering)
     for file in (project.lock_file, project.cpu_lock_file):
         if wheels and file.is_file():
             remember(cache_dir(), key_of(file.read_text(encoding="utf-8"), project.python), wheels)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seatrial.facts.predictor import APPLICATIONS, SERVERS
-from seatrial.facts.repository.scripts import parameters
+from seatrial.facts.repository.scripts import parameters, read_scripts
 from seatrial.serving import interfaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from seatrial.facts.repository.scripts import Script, Scripts
     from seatrial.findings import Location
+
+_OF_PROJECTS = (
+    "pyproject.toml", "requirements.txt", "requirements.in", "setup.py", "setup.cfg", "Pipfile", "environment.yml",
+    "Dockerfile", "cog.yaml",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,38 @@ class Served:
     def is_predictor(self) -> bool:
         """Whether it can be served as it is."""
         return bool(self.module) and interfaces.find(self.kind) is not None
+
+
+def answering(root: Path) -> dict[str, Any]:
+    """Return `predictor` and `packages` of what answers requests in a folder; {} if nothing does, or it is no project.
+
+    Of several, a class that can be served as it is comes first, then what lies least deep.
+    """
+    if not any((root / name).is_file() for name in _OF_PROJECTS):
+        return {}
+    scripts = read_scripts(root)
+    found = [s for s in served(scripts) if s.module and s.name.isidentifier() and not _is_test(s)]
+    found.sort(key=lambda s: (not s.is_predictor, s.module.count("."), s.module, s.name))
+    if not found:
+        return {}
+    first = found[0]
+    return {"predictor": f"{first.module}:{first.name}", "packages": _imported(scripts, first.module)}
+
+
+def _imported(scripts: Scripts, module: str) -> list[str]:
+    """Return the top-level packages and modules of a repository that one of its modules needs, its own first."""
+    of_top: dict[str, list[Script]] = {}
+    for script in scripts.all:
+        of_top.setdefault(script.module.partition(".")[0], []).append(script)
+    found = [module.partition(".")[0]]
+    for top in found:
+        names = dict.fromkeys(name.partition(".")[0] for script in of_top[top] for name in script.imports.values())
+        found += [name for name in names if name in of_top and name not in found]
+    return found
+
+
+def _is_test(each: Served) -> bool:
+    return not {"test", "tests"}.isdisjoint(each.location.path.split("/")) or each.module.startswith("test_")
 
 
 def served(scripts: Scripts) -> tuple[Served, ...]:
