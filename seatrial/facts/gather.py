@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from seatrial import golden
 from seatrial.errors import SeatrialError, UsageError
+from seatrial.facts import other_data
 from seatrial.facts.builds.files import Builds
 from seatrial.facts.builds.reading import read_builds
 from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoints
@@ -58,6 +59,7 @@ class Facts:
         checkpoints: the files of the artifacts that may hold a model.
         predictor: what the setting `predictor` names.
         file_uses: the paths in the calls that serving may make, and what the project has there.
+        other_data: where the project names data files that what ships is not built from, if a file does not ship.
         object_names: the objects that text names, in calls and in configuration files that ship.
         unread: the paths of checkpoints that no code names.
         main_definitions: name → where the project defines it, for what a pickle imports from `__main__`.
@@ -90,6 +92,7 @@ class Facts:
     checkpoints: tuple[Checkpoint, ...] = ()
     predictor: Predictor = field(default_factory=lambda: Predictor(Kind.UNKNOWN))
     file_uses: tuple[FileUse, ...] = ()
+    other_data: tuple[str, ...] = ()
     object_names: tuple[ObjectName, ...] = ()
     unread: frozenset[str] = frozenset()
     main_definitions: Mapping[str, Location] = field(default_factory=dict)
@@ -145,6 +148,7 @@ def gather(project: Project) -> Facts:
     manifest, differences, manifest_fault = _manifest(project.artifacts_dir)
     examples, golden_fault = _golden(project.artifacts_dir)
     locks = [_requirements(file, project.root) for file in (project.lock_file, project.cpu_lock_file)]
+    uses = uses_of_files(project, sources)
     builds = read_builds(project.root, (checkpoint.path for checkpoint in checkpoints))
     ships = [*manifest.files, golden.MANIFEST_FILE] if manifest else list(secrets.listed(project.artifacts_dir))
     return Facts(
@@ -158,7 +162,8 @@ def gather(project: Project) -> Facts:
         scripts=read_scripts(project, sources),
         checkpoints=checkpoints,
         predictor=read_predictor(project, sources),
-        file_uses=uses_of_files(project, sources),
+        file_uses=uses,
+        other_data=other_data.named(project.root) if any(use.kind and not use.ships for use in uses) else (),
         object_names=object_names(project, sources, tree),
         unread=unread(sources, [checkpoint.path for checkpoint in checkpoints]),
         main_definitions=tree.definitions(of_main),

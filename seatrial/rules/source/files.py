@@ -18,7 +18,7 @@ from seatrial.rules.rule import Rule
 from seatrial.serving.interfaces import INTERFACES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from seatrial.facts.gather import Facts
     from seatrial.findings import Finding
@@ -30,8 +30,11 @@ BESIDE = Rule(
     title="a file beside the code that does not ship",
     explanation=(
         "The code reads a file or a folder by its place beside a module. The package holds modules, and other files "
-        "only if `package-data` names them; of the folders above the package it holds nothing. On the machine where it "
-        "was trained the code runs from the project's folder, where everything is there."
+        "only if `package-data` in [tool.seatrial] names them; of the folders above the package it holds nothing. The "
+        "tables of build backends (setuptools' package-data, hatch's force-include, poetry's include), MANIFEST.in and "
+        "setup.py are not read: what ships, and its digest, would depend on the version of a backend, and most of them "
+        "take every file of a package, caches and credentials too. On the machine where it was trained the code runs "
+        "from the project's folder, where everything is there."
     ),
     fix="name the file in `package-data` in [tool.seatrial], or put it into the artifacts and read it from there",
     cloud=_NO_FILE,
@@ -211,8 +214,15 @@ def _in_package(path: str, facts: Facts) -> bool:
 
 def _why_absent(use: FileUse, facts: Facts) -> str:
     if _in_package(use.path, facts):
-        return f"the package holds only modules and what `package-data` names, and it names no {use.path}"
+        others = _joined(facts.other_data)
+        unread = f"; [tool.seatrial] alone decides what ships, and not {others}" if others else ""
+        return f"the package holds only modules and what `package-data` names, and it names no {use.path}{unread}"
     return "it is outside of the package, and the server does not have the project's folder"
+
+
+def _joined(names: Sequence[str]) -> str:
+    *first, last = names or ("",)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _how_to_ship(use: FileUse, facts: Facts) -> str:

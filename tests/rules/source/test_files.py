@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.rules.source import files as rules
-from tests.projects.base import Twin, made
+from tests.projects.base import BASE, Files, Twin, made
 from tests.projects.code import configured, moved
 from tests.projects.twins.files import GLOBS, LABELS, reading
 from tests.rules.judging import Judge, twins_of
@@ -64,6 +64,47 @@ def test_a_file_of_the_package_gets_the_line_that_ships_it(tmp_path: Path) -> No
     more = {**files, **configured('package-data = ["predictor/data/other.*"]'), "predictor/data/other.txt": ""}
     (found,) = findings(made(tmp_path / "more", more))
     assert found.fix == 'add it to `package-data` in [tool.seatrial]: `"predictor/data/labels.json"`'
+
+
+TABLE = str(BASE["pyproject.toml"])
+SAID = "the package holds only modules and what `package-data` names, and it names no predictor/data/labels.json"
+
+
+@pytest.mark.parametrize(
+    ("others", "named"),
+    [
+        ({}, ""),
+        ({"pyproject.toml": f"{TABLE}[tool.setuptools]\npackages = ['predictor']\ninclude-package-data = false\n"}, ""),
+        (
+            {"pyproject.toml": f"{TABLE}[tool.setuptools.package-data]\npredictor = ['data/*.json']\n"},
+            "`package-data` in [tool.setuptools]",
+        ),
+        (
+            {"pyproject.toml": f"{TABLE}[tool.hatch.build.targets.wheel.force-include]\n'predictor/data' = 'data'\n"},
+            "`force-include` in [tool.hatch.build.targets.wheel]",
+        ),
+        ({"pyproject.toml": f"{TABLE}[tool.poetry]\ninclude = ['predictor/data']\n"}, "`include` in [tool.poetry]"),
+        (
+            {"pyproject.toml": f"[build-system]\nbuild-backend = 'hatchling.build'\n{TABLE}"},
+            "hatchling, which takes every file of a package",
+        ),
+        (
+            {
+                "MANIFEST.in": "include predictor/data/*.json\n",
+                "setup.py": "from setuptools import setup\n\nsetup(package_data={'predictor': ['data/*.json']})\n",
+                "setup.cfg": "[options.package_data]\npredictor = data/*.json\n",
+            },
+            "MANIFEST.in, `package_data` in setup.cfg or `package_data` in setup.py",
+        ),
+    ],
+)
+def test_a_table_of_a_build_backend_that_names_the_file_is_said_not_to_count(
+    tmp_path: Path, others: Files, named: str
+) -> None:
+    files = {**reading("", 'open(Path(__file__).parent / "data/labels.json")'), GLOBS: LABELS, **others}
+    (found,) = findings(made(tmp_path, files), "ST210")
+    assert found.cause == (f"{SAID}; [tool.seatrial] alone decides what ships, and not {named}" if named else SAID)
+    assert found.fix == 'to [tool.seatrial] add: `package-data = ["predictor/data/labels.json"]`'
 
 
 def test_a_file_of_the_artifacts_is_to_be_read_from_where_load_is_told(tmp_path: Path) -> None:
