@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from seatrial import golden
 from seatrial.errors import SeatrialError, UsageError
-from seatrial.facts import other_data
+from seatrial.facts import entry_points, other_data
 from seatrial.facts.builds.files import Builds
 from seatrial.facts.builds.reading import read_builds
 from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoints
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from seatrial.facts.entry_points import EntryPoint
     from seatrial.facts.packages.requirements import RequirementFile
     from seatrial.facts.python.module import Module
     from seatrial.findings import Location
@@ -60,6 +61,7 @@ class Facts:
         predictor: what the setting `predictor` names.
         file_uses: the paths in the calls that serving may make, and what the project has there.
         other_data: where the project names data files that what ships is not built from, if a file does not ship.
+        entry_points: those of its pyproject.toml.
         object_names: the objects that text names, in calls and in configuration files that ship.
         unread: the paths of checkpoints that no code names.
         main_definitions: name → where the project defines it, for what a pickle imports from `__main__`.
@@ -93,6 +95,7 @@ class Facts:
     predictor: Predictor = field(default_factory=lambda: Predictor(Kind.UNKNOWN))
     file_uses: tuple[FileUse, ...] = ()
     other_data: tuple[str, ...] = ()
+    entry_points: tuple[EntryPoint, ...] = ()
     object_names: tuple[ObjectName, ...] = ()
     unread: frozenset[str] = frozenset()
     main_definitions: Mapping[str, Location] = field(default_factory=dict)
@@ -164,6 +167,7 @@ def gather(project: Project) -> Facts:
         predictor=read_predictor(project, sources),
         file_uses=uses,
         other_data=other_data.named(project.root) if any(use.kind and not use.ships for use in uses) else (),
+        entry_points=entry_points.read(project.root),
         object_names=object_names(project, sources, tree),
         unread=unread(sources, [checkpoint.path for checkpoint in checkpoints]),
         main_definitions=tree.definitions(of_main),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from seatrial.facts.object_names import ObjectName
 from seatrial.findings import Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SERVER_EXITED
 from seatrial.rules.imports import how_to_provide, is_provided
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from seatrial.facts.gather import Facts
-    from seatrial.facts.object_names import ObjectName
     from seatrial.facts.python.sources import Sources
     from seatrial.findings import Finding
 
@@ -36,8 +36,9 @@ NO_OBJECT = Rule(
     ),
     detected=(
         "`_target_`, `class_path`, and `target` beside `params`, in the YAML files of the artifacts and of "
-        "`package-data`, if the serving code can make objects of names; and texts in calls that name a module of the "
-        "project. It only warns, because no one can see which of them serving makes."
+        "`package-data`, if the serving code can make objects of names; texts in calls that name a module of the "
+        "project; and entry points in pyproject.toml that name what a module which ships does not have. It only warns, "
+        "because no one can see which of them serving makes. A script is a note: no server calls it."
     ),
     bad="_target_: training.nets.Net  # training/ is not in `packages`",
     good="_target_: predictor.nets.Net",
@@ -55,6 +56,17 @@ def _no_object(facts: Facts) -> Iterator[Finding]:
         if (named.location.path, cause) not in told:  # one module, however many of its objects the file names
             told.add((named.location.path, cause))
             yield NO_OBJECT.finding(message, location=named.location, subject=named.name, cause=cause, fix=fix)
+
+    for point in facts.entry_points:
+        named = ObjectName(point.object, f"`{point.name}` in [{point.table}]", point.location)
+        module = _module_of(named.name, facts.sources)
+        judged = _without_name(named, module, facts.sources) if module else None
+        if judged:
+            message, cause, fix = judged
+            severity = NO_OBJECT.severity if point.group else Severity.NOTE
+            yield NO_OBJECT.finding(
+                message, severity=severity, location=named.location, subject=named.name, cause=cause, fix=fix
+            )
 
 
 def _judged(named: ObjectName, facts: Facts) -> tuple[str, str, str] | None:
