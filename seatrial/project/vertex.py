@@ -271,7 +271,7 @@ class VertexSettings(Table):
     required_replicas: Annotated[
         Positive | None,
         Sent(DEPLOYED, "dedicated_resources.required_replica_count"),
-        "replicas that must be ready for a deployment to have succeeded; default: `min-replicas`",
+        "of the `min-replicas`, those that must be ready for a deployment to have succeeded; default: all",
     ] = None
     cpu_target: Annotated[Percent | None, "of the processors, at which replicas are added"] = None
     gpu_target: Annotated[Percent | None, "of the accelerator's duty cycle, at which replicas are added"] = None
@@ -316,8 +316,8 @@ def _of_replicas(settings: VertexSettings) -> Iterator[str]:
     least, most, required = settings.min_replicas, settings.max_replicas, settings.required_replicas
     if least > most:
         yield f"min-replicas is {least}, more than max-replicas, {most}"
-    if required is not None and required > most:
-        yield f"required-replicas is {required}, more than max-replicas, {most}"
+    if required is not None and required > least:  # "less than or equal to min-replica-count": gcloud's reference
+        yield f"required-replicas is {required}, more than min-replicas, {least}"
     for key in ("gpu_target", "accelerator_count"):
         if settings.accelerator_type is None and key in settings.model_fields_set:
             yield f"{kebab(key)} needs an accelerator-type"

@@ -103,7 +103,7 @@ def test_a_table_can_be_given_by_flag(tmp_path: Path) -> None:
         ('machine-type = ["n1-standard-4", "big"]', "vertex.machine-type.1: must be a machine type"),
         ("machine-type = []", "vertex.machine-type: "),
         ('machine-type = ["n1-standard-4", "n1-standard-4"]', "machine-type names a machine twice"),
-        ("required-replicas = 2", "required-replicas is 2, more than max-replicas, 1"),
+        ("required-replicas = 2", "required-replicas is 2, more than min-replicas, 1"),
         ('spot = true\nreservation-affinity = "any"', "spot machines come from no reservation"),
         ('reservation-affinity = "mine"', 'must be "none", "any" or the name of a reservation'),
         ('endpoint-type = "shared"\ninference-timeout = 90', "inference-timeout needs endpoint-type"),

@@ -189,9 +189,9 @@ class Vertex:
     def operations(self, resource_name: str, *, running: bool = True) -> list[operations_pb2.Operation]:
         """Return the operations of a model or endpoint; none if the server does not list them.
 
-        The API's reference allows a server not to implement it.
+        The API's reference allows a server not to implement it, and names no field of its filter, so none is sent.
         """
-        request = operations_pb2.ListOperationsRequest(name=resource_name, filter="done=false" if running else "")
+        request = operations_pb2.ListOperationsRequest(name=resource_name)
         found: list[operations_pb2.Operation] = []
         try:
             for page in self.pages(self.models.list_operations, request):

@@ -66,6 +66,7 @@ BATCH_PERMISSIONS = {
 }
 BATCH_USEFUL = {"aiplatform.batchPredictionJobs.cancel": "cancelling the job with --cancel-on-stop"}
 _ROLES = {"aiplatform": "roles/aiplatform.user", "logging": "roles/logging.viewer"}
+_SERVING = "custom_model_serving"  # begins the names of the quotas that deployed models count against
 _GENERAL = ("n1", "e2")  # series that count against the quota of processors without a series in its name
 
 Check = Callable[[], Sequence[Event]]
@@ -119,11 +120,13 @@ def quotas(settings: VertexSettings) -> dict[str, int]:
     table, needed = machines(), {}
     machine, series = table.machines.get(settings.machine), settings.machine.partition("-")[0]
     if machine is not None:
-        metric = "custom_model_serving_cpus" if series in _GENERAL else f"custom_model_serving_{series}_cpus"
+        metric = f"{_SERVING}_cpus" if series in _GENERAL else f"{_SERVING}_{series}_cpus"
         needed[metric] = machine.processors * settings.min_replicas
     if settings.accelerator_type is not None and settings.accelerator_type in table.quotas:
         needed[table.quotas[settings.accelerator_type]] = settings.accelerator_count * settings.min_replicas
-    return needed
+    # Spot machines have quotas of their own: GoogleCloudPlatform/vertex-ai-samples, notebooks/community/model_garden
+    kind = f"{_SERVING}_preemptible" if settings.spot else _SERVING
+    return {f"{kind}{metric.removeprefix(_SERVING)}": number for metric, number in needed.items()}
 
 
 def _apis(vertex: Vertex, image: str) -> list[Event]:

@@ -151,7 +151,7 @@ class Deployments:
         spec = resources.machine_spec
         machine = spec.machine_type or machines.DEFAULT
         accelerator = v1.AcceleratorType(spec.accelerator_type).name if spec.accelerator_type else ""
-        metric = machines.quota_metric(machine, accelerator)
+        metric = machines.quota_metric(machine, accelerator, spot=resources.spot)
         each = spec.accelerator_count if accelerator else machines.cores(machine)
         asked = each * (resources.max_replica_count or resources.min_replica_count)
         if asked > self._faults.quota.get(metric, asked):

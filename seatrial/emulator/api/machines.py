@@ -74,13 +74,16 @@ def problem(machine: str, accelerator: str, count: int) -> str:
     return "" if count in counts else f"{machine} takes {', '.join(map(str, counts))} {accelerator}, not {count}"
 
 
-def quota_metric(machine: str, accelerator: str) -> str:
+def quota_metric(machine: str, accelerator: str, *, spot: bool = False) -> str:
     """Return the quota metric that such replicas count against, without the service's name."""
-    # The names of the serving metrics are not published; custom_model_serving_* is what the console shows.
+    # Those of accelerators are in Google's CLI, lib/googlecloudsdk/command_lib/ai/model_garden_utils.py, and those
+    # of spot machines in GoogleCloudPlatform/vertex-ai-samples, notebooks/community/model_garden.
+    kind = "custom_model_serving_preemptible" if spot else "custom_model_serving"
     if accelerator:
-        return f"custom_model_serving_{accelerator.lower()}_gpus"
+        card = accelerator.lower().replace("nvidia_tesla_", "nvidia_").replace("h100_80gb", "h100")
+        return f"{kind}_{card}_gpus"
     family = machine.partition("-")[0]
-    return "custom_model_serving_cpus" if family in ("n1", "e2") else f"custom_model_serving_{family}_cpus"
+    return f"{kind}_cpus" if family in ("n1", "e2") else f"{kind}_{family}_cpus"
 
 
 def cores(machine: str) -> int:

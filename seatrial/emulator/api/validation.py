@@ -425,9 +425,9 @@ def _resources(field: str, resources: Message) -> Problems:
         problems.append((f"{field}.min_replica_count", "must be at least 1"))
     if resources.max_replica_count and resources.max_replica_count < resources.min_replica_count:
         problems.append((f"{field}.max_replica_count", "must not be less than min_replica_count"))
-    most = resources.max_replica_count or resources.min_replica_count
-    if not 0 <= resources.required_replica_count <= most:
-        problems.append((f"{field}.required_replica_count", "between 0 and the number of replicas"))
+    # "less than or equal to min-replica-count": docs.cloud.google.com/sdk/gcloud/reference/ai/endpoints/deploy-model
+    if not 0 <= resources.required_replica_count <= resources.min_replica_count:
+        problems.append((f"{field}.required_replica_count", "between 0 and min_replica_count"))
     names = [metric.metric_name for metric in resources.autoscaling_metric_specs]
     if len(set(names)) != len(names):
         problems.append((f"{field}.autoscaling_metric_specs", "At most one entry is allowed per metric"))

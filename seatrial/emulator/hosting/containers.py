@@ -100,6 +100,7 @@ class Containers:
                 "create", "--name", name,
                 *run.options(engine, self._label, env, gpu="AIP_ACCELERATOR_TYPE" in env),
                 "--publish", f"127.0.0.1::{port}",
+                *(("--shm-size", f"{spec.shared_memory_size_mb}m") if spec.shared_memory_size_mb else ()),
                 *(("--entrypoint", command[0]) if command else ()),
                 spec.image_uri, *command[1:], *arguments,
             ],

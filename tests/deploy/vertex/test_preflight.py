@@ -203,6 +203,10 @@ def test_a_machine_that_the_table_does_not_know_is_a_warning_with_its_date() -> 
             {"machine_type": "g2-standard-24", "accelerator_type": "NVIDIA_L4", "accelerator_count": 2},
             {"custom_model_serving_g2_cpus": 24, "custom_model_serving_nvidia_l4_gpus": 2},
         ),
+        (
+            {"machine_type": "g2-standard-24", "accelerator_type": "NVIDIA_L4", "accelerator_count": 2, "spot": True},
+            {"custom_model_serving_preemptible_g2_cpus": 24, "custom_model_serving_preemptible_nvidia_l4_gpus": 2},
+        ),
         ({"machine_type": "n9-standard-4"}, {}),
     ],
 )

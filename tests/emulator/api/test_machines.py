@@ -34,7 +34,10 @@ def test_machines_and_accelerators_pair_as_google_lists_them(
 
 
 def test_quota_is_counted_by_the_accelerator_or_by_the_machines_family() -> None:
-    assert machines.quota_metric("n1-standard-4", "NVIDIA_TESLA_T4") == "custom_model_serving_nvidia_tesla_t4_gpus"
+    assert machines.quota_metric("n1-standard-4", "NVIDIA_TESLA_T4") == "custom_model_serving_nvidia_t4_gpus"
+    assert machines.quota_metric("a2-ultragpu-1g", "NVIDIA_A100_80GB") == "custom_model_serving_nvidia_a100_80gb_gpus"
+    spot = machines.quota_metric("a3-highgpu-8g", "NVIDIA_H100_80GB", spot=True)
+    assert spot == "custom_model_serving_preemptible_nvidia_h100_gpus"
     assert machines.quota_metric("n1-standard-4", "") == "custom_model_serving_cpus"
     assert machines.quota_metric("n2-standard-4", "") == "custom_model_serving_n2_cpus"
     assert machines.cores("n1-standard-16") == 16

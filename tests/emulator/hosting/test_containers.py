@@ -31,7 +31,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if body == b"die":
             os._exit(3)
+        memory = os.statvfs("/dev/shm")
         self.answer(200, json.dumps({"env": dict(os.environ), "path": self.path,
+            "shared": memory.f_blocks * memory.f_frsize,
             "kind": self.headers["Content-Type"], "body": body.decode()}).encode())
     def answer(self, status, body):
         self.send_response(status)
@@ -67,7 +69,7 @@ def image(engine: Engine, base: Base, tmp_path: Path) -> str:
 def version(image: str, *arguments: str) -> v1.Model:
     ports = [v1.Port(container_port=8090)]
     env = [v1.EnvVar(name="OWN", value="at $(AIP_HTTP_PORT)")]
-    spec = v1.ModelContainerSpec(image_uri=image, ports=ports, args=arguments, env=env)
+    spec = v1.ModelContainerSpec(image_uri=image, ports=ports, args=arguments, env=env, shared_memory_size_mb=96)
     return v1.Model(container_spec=spec, artifact_uri="gs://bucket/weights")
 
 
@@ -103,6 +105,7 @@ def test_an_image_runs_with_vertexs_variables_answers_unchanged_and_is_gone_when
         assert seen["env"]["AIP_HTTP_PORT"] == "8090"
         assert seen["env"]["AIP_STORAGE_URI"] == "gs://bucket/weights"
         assert seen["env"]["OWN"] == "at 8090"
+        assert seen["shared"] == 96 * 2**20
         until(lambda: running.printed(where))  # podman follows a log by polling
         (up,) = running.printed(where)
         assert (up["severity"], up["jsonPayload"]["given"]) == ("NOTICE", ["digits"])

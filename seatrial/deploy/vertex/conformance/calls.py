@@ -140,9 +140,9 @@ RPCS = (
     ),
     Row(
         "ListOperations",
-        "a server that does not support it answers UNIMPLEMENTED",
+        "a server that does not support it answers UNIMPLEMENTED; no field of the filter is named",
         OPERATIONS,
-        "the model's or endpoint's name; without an answer what runs is found by its result",
+        "the model's or endpoint's name and no filter; without an answer what runs is found by its result",
         "deploy/vertex/test_client.py::test_a_server_that_lists_no_operations_has_none",
     ),
     Row(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from seatrial.deploy.vertex.conformance.row import BATCH, DEDICATED, PAGE, PRIVATE, SDK, TYPES, Row
+from seatrial.deploy.vertex.conformance.row import BATCH, DEDICATED, DOCS, PAGE, PRIVATE, SDK, TYPES, Row
 
 _SPEC, _DEPLOYED = f"{SDK}/model.py", f"{SDK}/endpoint.py"
+_APIS = "https://github.com/googleapis/googleapis/blob/master/google/cloud"
 _REFUSED = "deploy/vertex/test_messages.py::test_a_value_that_the_documentation_rules_out_is_refused"
 _MADE = "deploy/vertex/test_endpoint_settings.py::test_a_new_endpoint_is_as_the_settings_say"
 
@@ -87,9 +88,9 @@ SETTINGS = (
     ),
     Row(
         "required-replicas",
-        "the deployment succeeds with so many replicas; default: min_replica_count",
-        f"{SDK}/machine_resources.py",
-        "required_replica_count, at most max-replicas",
+        "the deployment succeeds with so many replicas; from 1 to min-replica-count, which is the default",
+        f"{DOCS}/sdk/gcloud/reference/ai/endpoints/deploy-model",
+        "required_replica_count, at most min-replicas",
         _REFUSED,
     ),
     Row(
@@ -185,52 +186,45 @@ RULES = (
     ),
     Row(
         "value of x-vertex-ai-endpoint-id",
-        "no source shows one",
-        "",
+        'RawPredict\'s answer carries the same header: "ID of the Endpoint"',
+        f"{_APIS}/aiplatform/v1/prediction_service.proto",
         "the endpoint's id, the last part of its name",
         "emulator/api/test_predictions.py::test_a_dedicated_endpoint_answers_at_its_own_port_and_refuses_the_shared_one",
     ),
     Row(
         "projects in the names of services",
-        "the source's examples have the project's number",
-        "",
+        "the source's examples have the project's number; a public controller asks with the project's id",
+        "https://github.com/kubernetes-sigs/cluster-api-provider-gcp/blob/16dae87df93d4f19d15742ba9e17679193ce33bb/cloud/services/container/clusters/addons.go",
         "the project's id",
         "deploy/vertex/test_preflight.py::test_a_project_that_can_do_everything_passes_and_every_service_was_asked",
     ),
     Row(
         "`-` as project of a service account",
-        "no source says that testIamPermissions takes it",
-        "",
+        "the name takes it in place of the project; what is not there may then be 403 and not 404",
+        f"{DOCS}/iam/docs/reference/rest/v1/projects.serviceAccounts",
         "projects/-/serviceAccounts/EMAIL; a refusal is a line that says it was not checked",
         "deploy/vertex/test_preflight.py::test_a_service_that_refuses_is_said_in_its_own_words",
     ),
     Row(
         "names of the serving quotas",
-        "no source lists custom_model_serving_*",
-        "",
-        "a metric that is not told is a line and no failure",
+        "the metrics by accelerator, in Google's command line; the preemptible ones are in Google's samples",
+        "https://github.com/google-cloud-sdk-unofficial/google-cloud-sdk/blob/01f043c2289dbd5b8de55d1d271ead804f9448f0/lib/googlecloudsdk/command_lib/ai/model_garden_utils.py",
+        "the same names; a metric that is not told is a line and no failure",
         "deploy/vertex/test_preflight.py::test_a_quota_that_is_not_told_is_a_line_and_no_failure",
     ),
     Row(
         "quota of -1",
-        "no source says that it is no limit",
-        "",
+        "an override is a number that is not negative, or -1, no limit; the effective limit is made of overrides",
+        f"{DOCS}/service-usage/docs/reference/rest/v1beta1/services.consumerQuotaMetrics/list",
         "taken for no limit",
         "deploy/vertex/test_preflight.py::test_the_quota_of_the_machines_is_held_against_what_one_version_takes",
     ),
     Row(
         "UploadModel with a model_id that exists",
-        "no source says how it is refused",
-        "",
-        "ALREADY_EXISTS is expected, and what is there is looked at before every upload",
+        "an id of the user's choice that exists must be refused with ALREADY_EXISTS",
+        "https://google.aip.dev/133",
+        "that code is expected, and what is there is looked at before every upload",
         "emulator/api/test_models.py::test_an_existing_model_id_is_refused_and_nothing_is_created",
-    ),
-    Row(
-        "filter of ListOperations",
-        "no source lists the fields",
-        "",
-        "done=false; operations that ended are left out again by us",
-        "deploy/vertex/test_client.py::test_running_operations_are_listed_without_those_that_ended",
     ),
     Row(
         "rows in a refused request of a batch prediction",
