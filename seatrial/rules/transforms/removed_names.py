@@ -1,14 +1,16 @@
 """Family 4, names: what the locked torchvision and Pillow no longer have, or do not have yet.
 
-The name alone decides, so most of these are errors. A name inside a try or a check of the version is ignored.
+The name alone decides, so most of these are errors. Inside an `if` they are warnings, and inside a try or a check of
+the version they are ignored.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
+from seatrial.facts.python.module import Import
 from seatrial.findings import Edit, Severity
 from seatrial.rules.lock.versions import locked
 from seatrial.rules.rule import Rule, Symptom
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from seatrial.facts.gather import Facts
     from seatrial.facts.python.calls import Call, Read
-    from seatrial.facts.python.module import Import
     from seatrial.facts.python.sources import Sources
     from seatrial.findings import Finding
 
@@ -154,7 +155,8 @@ V2_NAMES = Rule(
     detected=(
         "A call, an attribute or an import in code that serving reaches uses one of them, and the lock has torchvision "
         "0.16 or later. Any name of v2 before 0.15 is also a finding, and so is one of tv_tensors before 0.16. Names "
-        "inside a try or a check of the version are ignored. v2.ToTensor is only a warning."
+        "inside a try or a check of the version are ignored. v2.ToTensor is only a warning, and so is any of them "
+        "inside an `if`."
     ),
     bad="v2.Compose([v2.ToImageTensor(), v2.ConvertDtype(torch.float32)])",
     good="v2.Compose([v2.ToImage(), v2.ToDtype(torch.float32, scale=True)])",
@@ -193,12 +195,10 @@ def _v2_names(facts: Facts) -> Iterator[Finding]:
             last = name.removeprefix(f"{T}.v2.")
             if name.startswith(f"{T}.v2.") and last in _GONE_IN_V2:
                 fix = f"write {_GONE_IN_V2[last]}"
-                yield V2_NAMES.finding(f"torchvision {served} has no v2.{last}", location=use.location, fix=fix)
+                yield _gone(V2_NAMES, f"torchvision {served} has no v2.{last}", use, fix=fix)
             elif f"{name}.".startswith("torchvision.datapoints."):
                 fix = "import torchvision.tv_tensors instead"
-                yield V2_NAMES.finding(
-                    f"torchvision {served} has no torchvision.datapoints", location=use.location, fix=fix
-                )
+                yield _gone(V2_NAMES, f"torchvision {served} has no torchvision.datapoints", use, fix=fix)
             elif name == f"{T}.v2.ToTensor":
                 yield V2_NAMES.finding(
                     "v2.ToTensor is deprecated and will be removed",
@@ -209,9 +209,10 @@ def _v2_names(facts: Facts) -> Iterator[Finding]:
         elif f"{name}.".startswith("torchvision.tv_tensors.") or (
             served < Version("0.15") and f"{name}.".startswith(f"{T}.v2.")
         ):
-            yield V2_NAMES.finding(
+            yield _gone(
+                V2_NAMES,
                 f"torchvision {served} has no `{name}` yet",
-                location=use.location,
+                use,
                 fix="lock torchvision 0.16 or later, or use torchvision.transforms",
             )
 
@@ -239,8 +240,9 @@ PILLOW_NAMES = Rule(
         ),
     ),
     detected=(
-        "One of the three is read or imported in code that serving reaches, and the lock has Pillow 10 or later. There "
-        "is no finding if a try or hasattr guards it, or if the project restores the name itself."
+        "One of the three is read or imported in code that serving reaches, and the lock has Pillow 10 or later. It is "
+        "a warning inside an `if`. There is no finding if a try or hasattr guards it, or if the project restores the "
+        "name itself."
     ),
     bad="image.resize((224, 224), Image.ANTIALIAS)",
     good="image.resize((224, 224), Image.Resampling.LANCZOS)",
@@ -268,18 +270,20 @@ def _pillow_names(facts: Facts) -> Iterator[Finding]:
             written = f"{read.written.rpartition('.')[0]}.{new}"
             place, whole = read.location, read.written.endswith(f".{gone[read.name]}")
             edit = Edit(place.path, written, place.line, place.column, place.end_column)
-            yield PILLOW_NAMES.finding(
+            yield _gone(
+                PILLOW_NAMES,
                 f"Pillow {served} has no Image.{gone[read.name]}",
-                location=place,
+                read,
                 fix=f"write {written if whole else f'Image.{new}'}",
                 edits=(edit,) if whole and place.end_column else (),
             )
     for _, imported in facts.sources.imports():
         for name in imported.names if imported.module == "PIL.Image" and not imported.optional else ():
             if f"PIL.Image.{name}" in gone:
-                yield PILLOW_NAMES.finding(
+                yield _gone(
+                    PILLOW_NAMES,
                     f"Pillow {served} has no Image.{name}",
-                    location=imported.location,
+                    imported,
                     fix=f"import Image from PIL and write Image.Resampling.{_PILLOW_10[name]}",
                     cloud=f"ImportError: cannot import name '{name}' from 'PIL.Image'",
                 )
@@ -309,7 +313,8 @@ IO_NAMES = Rule(
     ),
     detected=(
         "One of them is called or imported in code that serving reaches, and the lock has torchvision 0.29 or later. "
-        "The video functions are an error, the deprecated ones a warning. There is no finding for 0.28."
+        "The video functions are an error, inside an `if` a warning, as the deprecated ones are. There is no finding "
+        "for 0.28."
     ),
     bad="from torchvision.io import read_video",
     good="from torchcodec.decoders import VideoDecoder",
@@ -332,9 +337,10 @@ def _io_names(facts: Facts) -> Iterator[Finding]:
         if not name.startswith("torchvision.io."):
             continue
         if last in _VIDEO:
-            yield IO_NAMES.finding(
+            yield _gone(
+                IO_NAMES,
                 f"torchvision {served} has no torchvision.io.{last}",
-                location=use.location,
+                use,
                 cloud=f"ImportError: cannot import name '{last}' from 'torchvision.io'",
                 fix="read the video with TorchCodec, or lock the torchvision that training used",
             )
@@ -374,8 +380,8 @@ OLD_NAMES = Rule(
         ),
     ),
     detected=(
-        "One of them is called or imported in code that serving reaches, and the lock has a version without it. There "
-        "is no finding inside a try."
+        "One of them is called or imported in code that serving reaches, and the lock has a version without it. It is "
+        "a warning inside an `if`, and there is no finding inside a try."
     ),
     bad="transforms.Compose([transforms.Scale(256), transforms.CenterCrop(224)])",
     good="transforms.Compose([transforms.Resize(256), transforms.CenterCrop(224)])",
@@ -393,22 +399,32 @@ def _old_names(facts: Facts) -> Iterator[Finding]:
     for name, use in _names(facts.sources):
         last = name.removeprefix(f"{T}.")
         if name.startswith(f"{T}.") and last in _OLD:
-            yield OLD_NAMES.finding(
+            yield _gone(
+                OLD_NAMES,
                 f"torchvision {served} has no transforms.{last}",
-                location=use.location,
+                use,
                 fix=f"write {_OLD[last]}",
                 edits=_renamed(use, last, _OLD[last]),
             )
     renamed = facts.sources.calls().of(f"{T}.RandomAffine", f"{T}.RandomRotation")
     for _, call in renamed if served >= Version("0.14") else ():
         if not call.context.tried:
-            for argument in _OLD_ARGUMENTS.keys() & call.keywords.keys():
-                yield OLD_NAMES.finding(
+            for argument in sorted(_OLD_ARGUMENTS.keys() & call.keywords.keys()):
+                yield _gone(
+                    OLD_NAMES,
                     f"`{call.name.rpartition('.')[2]}` has no argument {argument} in torchvision {served}",
-                    location=call.location,
+                    call,
                     cloud=f"TypeError: __init__() got an unexpected keyword argument '{argument}'",
                     fix=f"write {_OLD_ARGUMENTS[argument]}=",
                 )
+
+
+def _gone(rule: Rule, message: str, use: Call | Read | Import, **more: Any) -> Finding:
+    """Return the finding of a name at its place; a warning where serving may never come."""
+    guarded = use.guarded if isinstance(use, Import) else bool(use.context.guards)
+    if guarded:
+        more |= {"severity": Severity.WARNING, "cause": "it is inside an `if` that serving may never enter"}
+    return rule.finding(message, location=use.location, **more)
 
 
 def _renamed(use: Call | Read | Import, old: str, new: str) -> tuple[Edit, ...]:

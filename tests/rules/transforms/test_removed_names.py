@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from seatrial.findings import Severity
 from seatrial.rules.transforms import removed_names
 from tests.projects.base import Twin
 from tests.rules.judging import Judge, twins_of
@@ -41,3 +42,25 @@ def test_a_name_that_is_gone_is_mended_in_its_place(tmp_path: Path, text: str, f
     line = lines[edit.line - 1]
     lines[edit.line - 1] = line[: edit.column - 1] + edit.text + line[edit.end_column - 1 :]
     assert "".join(lines) == fixed
+
+
+@pytest.mark.parametrize(
+    ("imports", "line"),
+    [
+        ("from PIL import Image", "Image.open('a').resize((8, 8), Image.ANTIALIAS)"),
+        ("from torchvision import transforms", "transforms.Scale(8)"),
+        ("from torchvision import transforms", "transforms.RandomAffine(20, fillcolor=0)"),
+        ("from torchvision.transforms import v2", "v2.ToImageTensor()"),
+        ("import torchvision", "torchvision.io.read_video('a')"),
+    ],
+)
+def test_a_name_in_a_branch_that_serving_may_not_enter_is_a_warning(tmp_path: Path, imports: str, line: str) -> None:
+    """The phase of training has its own transforms in many a function that serving calls for its others."""
+    locks = locked("pillow==11.3.0", "torchvision==0.29.1")
+    always = f"{imports}\n\n\nclass P:\n    def load(self, phase):\n        self.made = {line}\n"
+    branch = always.replace("        self.made", "        if phase == 'train':\n            self.made")
+    (told,) = findings(small_project(tmp_path / "always", {"predictor.py": always, **locks}), "ST41")
+    (doubted,) = findings(small_project(tmp_path / "branch", {"predictor.py": branch, **locks}), "ST41")
+    assert (told.severity, doubted.severity) == (Severity.ERROR, Severity.WARNING)
+    assert (told.message, told.fix) == (doubted.message, doubted.fix)
+    assert doubted.cause == "it is inside an `if` that serving may never enter"
