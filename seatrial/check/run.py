@@ -20,6 +20,7 @@ from seatrial.rules import RULES, nearest
 from seatrial.rules.artifacts.manifest import OTHER_ARTIFACTS
 from seatrial.rules.lock import wheels
 from seatrial.rules.supply.credentials import credential_lines
+from seatrial.system import revision
 from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def check(gathered: Gathered, choice: Choice | None = None, *, offline: bool = F
     elif locks and not os.environ.get(OFFLINE):
         yield Step(f"asking the package index once about {', '.join(lock.path for lock in locks)}")
         facts = ask(facts, locks)
-    facts = replace(facts, taken=answers.learn(facts))
+    facts = replace(facts, taken=answers.learn(facts), ignored=_ignored(facts))
     found = [_weighed(finding, facts) for rule in RULES.values() if rule.check for finding in rule.check(facts)]
     left, waived = heed(found, read_waivers(gathered.project, _files(facts, found)), _undecided(facts))
     secret = credential_lines(facts)
@@ -106,6 +107,11 @@ def _files(facts: Facts, found: Iterable[Finding]) -> Iterator[str]:
     yield from (fault.location.path for fault in facts.sources.faults.values())
     yield from (file.path for file in (facts.requirements, facts.lock, facts.cpu_lock) if file)
     yield from (finding.location.path for finding in found if finding.location and finding.location.line)
+
+
+def _ignored(facts: Facts) -> tuple[str, ...]:
+    folder = facts.project.artifacts
+    return tuple(f"{folder}/{path}" for path in revision.ignored(facts.project.artifacts_dir))
 
 
 _OF_LOADING = ("ST3", "ST601")  # what happens only when a file of the artifacts is loaded

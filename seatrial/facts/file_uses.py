@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from seatrial.errors import UsageError
 from seatrial.facts import data_files
-from seatrial.facts.python.paths import UP, PathText, is_absolute, of_text
+from seatrial.facts.python.paths import READS, UNKNOWN, UP, PathText, is_absolute, of_text
 from seatrial.facts.python.tree import Tree
+from seatrial.serving.interfaces import INTERFACES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +70,23 @@ class FileUse:
     ships: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ArtifactUse:
+    """A file that the predictor's loader reads below a folder that only its caller knows: the artifacts.
+
+    Attributes:
+        module: where the call is.
+        call: the call.
+        path: from that folder.
+        is_there: whether the artifacts have it.
+    """
+
+    module: Module
+    call: Call
+    path: str
+    is_there: bool
+
+
 _OPENS = {"builtins.open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open", "tokenize.open"}
 # A function with such a name reads the file that it is given.
 _READER = re.compile(
@@ -85,6 +103,10 @@ _NEUTRAL = re.compile(
 _RESOURCES = re.compile(
     r"pkgutil\.get_data|importlib[._]resources\.(?:open_|read_|path|contents)|pkg_resources\.resource_"
 )
+# What a loader has that reads other files than those that it is given.
+_FETCHES = re.compile(
+    r"(?i)download|mkdtemp|temp(?:orary)?_?dir|urlretrieve|snapshot|blob|exists|is_?file|is_?dir|getenv"
+)
 PATH_CHANGES = {"sys.path.append", "sys.path.insert", "site.addsitedir"}
 _HYDRA = {"hydra.initialize", "hydra.main"}  # config_path is relative to the file that calls them
 _FINDERS = ("pkgutil.", "importlib", "pkg_resources.", "hydra.")  # where the functions of both are
@@ -94,6 +116,36 @@ def uses_of_files(project: Project, sources: Sources) -> tuple[FileUse, ...]:
     """Return the paths in the calls that serving may make, in the order of files and lines."""
     reader = _Reader(project, sources)
     return tuple(use for module, call in sources.calls() for use in reader.uses(module, call))
+
+
+def uses_of_artifacts(project: Project, sources: Sources) -> tuple[ArtifactUse, ...]:
+    """Return the files that the predictor's loader reads below what it is given, in the order of lines.
+
+    A loader that asks what is there, fetches files, or makes folders of its own reads others.
+    """
+    loaders = {f"{project.predictor_class}.{interface.loader}" for interface in INTERFACES}
+    found = []
+    for module, call in sources.calls():
+        function = module.uses.functions.get(call.function)
+        if call.function not in loaders or function is None or len(function.parameters) < 2:
+            continue
+        if function.parameters[1] not in function.mentions or any(map(_FETCHES.search, function.mentions)):
+            continue
+        path = _opened(call, sources)
+        plain = path is not None and path.base == UNKNOWN and path.parts and UNKNOWN not in "".join(path.parts)
+        if path is not None and plain and not call.context.tried and not call.context.guards:
+            inside = _normal([], [part for text in path.parts for part in text.split("/") if part not in ("", ".")])
+            if not inside.startswith(UP):
+                found.append(ArtifactUse(module, call, inside, (project.artifacts_dir / inside).exists()))
+    return tuple(found)
+
+
+def _opened(call: Call, sources: Sources) -> PathText | None:
+    """Return the path that a call opens; None if it opens none."""
+    if call.on is not None:
+        return call.on if call.method in READS else None
+    first = next(iter((*call.arguments, *call.keywords.values())), None) if is_reader(call, sources) else None
+    return first.path if first is not None and not _writes(call.argument("mode", 1)) else None
 
 
 def with_added_folders(project: Project, sources: Sources) -> Sources:

@@ -18,7 +18,7 @@ from seatrial.facts import entry_points, other_data
 from seatrial.facts.builds.files import Builds
 from seatrial.facts.builds.reading import read_builds
 from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoints
-from seatrial.facts.file_uses import FileUse, uses_of_files, with_added_folders
+from seatrial.facts.file_uses import ArtifactUse, FileUse, uses_of_artifacts, uses_of_files, with_added_folders
 from seatrial.facts.libraries.taken import Taken
 from seatrial.facts.object_names import ObjectName, object_names
 from seatrial.facts.packages import installed, requirements, wheels
@@ -62,6 +62,8 @@ class Facts:
         file_uses: the paths in the calls that serving may make, and what the project has there.
         other_data: where the project names data files that what ships is not built from, if a file does not ship.
         entry_points: those of its pyproject.toml.
+        artifact_uses: the files that the predictor's loader reads below the folder that it is given.
+        ignored: the files of the artifacts that git ignores, by their paths from the project; empty until git is asked.
         object_names: the objects that text names, in calls and in configuration files that ship.
         unread: the paths of checkpoints that no code names.
         main_definitions: name → where the project defines it, for what a pickle imports from `__main__`.
@@ -96,6 +98,8 @@ class Facts:
     file_uses: tuple[FileUse, ...] = ()
     other_data: tuple[str, ...] = ()
     entry_points: tuple[EntryPoint, ...] = ()
+    artifact_uses: tuple[ArtifactUse, ...] = ()
+    ignored: tuple[str, ...] = ()
     object_names: tuple[ObjectName, ...] = ()
     unread: frozenset[str] = frozenset()
     main_definitions: Mapping[str, Location] = field(default_factory=dict)
@@ -168,6 +172,7 @@ def gather(project: Project) -> Facts:
         file_uses=uses,
         other_data=other_data.named(project.root) if any(use.kind and not use.ships for use in uses) else (),
         entry_points=entry_points.read(project.root),
+        artifact_uses=uses_of_artifacts(project, sources),
         object_names=object_names(project, sources, tree),
         unread=unread(sources, [checkpoint.path for checkpoint in checkpoints]),
         main_definitions=tree.definitions(of_main),

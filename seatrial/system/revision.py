@@ -1,4 +1,4 @@
-"""What a file was at a revision of the git repository that it is in."""
+"""What git knows of a file: what it was at a revision, and whether it is ignored."""
 
 from __future__ import annotations
 
@@ -35,6 +35,21 @@ def content_at(revision: str, file: Path) -> str | None:
         return None
     code, text = _git(folder, "cat-file", "blob", f"{commit}:./{file.name}")
     return text if code == 0 else None
+
+
+def ignored(folder: Path) -> tuple[str, ...]:
+    """Return the files below a folder that git ignores and does not track, by their paths from it, sorted.
+
+    There are none where there is no git, no repository, or no folder.
+    """
+    if not folder.is_dir() or shutil.which("git") is None:
+        return ()
+    flags = ("--others", "--ignored", "--exclude-standard", "-z")
+    try:
+        code, printed = _git(folder, "ls-files", *flags, "--", ".")
+    except EnvironmentFaultError:  # it took too long
+        return ()
+    return tuple(sorted(filter(None, printed.split("\0")))) if code == 0 else ()
 
 
 def _git(folder: Path, *arguments: str) -> tuple[int, str]:
