@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -53,28 +54,48 @@ def answering(root: Path) -> dict[str, Any]:
     if not any((root / name).is_file() for name in _OF_PROJECTS):
         return {}
     scripts = read_scripts(root)
-    found = [s for s in served(scripts) if s.module and s.name.isidentifier() and not _is_test(s)]
-    found.sort(key=lambda s: (not s.is_predictor, s.module.count("."), s.module, s.name))
-    if not found:
-        return {}
-    first = found[0]
-    return {"predictor": f"{first.module}:{first.name}", "packages": _imported(scripts, first.module)}
-
-
-def _imported(scripts: Scripts, module: str) -> list[str]:
-    """Return the top-level packages and modules of a repository that one of its modules needs, its own first."""
     of_top: dict[str, list[Script]] = {}
     for script in scripts.all:
         of_top.setdefault(script.module.partition(".")[0], []).append(script)
-    found = [module.partition(".")[0]]
-    for top in found:
-        names = dict.fromkeys(name.partition(".")[0] for script in of_top[top] for name in script.imports.values())
-        found += [name for name in names if name in of_top and name not in found]
-    return found
+    itself = {name for top, name in SERVERS.items() if top in of_top}  # the repository is that server
+    found = [s for s in served(scripts) if s.module and s.name.isidentifier() and s.kind not in itself]
+    found.sort(key=lambda s: (not s.is_predictor, s.module.count("."), s.module, s.name))
+    for first in found:
+        packages = _imported(of_top, first.module)
+        if not _is_test(first) and not any(_needs_its_folder(root, s, of_top) for p in packages for s in of_top[p]):
+            return {"predictor": f"{first.module}:{first.name}", "packages": packages}
+    return {}
 
 
 def _is_test(each: Served) -> bool:
     return not {"test", "tests"}.isdisjoint(each.location.path.split("/")) or each.module.startswith("test_")
+
+
+def _imported(of_top: dict[str, list[Script]], module: str) -> list[str]:
+    """Return the top-level packages and modules of a repository that one of its modules needs, its own first."""
+    found = [module.partition(".")[0]]
+    for top in found:
+        names = dict.fromkeys(name for script in of_top[top] for name in _tops(script))
+        found += [name for name in names if name in of_top and name not in found]
+    return found
+
+
+def _needs_its_folder(root: Path, script: Script, of_top: dict[str, list[Script]]) -> bool:
+    """Return whether a script imports one beside it by its short name, so that it is run in its own folder."""
+    folder = (root / script.path).parent
+    missing = [top for top in _tops(script) if top not in of_top and top not in sys.stdlib_module_names]
+    return folder != root and any((folder / f"{top}.py").is_file() or (folder / top).is_dir() for top in missing)
+
+
+def _tops(script: Script) -> list[str]:
+    """Return the first parts of the names of what a script imports, relative imports aside."""
+    names: list[str] = []
+    for node in ast.walk(script.tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names.append(node.module)
+    return [name.partition(".")[0] for name in names]
 
 
 def served(scripts: Scripts) -> tuple[Served, ...]:

@@ -29,7 +29,8 @@ NOT_WRITTEN = Rule(
     ),
     detected=(
         "pyproject.toml is absent or has no [tool.seatrial]. Of several classes and applications the check takes a "
-        "class that can be served as it is, and then the one whose module lies least deep. Tests are left out. If "
+        "class that can be served as it is, and then the one whose module lies least deep. Tests are left out, and so "
+        "is a module that imports what lies beside it by its short name, because it is started in its own folder. If "
         "there is none, the command ends with the error that the table is missing."
     ),
     bad='[project]\nname = "fish"',

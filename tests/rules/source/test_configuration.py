@@ -52,12 +52,13 @@ def repository(folder: Path, files: dict[str, str]) -> Path:
 def test_an_application_is_taken_with_all_that_it_imports_of_the_repository(
     tmp_path: Path, pyproject: str | None
 ) -> None:
-    files = {"serving/app.py": APP, "shared/pictures.py": "def opened(body): ...\n", "tests/test_app.py": APP}
+    shared = {"shared/pictures.py": "from sizes import *\n\n\ndef opened(body): ...\n", "sizes.py": "WIDTH = 8\n"}
+    files = {"serving/app.py": APP, **shared, "tests/test_app.py": APP}
     root = repository(tmp_path / "fish", files)
     if pyproject:
         (root / "pyproject.toml").write_text(pyproject)
     project = load(root, unwritten=answering)
-    assert (project.predictor, project.packages) == ("serving.app:app", ("serving", "shared"))
+    assert (project.predictor, project.packages) == ("serving.app:app", ("serving", "shared", "sizes"))
     found = {finding.code: finding for finding in findings(project)}
     assert sorted(found) == ["ST208", "ST507"]
     assert "the check took `serving.app:app`" in found["ST208"].message
@@ -77,7 +78,14 @@ def test_a_project_that_says_what_serves_is_taken_at_its_word(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "files", [{"training.py": "import torch\n"}, {"tests/test_app.py": APP}, {"app.py": "not Python"}]
+    "files",
+    [
+        {"training.py": "import torch\n"},
+        {"tests/test_app.py": APP},
+        {"app.py": "not Python"},
+        {"serving/app.py": f"from pictures import opened\n{APP}", "serving/pictures.py": ""},  # started in its folder
+        {"ts/__init__.py": "", "ts/loader.py": "from ts.base import Base\n\n\nclass Loader(Base): ...\n"},  # the server
+    ],
 )
 def test_where_nothing_answers_the_missing_table_is_the_error(tmp_path: Path, files: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=r"no pyproject\.toml"):
