@@ -24,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--labels", default="", metavar="NAMES", help="the classes' names by commas, or a file, a line each"
     )
+    parser.add_argument("--predictor", default="", metavar="MODULE:CLASS", help="a class that answers already, to keep")
     parser.add_argument("--python", default="", metavar="3.N", help="the Python that serves")
     parser.add_argument("--yes", action="store_true", help="ask nothing; take what is most likely, and say so")
     parser.add_argument("--dry-run", action="store_true", help="write nothing; show the difference")
@@ -46,7 +47,7 @@ def command(arguments: argparse.Namespace) -> int:
         raise UsageError(f"there is no folder {root}")
     notes = Notes()
     repository = read_repository(root.resolve())
-    given = Given(arguments.checkpoint, arguments.model, arguments.labels, arguments.python)
+    given = Given(arguments.checkpoint, arguments.model, arguments.labels, arguments.predictor)
     chosen = choose(repository, given, notes, _asking(yes=arguments.yes))
     files = files_for(repository, chosen, arguments.python, notes)
     if arguments.dry_run:

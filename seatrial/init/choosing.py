@@ -40,7 +40,7 @@ class Given:
     checkpoint: Path | None = None
     model: str = ""
     labels: str = ""
-    python: str = ""
+    predictor: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,8 @@ def choose(repository: Repository, given: Given, notes: Notes, ask: Ask) -> Chos
         UsageError: there is no model, or the options name what is not there.
     """
     theirs = [each for each in repository.served if each.is_predictor]
-    if theirs and not given.checkpoint and not given.model:
-        return _keep(repository, theirs, notes, ask)
+    if given.predictor or (theirs and not given.checkpoint and not given.model):
+        return _keep(repository, theirs, given, notes, ask)
     weights = _weights(repository, given, notes, ask)
     model, fit = _model(repository, given, weights, notes, ask)
     if weights.source is None:
@@ -114,10 +114,17 @@ def choose(repository: Repository, given: Given, notes: Notes, ask: Ask) -> Chos
     )
 
 
-def _keep(repository: Repository, theirs: list[Served], notes: Notes, ask: Ask) -> Chosen:
+def _keep(repository: Repository, theirs: list[Served], given: Given, notes: Notes, ask: Ask) -> Chosen:
     """Keep a class that can be served as it is."""
     names = tuple(f"{each.module}:{each.name}" for each in theirs)
-    chosen = ask(Question("--predictor", "which class answers?", names[0], names)) if len(names) > 1 else names[0]
+    if given.predictor and given.predictor not in names:
+        shown = f"; there are {_listed(list(names))}" if names else ""
+        raise UsageError(f"--predictor: no class {given.predictor} has one of the three interfaces{shown}")
+    chosen = (
+        given.predictor or ask(Question("--predictor", "which class answers?", names[0], names))
+        if len(names) > 1
+        else names[0]
+    )
     served = theirs[names.index(chosen)] if chosen in names else theirs[0]
     notes.tell("predictor", f"{served.module}:{served.name}, whose interface is {served.kind}", served.location)
     folders = [Path(c.path).parent.as_posix() for c in repository.checkpoints]

@@ -210,12 +210,15 @@ def _workflow(root: Path) -> Iterator[File]:
     repository = repository_of(root)
     inside = root.resolve().relative_to(repository).as_posix()
     above = Path(os.path.relpath(repository, root)).as_posix()
-    path = _WORKFLOW if above == "." else f"{above}/{_WORKFLOW}"
+    name = _WORKFLOW if inside == "." else _WORKFLOW.replace(".yml", f"-{re.sub(r'[^A-Za-z0-9]+', '-', inside)}.yml")
+    path = name if above == "." else f"{above}/{name}"
     present = [file for file in (repository / ".github/workflows").glob("*.y*ml") if file.is_file()]
-    if (root / path).exists() or any(_CALLS_US.search(file.read_text("utf-8", "replace")) for file in present):
+    texts = [text for file in present if _CALLS_US.search(text := file.read_text("utf-8", "replace"))]
+    mine = re.compile(rf"project:\s*[\"']?(?:\./)?{re.escape(inside)}[\"'\s]")
+    if (root / path).exists() or any(inside == "." or mine.search(f"{text} ") for text in texts):
         return
     with_project = "" if inside == "." else f"    with:\n      project: {inside}\n"
-    text = f"""name: seatrial
+    text = f"""name: {Path(name).stem}
 on:
   push:
     branches: [main]

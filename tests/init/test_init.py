@@ -195,11 +195,59 @@ def test_a_predictor_that_is_there_is_kept(tmp_path: Path) -> None:
     assert errors(tmp_path) == ONLY_THE_LOCK
 
 
-def test_a_project_within_a_repository_gets_the_workflow_of_the_repository(tmp_path: Path) -> None:
+def test_each_project_within_a_repository_gets_a_workflow_in_its_root(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     repository(tmp_path, {"models/digits/train.py": TRAIN, "models/other/train.py": TRAIN})
-    assert init(tmp_path / "models/digits", "--yes") == 0
-    assert "project: models/digits" in (tmp_path / ".github/workflows/seatrial.yml").read_text()
+    for name in ("digits", "other", "other"):
+        assert init(tmp_path / "models" / name, "--yes") == 0
+        text = (tmp_path / f".github/workflows/seatrial-models-{name}.yml").read_text()
+        assert f"project: models/{name}\n" in text
+    assert len(list((tmp_path / ".github/workflows").iterdir())) == 2
+
+
+NET = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, classes):\n        super().__init__()\n"
+USES = """from torchvision import transforms
+from {module} import Net
+
+test_transform = transforms.Compose([transforms.ToTensor()])
+if __name__ == "__main__":
+    model = Net(classes=2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "packages"),
+    [
+        ({"src/pets/net.py": NET, "src/pets/train.py": USES.format(module="pets.net")}, {"pets", "predictor"}),
+        ({"src/net.py": NET, "src/train.py": USES.format(module="net")}, {"net", "predictor"}),
+        ({"work/models/net.py": NET, "work/train.py": USES.format(module="models.net")}, {"work", "predictor"}),
+        ({"code/net.py": NET, "code/train.py": USES.format(module="net")}, {"predictor"}),
+        (
+            {
+                "lib/pets/net.py": NET,
+                "train.py": USES.format(module="pets.net"),
+                "pyproject.toml": '[tool.setuptools.packages.find]\nwhere = ["lib"]\n',
+            },
+            {"pets", "predictor"},
+        ),
+    ],
+    ids=["src", "scripts in src", "below a folder", "the name of a standard module", "of the build backend"],
+)
+def test_packages_are_found_where_they_lie(tmp_path: Path, files: dict[str, str], packages: set[str]) -> None:
+    repository(tmp_path, files)
+    assert init(tmp_path, "--yes") == 0
+    assert set(load(tmp_path).packages) == packages
+    assert [error[:5] for error in errors(tmp_path)] == ["ST317", "ST101"]  # the weights and the lock
+
+
+def test_one_of_several_predictors_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "class {name}:\n    def from_path(model_dir): ...\n    def predict(self, instances, **kwargs): ...\n"
+    repository(tmp_path, {"cats.py": code.format(name="Cats"), "dogs.py": code.format(name="Dogs")})
+    assert init(tmp_path) == 2
+    assert "one of cats:Cats, dogs:Dogs" in capsys.readouterr().err
+    assert init(tmp_path, "--predictor", "birds:Birds") == 2
+    assert init(tmp_path, "--predictor", "dogs:Dogs") == 0
+    assert load(tmp_path).predictor == "dogs:Dogs"
 
 
 def test_what_no_file_says_is_asked_and_without_a_terminal_the_option_is_named(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,8 @@ def is_importable(script: Script, scripts: Scripts, seen: frozenset[str] = froze
     """Return whether importing a module does nothing but define names, by its text, and whether it can be imported."""
     if not script.module or script.path in seen:
         return bool(script.module)
+    if script.module.partition(".")[0] in sys.stdlib_module_names:
+        return False  # Python's own comes first
     if not all(_does_nothing(statement, script) for statement in script.tree.body):
         return False
     for dotted in set(_imported(script)):

@@ -7,15 +7,18 @@ of command-line options and of settings classes, and what another file of the re
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import operator
 import os
+import tomllib
 import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seatrial import layout
 from seatrial.facts.python.tree import Tree
 from seatrial.findings import Location
 
@@ -48,7 +51,8 @@ class Script:
 
     Attributes:
         path: relative to the root.
-        module: the dotted name, from the root or `src`; "" for what cannot be imported, such as a notebook.
+        module: the dotted name, from the folder that its package lies in; "" for what cannot be imported, such as a
+            notebook.
         text: the source.
         tree: parsed.
     """
@@ -335,6 +339,7 @@ def read_scripts(root: Path) -> Scripts:
     """Read all Python files and notebooks below a folder; no environment, build or hidden folder, and no tests."""
     read: list[Script] = []
     unreadable: list[str] = []
+    folders = layout.folders(_tool(root))
     paths = sorted([*Tree(root).scripts(), *_notebooks(root)])
     for path in paths[:MOST]:
         file = root / path
@@ -348,7 +353,7 @@ def read_scripts(root: Path) -> Scripts:
         except (SyntaxError, ValueError, RecursionError, MemoryError, OSError, TypeError, KeyError, AttributeError):
             unreadable.append(path)
             continue
-        read.append(Script(path, _module_of(root, path), text, tree))
+        read.append(Script(path, _module_of(root, folders, path), text, tree))
     return Scripts(tuple(read), tuple(unreadable))
 
 
@@ -377,11 +382,22 @@ def _cells(file: Path) -> str:
     return "\n\n".join(texts)
 
 
-def _module_of(root: Path, path: str) -> str:
-    """Return the dotted name of a file from the root, or from `src` if that is no package itself; "" if it has none."""
-    parts = path.removesuffix(".py").removesuffix("/__init__").split("/")
-    if parts[0] == "src" and len(parts) > 1 and not (root / "src/__init__.py").exists():
-        parts = parts[1:]
+def _tool(root: Path) -> dict[str, Any]:
+    """Return [tool] of pyproject.toml; empty if there is none that can be read."""
+    with contextlib.suppress(OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+        tool = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("tool")
+        return tool if isinstance(tool, dict) else {}
+    return {}
+
+
+def _module_of(root: Path, folders: Sequence[str], path: str) -> str:
+    """Return the dotted name of a file; "" if it has none. A folder that is a package itself is a part of the name."""
+    plain = path.removesuffix(".py").removesuffix("/__init__")
+    for folder in folders:
+        if folder and plain.startswith(f"{folder}/") and not (root / folder / "__init__.py").exists():
+            plain = plain.removeprefix(f"{folder}/")
+            break
+    parts = plain.split("/")
     return ".".join(parts) if path.endswith(".py") and all(part.isidentifier() for part in parts) else ""
 
 
