@@ -1,8 +1,8 @@
 """The predictor's environment: the configured Python and the two locks, nothing else.
 
-It is made once for a lock and kept (see `store`); a trial installs the two wheels into its own copy. Everything that is
-installed comes from a lock with hashes, is built from a source that the lock allows (see `built`), or is a wheel that
-`bundle` built.
+It is made once for a lock, compiled (see `bytecode`) and kept (see `store`); a trial installs the two wheels into its
+own copy. Everything that is installed comes from a lock with hashes, is built from a source that the lock allows (see
+`built`), or is a wheel that `bundle` built.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seatrial.diagnosis.translate import diagnose
-from seatrial.environment import built
+from seatrial.environment import built, bytecode
 from seatrial.environment.interpreter import Interpreter, uv
 from seatrial.environment.store import (
     Copy,
     Kept,
     changed_files,
+    complete,
     discard,
     drop_least_used,
     remove,
@@ -43,7 +44,6 @@ from seatrial.system import file_lock, process
 from seatrial.system.cache import cache_dir
 
 INSTALL_TIMEOUT = 1800.0  # seconds; 3 GB of CUDA wheels at 2 MB/s
-COMPILE_TIMEOUT = 600.0  # seconds; torch and what it requires take 15 of processor time
 
 # Measured with `du -sh`, torch 2.15.0: what an environment takes on disk, and what its download takes before that.
 CUDA_GIGABYTES, CPU_GIGABYTES, SMALL_GIGABYTES = 8.5, 1.5, 0.3
@@ -126,7 +126,7 @@ def _install(lock: Lock, interpreter: Interpreter, folder: Path) -> Stage[bool]:
         )
     if not (yield from run_installer(lock, interpreter, folder, ["--python", str(target / "bin/python")])):
         return False
-    _compile(target)
+    bytecode.make(target, [Kept(path, interpreter) for path in complete(folder.parent)])
     return True
 
 
@@ -181,15 +181,6 @@ def _reason(printed: str) -> Finding:
             fix="check the network and the index, then run it again",
         )
     return known[0]
-
-
-def _compile(target: Path) -> None:
-    """Compile all that was installed but tests, before anything has run: no trial's bytecode ever gets into it.
-
-    Files that are not Python of this version are left as they are, as an import would.
-    """
-    command = [str(target / "bin/python"), "-I", "-m", "compileall", "-qq", "-j", "0", "-x", r"/tests?/", "lib"]
-    process.output(command, env={}, cwd=target, timeout=COMPILE_TIMEOUT)
 
 
 def inconsistencies(copy: Copy, lock: RequirementFile) -> Iterator[Finding]:

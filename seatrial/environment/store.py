@@ -196,7 +196,7 @@ def _refuse_full_disk(kept: Kept) -> None:
 
 
 def _gigabytes(kept: Kept) -> float:
-    return sum(size for size, _ in _snapshot(kept).values()) / 1e9
+    return sum(size for size, _ in snapshot_in(kept).values()) / 1e9
 
 
 def _link_tree(source: str, target: str, empty: frozenset[str] = frozenset()) -> None:
@@ -239,15 +239,15 @@ def settle(copy: Copy) -> Iterator[Finding]:
 
 def changed_files(kept: Kept) -> list[str]:
     """List the files that are not as they were when the environment was made, or that came or went since."""
-    before = _snapshot(kept)
+    before = snapshot_in(kept)
     if not before:
         return [kept.snapshot.name]
     now = snapshot_of(kept.path / "environment")
     return sorted(path for path in before.keys() | now.keys() if now.get(path) != before.get(path))
 
 
-def _snapshot(kept: Kept) -> dict[str, list[int]]:
-    """Return what `snapshot_of` said when the environment was made; {} if the file is damaged."""
+def snapshot_in(kept: Kept) -> dict[str, list[int]]:
+    """Return what `snapshot_of` said when an environment was made; {} if the file is damaged or missing."""
     try:
         found = json.loads(kept.snapshot.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -312,10 +312,14 @@ def _distributions_of(paths: list[str], root: Path) -> list[str]:
     return sorted(names)
 
 
+def complete(root: Path) -> list[Path]:
+    """Return the folders of the environments that are kept, the one used last first."""
+    return sorted((f.parent for f in root.glob("[!.]*/snapshot.json")), key=lambda p: p.stat().st_mtime, reverse=True)
+
+
 def drop_least_used(root: Path, at_most: int | None = None) -> None:
     """Remove the environments that were used longest ago, down to `at_most` or `KEPT_AT_MOST`, but none in use."""
-    kept = sorted((f.parent for f in root.glob("[!.]*/snapshot.json")), key=lambda p: p.stat().st_mtime, reverse=True)
-    for path in kept[KEPT_AT_MOST if at_most is None else at_most :]:
+    for path in complete(root)[KEPT_AT_MOST if at_most is None else at_most :]:
         with contextlib.suppress(Timeout, BlockingIOError), FileLock(root / f"{path.name}.lock", timeout=0):
             with _in_use(path, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 pass  # nobody uses it, and as long as the other lock is held, nobody can begin to
