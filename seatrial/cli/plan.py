@@ -27,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         ("deploy", "create the model version"),
         ("dry-run", "only say what a deploy would do"),
         ("rollback", "serve the previous version again"),
+        ("undeploy", "stop everything that serves the model"),
     ):
         parser.add_argument(f"--{flag}", default="", metavar="BOOL", help=f"{text}: true or false (default: false)")
     parser.add_argument("--target", default="", help="vertex or local (default: vertex)")
@@ -59,6 +60,7 @@ def _wanted(arguments: argparse.Namespace) -> Wanted:
         deploy=_boolean(arguments.deploy, "deploy"),
         dry_run=_boolean(arguments.dry_run, "dry-run"),
         rollback=_boolean(arguments.rollback, "rollback"),
+        undeploy=_boolean(arguments.undeploy, "undeploy"),
         target=arguments.target or "vertex",
         repository=arguments.repository,
         environment=arguments.environment,

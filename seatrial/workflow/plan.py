@@ -26,6 +26,7 @@ RUNNER = "ubuntu-24.04"  # if the workflow names none
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda",), "both": ("cpu", "cuda")}
 Runner = str | list[str]
 Device = Literal["cpu", "cuda"]
+_INSTEAD = ("dry_run", "rollback", "undeploy")  # what a deploy can do instead of creating a version
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Wanted:
     Attributes:
         devices: `cpu`, `gpu`, `both`, or "" for the CPU and, if it has a runner, the GPU.
         runner: a label, or a JSON list of labels; `gpu_runner` is the same for a machine with a GPU, "" for none.
-        deploy: whether to deploy: to create a model version, or with `dry_run` or `rollback` to do that instead.
+        deploy: whether to deploy: to create a model version, or with `dry_run`, `rollback` or `undeploy` to do that
+            instead.
         target: `vertex`, or `local` for a rehearsal.
         repository: where the image goes; "" for the project's.
         environment: the GitHub environment that guards a deploy on Google Cloud.
@@ -48,10 +50,16 @@ class Wanted:
     deploy: bool = False
     dry_run: bool = False
     rollback: bool = False
+    undeploy: bool = False
     target: str = "vertex"
     repository: str = ""
     environment: str = ""
     since: str = ""
+
+    @property
+    def makes(self) -> bool:
+        """Whether it is about a new version, which is proven; a rollback and an undeploy have only those there are."""
+        return not (self.rollback or self.undeploy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ class Plan:
     Attributes:
         matrix: a row for each trial: device, runner (label or list), python.
         runner: for all jobs that never need a GPU; `image_runner` and `deploy_runner` are for those that can.
-        prove: whether there are trials: not before a rollback.
+        prove: whether there are trials: not before a rollback or an undeploy.
         compare: whether the lock that the CPU uses has changed, and is compared with the former one.
         image: whether an image is built and proven; `push` is whether it is then pushed to a registry.
         image_device: what it is built for; `image_trial` is what it is proven on.
@@ -120,12 +128,12 @@ def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) 
     ]
     serves = project.vertex.device
     notes: list[str] = []
-    image = wanted.deploy and not wanted.rollback and _image(project, wanted, ask, notes)
+    image = wanted.deploy and wanted.makes and _image(project, wanted, ask, notes)
     on_gpu = serves == "cuda" and gpu_runner != ""
     return Plan(
         matrix={"include": rows},
         runner=runner,
-        prove=not wanted.rollback,
+        prove=wanted.makes,
         compare=wanted.since != "" and _has_another_lock(project, wanted.since, notes),
         image=image,
         push=image and _pushes(project, wanted),
@@ -193,18 +201,19 @@ def _refuse_contradictions(project: Project, wanted: Wanted, devices: tuple[str,
     if wanted.target not in ("local", "vertex"):
         raise UsageError(f"target is {wanted.target!r}", fix="it can be vertex or local")
     if not wanted.deploy:
-        for name in ("dry_run", "rollback"):
+        for name in _INSTEAD:
             if getattr(wanted, name):
                 raise UsageError(f"{name.replace('_', '-')} without deploy does nothing", fix="set deploy to true too")
         return
-    if wanted.dry_run and wanted.rollback:
-        raise UsageError("dry-run and rollback exclude each other", fix="choose one")
+    both = [name.replace("_", "-") for name in _INSTEAD if getattr(wanted, name)]
+    if len(both) > 1:
+        raise UsageError(f"{' and '.join(both)} exclude each other", fix="choose one")
     if wanted.target == "vertex" and not project.vertex.project:
         raise UsageError(
             "deploy with target vertex needs the id of a cloud project",
             fix="set the input cloud-project, or vertex.project in [tool.seatrial]; target local rehearses",
         )
-    if wanted.rollback:
+    if not wanted.makes:
         return
     serves = project.vertex.device
     if serves not in devices and not (serves == "cuda" and project.vertex.allow_unproven_device):
@@ -255,8 +264,7 @@ def _repository(project: Project, wanted: Wanted) -> str:
 
 
 def _arguments(wanted: Wanted) -> list[str]:
-    what = ["--dry-run"] if wanted.dry_run else ["--rollback"] if wanted.rollback else []
-    return ["--target", wanted.target, *what]
+    return ["--target", wanted.target, *(f"--{name.replace('_', '-')}" for name in _INSTEAD if getattr(wanted, name))]
 
 
 def _lane(project: Project, target: str) -> str:

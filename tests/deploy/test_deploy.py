@@ -63,6 +63,12 @@ def test_versions_come_and_go_by_proof_alone(rehearsal: Rehearsal) -> None:
     assert (stopped.code, stopped.status) == (0, "undeployed")
     assert not rehearsal.state.deployed
 
+    again = rehearsal.deploy()  # in the morning
+    assert (again.code, again.status) == (0, "deployed"), again.shown
+    assert set(rehearsal.state.versions) == {"1", "2"}
+    assert "default" in rehearsal.state.versions["2"]
+    assert len(rehearsal.state.deployed) == 1
+
 
 @pytest.mark.proof
 def test_a_version_that_does_not_load_in_the_cloud_is_refused_with_its_cause(rehearsal: Rehearsal) -> None:

@@ -80,7 +80,9 @@ def test_a_lock_that_is_not_as_it_was_is_compared_and_an_unknown_revision_is_not
         (Wanted(runner='["a", 1]'), "not a JSON list"),
         (Wanted(dry_run=True), "dry-run without deploy"),
         (Wanted(rollback=True), "rollback without deploy"),
-        (Wanted(deploy=True, target="local", rollback=True, dry_run=True), "exclude each other"),
+        (Wanted(undeploy=True), "undeploy without deploy"),
+        (Wanted(deploy=True, target="local", rollback=True, dry_run=True), "dry-run and rollback exclude each other"),
+        (Wanted(deploy=True, target="local", rollback=True, undeploy=True), "rollback and undeploy exclude each other"),
         (Wanted(deploy=True, target="cloud"), "target is 'cloud'"),
         (Wanted(deploy=True), "needs the id of a cloud project"),
         (Wanted(deploy=True, rollback=True), "needs the id of a cloud project"),
@@ -137,10 +139,14 @@ def test_an_accelerator_that_may_stay_unproven_needs_none(tmp_path: Path) -> Non
     assert (made.image_device, made.image_trial, made.image_runner) == ("cuda", "cpu", "ubuntu-24.04")
 
 
-def test_a_rollback_needs_neither_trial_nor_image(tmp_path: Path) -> None:
-    made = plan(project(tmp_path, CLOUD), Wanted(deploy=True, rollback=True), answers)
+@pytest.mark.parametrize(
+    ("wanted", "option"),
+    [(Wanted(deploy=True, rollback=True), "--rollback"), (Wanted(deploy=True, undeploy=True), "--undeploy")],
+)
+def test_a_rollback_and_an_undeploy_need_neither_trial_nor_image(tmp_path: Path, wanted: Wanted, option: str) -> None:
+    made = plan(project(tmp_path, CLOUD), wanted, answers)
     assert (made.prove, made.image, made.push, made.deploy) == (False, False, False, True)
-    assert made.arguments == "--target\nvertex\n--rollback"
+    assert made.arguments == f"--target\nvertex\n{option}"
 
 
 def test_a_rehearsal_without_an_engine_leaves_the_image_out_and_says_so(tmp_path: Path) -> None:

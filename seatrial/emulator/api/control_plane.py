@@ -6,6 +6,7 @@ knows neither gRPC nor HTTP.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,6 +57,7 @@ _PERMISSIONS = {
     "Predict": "aiplatform.endpoints.predict",
     "RawPredict": "aiplatform.endpoints.predict",
 }
+_NUMBERED = re.compile(r"projects/(?P<project>[0-9]+)/")
 _NAMED_BY = ("name", "parent", "endpoint")  # the fields that name the resource of a call
 
 
@@ -200,6 +202,10 @@ class ControlPlane:
         permission = _PERMISSIONS.get(method, "")
         if permission and permission in self.faults.denied:
             self.faults.mark("denied", permission)
+            raise refusals.denied(permission, _about(request))
+        # An id may be any, as this emulator has one project; a number that is not its own is another project's.
+        number = _NUMBERED.match(_about(request)) if permission else None
+        if number and number["project"] != self.project_number:
             raise refusals.denied(permission, _about(request))
 
     def _wait(self, request: Message) -> Message:

@@ -29,6 +29,13 @@ def test_an_existing_endpoint_id_is_refused(ready: Small) -> None:
     assert [e.name for e in ready.endpoints.list_endpoints(parent=PARENT)] == [f"{NUMBERED}/endpoints/digits"]
 
 
+def test_the_number_of_another_project_is_denied_and_the_own_one_is_the_id(ready: Small) -> None:
+    assert ready.endpoints.get_endpoint(name=f"{NUMBERED}/endpoints/digits").display_name
+    other = NUMBERED.replace("123456789012", "4711")
+    with pytest.raises(exceptions.PermissionDenied, match=r"'aiplatform\.endpoints\.get' denied on resource .*/4711/"):
+        ready.endpoints.get_endpoint(name=f"{other}/endpoints/digits")
+
+
 def test_an_endpoint_without_a_chosen_id_gets_one_of_digits(small: Small) -> None:
     request = v1.CreateEndpointRequest(parent=PARENT, endpoint=v1.Endpoint(display_name="x"))
     made = small.endpoints.create_endpoint(request).result(timeout=20)
