@@ -27,7 +27,8 @@ def learn(facts: Facts) -> Taken:
     lock = facts.lock
     if lock is None:
         return Taken()
-    wanted = sorted({use.question for use in taken.uses(facts.sources)} | set(pickled(facts)))
+    uses = list(taken.uses(facts.sources))
+    wanted = sorted({use.question for use in uses} | set(pickled(facts)))
     bases = sorted({question for question, _, _ in taken.hooks(facts.sources)})
     roots = taken.roots(facts.sources)
     compiled = list(_compiled(facts))
@@ -47,7 +48,9 @@ def learn(facts: Facts) -> Taken:
     if new or new_bases or new_roots or new_compiled:
         from seatrial.facts.libraries import asking  # once for a lock; every other check is faster without
 
-        undecided = asking.ask(facts, lock, cache, [*new, *new_bases], new_roots, new_compiled, known)
+        called = {use.question for use in uses if use.called}
+        asked = [f"{question}()" if question in called else question for question in new]
+        undecided = asking.ask(facts, lock, cache, [*asked, *new_bases], new_roots, new_compiled, known)
         if known != remembered.Remembered():
             remembered.remember(cache, key, known)
     return Taken(

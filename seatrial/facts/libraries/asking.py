@@ -34,7 +34,10 @@ def ask(
     compiled: Iterable[str],
     known: Remembered,
 ) -> str:
-    """Add answers to `known`; return why some are missing, "" if none is."""
+    """Add answers to `known`; return why some are missing, "" if none is.
+
+    `()` behind a question says that what it asks about is called; the answer is kept without it.
+    """
     published = Published.of(facts, seconds=SECONDS)
     if (wheels := facts.wheels.get(lock.path)) and wheels.fault and not wheels.known:
         published.refused = published.refused or wheels.fault  # it was asked a moment ago
@@ -55,10 +58,10 @@ def _answer(locked: Locked, questions: list[str], known: Remembered) -> str:
     """Answer questions, those about each distribution in a thread; return why some were not answered."""
     of_each: dict[str, list[str]] = {}
     for question in questions:
-        of_each.setdefault(locked.provider(re.split("[!:]", question)[0]), []).append(question)
+        of_each.setdefault(locked.provider(re.split("[!:]", _plain(question))[0]), []).append(question)
     unprovided = of_each.pop("", [])
     known.hooks.update({question: [] for question in unprovided if "!" in question})
-    known.missing.update({question: None for question in unprovided if "!" not in question})
+    known.missing.update({_plain(question): None for question in unprovided if "!" not in question})
     if locked.site is not None:
         reasons = [_answer_about(locked, name, asked, known) for name, asked in of_each.items()]
     else:
@@ -86,18 +89,22 @@ def _answer_about(locked: Locked, distribution: str, questions: list[str], known
             library = locked.library(distribution)
             lack = looking.look(library, question) if library else None
             if lack is None:
-                known.missing[question] = None
+                known.missing[_plain(question)] = None
             elif left:
-                known.missing[question] = missing = looking.completed(locked, distribution, lack)
+                known.missing[_plain(question)] = missing = looking.completed(locked, distribution, lack)
                 left -= 1
                 if missing and not missing.certain and locked.published.refused:
-                    known.unfinished.add(question)
+                    known.unfinished.add(_plain(question))
         except Unavailable as reason:
             if turn < len(questions):
                 waiting.append(question)
             else:
                 undecided = str(reason)
     return undecided
+
+
+def _plain(question: str) -> str:
+    return question.removesuffix("()")
 
 
 def _hooks(locked: Locked, distribution: str, question: str) -> list[Hook]:

@@ -31,10 +31,15 @@ class Lack:
     name: str = ""
     hint: str = ""
     wanted: str = ""  # the name that is taken from a module that is missing
+    called: bool = False  # whether the name is called, which a module of that name is not
 
 
 def look(library: Library, question: str) -> Lack | None:
-    """Return what the answer to a question is missing; None if it is there, or if the source does not tell."""
+    """Return what the answer to a question is missing; None if it is there, or if the source does not tell.
+
+    `()` behind the question says that what it asks about is called.
+    """
+    called, question = question.endswith("()"), question.removesuffix("()")
     module, colon, name = question.partition(":")
     if colon:
         if library.has_module(module) is False or library.contents.find(module.partition(".")[0]) is None:
@@ -48,7 +53,7 @@ def look(library: Library, question: str) -> Lack | None:
     first = rest[0].removesuffix("()")
     found = library.look(module, first)
     if len(rest) != 2 or not found.has:
-        return _lacking(module, first, found)
+        return _lacking(module, first, found, called=called and len(rest) == 1)
     return _attribute(library, f"{module}.{first}", rest[1], called=rest[0].endswith("()"))
 
 
@@ -80,7 +85,8 @@ def completed(locked: Locked, distribution: str, lack: Lack) -> Missing | None:
         Unavailable: the indexes did not answer in time.
     """
     version = locked.version(distribution)
-    known = releases_with(distribution, lack.module, lack.name, near=version, asked=locked.published, here=False)
+    asked, called = locked.published, lack.called
+    known = releases_with(distribution, lack.module, lack.name, near=version, asked=asked, here=False, called=called)
     library = locked.library(distribution)
     certain = bool(known.below or known.above or lack.hint)
     top = lack.module.partition(".")[0]
@@ -159,8 +165,8 @@ def _split(name: str, attribute: str) -> tuple[str, str]:
     return module, f"{last}.{attribute}"
 
 
-def _lacking(module: str, name: str, found: Looked) -> Lack | None:
-    return Lack(module, name, found.hint) if found.has is False else None
+def _lacking(module: str, name: str, found: Looked, *, called: bool = False) -> Lack | None:
+    return Lack(module, name, found.hint, called=called) if found.has is False else None
 
 
 def _is_module(library: Library, name: str) -> bool:

@@ -24,11 +24,17 @@ _DEPRECATES = re.compile(r"deprecat|warn|removed", re.IGNORECASE)
 _LONGEST = 200  # characters of an advice
 
 
-def has(library: Library, module: str, name: str = "", parameter: str = "") -> bool | None:
-    """Return whether a library has a module, a name in it, an attribute of a class, or a parameter of a function."""
+def has(library: Library, module: str, name: str = "", parameter: str = "", *, called: bool = False) -> bool | None:
+    """Return whether a library has a module, a name in it, an attribute of a class, or a parameter of a function.
+
+    If the name is `called`, a module of that name is something else.
+    """
     exists = library.has_module(module)
     if not exists or not name:
         return exists
+    if called and library.contents.find(f"{module}.{name}") is not None:
+        known = library.defined(module)
+        return name in known.bound if known else None
     owner, _, attribute = name.rpartition(".")
     found = _has_attribute(library, f"{module}.{owner}", attribute) if owner else _has_name(library, module, name)
     return _has_parameter(library, f"{module}.{name}", parameter) if found and parameter else found

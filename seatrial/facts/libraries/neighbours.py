@@ -66,11 +66,13 @@ def releases_with(
     asked: Published,
     parameter: str = "",
     here: bool | None = None,
+    called: bool = False,
 ) -> Neighbours:
     """Return the releases around `near` whose `module` has `name`.
 
     `name` may be empty, for the module itself, or `Class.attribute`; `parameter` is one of the function or class.
-    `here` says whether `near` itself has it, if that is known already.
+    `here` says whether `near` itself has it, if that is known already. If the name is `called`, a module of that name
+    is something else.
     """
     try:
         here_version = Version(near)
@@ -91,7 +93,7 @@ def releases_with(
     def has(release: Release) -> bool | None:
         if asked.requests < allowed:
             raise Unavailable("it would take too many requests")
-        return members.has(asked.library(release), module, name, parameter)
+        return members.has(asked.library(release), module, name, parameter, called=called)
 
     public = Version(here_version.public)
     older = [release for release in reversed(releases) if release.version < public]

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from seatrial.facts.python.calls import Call
+
 if TYPE_CHECKING:
     from seatrial.facts.python.sources import Sources
     from seatrial.facts.python.versions import VersionTest
@@ -30,6 +32,7 @@ class Use:
         function: the qualified name of the function that it is in; "" if it is executed on import.
         guarded: whether it is inside an `if`.
         versions: the tests around it that look at what is installed.
+        called: whether the place calls what it takes, which a module never is.
     """
 
     question: str
@@ -37,6 +40,7 @@ class Use:
     function: str = ""
     guarded: bool = False
     versions: tuple[VersionTest, ...] = ()
+    called: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,8 @@ def uses(sources: Sources) -> Iterator[Use]:
 
     for _, use in sources.named(is_taken):
         if not use.context.tries:
-            yield Use(use.name, use.location, use.context.function, bool(use.context.guards))
+            context, called = use.context, isinstance(use, Call)
+            yield Use(use.name, use.location, context.function, bool(context.guards), called=called)
 
 
 def hooks(sources: Sources) -> Iterator[tuple[str, str, Location]]:

@@ -72,6 +72,16 @@ def test_a_name_that_only_another_release_has_is_missing(
     assert (missing.distribution, missing.version, missing.certain) == ("kelp", "2.0", True)
 
 
+@pytest.mark.parametrize(("use", "above"), [("@kelp.dry(1)\ndef f(): ...", ""), ("X = kelp.dry", "3.0")])
+def test_a_module_of_its_name_in_another_release_is_not_what_the_code_calls(
+    tmp_path: Path, served: Index, locks: Mapping[str, str | bytes], use: str, above: str
+) -> None:
+    write_wheel(served.folder, "kelp", "3.0", modules={**NEW, "kelp/dry.py": "def leaf(): ...\n"})
+    found = learn(small_project(tmp_path / "project", {**locks, **predictor(f"import kelp\n\n{use}")}))
+    (missing,) = found.missing.values()
+    assert (missing.name, missing.below, missing.above) == ("dry", "1.0", above)
+
+
 @pytest.mark.parametrize(
     "text",
     [
