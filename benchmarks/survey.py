@@ -28,9 +28,9 @@ LIST = Path(__file__).with_suffix(".txt")
 TIMEOUT = 300.0  # seconds of one check or lock
 # What the projects import and no lock can have: modules of their own, and distributions that need a compiler or more.
 NEVER_LOCKED = {
-    "backend", "configs", "criteria", "datamod", "dlib", "editings", "ee", "fairscale", "google-cloud",
-    "google-cloud-artifactregistry", "mc", "models", "options", "psycopg2-binary", "pyradiomics", "tensorflow",
-    "train", "training", "util", "utils", "video-util", "weather",
+    "apex", "backend", "configs", "criteria", "datamod", "detectron2", "dlib", "editings", "ee", "fairscale",
+    "google-cloud", "google-cloud-artifactregistry", "inplace-abn", "mc", "models", "options", "psycopg2-binary",
+    "pyradiomics", "tensorflow", "train", "training", "util", "utils", "video-util", "weather",
 }  # fmt: skip
 _ALWAYS = ("torch", "torchvision", "pillow")  # what every lock has
 
