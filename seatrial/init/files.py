@@ -159,7 +159,8 @@ def _artifacts(root: Path, chosen: Chosen) -> Iterator[File]:
     if weights and weights.source:
         target = f"{chosen.artifacts}/{weights.name}"
         if weights.source.resolve() != (root / target).resolve() and not (root / target).exists():
-            yield File(target, "", f"what load() reads, copied from {weights.source}", source=weights.source)
+            shown = Path(os.path.relpath(weights.source, root)).as_posix()
+            yield File(target, "", f"what load() reads, a copy of {shown}", source=weights.source)
     if chosen.labels and not (root / chosen.artifacts / "labels.json").exists():
         text = json.dumps(list(chosen.labels), ensure_ascii=False, indent=1) + "\n"
         yield File(f"{chosen.artifacts}/labels.json", text, "the names of the classes, in the order of the outputs")

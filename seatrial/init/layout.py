@@ -6,12 +6,12 @@ import ast
 import io
 import tokenize
 
-WIDTH = 120  # characters of a line
+WIDTH = 112  # characters of a line of a method, whose body is indented by 8
 
 
-def assigned(target: str, text: str, indent: int) -> list[str]:
-    """Return the lines of `target = text`, indented by a number of spaces."""
-    return _broken(f"{' ' * indent}{target} = ", ast.parse(text, mode="eval").body, indent, "")
+def assigned(target: str, text: str) -> list[str]:
+    """Return the lines of `target = text`."""
+    return _broken(f"{target} = ", ast.parse(text, mode="eval").body, 0, "")
 
 
 def _broken(before: str, node: ast.expr, indent: int, after: str) -> list[str]:

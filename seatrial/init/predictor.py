@@ -183,8 +183,8 @@ def _built(module: _Module) -> Iterator[str]:
         text = module.use(change.written)
         if re.search(rf"\b{CLASSES}\b", text):
             yield f"{CLASSES} = {counted}"
-        yield from assigned(f"model.{change.part}", text, 0)
-    if not any(f"{change.part}.".startswith(fit.stem.removesuffix("weight")) for change in changes):
+        yield from assigned(f"model.{change.part}", text)
+    if fit.stem.removesuffix(".weight") not in {re.sub(r"\[(\d+)\]", r".\1", change.part) for change in changes}:
         yield from _stem(module, fit)
     yield "model.load_state_dict(weights)"
 
@@ -246,10 +246,8 @@ def _stem(module: _Module, fit: Fit) -> Iterator[str]:
     module.imports["nn"] = "torch.nn"
     place = re.sub(r"\.(\d+)", r"[\1]", fit.stem.removesuffix(".weight"))
     yield f"stem = model.{place}"
-    yield (
-        f"model.{place} = nn.Conv2d({fit.channels}, stem.out_channels, stem.kernel_size, stem.stride, stem.padding, "
-        "bias=stem.bias is not None)"
-    )
+    same = "stem.out_channels, stem.kernel_size, stem.stride, stem.padding, bias=stem.bias is not None"
+    yield from assigned(f"model.{place}", f"nn.Conv2d({fit.channels}, {same})")
 
 
 def _transform(module: _Module) -> Iterator[str]:
@@ -262,7 +260,7 @@ def _transform(module: _Module) -> Iterator[str]:
         for old, new in _RENAMED.items():
             text = text.replace(old, new)
         yield f"# As in {where(chosen.pipeline.location)}."
-        yield from assigned("self._transform", text, 0)
+        yield from assigned("self._transform", text)
     elif chosen.fit and chosen.fit.library == "timm":
         module.imports |= {"create_transform": "timm.data.create_transform"}
         module.imports |= {"resolve_model_data_config": "timm.data.resolve_model_data_config"}
@@ -272,7 +270,7 @@ def _transform(module: _Module) -> Iterator[str]:
         module.imports["transforms"] = "torchvision.transforms"
         whose = "torchvision's own for this model" if chosen.fit else "ImageNet's"
         yield f"# {whose}; compare them with training's."
-        yield from assigned("self._transform", _usual(module, chosen), 0)
+        yield from assigned("self._transform", _usual(module, chosen))
 
 
 def _usual(module: _Module, chosen: Chosen) -> str:
