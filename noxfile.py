@@ -70,6 +70,12 @@ def deploy(session: nox.Session) -> None:
 
 
 @nox.session
+def batch(session: nox.Session) -> None:
+    """Let a proven version answer files in a bucket (-- --input gs://… --output gs://…)."""
+    seatrial(session, "batch", lock_file=DEPLOY)
+
+
+@nox.session
 def plan(session: nox.Session) -> None:
     """Decide what a workflow does for a project."""
     seatrial(session, "plan")

@@ -40,11 +40,10 @@ def test_a_caller_gives_only_inputs_that_there_are_and_grants_what_is_asked(text
         assert job["permissions"] == asked
 
 
-def test_the_nightly_workflow_uses_our_action_and_the_pins_of_our_own_workflows() -> None:
-    (text,) = [block for block in blocks("yaml", REFERENCE) if "compare -- --live" in block]
-    used = [
-        step["uses"] for step in YAML(typ="safe").load(io.StringIO(text))["jobs"]["live"]["steps"] if "uses" in step
-    ]
+@pytest.mark.parametrize(("job", "command"), [("live", "compare -- --live"), ("answers", "batch -- --target vertex")])
+def test_a_nightly_workflow_uses_our_action_and_the_pins_of_our_own_workflows(job: str, command: str) -> None:
+    (text,) = [block for block in blocks("yaml", REFERENCE) if command in block]
+    used = [step["uses"] for step in YAML(typ="safe").load(io.StringIO(text))["jobs"][job]["steps"] if "uses" in step]
     ours = "seatrial/seatrial/.github/actions/seatrial@v1"
     assert used[-1] == ours
     pinned = (ROOT / ".github/workflows/ship.yml").read_text(encoding="utf-8")
