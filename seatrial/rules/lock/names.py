@@ -17,12 +17,13 @@ from seatrial.rules.rule import Rule
 from seatrial.rules.transforms import libraries, removed_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from seatrial.facts.gather import Facts
     from seatrial.facts.libraries.taken import Hook, Misfit, Missing, Use
     from seatrial.findings import Finding
 
+_PLACES_TOLD = 8  # of one name, beside the first
 _READ = (
     "The source of the locked wheel is read: from the environment that a trial kept, else from the package index, of "
     "which other releases are asked too."
@@ -49,8 +50,9 @@ MISSING_NAME = Rule(
         f"{_READ} Every import, call and attribute of a library's module in code that serving reaches is looked up "
         "in it. A star import that leads out of the wheel, a `__getattr__` that may answer, compiled modules and "
         "namespace packages leave it open, and then nothing is said. So do a try, hasattr or a comparison of versions "
-        "around the line, except a comparison around an import that the lock decides. It is a warning where no other "
-        "release is known to have the name, or where serving may never reach the line."
+        "around the line, except a comparison around an import that the lock decides. One name is one finding, at a "
+        "line that serving surely runs if there is one. It is a warning where no other release is known to have the "
+        "name, or where serving may never reach any of the lines."
     ),
     bad="from torchvision.models.resnet import model_urls  # torchvision 0.20",
     good="from torchvision.models import ResNet18_Weights",
@@ -62,20 +64,26 @@ def _missing_name(facts: Facts) -> Iterator[Finding]:
     if not facts.taken.missing:
         return
     told = set(_told_by_tables(facts))
+    places: dict[tuple[str, str, str], list[tuple[Missing, Use]]] = {}
     for use in taken.uses(facts.sources):
         missing = facts.taken.missing.get(use.question)
         if missing is None or use.location in told or not _is_chosen(use, facts):
             continue
         told |= {use.location} if not missing.name else set()  # a line may take several names of a module that is gone
-        sure = missing.certain and _is_reached(use, facts)
+        places.setdefault((missing.distribution, missing.module, missing.name), []).append((missing, use))
+    for taking in places.values():
+        taking.sort(key=lambda one: not _is_reached(one[1], facts))  # what serving surely runs first, then as written
+        missing, use = taking[0]
+        reached = _is_reached(use, facts)
         yield MISSING_NAME.finding(
             _lacks(missing),
-            severity=Severity.ERROR if sure else Severity.WARNING,
+            severity=Severity.ERROR if missing.certain and reached else Severity.WARNING,
             location=use.location,
             subject=missing.distribution,
-            cause=_cause(missing) + ("" if _is_reached(use, facts) else "; serving may never reach this line"),
+            cause=_cause(missing) + ("" if reached else "; serving may never reach this line"),
             cloud=_cloud(missing, is_import=":" in use.question),
             fix=fix_of(missing, MISSING_NAME.fix),
+            evidence=tuple(_others([other.location for _, other in taking[1:]])),
         )
 
 
@@ -275,6 +283,14 @@ def _cloud(missing: Missing, *, is_import: bool) -> str:
 
 def _full(missing: Missing) -> str:
     return f"{missing.module}.{missing.name}" if missing.name else missing.module
+
+
+def _others(places: Sequence[Location]) -> Iterator[str]:
+    """Yield the other places that take a name, each once, and how many more there are."""
+    each = list(dict.fromkeys(map(str, places)))
+    yield from (f"taken at {place} too" for place in each[:_PLACES_TOLD])
+    if len(each) > _PLACES_TOLD:
+        yield f"and at {len(each) - _PLACES_TOLD} more places"
 
 
 def _is_reached(use: Use, facts: Facts) -> bool:

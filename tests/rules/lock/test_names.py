@@ -61,3 +61,18 @@ def test_a_method_that_only_resembles_a_hook_is_a_warning(tmp_path: Path) -> Non
 
 def test_nothing_is_said_where_nothing_is_known(tmp_path: Path) -> None:
     assert findings(made(tmp_path, building("pass", "from kelp.layers import Dry"), taken=Remembered())) == []
+
+
+def test_a_name_that_many_lines_take_is_one_finding_at_one_that_surely_runs(tmp_path: Path) -> None:
+    """timm asks a module of its own whether torch has a function, and takes it in hundreds of places."""
+    maybe = "".join(f"def f{number}():\n    return kelp.dry({number})\n\n\n" for number in range(12))
+    known = lacking(("kelp.dry", missing("kelp", "dry")))
+    calls = "; ".join(f"f{number}()" for number in range(12))
+    doubted = building(calls, f"import kelp\n\n\n{maybe}")
+    (found,) = findings(made(tmp_path / "doubted", doubted, taken=known))
+    assert (found.severity, found.location and found.location.line) == (Severity.WARNING, 6)
+    assert found.evidence[:2] == ("taken at predictor/network.py:10:12 too", "taken at predictor/network.py:14:12 too")
+    assert (len(found.evidence), found.evidence[-1]) == (9, "and at 3 more places")
+    sure = building(calls, f"import kelp\n\n\n{maybe}LAST = kelp.dry(0)\n")
+    (found,) = findings(made(tmp_path / "sure", sure, taken=known))
+    assert (found.severity, found.location and found.location.line) == (Severity.ERROR, 53)
