@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.cli import extra, options
-from seatrial.cli.run import Run, alone, running
+from seatrial.cli.run import PAGE, Run, alone, running
 from seatrial.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def _compare(run: Run, arguments: argparse.Namespace, pair: Pair) -> int:
     return run.finish(
         found.proof(),
         tail=[*found.tail(), seconds],
+        page=run.project.build_dir / "compare" / PAGE,
         device=arguments.device,
         comparison=found.as_dict(),
         tables=found.tables(),

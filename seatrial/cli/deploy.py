@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.cli import extra, options, platforms
 from seatrial.cli.platforms import Row
-from seatrial.cli.run import Ended, Run, alone, running
+from seatrial.cli.run import PAGE, Ended, Run, alone, running
 from seatrial.cli.smoke import try_out
 from seatrial.deploy import outcome as outcomes
 from seatrial.deploy.outcome import Outcome
@@ -130,7 +130,8 @@ def _finish(run: Run, progress: Progress, row: Row) -> int:
     parts += [f"NOT proven: {text}" for text in progress.unproven]
     if row.traits.rehearsal:
         parts.append(outcomes.REHEARSAL)
-    return exit_code(run, run.finish(" · ".join(parts), status=progress.status, **_particulars(progress)))
+    page = run.project.build_dir / "deploy" / PAGE
+    return exit_code(run, run.finish(" · ".join(parts), page=page, status=progress.status, **_particulars(progress)))
 
 
 def exit_code(run: Run, code: int) -> int:

@@ -21,21 +21,23 @@ from seatrial.system.signals import raise_if_swallowed
 if TYPE_CHECKING:
     from seatrial.facts.gather import Gathered
     from seatrial.project import Project
-    from seatrial.report.renderer import Renderer, RuleText, Verdict
+    from seatrial.report.renderer import Renderer, Report, RuleText, Verdict
 
 T = TypeVar("T")
+PAGE = "report.html"  # in the folder of a command's report
 
 
 class Course:
     """The course of a command: shows events as they come, and remembers what the report needs.
 
-    `subject` is what the verdict is about.
+    `subject` is what the verdict is about, and `root` the folder of the files that findings point into.
     """
 
-    def __init__(self, command: str, subject: str, renderer: Renderer) -> None:
+    def __init__(self, command: str, subject: str, renderer: Renderer, root: Path) -> None:
         self.command = command
         self.subject = subject
         self.renderer = renderer
+        self.root = root
         self.findings: list[Finding] = []
         self.seconds: dict[str, float] = {}
         self._phase = ("", 0.0)
@@ -77,11 +79,13 @@ class Course:
         *,
         tail: Sequence[str] = (),
         rules: Callable[[], Sequence[RuleText]] = tuple,
+        page: Path | None = None,
         **more: Any,
     ) -> int:
         """Show findings and verdict, and return the exit code.
 
         `proof` is the verdict if there are no errors, and `tail` continues it; `rules` and `more` are for machines.
+        `page` is the HTML file to write.
         """
         from seatrial.report.renderer import Report
 
@@ -89,8 +93,17 @@ class Course:
         summary = " · ".join([self._summary(proof), *tail])
         verdict: Verdict = "failed" if broken else "passed"
         report = Report(self.command, verdict, self.findings, self.seconds, summary, rules=rules, more=more)
+        if page is not None:
+            self._write(page, report)
         self.renderer.show(report)
         return int(ExitCode.FINDINGS if broken else ExitCode.PASSED)
+
+    def _write(self, page: Path, report: Report) -> None:
+        from seatrial.report import html
+        from seatrial.system import files
+
+        page.parent.mkdir(parents=True, exist_ok=True)
+        files.write(page, html.page(html.data(report), self.root))
 
     @property
     def errors(self) -> frozenset[str]:
@@ -110,7 +123,7 @@ class Run(Course):
     """The course of a command in a project."""
 
     def __init__(self, command: str, project: Project, renderer: Renderer) -> None:
-        super().__init__(command, project.name, renderer)
+        super().__init__(command, project.name, renderer, project.root)
         self.project = project
 
     def read_again(self, project: Project) -> None:
@@ -162,7 +175,7 @@ def apart(command: str, subject: str, name: str) -> Iterator[Course]:
     """
     from seatrial.report.formats import FORMATS
 
-    course = Course(command, subject, FORMATS[name](Path()))
+    course = Course(command, subject, FORMATS[name](Path()), Path())
     with _heeding(command, course.renderer, course.findings):
         yield course
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seatrial.cli import options
-from seatrial.cli.run import Run, alone, running
+from seatrial.cli.run import PAGE, Run, alone, running
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import failed
 
@@ -25,7 +25,8 @@ ADDED = (
 _DEPTHS = (
     "The default depth proves the lock, the load, the golden answers and the core of the serving contract, in seconds, "
     "with one worker. "
-    "The verdict and the report name the depth; the workflows run --full."
+    "The verdict and the report name the depth; the workflows run --full. "
+    "build/smoke/report.html shows all of it in a browser."
 )
 
 
@@ -56,12 +57,12 @@ def try_out(run: Run, device: str, *, skip_check: bool = False, full: bool = Fal
     from seatrial.trial import smoke as trials
 
     file = run.project.build_dir / "smoke/report.json"
-    file.unlink(missing_ok=True)  # an older report must not pass for this run's
+    for older in (file, file.with_name(PAGE)):  # which must not pass for this run's
+        older.unlink(missing_ok=True)
     trial = run.of(trials.smoke(run.gathered, device, skip_check=skip_check, full=full))
     _refuse_unfinished(run, trial)
-    json_report.write(
-        file, json_report.document("smoke", run.findings, run.seconds, **_particulars(run.project, trial))
-    )
+    written = json_report.document("smoke", run.findings, run.seconds, **_particulars(run.project, trial))
+    json_report.write(file, written)
     return trial
 
 
@@ -69,7 +70,8 @@ def _project(arguments: argparse.Namespace) -> int:
     with running("smoke", arguments) as run, alone(run):
         began = time.monotonic()
         trial = try_out(run, arguments.device, skip_check=arguments.skip_check, full=arguments.full)
-        return run.finish(_proof(trial, time.monotonic() - began), **_particulars(run.project, trial))
+        proof, page = _proof(trial, time.monotonic() - began), run.project.build_dir / "smoke" / PAGE
+        return run.finish(proof, page=page, **_particulars(run.project, trial))
 
 
 def _image(arguments: argparse.Namespace) -> int:
@@ -83,7 +85,8 @@ def _image(arguments: argparse.Namespace) -> int:
             raise UsageError("an image is only run, never checked, so --skip-check has no meaning with --image")
         began = time.monotonic()
         file = report_file(run.project)
-        file.unlink(missing_ok=True)
+        for older in (file, file.with_name(PAGE)):
+            older.unlink(missing_ok=True)
         found = engine.find(arguments.engine or run.project.image.engine)
         stage = image_trials.smoke_image(run.gathered, arguments.image, found, arguments.device, full=arguments.full)
         tried = run.of(stage)
@@ -94,7 +97,7 @@ def _image(arguments: argparse.Namespace) -> int:
             run.renderer.measured(line)
         proof = _proof(tried.trial, time.monotonic() - began)
         healthy = f"healthy after {tried.trial.healthy_after:.1f} s"
-        return run.finish(f"{tried.image.id[:19]} · {healthy} · {proof}", **more)
+        return run.finish(f"{tried.image.id[:19]} · {healthy} · {proof}", page=file.with_name(PAGE), **more)
 
 
 def _refuse_unfinished(run: Run, trial: Trial) -> None:
@@ -115,12 +118,14 @@ def _particulars(project: Project, trial: Trial) -> dict[str, Any]:
         "image_id": None,
         "variables": variables_of(project.vertex),
         "versions": trial.versions,
+        "trained_with": _trained_with(project),
         "interface": trial.interface,
         "asked": trial.asked,
         "golden": trial.golden,
         "compared": trial.compared,
         "largest_difference": trial.drift,
         "tolerance": trial.tolerance,
+        "answers": [each.as_dict(project.artifacts) for each in trial.answered],
         "measured": asdict(trial.measured),
         "contract": trial.contract,
         "stages": asdict(trial.stages),
@@ -128,6 +133,17 @@ def _particulars(project: Project, trial: Trial) -> dict[str, Any]:
         "unsealed": trial.unsealed,
         "sealed_as": trial.sealed_as,
     }
+
+
+def _trained_with(project: Project) -> dict[str, str]:
+    """Return the versions that training had, as far as its manifest can be read."""
+    from seatrial import golden
+
+    try:
+        manifest = golden.read_manifest(project.artifacts_dir)
+    except UsageError:  # the check tells it
+        return {}
+    return dict(manifest.trained_with) if manifest else {}
 
 
 def _proof(trial: Trial, seconds: float) -> str:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from seatrial.findings import Finding, Location, Severity, that_follow
+from seatrial.report import excerpt
 from seatrial.report.renderer import Report, Verdict
-from seatrial.system.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,7 +125,7 @@ class Console:
         return parts
 
     def _excerpt(self, location: Location, gutter: str, style: str) -> list[Part]:
-        line = self._source_line(location)
+        line = excerpt.line_of(self._root, location)
         if line is None:
             return []
         parts = [(f"{gutter} |\n{location.line} | ", "blue"), (f"{line}\n", "")]
@@ -135,21 +135,6 @@ class Console:
             indent = " " * _cells(line[: location.column - 1])
             parts += [(f"{gutter} | ", "blue"), (f"{indent}{'^' * width}\n", style)]
         return parts
-
-    def _source_line(self, location: Location) -> str | None:
-        if location.line is None:
-            return None
-        try:
-            file = (self._root / location.path).resolve()
-            if not file.is_relative_to(self._root.resolve()):
-                return None  # of a file that is not the project's nothing is shown, whoever names it or links to it
-            lines = file.read_text(encoding="utf-8").split("\n")  # as Python counts lines
-        except (OSError, RuntimeError, ValueError):  # RuntimeError: links that form a circle
-            return None
-        if not 0 < location.line <= len(lines):
-            return None
-        line = lines[location.line - 1].replace("\t", " ")
-        return line if redacted(line) == line else None  # do not show a line with a password
 
     def measured(self, text: str) -> None:
         """Print a measurement under the stage that has ended."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from seatrial.report.console import Console
 from seatrial.report.github import GitHub
+from seatrial.report.html import Html
 from seatrial.report.json import Json
 from seatrial.report.markdown import Markdown
 from seatrial.report.renderer import Renderer
@@ -17,6 +18,7 @@ FORMATS: Mapping[str, type[Renderer]] = {
     "github": GitHub,
     "markdown": Markdown,
     "sarif": Sarif,
+    "html": Html,
 }
 
 

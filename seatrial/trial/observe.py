@@ -23,6 +23,7 @@ from seatrial.serving import interfaces
 from seatrial.trial import contract as contract_suite
 from seatrial.trial import evidence, memory, parity
 from seatrial.trial import server as server_module
+from seatrial.trial.answered import Answered
 from seatrial.trial.failures import LOG_TAIL, from_log, standing, translated
 from seatrial.trial.measured import Measured
 from seatrial.trial.parity import Drift
@@ -61,7 +62,7 @@ class Trial:
         measured: what the server needed.
         contract: how many checks of the serving contract were kept, in words.
         stages: what the replay of recorded stages has shown.
-        answered: each input that was answered alone: its example, the instance and the prediction.
+        answered: each input that was answered alone.
     """
 
     device: str
@@ -86,7 +87,7 @@ class Trial:
     measured: Measured = field(default_factory=Measured)
     contract: str = ""
     stages: Compared = field(default_factory=Compared)
-    answered: list[tuple[GoldenExample, Any, Any]] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
 
 
 Deeper = Callable[[Server], Stage[None]]
@@ -244,7 +245,9 @@ def _compare(
 ) -> Stage[None]:
     alone = len(chunk) == 1
     subject = parity.example_name(chunk[0][0]) if alone else f"a batch of {len(chunk)}"
+    began = time.monotonic()
     answer = server.predict([instance for _, instance in chunk])
+    seconds = time.monotonic() - began
     predictions = predictions_of(answer)
     if predictions is None:
         yield from refused(gathered, server, subject, answer)
@@ -256,13 +259,13 @@ def _compare(
             f"{subject}: {len(chunk)} instances, {len(predictions)} predictions", subject=subject
         )
         return
-    if alone:
-        trial.answered.append((*chunk[0], predictions[0]))
     found = [
         finding
         for (example, _), prediction in zip(chunk, predictions, strict=True)
         for finding in parity.compare(example, prediction, tolerance=trial.tolerance, drift=drift, alone=alone)
     ]
+    if alone:
+        trial.answered.append(Answered(*chunk[0], predictions[0], seconds, differs=bool(found)))
     yield from found[:_SHOWN]
     if len(found) > _SHOWN:
         yield Step(f"{len(found) - _SHOWN} more answers differ")

@@ -41,11 +41,12 @@ def compare(project: Project, server: Server, trial: Trial) -> Stage[None]:
         trial.unproven.append("that serving.optimize changes no answer: without it the server did not start")
         return
     largest, compared = 0.0, 0
-    for example, instance, optimized in trial.answered:
-        plain, again = (predictions_of(server.predict([instance])) for _ in range(2))
+    for answered in trial.answered:
+        example = answered.example
+        plain, again = (predictions_of(server.predict([answered.instance])) for _ in range(2))
         if not plain or not again or _differing(example, plain[0], again[0], trial.tolerance)[0]:
             continue
-        differing, difference = _differing(example, plain[0], optimized, trial.tolerance)
+        differing, difference = _differing(example, plain[0], answered.prediction, trial.tolerance)
         largest, compared = max(largest, difference), compared + 1
         if differing:
             first = differing[0]

@@ -52,18 +52,18 @@ def compare(
 ) -> Iterator[Finding]:
     """Yield how a prediction differs from what training recorded; numbers may differ by `tolerance`."""
     subject = example_name(example) + ("" if alone else ", in a batch")
-    fields = _fields(example, prediction)
-    scores = [] if example.scores is None else list(_scores(subject, example, fields.get("scores"), tolerance, drift))
+    answered = fields_of(example, prediction)
+    scores = [] if example.scores is None else list(_scores(subject, example, answered.get("scores"), tolerance, drift))
     if example.label is not None:
-        yield from _label(subject, example, fields.get("label", prediction), same_scores=not scores)
+        yield from _label(subject, example, answered.get("label", prediction), same_scores=not scores)
     yield from scores
     if example.response is not None:
         yield from _differences(subject, "response", example.response, prediction, tolerance, drift)
     elif example.label is not None or example.scores is not None:
         recorded = {name for name in ("label", "scores") if getattr(example, name) is not None}
-        drift.unrecorded |= fields.keys() - recorded
+        drift.unrecorded |= answered.keys() - recorded
     if example.truth is not None and example.answered is None:
-        drift.guessed[example_name(example)] = (str(example.truth), str(fields.get("label")))
+        drift.guessed[example_name(example)] = (str(example.truth), str(answered.get("label")))
 
 
 def example_name(example: GoldenExample) -> str:
@@ -71,7 +71,7 @@ def example_name(example: GoldenExample) -> str:
     return f"golden/{example.image}" if example.image else f"instance {_short(example.instance)}"
 
 
-def _fields(example: GoldenExample, prediction: Any) -> Mapping[str, Any]:
+def fields_of(example: GoldenExample, prediction: Any) -> Mapping[str, Any]:
     """Return the label and scores of an answer by name; a label alone, or scores alone, are an answer too."""
     if not isinstance(prediction, dict):
         return {"scores" if isinstance(prediction, list) else "label": prediction}
