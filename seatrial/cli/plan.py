@@ -35,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--environment", default="", metavar="NAME", help="that a deploy waits for (default: production)"
     )
+    parser.add_argument("--name", default="", help="of this call, where a run has several for one project")
     parser.add_argument("--since", default="", metavar="REV", help="the git revision that a pull request changes")
 
 
@@ -43,7 +44,8 @@ def command(arguments: argparse.Namespace) -> int:
     from seatrial.report import github
     from seatrial.workflow.plan import key, plan
 
-    github.set_outputs(key=key(arguments.project or Path(), os.environ.get("GITHUB_WORKSPACE", ".")))
+    repository = os.environ.get("GITHUB_WORKSPACE", ".")
+    github.set_outputs(key=key(arguments.project or Path(), repository, arguments.name))
     with running("plan", arguments) as run:
         made = plan(run.project, _wanted(arguments))
         github.set_outputs(**made.outputs())

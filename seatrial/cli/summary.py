@@ -25,6 +25,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace) -> int:
     """Print the annotations, and write the page to GITHUB_STEP_SUMMARY, or without it to standard output.
 
+    The outputs of the step are the verdict and the digest of the proven bundle.
+
     The command fails if a job did not do what the plan wanted, so that its own check can be required.
 
     Raises:
@@ -43,4 +45,6 @@ def command(arguments: argparse.Namespace) -> int:
             step.write(page)
     else:
         sys.stdout.write(page)
-    return int(ExitCode.PASSED if all(job.passed for job in jobs) else ExitCode.FINDINGS)
+    outputs = summary.outputs(reports, jobs)
+    github.set_outputs(**outputs)
+    return int(ExitCode.PASSED if outputs["verdict"] == "passed" else ExitCode.FINDINGS)

@@ -163,11 +163,18 @@ def _has_another_lock(project: Project, since: str, notes: list[str]) -> bool:
     return before is not None and before.split() != lock.read_text(encoding="utf-8").split()
 
 
-def key(folder: Path, repository: str | Path) -> str:
-    """Return a name that tells this project's artifacts from those of others in the same run, from its path alone."""
+def key(folder: Path, repository: str | Path, name: str = "") -> str:
+    """Return what tells the artifacts of this call from those of others in the same run.
+
+    Args:
+        folder: of the project; of it only the path in `repository` counts.
+        repository: where it is checked out.
+        name: of the call, if a run has several for one project.
+    """
     place = Path(os.path.relpath(folder.resolve(), Path(repository).resolve())).as_posix()
-    name = re.sub(r"[^a-z0-9]+", "-", place.lower()).strip("-")[:40].rstrip("-") or "root"
-    return f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+    told = "-".join(filter(None, (re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") for text in (place, name))))
+    identity = "\0".join(filter(None, (place, name)))  # no path has this character
+    return f"{told[:40].rstrip('-') or 'root'}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
 
 def _runner(text: str, name: str) -> Runner:

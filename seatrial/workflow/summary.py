@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,22 @@ def jobs(text: str, planned: str = "") -> list[Job]:
     """
     left_out = {name for name, wanted in _pairs(planned, "planned") if wanted == "false"}
     return [Job(name, result or "skipped", name not in left_out) for name, result in _pairs(text, "jobs")]
+
+
+def outputs(reports: Iterable[Report], results: Iterable[Job]) -> dict[str, str]:
+    """Return the outputs of the step.
+
+    Returns:
+        `verdict` is `passed` or `failed`. `bundle_digest` is that of the bundle whose trial passed; of two, with a
+        blank between them, where the CPU has a lock of its own; "" if no trial passed.
+    """
+    proven = {str(each["bundle_digest"]) for each in reports if each["command"] == "smoke" and _passed(each)}
+    verdict = "passed" if all(job.passed for job in results) else "failed"
+    return {"verdict": verdict, "bundle_digest": " ".join(sorted(proven))}
+
+
+def _passed(report: Report) -> bool:
+    return report["verdict"] == "passed" and bool(report.get("bundle_digest"))
 
 
 def _pairs(text: str, option: str) -> Iterator[tuple[str, str]]:

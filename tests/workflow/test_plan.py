@@ -174,8 +174,10 @@ def test_without_deploy_nothing_but_the_trials_runs(tmp_path: Path) -> None:
     assert (made.prove, made.image, made.push, made.deploy) == (True, False, False, False)
 
 
-def test_the_key_tells_the_folders_of_a_repository_apart(tmp_path: Path) -> None:
+def test_the_key_tells_the_folders_of_a_repository_and_the_calls_of_a_run_apart(tmp_path: Path) -> None:
     folders = [tmp_path, tmp_path / "a/b", tmp_path / "a-b", tmp_path / "models/Überschrift"]
     keys = [key(folder, tmp_path) for folder in folders]
+    keys += [key(folder, tmp_path, name) for folder in folders[:2] for name in ("us-central1", "us central1", "b")]
     assert len(set(keys)) == len(keys)
+    assert key(tmp_path, tmp_path, "") == keys[0]  # an input that was left out
     assert all(set(one) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for one in keys)

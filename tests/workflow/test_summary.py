@@ -52,3 +52,17 @@ def test_a_report_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     file.write_text("{")
     with pytest.raises(UsageError, match=r"check\.json is not a report: "):
         summary.read(tmp_path)
+
+
+def test_the_outputs_are_the_verdict_and_the_digests_of_the_bundles_that_passed() -> None:
+    def smoke(verdict: str, digest: str) -> dict[str, str]:
+        return {"command": "smoke", "verdict": verdict, "bundle_digest": digest}
+
+    image = {**smoke("passed", "ffff"), "command": "smoke --image"}
+    assert summary.outputs([smoke("passed", "bb"), smoke("passed", "bb"), image], [Job("smoke", "success")]) == {
+        "verdict": "passed",
+        "bundle_digest": "bb",
+    }
+    assert summary.outputs([smoke("passed", "bb"), smoke("passed", "aa")], [])["bundle_digest"] == "aa bb"
+    refused = [smoke("failed", "bb"), {"command": "smoke", "verdict": "error"}]
+    assert summary.outputs(refused, [Job("smoke", "failure")]) == {"verdict": "failed", "bundle_digest": ""}

@@ -20,7 +20,7 @@ from typing import Any
 
 from uv import find_uv_bin
 
-from tests.workflows.adapted import COMMIT, REPOSITORY, pins
+from tests.workflows.adapted import COMMIT, RELEASE, REPOSITORY, pins
 
 STAND_INS = Path(__file__).parent / "actions"
 LABELS = ("ubuntu-24.04", "gpu-t4", "self-hosted", "gpu")
@@ -103,7 +103,7 @@ class Caller:
             (self.scratch / name).mkdir(parents=True, exist_ok=True)
         file = self.scratch / "event.json"
         file.write_text(json.dumps(payload))
-        mapped = [(f"{REPOSITORY}@{ref}", self.tool) for ref in (COMMIT, "v1")]
+        mapped = [(f"{REPOSITORY}@{ref}", self.tool) for ref in (COMMIT, RELEASE)]
         mapped += [(f"{name}@{commit}", STAND_INS / name.partition("/")[2]) for name, commit in pins()]
         command = [
             _act(), event, "-C", str(self.root), "-W", f".github/workflows/{workflow}", "--eventpath", str(file),

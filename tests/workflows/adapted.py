@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 from tests.conftest import ROOT
 
 REPOSITORY = "seatrial/seatrial"
+RELEASE = f"v{tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))['project']['version']}"  # the tag
 COMMIT = "5ea7" * 10  # stands for the commit that is called
 _SELF = re.compile(r"(?<=uses: )\$/(\S+)")
 _NEW_KEY = re.compile(r"^( +)(?:# )?((?:queue|deployment): .+)$", re.MULTILINE)  # at the start of their line
 _PINNED = re.compile(r"uses: ([\w.-]+/[\w.-]+)(?:/\S+)?@([0-9a-f]{40})")
 # What the tool is at a commit, without what the machine added to it.
-_PARTS = ("seatrial", "locks", ".github", "noxfile.py", "pyproject.toml", "README.md", "LICENSE")
+_PARTS = ("seatrial", "locks", ".github", "action.yml", "noxfile.py", "pyproject.toml", "README.md", "LICENSE")
 
 
 def adapted(text: str) -> str:
@@ -36,7 +38,9 @@ def restored(text: str) -> str:
 
 def sources() -> list[Path]:
     """Return every file of YAML that GitHub executes."""
-    return sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/actions/*/action.yml")])
+    return sorted(
+        [*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/actions/*/action.yml"), ROOT / "action.yml"]
+    )
 
 
 def pins() -> list[tuple[str, str]]:

@@ -27,10 +27,15 @@ def workflows(root: Path) -> list[Path]:
     return sorted(root.glob(".github/workflows/*.yml"))
 
 
+def actions(root: Path) -> list[Path]:
+    """Return the actions of a repository."""
+    return sorted([*root.glob(".github/actions/*/action.yml"), *root.glob("action.yml")])
+
+
 def schemas(root: Path) -> list[str]:
     """Validate every file of YAML by its published schema; workflows also by one that wants timeouts."""
     checks = [(schema, workflows(root)) for schema in _SCHEMAS]
-    checks += [("vendor.github-actions", sorted(root.glob(".github/actions/*/action.yml")))]
+    checks += [("vendor.github-actions", actions(root))]
     checks += [("vendor.dependabot", [root / ".github/dependabot.yml"])]
     found = []
     for schema, files in checks:
@@ -93,7 +98,7 @@ def install_modules(folder: Path) -> Path:
 def _scripts(root: Path) -> Iterator[tuple[str, str]]:
     for script in sorted(root.glob(".github/actions/*/*.sh")):
         yield script.name, script.read_text(encoding="utf-8")
-    for file in [*workflows(root), *sorted(root.glob(".github/actions/*/action.yml"))]:
+    for file in [*workflows(root), *actions(root)]:
         for number, step in enumerate(steps(read(file))):
             if "run" in step:
                 # As the runner starts it: `bash -e {0}`, or with pipefail where the shell is named.

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from seatrial.deploy.vertex import preflight
 from tests.conftest import ROOT
 from tests.workflows import linting
+from tests.workflows.adapted import RELEASE
 
 GUIDE, REFERENCE, README = (ROOT / name for name in ("docs/guide/github.md", "docs/workflow.md", "README.md"))
 
@@ -28,7 +29,7 @@ def blocks(language: str, *pages: Any) -> list[str]:
 @pytest.mark.parametrize("text", [b for b in blocks("yaml", README, REFERENCE, GUIDE) if ".github/workflows/" in b])
 def test_a_caller_gives_only_inputs_that_there_are_and_grants_what_is_asked(text: str) -> None:
     for job in YAML(typ="safe").load(io.StringIO(text))["jobs"].values():
-        name = re.fullmatch(r"seatrial/seatrial/\.github/workflows/(\w+\.yml)@v1", job["uses"])
+        name = re.fullmatch(rf"seatrial/seatrial/\.github/workflows/(\w+\.yml)@{re.escape(RELEASE)}", job["uses"])
         assert name
         call = linting.read(ROOT / ".github/workflows" / name[1])
         inputs = call["on"]["workflow_call"]["inputs"]
@@ -44,7 +45,7 @@ def test_a_caller_gives_only_inputs_that_there_are_and_grants_what_is_asked(text
 def test_a_nightly_workflow_uses_our_action_and_the_pins_of_our_own_workflows(job: str, command: str) -> None:
     (text,) = [block for block in blocks("yaml", REFERENCE) if command in block]
     used = [step["uses"] for step in YAML(typ="safe").load(io.StringIO(text))["jobs"][job]["steps"] if "uses" in step]
-    ours = "seatrial/seatrial/.github/actions/seatrial@v1"
+    ours = f"seatrial/seatrial/.github/actions/seatrial@{RELEASE}"
     assert used[-1] == ours
     pinned = (ROOT / ".github/workflows/ship.yml").read_text(encoding="utf-8")
     assert all(f"uses: {name}" in pinned for name in used if name != ours)
@@ -70,7 +71,7 @@ OURS = {  # a token of GitHub's for a job of ship.yml: https://docs.github.com/e
     "repository_id": "22",
     "run_id": "9" * 20,
     "ref": "refs/heads/main",
-    "job_workflow_ref": "seatrial/seatrial/.github/workflows/ship.yml@refs/tags/v1",
+    "job_workflow_ref": f"seatrial/seatrial/.github/workflows/ship.yml@refs/tags/{RELEASE}",
 }
 
 
@@ -84,7 +85,9 @@ OURS = {  # a token of GitHub's for a job of ship.yml: https://docs.github.com/e
         pytest.param({"ref": "refs/heads/main2"}, False, id="another branch"),
         pytest.param({"repository_id": "222"}, False, id="another repository"),
         pytest.param({"repository_owner_id": "12"}, False, id="another organisation"),
-        pytest.param({"job_workflow_ref": "o/r/.github/workflows/ship.yml@refs/tags/v1"}, False, id="another workflow"),
+        pytest.param(
+            {"job_workflow_ref": f"o/r/.github/workflows/ship.yml@refs/tags/{RELEASE}"}, False, id="another workflow"
+        ),
         pytest.param({"job_workflow_ref": OURS["job_workflow_ref"] + "-evil"}, False, id="another tag"),
     ],
 )

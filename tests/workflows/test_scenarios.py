@@ -23,15 +23,16 @@ import pytest
 from tests.conftest import ROOT
 from tests.engines import Base
 from tests.workflows.acting import Acted, Caller, commit, repository
-from tests.workflows.adapted import adapted
+from tests.workflows.adapted import RELEASE, adapted
+from tests.workflows.conftest import SMALL
 
 pytestmark = pytest.mark.timeout(600)  # a run of a dozen jobs, beside the other tests on a small machine
 SMOKE = "smoke (cpu, Python 3.11)"
 PROVED = {"plan": "success", "check": "success", SMOKE: "success"}
-PROVE = """\
+PROVE = f"""\
   prove:
-    permissions: {contents: read}
-    uses: seatrial/seatrial/.github/workflows/prove.yml@v1
+    permissions: {{contents: read}}
+    uses: seatrial/seatrial/.github/workflows/prove.yml@{RELEASE}
 """
 REHEARSED = "local rehearsal, nothing created on Google Cloud"
 Make = Callable[..., Caller]
@@ -40,7 +41,7 @@ Make = Callable[..., Caller]
 def documented(file: str, called: str) -> str:
     """Return the first workflow that a page shows for those who call one of ours."""
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), flags=re.DOTALL)
-    return next(str(block) for block in blocks if f"/{called}@v1" in block)
+    return next(str(block) for block in blocks if f"/{called}@{RELEASE}" in block)
 
 
 def ship(**inputs: Any) -> str:
@@ -52,7 +53,7 @@ on: [push, workflow_dispatch]
 jobs:
   ship:
     permissions: {{contents: read, id-token: write}}
-    uses: seatrial/seatrial/.github/workflows/ship.yml@v1
+    uses: seatrial/seatrial/.github/workflows/ship.yml@{RELEASE}
     with:
 {given}
   after:
@@ -166,6 +167,7 @@ def test_a_failing_smoke_is_not_deployed_and_the_first_line_names_the_code(
     assert acted.summary.startswith("**ST402** ")
 
 
+@pytest.mark.proof  # the gate runs the rehearsal that it calls, and main.yml by hand
 def test_main_without_a_cloud_project_rehearses(caller: Make) -> None:
     acted = caller().push("main.yml")
     assert jobs(acted, "rehearsal") == {"plan": "success", "deploy": "success", "report": "success"}
@@ -218,6 +220,32 @@ def test_a_deploy_on_google_cloud_without_a_project_is_wrong_usage(caller: Make)
     assert jobs(acted, "prove") == {}
     assert "failed with exit code 2" in acted.printed("ship/ship/plan")
     assert "needs the id of a cloud project" in acted.summary.splitlines()[0]
+
+
+def test_the_selftest_calls_all_as_others_do_and_finds_what_the_docs_promise(tool: Path, tmp_path: Path) -> None:
+    text = adapted((ROOT / ".github/workflows/selftest.yml").read_text(encoding="utf-8"))
+    folder = "models/halves"
+    made = Caller(repository(tmp_path / "caller", {"selftest.yml": text}, SMALL, folder), tool, tmp_path / "act")
+    acted = made.dispatch("selftest.yml", project=folder)
+    found = {name: result for name, result in acted.results.items() if name.startswith("selftest/")}
+    assert found == {"selftest/step": "success", "selftest/verify": "success"}
+    assert "bundle digest of step: " in acted.printed("selftest/verify")
+    assert acted.code == 0
+    # Two calls for one project in one run: each has artifacts of its own.
+    names = {place.name for place in acted.artifacts.iterdir()}
+    keys = {
+        name: re.compile(rf"seatrial-(?:report-)?models-halves-{name}-[0-9a-f]{{8}}(?:-|$)")
+        for name in ("first", "second")
+    }
+    of = {call: {name for name in names if key.match(name)} for call, key in keys.items()}
+    assert of["first"] | of["second"] == names
+    assert {len({name.removeprefix("seatrial-").removeprefix("report-")[:29] for name in each}) for each in of.values()}
+    assert any(name.endswith("-smoke-cpu") for name in of["first"])
+    assert any(name.endswith("-smoke-cpu") for name in of["second"])
+    (report,) = (name for name in names if "report" in name)
+    assert {file.name for file in (acted.artifacts / report / "report").iterdir()} == {
+        "plan.json", "lock.json", "check.json", "smoke-cpu.json",
+    }  # fmt: skip
 
 
 @pytest.mark.proof
