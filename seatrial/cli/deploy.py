@@ -126,6 +126,8 @@ def _finish(run: Run, progress: Progress, row: Row) -> int:
     proof = _PROOFS.get(progress.status, progress.status)
     if progress.status == "rolled-back" and not version:
         proof = "the rollout is undone; endpoint {endpoint}: {traffic}"
+    if progress.status == "described" and not endpoint:
+        proof = "there is no endpoint yet"
     parts = [proof.format(version=version, endpoint=endpoint, traffic=shown(progress.traffic))]
     parts += [f"NOT proven: {text}" for text in progress.unproven]
     if row.traits.rehearsal:
@@ -191,6 +193,12 @@ def _chosen(run: Run, arguments: argparse.Namespace, row: Row) -> Candidate | No
     if not row.traits.rehearsal or arguments.pushed:
         pushed = candidates.pushed_image(project, arguments.pushed)
         return run.of(candidates.of_image(project, device, pushed, reports), "proof")
+    if sent := candidates.pushed_reference(project):
+        run.renderer.told(
+            "bundle",
+            f"this rehearses the bundle, not the image that was pushed, {sent}: `--pushed` rehearses that, "
+            "and `--target vertex` deploys it",
+        )
     if not arguments.report and not candidates.proven(project, device, reports):
         with alone(run):
             try_out(run, device)

@@ -50,9 +50,10 @@ def _build(arguments: argparse.Namespace) -> int:
             return run.finish("")
         run.renderer.set_outputs(image=image.reference)
         size = f"{image.rebuilt_bytes / 1e3:,.1f} kB"
+        new = f"{len(image.rebuilt)} of {len(image.layers)} layers were not in the last image, {size}"
         proof = (
-            f"{image.reference} by {image.engine}, {image.id[:19]} · version {image.version_digest[:12]} · "
-            f"{len(image.rebuilt)} of {len(image.layers)} layers are new, {size} · {image.seconds:.1f} s"
+            f"{image.reference} by {image.engine}, {image.id[:19]} · version {image.version_digest[:12]} · {new} · "
+            f"{image.seconds:.1f} s"
         )
         return run.finish(proof, image=image.as_dict())
 

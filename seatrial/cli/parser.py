@@ -34,6 +34,7 @@ COMMANDS = {  # the stages in the order in which they run, then what stands besi
     "contract": "hold any server against the serving contract of Vertex AI, by named checks; it needs no project",
     "emulator": "run a local Vertex AI that really starts what is deployed to it, until it is interrupted",
     "cache": "say where the tool keeps environments and how large they are; with --prune, remove them",
+    "config": "print every setting of the project with its value and where that comes from",
     "explain": "explain a finding's code; with --log FILE, explain a traceback or a log",
 }
 EXAMPLES = {  # of every `--help`, nested ones too
@@ -57,6 +58,7 @@ EXAMPLES = {  # of every `--help`, nested ones too
     "contract": "contract --url http://127.0.0.1:8080",
     "emulator": "emulator --state build/emulator",
     "cache": "cache --prune",
+    "config": "config --set-only",
     "explain": "explain --log server.log",
 }
 _EXIT_CODES = """\

@@ -163,7 +163,18 @@ def running(
     with _heeding(command, renderer, findings, device=getattr(arguments, "device", "")):
         run = Run(command, project.load(arguments.project, vertex, unwritten), renderer)
         run.findings = findings
-        yield run
+        try:
+            yield run
+        finally:
+            _keep_out_of_git(run.project.build_dir)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    """Let git ignore what stages made, whatever the project's own .gitignore says."""
+    file = folder / ".gitignore"
+    with contextlib.suppress(OSError):
+        if folder.is_dir() and not file.exists():
+            file.write_text("*\n", encoding="utf-8")
 
 
 @contextlib.contextmanager

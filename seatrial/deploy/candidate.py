@@ -198,6 +198,14 @@ def pushed_image(project: Project, file: Path | None = None) -> push.Pushed:
         raise UsageError(f"{file} is not a record of a push: {error!r}", fix=fix) from None
 
 
+def pushed_reference(project: Project) -> str:
+    """Return the image that `seatrial image push` sent last; "" if none was."""
+    try:
+        return pushed_image(project).reference
+    except UsageError:
+        return ""
+
+
 def _proven_on(project: Project, device: str, digest: str, reports: Sequence[Report]) -> Stage[bool]:
     """Return whether a trial ran on the device of the target, or the project allows a deploy without one."""
     if device == "cpu" or any(report.device == device and report.bundle_digest == digest for report in reports):

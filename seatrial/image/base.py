@@ -72,7 +72,7 @@ def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
             raise EnvironmentFaultError(
                 f"{engine.name} could not pull the base image:\n{printed[-2000:]}",
                 fix="check name and digest in [tool.seatrial.image] and the network; for a private registry, run "
-                f"`{engine.name} login {reference.partition('/')[0]}`",
+                f"`{' '.join([engine.name, 'login', *registry_of(reference)])}`",
             )
         printed = engine.ask([*_PLATFORM, reference])
     if printed.strip() != "linux/amd64":
@@ -100,6 +100,12 @@ def identity(engine: Engine, reference: str) -> tuple[str, tuple[str, ...]]:
             f"{engine.name} describes {reference} in an unknown form:\n{printed[-2000:]}",
             fix=f"look at `{engine.name} image inspect {reference}`; an image without layers cannot be used",
         ) from None
+
+
+def registry_of(reference: str) -> tuple[str, ...]:
+    """Return the registry that a reference names; none for Docker Hub, which is where a name without one leads."""
+    host, slash, _ = reference.partition("/")
+    return (host,) if slash and (set(".:") & set(host) or host == "localhost") else ()
 
 
 def _require_digest(reference: str, engine: Engine) -> None:

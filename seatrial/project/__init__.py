@@ -258,7 +258,7 @@ def load(
     tool = _tool(file) if file.exists() else {}
     taken = {} if isinstance(tool.get("seatrial"), dict) else unwritten(root)
     table = taken or _table(file, tool or _tool(file))
-    given = {**_from_environment(), **(vertex or {})}
+    given = {**from_environment(), **(vertex or {})}
     if given and isinstance(table.get("vertex", {}), dict):
         table = {**table, "vertex": _with_texts(table.get("vertex", {}), given)}
     try:
@@ -312,7 +312,21 @@ def _table(file: Path, tool: Mapping[str, Any]) -> dict[str, Any]:
     return table
 
 
-def _from_environment() -> dict[str, str]:
+def written(root: Path) -> dict[str, Any]:
+    """Return [tool.seatrial] as the file in a folder has it; empty if it has none."""
+    try:
+        table = _tool(root / "pyproject.toml").get("seatrial")
+    except UsageError:
+        return {}
+    return table if isinstance(table, dict) else {}
+
+
+def variable_of(key: str) -> str:
+    """Return the variable that sets a key of [tool.seatrial.vertex]."""
+    return f"SEATRIAL_VERTEX_{key.replace('.', '_').replace('-', '_').upper()}"
+
+
+def from_environment() -> dict[str, str]:
     """Return the keys of [tool.seatrial.vertex] that variables set; an empty variable sets nothing."""
     tables: dict[str, type[BaseModel]] = {"rollout": RolloutSettings, "batch": BatchSettings}
     fields = {kebab(name): name for name in VertexSettings.model_fields if name not in tables}

@@ -42,7 +42,7 @@ def test_the_image_is_an_output_of_the_step_only_in_the_format_of_github(
     assert outputs.exists() == (form == "github")
     if outputs.exists():
         assert outputs.read_text().splitlines()[1] == "localhost/healthy:1"
-    assert "1 of 2 layers are new, 1.5 kB · 2.0 s" in capsys.readouterr().err
+    assert "1 of 2 layers were not in the last image, 1.5 kB · 2.0 s" in capsys.readouterr().err
 
 
 def test_there_is_something_to_do(capsys: pytest.CaptureFixture[str]) -> None:

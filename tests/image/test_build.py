@@ -299,7 +299,7 @@ def test_the_command_builds_and_reports_bytes_and_seconds(
     said = capsys.readouterr()
     assert code == 0, said.err
     assert json.loads(said.out)["image"]["engine"] == engine.name
-    assert re.search(r"\d+ of 4 layers are new, [\d,.]+ kB · [\d.]+ s", said.err)
+    assert re.search(r"\d+ of 4 layers were not in the last image, [\d,.]+ kB · [\d.]+ s", said.err)
 
 
 def test_the_commit_is_a_label_that_marks_a_changed_file(project: Project, tmp_path: Path) -> None:

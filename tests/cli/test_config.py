@@ -1,0 +1,48 @@
+"""`seatrial config`: every setting, its value and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from seatrial.cli.main import main
+from seatrial.project import Project
+from tests.small_project import small_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_every_setting_has_its_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_project(tmp_path, {}, python="3.12")
+    monkeypatch.setenv("SEATRIAL_VERTEX_MACHINE_TYPE", "n1-standard-8")
+    monkeypatch.setenv("SEATRIAL_VERTEX_ROLLOUT_BAKE", "5")
+    assert main(["config", "--project", str(tmp_path), "--json"]) == 0
+    rows = {row["key"]: (row["value"], row["origin"]) for row in json.loads(capsys.readouterr().out)}
+    assert rows["python"] == ("3.12", "pyproject.toml")
+    assert rows["predictor"] == ("predictor:P", "pyproject.toml")
+    assert rows["packages"] == (["predictor"], "default: the predictor's module")
+    assert rows["serving.image.mode"] == ("RGB", "default")
+    assert rows["vertex.machine-type"] == (["n1-standard-8"], "SEATRIAL_VERTEX_MACHINE_TYPE")
+    assert rows["vertex.rollout.bake"] == (5.0, "SEATRIAL_VERTEX_ROLLOUT_BAKE")
+    tops = {key.partition(".")[0] for key in rows}
+    assert tops == {name.replace("_", "-") for name, field in Project.model_fields.items() if not field.exclude}
+
+
+def test_only_what_is_set_is_shown_as_toml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_project(tmp_path, {}, python="3.12")
+    assert main(["config", "--project", str(tmp_path), "--set-only"]) == 0
+    assert [line.split("  #")[0].strip() for line in capsys.readouterr().out.splitlines()] == [
+        'predictor = "predictor:P"',
+        'python = "3.12"',
+    ]
+
+
+def test_what_a_command_builds_is_no_change_for_git(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {"artifacts/weights.txt": "1"})
+    main(["build", "--project", str(tmp_path)])
+    assert (project.build_dir / ".gitignore").read_text() == "*\n"
