@@ -40,7 +40,10 @@ Account = Annotated[
 Machine = Annotated[str, like(r"^[a-z][a-z0-9]*-[a-z0-9-]+$", 'a machine type such as "n1-standard-4"')]
 Machines = Annotated[
     tuple[Machine, ...],
-    BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
+    BeforeValidator(
+        lambda value: (value,) if isinstance(value, str) else value,
+        json_schema_input_type=Machine | tuple[Machine, ...],
+    ),
     Field(strict=False, min_length=1),
 ]
 Accelerator = Annotated[str, like(r"^(NVIDIA|TPU)_[A-Z0-9_]+$", 'an accelerator type such as "NVIDIA_L4"')]
