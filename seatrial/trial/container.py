@@ -247,10 +247,12 @@ class ContainerServer(Server):
         code, ending = self.exit_code, super().ending
         if code is not None and code > 128:
             ending = f"exit code {code} (signal {code - 128})"
-        if code and self._inspected()["State"].get("OOMKilled"):  # also when it was one of its processes
-            what = f"the {self._memory} of memory that smoke.memory or the machine type allows"
-            return f"{ending}: it needed more than {what}"
         return ending
+
+    @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel killed it, or one of its processes, at the limit of its memory."""
+        return bool(self.exit_code) and bool(self._inspected()["State"].get("OOMKilled"))
 
     @property
     def ended_at(self) -> datetime:

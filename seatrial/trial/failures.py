@@ -10,6 +10,8 @@ from seatrial.diagnosis.places import user_frames
 from seatrial.diagnosis.translate import diagnose, examine
 from seatrial.diagnosis.unrecognised import unrecognised
 from seatrial.rules.lock import pairs
+from seatrial.rules.serving import contract
+from seatrial.trial import memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from seatrial.rules.rule import Rule
     from seatrial.trial.server import Server
 
+_NO_LINE = (  # instead of the rule's fix, which is about a line
+    "nothing in the log names a line of the project; SIGKILL most often means that memory ran out, and SIGSEGV that "
+    "compiled code failed; `seatrial smoke` repeats this load"
+)
 LOG_TAIL = 15  # lines
 _ARTIFACTS = re.compile(r"/[^\s'\"`:]*/bundle/artifacts(?=[/'\"`\s:]|$)")  # of a trial's copy, or of an image
 
@@ -42,9 +48,14 @@ def translated(gathered: Gathered, record: dict[str, Any], otherwise: Rule, serv
 
 def from_log(gathered: Gathered, server: Server, rule: Rule, message: str) -> Finding:
     """Return the finding for a server that logged no reason: at the user's frame in a dumped stack, if there is one."""
+    if server.ran_out_of_memory:
+        return memory.ran_out(gathered.project)
     location, frames = user_frames("\n".join(server.log), gathered.project)
     evidence = tuple(frames) if location else tuple(server.log[-LOG_TAIL:])
-    return as_projects(rule.finding(message, location=location, evidence=evidence), gathered)
+    found = rule.finding(message, location=location, evidence=evidence)
+    if location is None and rule.code == contract.ENDED.code:
+        found = replace(found, fix=_NO_LINE)
+    return as_projects(found, gathered)
 
 
 def standing(project: Project, stack: Sequence[str]) -> str:

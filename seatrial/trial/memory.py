@@ -8,7 +8,7 @@ from seatrial.facts.tables import machines
 from seatrial.findings import Finding, Severity
 from seatrial.project import Project
 from seatrial.rules.serving.budgets import MACHINE_TOO_SMALL
-from seatrial.rules.serving.processes import SHARED_MEMORY
+from seatrial.rules.serving.processes import NO_MEMORY, SHARED_MEMORY
 from seatrial.trial.inside.usage import Usage
 from seatrial.trial.measured import Measured
 
@@ -56,6 +56,19 @@ def shared_memory(project: Project) -> int:
 def limit(project: Project) -> str:
     """Return `allowed` as engines write it."""
     return f"{allowed(project) // MIB}m"
+
+
+def ran_out(project: Project, subject: str = "") -> Finding:
+    """Return the finding for a container that was killed at its limit: how much that was, and which key sets it."""
+    of_smoke = allowed(project) < (of_machine(project) or float("inf"))
+    key = "smoke.memory" if of_smoke else f"vertex.machine-type, {smallest(project)},"
+    more = f'set `memory` in [tool.seatrial.smoke] to what the machine has (it is "{project.smoke.memory}")'
+    return NO_MEMORY.finding(
+        f"the server needed more than the {limit(project)} of memory that {key} allows, and was killed there",
+        subject=subject,
+        cause="the kernel ends a container at its limit (SIGKILL, exit code 137), and nothing is logged",
+        fix=f"{NO_MEMORY.fix}{f'; or {more}' if of_smoke else ''}",
+    )
 
 
 def judge(project: Project, used: Usage, device: str, measured: Measured) -> Iterator[Finding]:

@@ -287,6 +287,9 @@ def refused(
         for finding in translated(gathered, record, rule, server):
             yield replace(finding, subject=subject)
         return
+    if answer is None and server.ran_out_of_memory:
+        yield memory.ran_out(gathered.project, subject)
+        return
     if answer is None:
         what = f"the server ended with {server.ending}" if server.exit_code is not None else "no answer"
         yield rule.finding(f"{subject}: {what}", subject=subject, evidence=tuple(server.log[-LOG_TAIL:]))

@@ -166,6 +166,11 @@ class Server(ABC):
         code = self.exit_code
         return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
 
+    @property
+    def ran_out_of_memory(self) -> bool:
+        """Whether it was killed because it needed more memory than it was given; a process is given no limit."""
+        return False
+
     def noted(self) -> list[Noted]:
         """Return what the predictor tried besides answering, if it is watched."""
         return []

@@ -197,8 +197,10 @@ def test_the_end_of_a_predictor_that_needs_more_memory_than_allowed_says_so(halv
     with (halves / "pyproject.toml").open("a") as file:
         file.write('\n[tool.seatrial.smoke]\nmemory = "256m"\n')
     end = ran(halves, docker)
-    assert end.codes == ["ST501"]
-    assert "more than the 256m of memory" in end.errors[0].message
+    assert end.codes == ["ST543"]
+    assert "more than the 256m of memory that smoke.memory allows" in end.errors[0].message
+    assert end.errors[0].location is None
+    assert "`memory` in [tool.seatrial.smoke]" in end.errors[0].fix
 
 
 @pytest.mark.proof

@@ -78,3 +78,13 @@ def test_shared_memory_beyond_a_containers_is_found_on_the_cpu() -> None:
     (found,) = memory.judge(project("n1-standard-4"), used, "cpu", Measured())
     assert found.code == "ST545"
     assert not list(memory.judge(project("n1-standard-4"), used, "cuda", Measured()))
+
+
+def test_who_sets_the_limit_that_was_not_enough_is_named() -> None:
+    of_smoke = memory.ran_out(project("n1-standard-4", "256m"))
+    assert of_smoke.code == "ST543"
+    assert "256m of memory that smoke.memory allows" in of_smoke.message
+    assert '(it is "256m")' in of_smoke.fix
+    of_machine = memory.ran_out(project("n1-highcpu-2", "64g"))
+    assert "that vertex.machine-type, n1-highcpu-2, allows" in of_machine.message
+    assert "smoke" not in of_machine.fix
