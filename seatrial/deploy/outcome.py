@@ -37,8 +37,8 @@ STATUSES = (
 )
 # What of it a later step of a workflow can read; the rest is in the file.
 _OUTPUTS = (
-    "status", "target", "model", "version", "alias", "endpoint", "deployed_model", "traffic", "digest", "bundle_digest",
-    "image", "device", "seconds", "findings", "note",
+    "status", "target", "model", "version", "alias", "endpoint", "console", "deployed_model", "traffic", "digest",
+    "bundle_digest", "image", "device", "seconds", "findings", "note",
 )  # fmt: skip
 
 
@@ -90,6 +90,15 @@ class Outcome:
         """The sentence that a rehearsal always says; "" of a real deploy."""
         return REHEARSAL if self.rehearsal else ""
 
+    @property
+    def console(self) -> str:
+        """The endpoint's page in Google Cloud's console; "" of a rehearsal, or without an endpoint."""
+        parts = self.endpoint.split("/")
+        if self.rehearsal or len(parts) != 6:  # projects/ID/locations/REGION/endpoints/ID
+            return ""
+        place = f"locations/{parts[3]}/endpoints/{parts[5]}?project={parts[1]}"
+        return f"https://console.cloud.google.com/vertex-ai/online-prediction/{place}"
+
 
 def document(outcome: Outcome, findings: Iterable[Finding]) -> dict[str, Any]:
     """Return deploy.json as data."""
@@ -98,6 +107,7 @@ def document(outcome: Outcome, findings: Iterable[Finding]) -> dict[str, Any]:
         **asdict(outcome),
         "seconds": {name: round(value, 3) for name, value in outcome.seconds.items()},
         "note": outcome.note,
+        "console": outcome.console,
         "findings": [finding.as_dict() for finding in findings],
     }
 

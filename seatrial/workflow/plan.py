@@ -74,6 +74,7 @@ class Plan:
         image: whether an image is built and proven; `push` is whether it is then pushed to a registry.
         image_device: what it is built for; `image_trial` is what it is proven on.
         deploy: whether the last job runs; `arguments` are those of `seatrial deploy`, one a line.
+        preview: whether it is a dry run on Google Cloud instead, which changes nothing and needs nobody's approval.
         environment: the GitHub environment that the deploy waits for.
         lane: deploys in the same lane must not run at the same time.
         notes: what the plan leaves out, and why.
@@ -89,6 +90,7 @@ class Plan:
     image_trial: Device
     image_runner: Runner
     deploy: bool
+    preview: bool
     deploy_runner: Runner
     target: str
     environment: str
@@ -109,7 +111,7 @@ class Plan:
         parts = [f"trial: {', '.join(rows)}"] if self.prove else []
         parts += ["the changed lock is compared with the former one"] if self.compare else []
         parts += [f"image for {self.image_device}"] if self.image else []
-        parts += [f"deploy {' '.join(self.arguments.split())}"] if self.deploy else ["no deploy"]
+        parts += [f"deploy {' '.join(self.arguments.split())}"] if self.deploy or self.preview else ["no deploy"]
         return " · ".join([*parts, *self.notes])
 
 
@@ -129,6 +131,7 @@ def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) 
     serves = project.vertex.device
     notes: list[str] = []
     image = wanted.deploy and wanted.makes and _image(project, wanted, ask, notes)
+    preview = wanted.deploy and wanted.dry_run and wanted.target == "vertex"
     on_gpu = serves == "cuda" and gpu_runner != ""
     return Plan(
         matrix={"include": rows},
@@ -140,12 +143,13 @@ def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) 
         image_device=serves,
         image_trial="cuda" if on_gpu else "cpu",
         image_runner=gpu_runner if on_gpu else runner,
-        deploy=wanted.deploy,
+        deploy=wanted.deploy and not preview,
+        preview=preview,
         deploy_runner=gpu_runner if on_gpu and wanted.target == "local" else runner,
         target=wanted.target,
         environment=(wanted.environment or "production") if wanted.target == "vertex" else "rehearsal",
         arguments="\n".join(_arguments(wanted)),
-        lane=_lane(project, wanted.target),
+        lane=_lane(project, wanted),
         notes=tuple(notes),
     )
 
@@ -274,10 +278,15 @@ def _arguments(wanted: Wanted) -> list[str]:
     return ["--target", wanted.target, *(f"--{name.replace('_', '-')}" for name in _INSTEAD if getattr(wanted, name))]
 
 
-def _lane(project: Project, target: str) -> str:
-    """Return the lane: on Google Cloud one for each model; a rehearsal shares nothing with other runs."""
-    if target == "vertex":
-        return f"{project.vertex.project}/{project.vertex.region}/{project.model_id}"
+def _lane(project: Project, wanted: Wanted) -> str:
+    """Return the lane: on Google Cloud one for each model; a rehearsal shares nothing with other runs.
+
+    A rollback has a lane of its own: a deploy that waits for an approval must not hold it up, and one that runs notices
+    that the endpoint was taken over and stops.
+    """
+    if wanted.target == "vertex":
+        model = f"{project.vertex.project}/{project.vertex.region}/{project.model_id}"
+        return f"{model}/rollback" if wanted.rollback else model
     return f"rehearsal/{os.environ.get('GITHUB_RUN_ID', '')}/{project.root.as_posix()}"
 
 

@@ -57,6 +57,14 @@ def test_a_rehearsal_says_that_nothing_was_created(tmp_path: Path, monkeypatch: 
     assert data["note"] == REHEARSAL
 
 
+def test_the_console_shows_the_endpoint_of_a_deploy_but_none_of_a_rehearsal() -> None:
+    endpoint = "projects/p/locations/europe-west4/endpoints/42"
+    page = "https://console.cloud.google.com/vertex-ai/online-prediction/locations/europe-west4/endpoints/42?project=p"
+    assert outcome(endpoint=endpoint).console == page
+    assert outcome(endpoint=endpoint, target="local", rehearsal=True).console == ""
+    assert outcome(endpoint="").console == ""
+
+
 def test_a_status_outside_of_the_list_is_refused() -> None:
     assert len(set(STATUSES)) == 12
     with pytest.raises(ValueError, match="'succeeded' is not a status"):

@@ -149,6 +149,22 @@ def test_a_rollback_and_an_undeploy_need_neither_trial_nor_image(tmp_path: Path,
     assert made.arguments == f"--target\nvertex\n{option}"
 
 
+def test_a_dry_run_on_google_cloud_is_a_preview_that_nobody_has_to_approve(tmp_path: Path) -> None:
+    made = project(tmp_path, CLOUD + IMAGE)
+    planned = plan(made, Wanted(deploy=True, dry_run=True, repository=REPOSITORY), answers)
+    assert (planned.prove, planned.push, planned.deploy, planned.preview) == (True, True, False, True)
+    assert planned.arguments == "--target\nvertex\n--dry-run"
+    rehearsed = plan(made, Wanted(deploy=True, dry_run=True, target="local"), answers)
+    assert (rehearsed.deploy, rehearsed.preview) == (True, False)  # a rehearsal waits for nobody anyway
+
+
+def test_a_rollback_waits_for_no_deploy_but_for_another_rollback(tmp_path: Path) -> None:
+    made = project(tmp_path, CLOUD + IMAGE)
+    wanted = (Wanted(deploy=True, rollback=back, repository=REPOSITORY) for back in (False, True, True))
+    deploy, rollback, another = (plan(made, each, answers).lane for each in wanted)
+    assert deploy != rollback == another
+
+
 def test_a_rehearsal_without_an_engine_leaves_the_image_out_and_says_so(tmp_path: Path) -> None:
     made = plan(project(tmp_path, IMAGE), Wanted(deploy=True, target="local"), none_answers)
     assert (made.image, made.push, made.deploy) == (False, False, True)

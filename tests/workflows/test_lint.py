@@ -201,6 +201,17 @@ def test_no_run_on_main_waits_for_another() -> None:
     assert deploy["concurrency"]["queue"] == "max"
 
 
+def test_a_dry_run_does_what_a_deploy_does_but_waits_for_nobody() -> None:
+    jobs = read(Path(".github/workflows/ship.yml"))["jobs"]
+    deploy, preview = jobs["deploy"], jobs["preview"]
+    assert [preview[key] for key in ("steps", "outputs", "needs", "runs-on", "permissions")] == [
+        deploy[key] for key in ("steps", "outputs", "needs", "runs-on", "permissions")
+    ]
+    assert preview["if"] == deploy["if"].replace("outputs.deploy ", "outputs.preview ")
+    assert set(deploy) - set(preview) == {"environment", "concurrency"}
+    assert deploy["environment"]["url"] == "${{ steps.deploy.outputs.console }}"
+
+
 @pytest.mark.parametrize("name", ["ship", "rehearse"])
 def test_the_outputs_are_those_of_a_deploy(name: str) -> None:
     from seatrial.deploy import outcome
