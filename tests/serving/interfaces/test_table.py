@@ -41,10 +41,10 @@ def test_each_is_taken_by_the_project_and_by_the_runtime(interface: Interface, t
 
 
 @each_interface
-def test_each_is_explained_in_the_readme(interface: Interface) -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    assert f'"{interface.name}"' in readme
-    assert all(f"`{name}" in readme for name in interface.needed)
+def test_each_is_explained_in_the_documentation(interface: Interface) -> None:
+    page = (REPOSITORY / "docs/predictor.md").read_text()
+    assert f'"{interface.name}"' in page
+    assert all(f"`{name}" in page for name in interface.needed)
 
 
 @each_interface
