@@ -28,7 +28,8 @@ ABSENT = Rule(
     sources=("https://docs.python.org/3/library/exceptions.html#FileNotFoundError", EXITED_SOURCE),
     detected=(
         "The names that the loader of the predictor class (load, from_path) writes out, below a path that only its "
-        "caller knows. It is silent if the call is in a try or an `if`, or if the loader downloads files, makes "
+        "caller knows. It is a warning if the folder has other files, because a step before the build may fetch this "
+        "one. It is silent if the call is in a try or an `if`, or if the loader downloads files, makes "
         "folders, or asks whether they are there."
     ),
     bad='torch.load(Path(artifacts_uri) / "weights.pt")  # artifacts/ has best.pth',
@@ -52,6 +53,7 @@ def _absent(facts: Facts) -> Iterator[Finding]:
     for use in lacking:
         yield ABSENT.finding(
             f"the predictor loads {use.path} from the artifacts, and there is no {folder}/{use.path}",
+            severity=Severity.WARNING,  # a step before the build may still fetch it
             location=use.call.location,
             subject=f"{folder}/{use.path}",
         )
