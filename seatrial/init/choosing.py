@@ -232,10 +232,9 @@ def _model(
         if others and name not in in_code:
             name = ask(_which_fits(weights.fit))
         fit = replace(weights.fit, names=(name,))
-        where = "the names and shapes of the weights"
-        notes.tell(
-            "model", f"{fit.library}'s {name}", f"{where}, and {in_code[name].location}" if name in in_code else where
-        )
+        origin = "the names and shapes of the weights"
+        origin += f", and {where(in_code[name].location)}" if name in in_code else ""
+        notes.tell("model", f"{fit.library}'s {name}", origin)
         if others:
             notes.unknown.append(
                 f"the weights also fit {_listed(others)}, which compute otherwise; --model chooses one"
@@ -246,6 +245,11 @@ def _model(
         raise UsageError(
             f"no model of torchvision or timm has the names and shapes of {weights.name}, and no code here builds one",
             fix="copy the code of the model into the repository, or name the model: --model resnet18",
+        )
+    if not models and repository.unnamed:
+        raise UsageError(
+            f"{where(repository.unnamed)} builds a model by a name that no file tells",
+            fix="name it: --model resnet18",
         )
     if not models:
         raise UsageError(

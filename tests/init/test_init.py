@@ -389,3 +389,41 @@ def test_the_code_of_a_notebook_is_read(tmp_path: Path) -> None:
     repository(tmp_path, {"train.ipynb": json.dumps({"cells": cells})})
     assert init(tmp_path, "--yes") == 0
     assert "models.resnet18" in (tmp_path / "predictor.py").read_text()
+
+
+def test_a_builder_whose_name_no_file_tells_is_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "import timm\n\n\ndef build(config):\n    return timm.create_model(config.arch, num_classes=2)\n"
+    repository(tmp_path, {"factory.py": code})
+    assert init(tmp_path, "--yes") == 2
+    assert "factory.py:5 builds a model by a name that no file tells" in capsys.readouterr().err
+    assert init(tmp_path, "--yes", "--model", "resnet18") == 0
+
+
+HANDLER = """
+import torch
+from torch import nn
+from torchvision import models, transforms
+from ts.torch_handler.image_classifier import ImageClassifier
+
+
+class BirdHandler(ImageClassifier):
+    image_processing = transforms.Compose([transforms.Resize(64), transforms.CenterCrop(48), transforms.ToTensor()])
+
+    def initialize(self, context):
+        self.model = models.mobilenet_v2()
+        self.model.classifier[1] = nn.Linear(1280, 3)
+        self.model.load_state_dict(torch.load("birds.pth"))
+"""
+
+
+def test_a_torchserve_handler_becomes_a_predictor_with_its_model_transforms_and_names(tmp_path: Path) -> None:
+    names = json.dumps({"0": "owl", "1": "crow", "2": "wren"})
+    repository(tmp_path, {"handler.py": HANDLER, "index_to_name.json": names})
+    assert init(tmp_path, "--yes") == 0
+    text = (tmp_path / "predictor.py").read_text()
+    assert 'models.mobilenet_v2(weights=None, num_classes=len(weights["classifier.1.weight"]))' in text
+    assert "transforms.CenterCrop(48)" in text
+    assert 'artifacts / "birds.pth"' in text
+    assert json.loads((tmp_path / "artifacts/labels.json").read_text()) == ["owl", "crow", "wren"]
+    assert "torchserve" not in (tmp_path / "requirements.in").read_text()
+    assert errors(tmp_path) == ONLY_THE_LOCK

@@ -26,6 +26,7 @@ _SET_ANEW = {
     "pretrained", "weights", "num_classes", "progress", "model_name", "name", "checkpoint_path", "cache_dir",
     "drop_rate", "drop_path_rate", "pretrained_cfg", "init_weights", "force_reload", "source",
 }  # fmt: skip
+_CREATE = ("timm.create_model", "timm.models.create_model", "timm.models.factory.create_model")
 _ONLY_NAMED = -10  # what the rank of a builder loses that no call builds
 _VARIABLE = "model"  # what the model is called in the written module
 CLASSES = "classes"  # what the number of classes is called there
@@ -127,7 +128,7 @@ def _built(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) 
 def _builder(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, str]:
     """Return the library and the name of the builder that a call runs; ("", "") for any other call."""
     called = script.name(call.func)
-    if called in ("timm.create_model", "timm.models.create_model", "timm.models.factory.create_model"):
+    if called in _CREATE:
         literal = scripts.literal(_first(call, "model_name"), script)
         name = str(literal.value).partition(".")[0] if literal else ""
         return ("timm", name) if known(name, "timm") else ("", "")
@@ -164,6 +165,16 @@ def _downloads(call: ast.Call, script: Script, scripts: Scripts) -> bool:
         isinstance(s, ast.Assign) and ast.unparse(s.targets[0]).startswith(part) for s in _after(call, script)
     )
     return value is not None and "num_classes" not in given and not changed and (literal is None or bool(literal.value))
+
+
+def unnamed(scripts: Scripts) -> Location | None:
+    """Return where the code builds a model by a name that no file tells; None if it does not."""
+    for script in scripts.all:
+        for call in script.calls:
+            by_name = script.name(call.func) in (*_CREATE, "torchvision.models.get_model", "torch.hub.load")
+            if by_name and not _builder(call, script, scripts)[1]:
+                return script.location(call)
+    return None
 
 
 def _first(call: ast.Call, keyword: str) -> ast.expr | None:

@@ -24,6 +24,7 @@ class Repository:
         root: its folder.
         scripts: its Python.
         models: the surest to be served first.
+        unnamed: where its code builds a model by a name that no file tells.
         pipelines: likewise.
         checkpoints: the files with weights, the largest first.
         saved: what its code saves.
@@ -41,6 +42,7 @@ class Repository:
     root: Path
     scripts: Scripts = field(default_factory=Scripts)
     models: tuple[models.Model, ...] = ()
+    unnamed: Location | None = None
     pipelines: tuple[pipelines.Pipeline, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     saved: tuple[weights.Saved, ...] = ()
@@ -62,6 +64,7 @@ def read_repository(root: Path) -> Repository:
         root=root,
         scripts=scripts,
         models=models.models(scripts),
+        unnamed=models.unnamed(scripts),
         pipelines=pipelines.pipelines(scripts),
         checkpoints=weights.checkpoints(root),
         saved=weights.saved(scripts),
