@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seatrial.facts.libraries import looking, walk
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from seatrial.facts.gather import Facts
     from seatrial.facts.libraries.remembered import Remembered
-    from seatrial.facts.libraries.taken import Hook
+    from seatrial.facts.libraries.taken import Hook, Missing
     from seatrial.facts.packages.requirements import RequirementFile
 
 SECONDS = 20.0  # for all questions to indexes together, once for a lock
@@ -77,6 +78,7 @@ def _answer_about(locked: Locked, distribution: str, questions: list[str], known
     It is asked once more after the others: what they read of other releases is there then.
     """
     left, undecided = _MOST_COMPLETED, ""
+    done: dict[looking.Lack, Missing | None] = {}  # many questions lack one module
     waiting = [*questions]
     for turn in range(2 * len(questions)):
         if turn == len(waiting):
@@ -90,9 +92,12 @@ def _answer_about(locked: Locked, distribution: str, questions: list[str], known
             lack = looking.look(library, question) if library else None
             if lack is None:
                 known.missing[_plain(question)] = None
-            elif left:
-                known.missing[_plain(question)] = missing = looking.completed(locked, distribution, lack)
-                left -= 1
+            elif left or replace(lack, wanted="") in done:
+                one = replace(lack, wanted="")
+                if one not in done:
+                    done[one] = looking.completed(locked, distribution, lack)
+                    left -= 1
+                known.missing[_plain(question)] = missing = done[one]
                 if missing and not missing.certain and locked.published.refused:
                     known.unfinished.add(_plain(question))
         except Unavailable as reason:

@@ -64,11 +64,14 @@ def _missing_name(facts: Facts) -> Iterator[Finding]:
     if not facts.taken.missing:
         return
     told = set(_told_by_tables(facts))
+    gone = {f"{one.module}." for q, one in facts.taken.missing.items() if ":" in q and not one.name}
     places: dict[tuple[str, str, str], list[tuple[Missing, Use]]] = {}
     for use in taken.uses(facts.sources):
         missing = facts.taken.missing.get(use.question)
         if missing is None or use.location in told or not _is_chosen(use, facts):
             continue
+        if ":" not in use.question and any(module.startswith(f"{_full(missing)}.") for module in gone):
+            continue  # the import of that module fails first, and says which release has it
         told |= {use.location} if not missing.name else set()  # a line may take several names of a module that is gone
         places.setdefault((missing.distribution, missing.module, missing.name), []).append((missing, use))
     for taking in places.values():

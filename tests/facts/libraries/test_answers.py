@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.facts.gather import gather
-from seatrial.facts.libraries import answers
+from seatrial.facts.libraries import answers, asking
 from seatrial.facts.libraries.taken import Taken
 from seatrial.facts.packages import installed, requirements
 from seatrial.project import Project
@@ -70,6 +70,16 @@ def test_a_name_that_only_another_release_has_is_missing(
     missing = found.missing[question]
     assert ((missing.module, missing.name), missing.below, missing.similar) == (lacks, "1.0", similar)
     assert (missing.distribution, missing.version, missing.certain) == ("kelp", "2.0", True)
+
+
+def test_a_module_that_is_gone_is_asked_about_once_however_many_names_are_taken_from_it(
+    tmp_path: Path, served: Index, locks: Mapping[str, str | bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_MOST_COMPLETED", 1)
+    text = "from kelp.layers.thin import Thin\nfrom kelp.layers.thin import Thick, Flat"
+    found = learn(small_project(tmp_path / "project", {**locks, **predictor(text)}))
+    assert {one.below for one in found.missing.values()} == {"1.0"}
+    assert len(found.missing) == 3
 
 
 @pytest.mark.parametrize(("use", "above"), [("@kelp.dry(1)\ndef f(): ...", ""), ("X = kelp.dry", "3.0")])

@@ -76,3 +76,13 @@ def test_a_name_that_many_lines_take_is_one_finding_at_one_that_surely_runs(tmp_
     sure = building(calls, f"import kelp\n\n\n{maybe}LAST = kelp.dry(0)\n")
     (found,) = findings(made(tmp_path / "sure", sure, taken=known))
     assert (found.severity, found.location and found.location.line) == (Severity.ERROR, 53)
+
+
+def test_what_is_taken_through_a_module_that_is_gone_is_not_told_beside_its_import(tmp_path: Path) -> None:
+    """The import fails first, and a release that has only the package would be the wrong one to lock."""
+    head = "import kelp\nfrom kelp.old.logs import LOGGER\n\n\ndef f():\n    kelp.old.warn(1)\n"
+    known = lacking(
+        ("kelp.old.logs:LOGGER", missing("kelp.old.logs")), ("kelp.old.warn", missing("kelp", "old", similar="bold"))
+    )
+    (found,) = findings(made(tmp_path, building("f()", head), taken=known))
+    assert found.message == "kelp 2.0 has no module `kelp.old.logs`"
