@@ -27,14 +27,16 @@ def command(arguments: argparse.Namespace) -> int:
     Raises:
         UsageError: --check together with an option that writes.
     """
-    from seatrial.lock import compile as locking
-
     with running("lock", arguments) as run:
         if arguments.check:
+            from seatrial.lock.judge import check_lock
+
             if arguments.upgrade or arguments.cpu:
                 raise UsageError("--check writes nothing, so --upgrade and --cpu have no meaning with it")
-            run.of(locking.check_lock(run.project))
+            run.of(check_lock(run.project))
             return run.finish("the lock matches requirements.in")
+        from seatrial.lock import compile as locking
+
         if not arguments.cpu or arguments.upgrade:
             run.of(locking.compile_lock(run.project, upgrade=arguments.upgrade), "lock")
         if not failed(run.findings) and (arguments.cpu or run.project.cpu_lock_file.is_file()):

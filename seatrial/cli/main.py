@@ -14,6 +14,9 @@ from seatrial.cli.run import Ended
 from seatrial.errors import ExitCode, SeatrialError
 from seatrial.system.signals import Interruption, heed
 
+_OF_LINUX = ("fcntl", "pwd", "resource")  # modules that Python has there, and not on every platform
+_ELSEWHERE = "run it on Linux, x86-64, such as in a workflow; check, explain, init, config and lock --check work here"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command, or without one show the state of the project here; return the exit code."""
@@ -27,6 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except Ended as ended:
         return int(ended.code)
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_LINUX:
+            raise
+        sys.stderr.write(f"error: this command needs Linux, and this is {sys.platform}\n  fix: {_ELSEWHERE}\n")
+        return int(ExitCode.ENVIRONMENT)
     except SeatrialError as error:  # of a command that has no project, or has not loaded it yet
         sys.stderr.write(f"error: {error.message}\n" + (f"  fix: {error.fix}\n" if error.fix else ""))
         return int(error.exit_code)

@@ -67,7 +67,7 @@ def points(project: Project) -> Iterator[Point]:
 
 def _locked(project: Project) -> Point:
     from seatrial.findings import Finding
-    from seatrial.lock.compile import check_lock
+    from seatrial.lock.judge import check_lock
 
     found = [event for event in check_lock(project) if isinstance(event, Finding)]
     if not found:

@@ -27,7 +27,8 @@ from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts.gather import Gathered
 from seatrial.facts.packages import requirements
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
-from seatrial.findings import Finding, Location, Stage, Step, folded
+from seatrial.findings import Finding, Location, Stage, Step
+from seatrial.lock.judge import read
 from seatrial.project import Project
 from seatrial.rules.lock import pairs
 from seatrial.rules.lock.locks import CPU_BUILDS, FIRST_STEP, index_lines, is_by_hand, judge, unlockable
@@ -60,20 +61,6 @@ class UnresolvedError(UsageError):
     """No versions satisfy requirements.in."""
 
 
-def check_lock(project: Project) -> Stage[None]:
-    """Judge whether the locks satisfy requirements.in, from the files alone."""
-    yield from folded(
-        [
-            *judge(
-                project,
-                _read(project.requirements_in, project),
-                _read(project.lock_file, project),
-                _read(project.cpu_lock_file, project),
-            )
-        ]
-    )
-
-
 def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
     """Write requirements.txt; return whether it was written.
 
@@ -81,7 +68,7 @@ def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
         UsageError: requirements.in does not exist, no versions satisfy it, or requirements.txt was written by hand.
         EnvironmentFaultError: pip-compile could not reach an index, was refused by one, or exceeded its time limit.
     """
-    asked, former = _asked(project), _read(project.lock_file, project)
+    asked, former = _asked(project), read(project.lock_file, project)
     never = [*unlockable(asked, marker_environment(project.python)), *_pinned_conflict(project, asked)]
     yield from never
     if never:
@@ -117,7 +104,7 @@ def compile_cpu_lock(project: Project) -> Stage[bool]:
         EnvironmentFaultError: as for `compile_lock`.
     """
     asked = _asked(project)
-    lock = _read(project.lock_file, project)
+    lock = read(project.lock_file, project)
     if lock is None:
         raise UsageError("there is no requirements.txt to take versions from", fix="run `seatrial lock` first")
     pins = lock.pins(marker_environment(project.python))
@@ -173,9 +160,9 @@ def _known_conflicts(project: Project) -> Iterator[Finding]:
 
 
 def _asked(project: Project) -> RequirementFile:
-    asked = _read(project.requirements_in, project)
+    asked = read(project.requirements_in, project)
     if asked is None:
-        lock = _read(project.lock_file, project)
+        lock = read(project.lock_file, project)
         raise UsageError(
             f"there is no requirements.in in {project.root}", fix=FIRST_STEP[lock is not None and is_by_hand(lock)]
         )
@@ -183,10 +170,6 @@ def _asked(project: Project) -> RequirementFile:
         option = asked.missing[0]
         raise UsageError(f"{option.location} includes {option.value}, which is no file of the repository")
     return asked
-
-
-def _read(file: Path, project: Project) -> RequirementFile | None:
-    return requirements.read(file, project.root) if file.is_file() else None
 
 
 @contextlib.contextmanager

@@ -15,7 +15,8 @@ import pytest
 
 from seatrial.environment import interpreter
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.lock.compile import check_lock, compile_cpu_lock, compile_lock
+from seatrial.lock.compile import compile_cpu_lock, compile_lock
+from seatrial.lock.judge import check_lock
 from seatrial.project import Project, load
 from tests.local_index import Index, serving, sha256, write_wheel
 from tests.small_project import small_project
