@@ -248,12 +248,20 @@ def fix_of(missing: Missing, otherwise: str) -> str:
 
 
 def _pin(missing: Missing) -> str:
-    """Return the line that locks a release which has it; "" if none is known that can be installed."""
-    if missing.below and missing.below_fits:
+    """Return the line that locks a release which has it; "" if none is known that can be installed.
+
+    Of one before and one after, the one of the locked major version is told: what is far away lacks much else.
+    """
+    is_far = missing.above and _major(missing.above) == _major(missing.version) != _major(missing.below)
+    if missing.below and missing.below_fits and not is_far:
         return f"write `{missing.distribution}<={missing.below}` in requirements.in and run `seatrial lock`"
     if missing.above:
         return f"write `{missing.distribution}>={missing.above}` in requirements.in and run `seatrial lock`"
     return ""
+
+
+def _major(version: str) -> str:
+    return version.partition("!")[2].partition(".")[0] or version.partition(".")[0]
 
 
 def _lacks(missing: Missing) -> str:
