@@ -56,6 +56,7 @@ class Index:
     """A running index: serves the wheels of `folder`.
 
     A request for what `held` names is never answered; with `refusal`, every request is answered with that status.
+    With `login`, as `NAME:PASSWORD`, only who sends that is answered, and `asked` has nothing of the others.
     With `gives_parts` it sends parts of wheels to who asks for them. `asked` has every path that was asked for.
     """
 
@@ -63,6 +64,7 @@ class Index:
     url: str = ""
     held: str = "nothing"
     refusal: int = 0
+    login: str = ""
     gives_parts: bool = False
     asked: list[str] = field(default_factory=list)
     reached: threading.Event = field(default_factory=threading.Event)
@@ -90,8 +92,15 @@ def serving(folder: Path) -> Iterator[Index]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if login := self.headers.get("Authorization"):
-                index.logins.add(base64.b64decode(login.removeprefix("Basic ")).decode())
+            login = base64.b64decode(self.headers.get("Authorization", "").removeprefix("Basic ")).decode()
+            if login:
+                index.logins.add(login)
+            if index.login not in ("", login):
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="index"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             path = self.path.replace("%2B", "+")
             if index.held in path:
                 index.reached.set()

@@ -81,8 +81,7 @@ def provide(wanted: Wanted, engine: Engine, workplace: Path, *, fresh: bool) -> 
     if size is not None:
         yield Step(f"{_tag(wanted.key)} exists already")
         return wanted.described(size)
-    unpacked = environment.gigabytes(wanted.lock.names)
-    disk.refuse_full(engine, workplace, unpacked, min(unpacked, _LARGEST_LAYER), removals(engine, wanted))
+    disk.refuse_full(engine, workplace, *_sizes(wanted.lock.names), removals(engine, wanted))
     root, context = workplace / "root", workplace / "dependencies"
     root.mkdir()
     if not (yield from _install(wanted, root)):
@@ -96,6 +95,17 @@ def provide(wanted: Wanted, engine: Engine, workplace: Path, *, fresh: bool) -> 
     for removal in removals(engine, wanted):
         yield Step(f"images of other locks can be removed if nobody needs them: {removal}")
     return made
+
+
+def gigabytes(names: frozenset[str]) -> float:
+    """Return how much free disk an image of these distributions needs at most, if nothing of it exists."""
+    return disk.at_most(*_sizes(names))
+
+
+def _sizes(names: frozenset[str]) -> tuple[float, float]:
+    """Return the gigabytes of distributions, unpacked and as the tar of a layer."""
+    unpacked = environment.gigabytes(names)
+    return unpacked, min(unpacked, _LARGEST_LAYER)
 
 
 def removals(engine: Engine, wanted: Wanted) -> list[str]:

@@ -49,6 +49,11 @@ def refuse_full(
             )  # fmt: skip
 
 
+def at_most(unpacked: float, layer: float) -> float:
+    """Return what `refuse_full` asks of one file system for a layer, whatever the engine."""
+    return unpacked + layer * (1 + max(_PODMAN + _PODMAN_TEMPORARY, _DOCKER, _BUILDX, _CONTAINERD))
+
+
 def _copies(engine: Engine) -> int:
     if engine.name == "podman":
         return _PODMAN

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Callable
@@ -18,7 +19,8 @@ from typing import Any, Literal, cast
 
 from seatrial.containers.engine import Engine, find
 from seatrial.errors import EnvironmentFaultError, UsageError
-from seatrial.image import push
+from seatrial.facts.packages import requirements
+from seatrial.image import dependencies, push
 from seatrial.project import Project
 from seatrial.system import revision
 
@@ -72,6 +74,7 @@ class Plan:
         prove: whether there are trials: not before a rollback or an undeploy.
         compare: whether the lock that the CPU uses has changed, and is compared with the former one.
         image: whether an image is built and proven; `push` is whether it is then pushed to a registry.
+        image_gigabytes: free disk that its build needs at most, rounded up; 0 without an image.
         image_device: what it is built for; `image_trial` is what it is proven on.
         deploy: whether the last job runs; `arguments` are those of `seatrial deploy`, one a line.
         preview: whether it is a dry run on Google Cloud instead, which changes nothing and needs nobody's approval.
@@ -86,6 +89,7 @@ class Plan:
     compare: bool
     image: bool
     push: bool
+    image_gigabytes: int
     image_device: Device
     image_trial: Device
     image_runner: Runner
@@ -140,6 +144,7 @@ def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) 
         compare=wanted.since != "" and _has_another_lock(project, wanted.since, notes),
         image=image,
         push=image and _pushes(project, wanted),
+        image_gigabytes=_gigabytes(project) if image else 0,
         image_device=serves,
         image_trial="cuda" if on_gpu else "cpu",
         image_runner=gpu_runner if on_gpu else runner,
@@ -257,6 +262,13 @@ def _image(project: Project, wanted: Wanted, ask: Callable[[str], Engine], notes
         notes.append(f"{why}: the bundle itself is rehearsed, without an image")
         return False
     return True
+
+
+def _gigabytes(project: Project) -> int:
+    """Return what the build needs of the disk; its artifacts are there already, and a missing lock is found later."""
+    lock = project.lock_for(project.vertex.device)
+    pins = requirements.read(lock, project.root).entries if lock.is_file() else ()
+    return math.ceil(dependencies.gigabytes(frozenset(pin.name for pin in pins)))
 
 
 def _pushes(project: Project, wanted: Wanted) -> bool:

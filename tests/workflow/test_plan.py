@@ -149,6 +149,17 @@ def test_a_rollback_and_an_undeploy_need_neither_trial_nor_image(tmp_path: Path,
     assert made.arguments == f"--target\nvertex\n{option}"
 
 
+@pytest.mark.parametrize(
+    ("lock", "needed"),
+    [("", 3), ("numpy==2.0.0\n", 3), ("torch==2.9.0\n", 11), ("torch==2.9.0\nnvidia-cublas-cu12==12.8.4.1\n", 44)],
+)
+def test_the_plan_says_how_much_disk_the_image_needs(tmp_path: Path, lock: str, needed: int) -> None:
+    made = project(tmp_path, CLOUD + IMAGE)
+    made.lock_file.write_text(lock)
+    assert plan(made, Wanted(deploy=True, repository=REPOSITORY), answers).image_gigabytes == needed
+    assert plan(made, Wanted(), answers).image_gigabytes == 0
+
+
 def test_a_dry_run_on_google_cloud_is_a_preview_that_nobody_has_to_approve(tmp_path: Path) -> None:
     made = project(tmp_path, CLOUD + IMAGE)
     planned = plan(made, Wanted(deploy=True, dry_run=True, repository=REPOSITORY), answers)

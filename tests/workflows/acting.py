@@ -71,6 +71,7 @@ class Caller:
         tool: the copy of this repository that is called.
         scratch: a folder for act's own files, the jobs' home and the artifacts.
         variables: those of the calling repository.
+        secrets: its secrets. act does not hide them, so that a test can look for them in what it prints.
         limit: seconds for a whole run.
     """
 
@@ -78,6 +79,7 @@ class Caller:
     tool: Path
     scratch: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
     limit: float = 570.0
 
     def push(self, workflow: str = "ci.yml") -> Acted:
@@ -101,13 +103,15 @@ class Caller:
         """Start a run and give act's process, which leads a group of its own."""
         for name in ("artifacts", "home", "bin"):
             (self.scratch / name).mkdir(parents=True, exist_ok=True)
+        secrets = self.root.with_name("secrets")  # beside what the jobs can reach
+        secrets.write_text("".join(f"{name}={json.dumps(value)}\n" for name, value in self.secrets.items()))
         file = self.scratch / "event.json"
         file.write_text(json.dumps(payload))
         mapped = [(f"{REPOSITORY}@{ref}", self.tool) for ref in (COMMIT, RELEASE)]
         mapped += [(f"{name}@{commit}", STAND_INS / name.partition("/")[2]) for name, commit in pins()]
         command = [
             _act(), event, "-C", str(self.root), "-W", f".github/workflows/{workflow}", "--eventpath", str(file),
-            "--json", "--no-cache-server", "--action-offline-mode",
+            "--secret-file", str(secrets), "--insecure-secrets", "--json", "--no-cache-server", "--action-offline-mode",
             "--env", f"ARTIFACTS={self.scratch / 'artifacts'}",
             *(part for label in LABELS for part in ("-P", f"{label}=-self-hosted")),
             *(part for name, place in mapped for part in ("--local-repository", f"{name}={place}")),

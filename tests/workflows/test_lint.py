@@ -153,14 +153,34 @@ def test_no_checkout_leaves_the_token_behind() -> None:
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_jobs_that_publish_use_no_cache() -> None:
+def test_what_a_cache_holds_is_verified_and_jobs_use_no_other() -> None:
+    lfs = Path(".github/actions/lfs/action.yml")
+    assert [step.get("uses", step.get("run", "")).partition("@")[0].strip() for step in linting.steps(read(lfs))][
+        1:
+    ] == [
+        "actions/cache",
+        "actions/checkout",
+        "git lfs fsck --objects",
+    ]
     for path in FILES:
         text = (ROOT / path).read_text(encoding="utf-8")
-        assert "actions/cache" not in text
+        assert path == lfs or "actions/cache" not in text
         assert "cache: pip" not in text
         for step in linting.steps(read(path)):
             if "setup-uv" in step.get("uses", ""):
                 assert step["with"]["enable-cache"] is False
+
+
+@pytest.mark.parametrize("name", ["prove", "ship", "rehearse"])
+def test_the_bytes_of_lfs_are_fetched_where_they_are_needed_and_nowhere_else(name: str) -> None:
+    for job, of in read(Path(f".github/workflows/{name}.yml"))["jobs"].items():
+        steps = [step for step in of.get("steps", ()) if "uses" in step]
+        checkouts = [step["with"] for step in steps if "actions/checkout@" in step["uses"]]
+        objects = [step.get("with", {}) for step in steps if step["uses"] == "$/.github/actions/lfs"]
+        assert not any("lfs" in given for given in checkouts)
+        assert len(objects) == (0 if job == "plan" else len(checkouts))
+        depths = [[given.get("fetch-depth", 1) for given in each] for each in (checkouts, objects)]
+        assert job == "plan" or depths[0] == depths[1]
 
 
 def test_the_workflows_share_the_inputs_that_they_share_in_every_word() -> None:
@@ -178,6 +198,15 @@ def test_every_input_and_output_is_explained_in_the_docs_with_type_and_default()
             assert f"| `{key}` | {given['type']} | `{shown}` |" in page
         for key in called(name).get("outputs", {}):
             assert f"| `{key}` |" in page
+
+
+@pytest.mark.parametrize("name", ["prove", "ship", "rehearse"])
+def test_the_logins_of_package_indexes_reach_the_jobs_that_install_and_no_other(name: str) -> None:
+    secrets = {each: f"${{{{ secrets.{each} }}}}" for each in ("index-url", "netrc")}
+    assert set(called(name)["secrets"]) == set(secrets)
+    for job, of in read(Path(f".github/workflows/{name}.yml"))["jobs"].items():
+        given = of.get("secrets") if "uses" in of else next(s for s in of["steps"] if s.get("id") == "tool").get("with")
+        assert given == (None if job in ("plan", "report") else secrets)
 
 
 @pytest.mark.parametrize("name", ["prove", "ship", "rehearse"])

@@ -5,6 +5,7 @@ A job that was skipped has no result. Results and logs are act's; what act canno
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.engines import Base
+from tests.local_index import Index, serving
 from tests.workflows.acting import Acted, Caller, commit, repository
 from tests.workflows.adapted import RELEASE, adapted
 from tests.workflows.conftest import SMALL
@@ -44,8 +46,10 @@ def documented(file: str, called: str) -> str:
     return next(str(block) for block in blocks if f"/{called}@{RELEASE}" in block)
 
 
-def ship(**inputs: Any) -> str:
-    """Return a caller of ship.yml that prints the outputs."""
+def ship(*, secrets: Sequence[str] = (), **inputs: Any) -> str:
+    """Return a caller of ship.yml that passes its secrets of these names on, and prints the outputs."""
+    passed = "".join(f"      {name}: ${{{{ secrets.{name.upper()} }}}}\n" for name in secrets)
+    passed = f"    secrets:\n{passed}" if passed else ""
     given = "".join(f"      {name.replace('_', '-')}: {json.dumps(value)}\n" for name, value in inputs.items())
     return f"""\
 name: predictor
@@ -55,7 +59,7 @@ jobs:
     permissions: {{contents: read, id-token: write}}
     uses: seatrial/seatrial/.github/workflows/ship.yml@{RELEASE}
     with:
-{given}
+{given}{passed}
   after:
     needs: ship
     runs-on: ubuntu-24.04
@@ -286,17 +290,34 @@ def _running(folder: Path) -> str:
     return "\n".join(line for line in listing.splitlines() if str(folder) in line)
 
 
-def test_plan_to_deploy_with_the_image_in_between(
-    caller: Make, copied: Callable[[str], Path], base: Base, registry: str, request: pytest.FixtureRequest
-) -> None:
+@pytest.fixture
+def private(tmp_path: Path) -> Iterator[Index]:
+    """A package index with one wheel, which asks for a password."""
+    with serving(tmp_path / "wheels") as index:
+        index.login = "robot:hunter2-of-the-index"
+        yield index
+
+
+def test_plan_to_deploy_with_the_image_in_between_and_a_package_of_a_private_index(
+    caller: Make, copied: Callable[[str], Path], base: Base, registry: str, private: Index,
+    request: pytest.FixtureRequest, tmp_path: Path,
+) -> None:  # fmt: skip
     engine = request.getfixturevalue("podman")
     project = copied("tests/projects/packaged-transform")
+    digest = private.add("greeting", "1.0", content="of a private index")
+    for name, line in (("requirements.in", "greeting"), ("requirements.txt", f"greeting==1.0 --hash={digest}")):
+        file = project / name
+        file.write_text(f"--extra-index-url {private.url}\n{file.read_text()}{line}\n")
     settings = project / "pyproject.toml"
     text = settings.read_text().replace('python = "3.11"', f'python = "{base.python}"')
     image = f'base = "{base.reference}"\nrepository = "{registry}/halves"\nengine = "{engine.name}"\n'
     settings.write_text(f"{text}\n[tool.seatrial.image]\n{image}")
     folder = "models/halves"
-    acted = caller(ship(project=folder, deploy=True, target="local"), project=project, folder=folder).push()
+    text = ship(secrets=["netrc"], project=folder, deploy=True, target="local")
+    made = caller(text, project=project, folder=folder)
+    name, _, password = private.login.partition(":")
+    made.secrets = {"NETRC": f"machine 127.0.0.1 login {name} password {password}"}
+    acted = made.push()
     assert jobs(acted, "ship") == {"plan": "success", "image": "success", "deploy": "success", "report": "success"}
     told = outputs(acted)
     assert told["status"] == "deployed"
@@ -305,6 +326,19 @@ def test_plan_to_deploy_with_the_image_in_between(
     assert told["version"].startswith("projects/")
     assert json.loads(told["traffic"]) == {told["deployed_model"]: 100}
     assert told["digest"] == deployed(acted)["digest"]
+    # The wheel came from the index, and the password went nowhere else.
+    assert any(path.endswith(".whl") for path in private.asked)
+    saved = tmp_path / "image.tar"
+    command = [engine.program, "save", "--format=docker-archive", f"--output={saved}", told["image"]]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert b"of a private index" in saved.read_bytes()
+    secret = [password.encode(), base64.b64encode(private.login.encode())]
+    left = [file for file in made.scratch.rglob("*") if file.is_file() and not file.is_symlink()]
+    assert len(left) > 5  # the reports
+    holding = [file for file in [saved, *left] if any(form in file.read_bytes() for form in secret)]
+    assert {file.name for file in holding} <= {"netrc"}  # the file of the runner, which goes with the job
+    assert not any(form.decode() in text for _, text in acted.log for form in secret)
+    assert password not in acted.summary
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,13 @@ if [ "${1-} ${2-}" != "-s summary" ]; then
   echo "::stop-commands::$stop"
 fi
 
+# What logins.py has left: pip and uv read the logins from a file, so that no variable and no address holds them.
+if [ -f "$RUNNER_TEMP/seatrial/netrc" ]; then export NETRC="$RUNNER_TEMP/seatrial/netrc"; fi
+if [ -f "$RUNNER_TEMP/seatrial/index-url" ]; then
+  UV_DEFAULT_INDEX=$(<"$RUNNER_TEMP/seatrial/index-url")
+  export UV_DEFAULT_INDEX PIP_INDEX_URL="$UV_DEFAULT_INDEX"
+fi
+
 # The caller's folder may have configuration for nox or uv; the tool's own takes precedence.
 export NOX_DEFAULT_VENV_BACKEND=uv
 exec "$RUNNER_TEMP/seatrial/python/bin/python" -m nox --noxfile "$root/noxfile.py" \

@@ -1,0 +1,53 @@
+"""Keep the logins of package indexes where no log, command line or variable shows them.
+
+Run as `logins.py FOLDER`, with the secrets in INDEX_URL and LOGINS. FOLDER gets `netrc`, which only this user can
+read, and `index-url` without its login. pip and uv read netrc themselves; nox.sh tells them where it is. GitHub hides a
+secret as a whole, so each password in one is told to it too.
+"""
+
+from __future__ import annotations
+
+import netrc
+import os
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+
+def main(folder: Path) -> None:
+    """Write the files, or exit with a message that holds nothing of the secrets."""
+    url, logins = os.environ.get("INDEX_URL", "").strip(), os.environ.get("LOGINS", "")
+    os.umask(0o077)
+    if url:
+        bare, login = without_login(url)
+        (folder / "index-url").write_text(f"{bare}\n", encoding="utf-8")
+        logins = f"{login}\n{logins}"
+    file = folder / "netrc"
+    file.write_text(f"{logins.rstrip()}\n", encoding="utf-8")
+    try:
+        hosts = netrc.netrc(file).hosts
+    except netrc.NetrcParseError as error:
+        file.unlink()
+        sys.exit(
+            f"line {error.lineno} of the secret netrc cannot be read; write: machine HOST login NAME password TOKEN"
+        )
+    for password in sorted({password for _, _, password in hosts.values() if password}):
+        sys.stdout.write(f"::add-mask::{password}\n")
+
+
+def without_login(url: str) -> tuple[str, str]:
+    """Return the URL of an index without its login, and the login as a line of netrc, or "" if it has none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        sys.exit("the secret index-url is no address of an index; write: https://NAME:TOKEN@HOST/PATH/simple")
+    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    name, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not password:
+        name, password = "__token__", name  # a token alone, as in https://TOKEN@HOST
+    if any(character.isspace() for character in name + password):
+        sys.exit("the login in the secret index-url has blanks, which netrc cannot hold")
+    return bare, f"machine {parts.hostname} login {name} password {password}" if password else ""
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
