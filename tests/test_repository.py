@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 from tests.workflows.adapted import sources
 
 _SELF = re.compile(r"uses: \$/(\S+)")
+_OURS = re.compile(r"(?<![\w./-])(?:\./)?((?:seatrial|tests|locks|docs|\.github)/[\w./-]+\w)")
 _MADE = {".git", ".nox", ".venv", "build", "dist", "node_modules", "__pycache__"}  # by sessions, in a tree without git
 
 
@@ -40,3 +41,10 @@ def test_what_a_workflow_uses_of_this_repository_is_there(file: Path) -> None:
     files = set(tracked())
     for path in _SELF.findall(file.read_text(encoding="utf-8")):
         assert {ROOT / path, ROOT / path / "action.yml"} & files, path
+
+
+@pytest.mark.parametrize("file", sources(), ids=lambda file: file.name)
+def test_what_a_workflow_names_of_this_repository_is_there(file: Path) -> None:
+    text = re.sub(r"seatrial/seatrial/\S+|\$\w+/\S+|temp }}/\S+", "", file.read_text(encoding="utf-8"))
+    for path in _OURS.findall(text):
+        assert (ROOT / path).exists(), path

@@ -1,4 +1,4 @@
-"""The objects of Git LFS, with the real git-lfs: when a cache is asked, by which key, and a changed object is noticed."""
+"""The objects of Git LFS, with the real git-lfs: when a cache is asked, its key, and a changed object is noticed."""
 
 from __future__ import annotations
 

@@ -153,6 +153,26 @@ def test_no_checkout_leaves_the_token_behind() -> None:
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
+def test_the_actions_that_a_caller_must_permit_are_listed_with_their_commits() -> None:
+    names = ("prove.yml", "ship.yml", "rehearse.yml", "action.yml")
+    used = set()
+    for path in (path for path in FILES if path.name in names):
+        used |= {step["uses"] for step in linting.steps(read(path)) if "uses" in step}
+    others = sorted(each for each in used if not each.startswith("$/"))
+    page = (ROOT / "docs/workflow.md").read_text(encoding="utf-8")
+    assert "\n".join(("```text", "seatrial/seatrial@*", *others, "```")) in page
+
+
+def test_dependabot_moves_every_action_and_every_lock_of_the_tool() -> None:
+    updates = linting.read(ROOT / ".github/dependabot.yml")["updates"]
+    folders = {each["package-ecosystem"]: each["directories"] for each in updates}
+    assert folders["github-actions"] == ["/", "/.github/actions/*"]
+    locks = ["locks/*.txt", ".github/actions/*/*.txt", "seatrial/lock/*.txt", "seatrial/serving/*.txt"]
+    assert folders["pip"] == list(
+        dict.fromkeys(f"/{file.parent.relative_to(ROOT)}" for each in locks for file in ROOT.glob(each))
+    )
+
+
 def test_what_a_cache_holds_is_verified_and_jobs_use_no_other() -> None:
     lfs = Path(".github/actions/lfs/action.yml")
     assert [step.get("uses", step.get("run", "")).partition("@")[0].strip() for step in linting.steps(read(lfs))][
@@ -221,6 +241,18 @@ def test_the_report_is_told_of_every_job_before_it_and_which_of_them_the_plan_ma
     planned = re.findall(r"(\w+)=\$\{\{ needs\.plan\.outputs\.(\w+) \}\}", environment.get("PLANNED", ""))
     assert planned == [(job, job) for job in others if "if" in jobs[job]]
     assert all(f"needs.plan.outputs.{job} == 'true'" in jobs[job]["if"] for job, _ in planned)
+
+
+def test_a_merge_queue_gets_the_checks_that_it_waits_for() -> None:
+    assert set(read(Path(".github/workflows/ci.yml"))["on"]) == {"pull_request", "merge_group"}
+
+
+def test_nothing_comes_after_the_step_that_makes_a_release_public() -> None:
+    jobs = read(Path(".github/workflows/release.yml"))["jobs"]
+    assert set(jobs["publish"]["needs"]) == {"draft", "major"}
+    assert not any("publish" in job.get("needs", ()) for job in jobs.values())
+    public = [step for job in jobs.values() for step in job["steps"] if "--draft=false" in step.get("run", "")]
+    assert public == [jobs["publish"]["steps"][-1]]
 
 
 def test_no_run_on_main_waits_for_another() -> None:

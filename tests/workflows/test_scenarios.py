@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -342,51 +341,53 @@ def test_plan_to_deploy_with_the_image_in_between_and_a_package_of_a_private_ind
 
 
 @pytest.mark.parametrize(
-    "moves", [pytest.param(False, id="first release", marks=pytest.mark.proof), pytest.param(True, id="later release")]
+    "app", [pytest.param(False, id="exact tags alone", marks=pytest.mark.proof), pytest.param(True, id="and vX")]
 )
-def test_a_tag_is_built_attested_and_published_and_the_major_version_moves_to_it(
-    tool: Path, tmp_path: Path, *, moves: bool
+def test_a_tag_is_built_attested_drafted_and_published_in_the_last_step_of_all(
+    tool: Path, tmp_path: Path, *, app: bool
 ) -> None:
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    version = RELEASE.removeprefix("v")
     release = adapted((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
     made = Caller(repository(tmp_path / "released", {"release.yml": release}, tool), tool, tmp_path / "act")
-    calls = github_cli(made.scratch / "bin", has_major=moves)
-    acted = made.tag(f"v{version}")
-    assert jobs(acted, "release") == {"build": "success", "attest": "success", "publish": "success"}
+    if app:
+        made.variables, made.secrets = {"RELEASE_APP_CLIENT_ID": "Iv1"}, {"RELEASE_APP_PRIVATE_KEY": "of the App"}
+    calls = github_cli(made.scratch / "bin")
+    acted = made.tag(RELEASE)
+    wanted = ("build", "attest", "draft", *(("major",) if app else ()), "publish")
+    assert jobs(acted, "release") == dict.fromkeys(wanted, "success")
     built = {file.name for file in acted.artifacts.glob("dist/*")}
     assert built == {f"seatrial-{version}-py3-none-any.whl", f"seatrial-{version}.tar.gz"}
     assert all(name in acted.printed("release/attest") for name in built)
-    published, asked, moved = calls.read_text(encoding="utf-8").splitlines()
-    assert published.startswith(f"release create v{version} ")
-    assert all(f"dist/{name}" in published for name in built)
-    major = f"v{version.partition('.')[0]}"
-    assert asked.endswith(f"/git/ref/tags/{major} --silent")
-    how = (
-        ["--method PATCH", f"/git/refs/tags/{major}", "force=true"]
-        if moves
-        else ["--method POST", f"ref=refs/tags/{major}"]
-    )
-    assert all(part in moved for part in how)
+    _, drafted, *moved, published = calls.read_text(encoding="utf-8").splitlines()
+    assert f"release create {RELEASE} " in drafted
+    assert " --draft " in drafted
+    assert all(f"dist/{name}" in drafted for name in built)
+    assert f"release edit {RELEASE} " in published
+    assert published.endswith(" --draft=false")
+    assert len(moved) == (2 if app else 0)
+    for call in moved:
+        assert call.startswith("token-of-the-app: ")
+        assert f"tags/{RELEASE.partition('.')[0]} " in call
 
 
 def test_a_tag_that_is_not_the_version_is_never_built(tool: Path, tmp_path: Path) -> None:
     release = adapted((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
     made = Caller(repository(tmp_path / "released", {"release.yml": release}, tool), tool, tmp_path / "act")
-    calls = github_cli(made.scratch / "bin", has_major=False)
+    calls = github_cli(made.scratch / "bin")
     acted = made.tag("v99.0.0")
     assert jobs(acted, "release") == {"build": "failure"}
     assert not calls.exists()
 
 
-def github_cli(folder: Path, *, has_major: bool) -> Path:
-    """Put a `gh` into a folder that notes what the workflow calls it with; give the file of its notes."""
+def github_cli(folder: Path) -> Path:
+    """Put a `gh` into a folder that notes what the workflow calls it with, and as whom; give the file of its notes."""
     notes = folder / "gh.log"
     folder.mkdir(parents=True, exist_ok=True)
     lines = (
         "#!/bin/sh",
         '[ "$1" != auth ] || exit 1',  # act itself asks for a token
-        f'echo "$*" >> "{notes}"',
-        f'case "$*" in *"/git/ref/tags/"*) exit {int(not has_major)};; esac',
+        f'echo "$GH_TOKEN: $*" >> "{notes}"',
+        'case "$*" in "release view "*) echo "release not found" >&2; exit 1;; esac',
     )
     (folder / "gh").write_text("\n".join(lines))
     (folder / "gh").chmod(0o755)
