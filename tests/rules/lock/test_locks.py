@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.findings import Finding
-from seatrial.lock.compile import check_lock
+from seatrial.lock.judge import check_lock
 from seatrial.project import Project
 from seatrial.rules.lock import locks
 from tests.projects.base import Twin
