@@ -72,6 +72,28 @@ def torch_pairs() -> TorchPairs:
 
 
 @dataclass(frozen=True, slots=True)
+class Drivers:
+    """The least NVIDIA driver for each major version of CUDA, on Linux.
+
+    Attributes:
+        least: CUDA's major version → the first number of the driver's version.
+        source: what the table was read in.
+        read_on: the day, as `2026-11-30`. A CUDA that came later is not in it.
+    """
+
+    least: Mapping[int, int]
+    source: str
+    read_on: str
+
+
+@cache
+def drivers() -> Drivers:
+    """Return the table of drivers."""
+    table = _table("drivers.json")
+    return Drivers({int(cuda): least for cuda, least in table["least"].items()}, table["source"], table["read_on"])
+
+
+@dataclass(frozen=True, slots=True)
 class TorchBuild:
     """The build of a minor release of torch that the default index has for Linux x86-64.
 

@@ -30,6 +30,7 @@ from seatrial.golden import GoldenExample
 from seatrial.image import contents
 from seatrial.image.contents import Contents
 from seatrial.project import Project
+from seatrial.rules.devices.cuda import too_old_driver
 from seatrial.rules.lock.runtime import outside_runtime
 from seatrial.serving.machine import ONE_WORKER
 from seatrial.system import process
@@ -96,16 +97,24 @@ def require_class(predictor: Predictor) -> None:
         )
 
 
+def driver() -> str:
+    """Return the version of the NVIDIA driver; "" if it does not say."""
+    code, printed = _nvidia_smi("--query-gpu=driver_version", "--format=csv,noheader")
+    return printed.strip().splitlines()[0].strip() if code == 0 and printed.strip() else ""
+
+
+def _nvidia_smi(*arguments: str) -> tuple[int, str]:
+    command = shutil.which("nvidia-smi")
+    return process.output([command, *arguments], env=process.install_environment(), timeout=20) if command else (1, "")
+
+
 def require_card() -> None:
     """Fail at once if no NVIDIA driver answers.
 
     Raises:
         EnvironmentFaultError: there is no card.
     """
-    command = shutil.which("nvidia-smi") or ""
-    code, printed = (
-        process.output([command, "-L"], env=process.install_environment(), timeout=20) if command else (1, "")
-    )
+    code, printed = _nvidia_smi("-L")
     if code != 0 or "GPU " not in printed:
         raise EnvironmentFaultError(
             "--device cuda needs an NVIDIA GPU, and the driver of this machine shows none",
@@ -114,7 +123,16 @@ def require_card() -> None:
 
 
 def keep(project: Project, device: str, versions: dict[str, str]) -> Stage[Kept | None]:
-    """Return the kept environment of a device's lock; note in `versions` what decides the predictions."""
+    """Return the kept environment of a device's lock; note in `versions` what decides the predictions.
+
+    None after a finding; on the GPU also if its driver is too old for the locked CUDA, which is told before gigabytes
+    are installed.
+    """
+    if device == "cuda":
+        old = too_old_driver(driver(), requirements.read(project.lock_for(device), project.root), project.python)
+        if old is not None:
+            yield old
+            return None
     return (yield from keep_lock(project, project.lock_for(device), versions))
 
 

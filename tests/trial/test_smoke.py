@@ -341,6 +341,22 @@ def test_a_stage_with_errors_ends_the_trial_before_anything_is_installed(halves:
     assert not trial.value.finished
 
 
+def test_a_driver_that_is_too_old_is_told_before_anything_is_installed(
+    halves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "bin/nvidia-smi"  # what a machine with an old driver answers; none is here
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\ncase $1 in -L) echo 'GPU 0: Tesla T4 (UUID: GPU-0)';; *) echo 570.195.03;; esac\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    lock = halves / "requirements.txt"
+    lock.write_text(f"{lock.read_text()}nvidia-cuda-runtime==13.0.96 --hash=sha256:{'0' * 64}\n")
+    found = ended(smoke(Gathered(project.load(halves)), "cuda", skip_check=True))
+    assert [finding.code for finding in found.findings] == ["ST602"]
+    assert "is 570.195.03, and the locked CUDA 13" in found.findings[0].message
+    assert not found.value.versions  # no interpreter was looked for, nothing installed
+
+
 def test_cuda_without_a_card_is_refused_at_once(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from seatrial.errors import EnvironmentFaultError
 

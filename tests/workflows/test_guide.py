@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from packaging.version import Version
 from ruamel.yaml import YAML
 
 from seatrial.deploy.vertex import preflight
+from seatrial.facts import tables
 from tests.conftest import ROOT
 from tests.workflows import linting
 from tests.workflows.adapted import RELEASE
@@ -57,6 +59,18 @@ def test_every_api_and_role_that_the_deploy_asks_for_is_in_the_commands() -> Non
     assert all(role in commands for role in preflight._ROLES.values())
     for role in ("artifactregistry.writer", "iam.serviceAccountUser", "iam.workloadIdentityUser"):
         assert f"roles/{role}" in commands
+
+
+def test_the_least_drivers_are_those_of_the_table_that_the_trial_uses() -> None:
+    rows = []
+    for cuda, least in sorted(tables.drivers().least.items(), reverse=True):
+        built = [minor for minor, build in tables.torch_builds().builds.items() if build.cuda.startswith(f"{cuda}.")]
+        oldest, *_, newest = sorted(built, key=Version)
+        rows.append(f"| {cuda} | {least} | {oldest} to {newest} |")
+    page = GUIDE.read_text(encoding="utf-8")
+    assert "\n".join(("|---|---|---|", *rows, "")) in page
+    assert tables.drivers().source in page
+    assert tables.drivers().read_on in page
 
 
 def test_the_commands_are_one_sound_script() -> None:

@@ -5,19 +5,22 @@ The source seldom proves what a call gets or whether its line runs; then a findi
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from seatrial.facts.packages.requirements import marker_environment
 from seatrial.facts.python.calls import method_of
+from seatrial.facts.tables import drivers, torch_builds
 from seatrial.findings import Severity
 from seatrial.rules.cloud import EXITED_SOURCE, SDK, SERVER_EXITED
 from seatrial.rules.rule import Rule, Symptom
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from seatrial.facts.checkpoints.checkpoint import Checkpoint
     from seatrial.facts.gather import Facts
+    from seatrial.facts.packages.requirements import Entry, RequirementFile
     from seatrial.facts.python.calls import Call
     from seatrial.facts.python.module import Module
     from seatrial.facts.python.sources import Sources
@@ -99,7 +102,7 @@ NO_CUDA = Rule(
     fix="use a machine with a newer driver or GPU, or lock a torch that was built for this one",
     cloud="CUDA error: no kernel image is available for execution on the device",
     sources=(
-        "https://docs.nvidia.com/deploy/cuda-compatibility/",
+        "https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html",
         "https://github.com/Comfy-Org/ComfyUI/issues/16438",
     ),
     symptoms=(
@@ -120,7 +123,44 @@ NO_CUDA = Rule(
             "the NVIDIA driver does not have {what}",
         ),
     ),
+    detected=(
+        "A trial on the GPU compares this machine's driver with the least one for the locked CUDA, before it installs "
+        "anything."
+    ),
 )
+
+
+def too_old_driver(driver: str, lock: RequirementFile, python: str) -> Finding | None:
+    """Return a finding if a driver, such as `550.54.15`, is older than the locked CUDA needs.
+
+    None also if the lock has no CUDA that NVIDIA's table knows.
+    """
+    pins = lock.pins(marker_environment(python))
+    cuda, told = _cuda_of(pins)
+    least = drivers().least.get(cuda) if told else None
+    number = driver.partition(".")[0]
+    if told is None or least is None or not number.isdigit() or int(number) >= least:
+        return None
+    return NO_CUDA.finding(
+        f"this machine's NVIDIA driver is {driver}, and the locked CUDA {cuda} needs {least} or newer",
+        location=told.location,
+        cause=f"{told.name} {told.version} is of CUDA {cuda}; {drivers().source} has the least driver of each",
+    )
+
+
+def _cuda_of(pins: Mapping[str, Entry]) -> tuple[int, Entry | None]:
+    """Return the major version of CUDA that a lock installs, and the pin that tells it."""
+    for name, pin in sorted(pins.items()):
+        if name.startswith("nvidia-cuda-runtime") and pin.version:
+            return pin.version.major, pin
+    torch = pins.get("torch")
+    if torch is None or torch.version is None:
+        return 0, None
+    if built := re.fullmatch(r"cu(\d+)\d", torch.version.local or ""):  # cu126 is CUDA 12.6
+        return int(built[1]), torch
+    build = None if torch.version.local else torch_builds().of(torch.version)
+    return (int(build.cuda.partition(".")[0]), torch) if build else (0, None)
+
 
 HARD_CUDA = Rule(
     code="ST603",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.facts.packages import requirements
 from seatrial.findings import Severity
 from seatrial.rules.devices import cuda
 from tests.diagnosis.test_symptoms import STORED, first
@@ -80,3 +81,34 @@ def test_a_function_that_trains_is_not_judged_though_its_name_is_mentioned(
     text = "import torch\n\nclass P:\n    def load(self, uri):\n        self.run = run\n\n"
     project = small_project(tmp_path, {"predictor.py": f"{text}def run(model, x, optimizer, bar):\n{body}"})
     assert places(project, "ST603") == lines
+
+
+RUNTIME = "nvidia-cuda-runtime"
+
+
+@pytest.mark.parametrize(
+    ("lock", "driver", "needs"),
+    [
+        (f"torch==2.11.0\n{RUNTIME}==13.0.96\n", "570.195.03", "the locked CUDA 13 needs 580"),
+        (f"torch==2.11.0\n{RUNTIME}==13.0.96\n", "580.65.06", ""),
+        (f"torch==2.8.0\n{RUNTIME}-cu12==12.8.90\n", "470.256.02", "needs 525"),
+        ("torch==2.8.0+cu126\n", "470.256.02", "needs 525"),
+        ("torch==2.7.1+cu118\n", "470.256.02", ""),  # 450 is the least
+        ("torch==2.8.0\n", "470.256.02", "needs 525"),  # the build of the default index
+        ("torch==2.8.0+cpu\n", "470.256.02", ""),
+        ("numpy==2.0.0\n", "470.256.02", ""),
+        ("torch==99.0.0\n", "470.256.02", ""),
+        (f"{RUNTIME}==99.0.0\n", "470.256.02", ""),
+        (f"{RUNTIME}==13.0.96\n", "", ""),
+    ],
+)
+def test_a_driver_is_judged_by_the_cuda_of_the_lock(tmp_path: Path, lock: str, driver: str, needs: str) -> None:
+    (tmp_path / "requirements.txt").write_text(lock)
+    found = cuda.too_old_driver(driver, requirements.read(tmp_path / "requirements.txt", tmp_path), "3.11")
+    if not needs:
+        assert found is None
+        return
+    assert found is not None
+    assert (found.code, found.severity) == ("ST602", Severity.ERROR)
+    assert needs in found.message
+    assert f"is {driver}, " in found.message
