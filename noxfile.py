@@ -19,7 +19,9 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.reuse_venv = "yes"
 
 ROOT = Path(__file__).parent
-TOOL, PUSH, DEPLOY, DEVELOP = (ROOT / f"locks/{name}.txt" for name in ("tool", "push", "deploy", "develop"))
+TOOL, PUSH, DEPLOY, DEVELOP, DOCS = (
+    ROOT / f"locks/{name}.txt" for name in ("tool", "push", "deploy", "develop", "docs")
+)
 # The first process compiles what it imports, also where Python may not: a check of the demo takes 0.50 s, not 0.66 s,
 # and only a fourth of what is installed, and of the tool, is ever imported.
 LAZILY = {"PYTHONDONTWRITEBYTECODE": ""}
@@ -130,6 +132,13 @@ def workflows(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site, build/site; a link that leads nowhere is an error."""
+    session.install("--require-hashes", "--requirement", str(DOCS))
+    session.run("mkdocs", "build", "--quiet", "--config-file", "tools/site/mkdocs.yml")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Compare with others, and write the page in docs (-- image, -- contract, or -- serving: an hour)."""
     install(session, DEVELOP)
@@ -195,6 +204,7 @@ def locks(session: nox.Session) -> None:
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--extra=push", "-o", str(PUSH))
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--extra=deploy", "-o", str(DEPLOY))
     session.run(*compile_, "--python-version=3.11", "pyproject.toml", "--group=develop", "-o", str(DEVELOP))
+    session.run(*compile_, "--python-version=3.11", "--group=docs", "-o", str(DOCS))
     session.run(*compile_, "--python-version=3.10", "seatrial/lock/pip-tools.in", "-o", "seatrial/lock/pip-tools.txt")
     runtime, action = "seatrial/serving/requirements", ".github/actions/seatrial/requirements"
     session.run(*compile_, "--python-version=3.10", f"{runtime}.in", "-o", f"{runtime}.txt")
