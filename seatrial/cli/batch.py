@@ -113,6 +113,11 @@ def _finish(run: Run, progress: Progress, row: Row) -> int:
     if progress.status == "unchanged":
         parts.append("by a job that had ended before")
     if row.traits.rehearsal:
+        from seatrial.emulator.local import folder_of
+
+        folder = folder_of(run.project, job.output)
+        if job.output and folder.is_dir():
+            run.renderer.measured(f"the results lie in {folder}")
         parts.append(outcome.REHEARSAL)
     more: dict[str, Any] = {**asdict(progress), "failures": dict(progress.failures), "target": row.traits.name}
     file = run.project.build_dir / "batch/batch.json"

@@ -119,9 +119,8 @@ def batch(resources: Resources, wanted: Wanted, progress: Progress) -> Stage[Non
             return
         progress.version = version.name
         files = [file for uri in wanted.inputs for file in _files(resources, uri)]
-        yield Step(
-            f"{version.name} answers {len(files)} files, {sum(file.size for file in files):,} bytes", lasting=True
-        )
+        count = "1 file" if len(files) == 1 else f"{len(files):,} files"
+        yield Step(f"{version.name} answers {count}, {sum(file.size for file in files):,} bytes", lasting=True)
         yield Phase("preflight")
         able, broken = yield from watched(platform.preflight(resources.project, "", batch=True))
         if broken or not able:

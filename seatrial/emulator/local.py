@@ -42,7 +42,7 @@ def running(project: Project, meanwhile: Callable[[], object] = lambda: None) ->
         UsageError: SEATRIAL_EMULATOR names no address.
         EnvironmentFaultError: no emulator answers there, or none can be started.
     """
-    state = project.build_dir / "emulator"
+    state = _state(project)
     if address := os.environ.get(VARIABLE, "") or _running_there(state):
         yield _target(project, _asked(address))
         return
@@ -57,6 +57,15 @@ def running(project: Project, meanwhile: Callable[[], object] = lambda: None) ->
         yield _target(project, _addresses(child))
     finally:
         _stop(child)
+
+
+def folder_of(project: Project, uri: str) -> Path:
+    """Return where a folder of the bucket lies on this machine, if the emulator is the project's own."""
+    return _state(project) / "storage/.cloudstorage" / uri.removeprefix("gs://")
+
+
+def _state(project: Project) -> Path:
+    return project.build_dir / "emulator"
 
 
 def _running_there(state: Path) -> str:

@@ -20,8 +20,9 @@ SIDES = ("bottom", "left", "right", "top")
 
 
 @pytest.fixture
-def rehearsal(copied: Callable[[str], Path], tmp_path: Path) -> Iterator[Rehearsal]:
-    with rehearsing(copied(PROJECT), tmp_path / "state") as running:
+def rehearsal(copied: Callable[[str], Path]) -> Iterator[Rehearsal]:
+    project = copied(PROJECT)
+    with rehearsing(project, project / "build/emulator") as running:  # where the command keeps its own emulator
         yield running
 
 
@@ -64,6 +65,7 @@ def test_a_proven_version_answers_rows_and_files_and_a_second_run_adopts_the_job
     assert (job["answered"], job["failed"], job["left"], job["origin"]) == (4, 1, 0, "made")
     labels = [line["prediction"]["label"] for line in lines(rehearsal, job["output"], "results")]
     assert labels == list(SIDES)
+    assert f"the results lie in {rehearsal.emulator.options.state}/storage/.cloudstorage/{OUTPUT[5:]}/" in failed.shown
     assert "not an image of a known format" in failed.shown
     assert json.loads((rehearsal.root / "build/batch/batch.json").read_text())["job"] == job
 

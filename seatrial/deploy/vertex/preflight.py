@@ -81,7 +81,7 @@ def preflight(vertex: Vertex, project: Project, image: str = "", *, batch: bool 
     if refused is not None:
         yield refused
         return False
-    yield Step(f"deploying as {who}", lasting=True)
+    yield Step(f"acting as {who}", lasting=True)
     yield from _together({"which APIs are enabled": partial(_apis, vertex, image)})  # what the others need, too
     settings = project.vertex
     permissions = (BATCH_PERMISSIONS, BATCH_USEFUL) if batch else (PERMISSIONS, USEFUL)
