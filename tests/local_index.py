@@ -57,7 +57,8 @@ class Index:
 
     A request for what `held` names is never answered; with `refusal`, every request is answered with that status.
     With `login`, as `NAME:PASSWORD`, only who sends that is answered, and `asked` has nothing of the others.
-    With `gives_parts` it sends parts of wheels to who asks for them. `asked` has every path that was asked for.
+    With `digests` its links name the hashes of files. With `gives_parts` it sends parts of wheels to who asks for them.
+    `asked` has every path that was asked for.
     """
 
     folder: Path
@@ -66,6 +67,7 @@ class Index:
     refusal: int = 0
     login: str = ""
     gives_parts: bool = False
+    digests: bool = False
     asked: list[str] = field(default_factory=list)
     reached: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
@@ -80,9 +82,13 @@ class Index:
             file = self.folder / path.rsplit("/", 1)[-1]
             return file.read_bytes() if file.is_file() else None
         name = path.strip("/").rsplit("/", 1)[-1]
-        files = sorted(file.name for file in self.folder.glob(f"{name}-*.whl"))
-        links = "".join(f'<a href="/files/{file.replace("+", "%2B")}">{file}</a>\n' for file in files)
+        files = sorted(self.folder.glob(f"{name}-*.whl"))
+        links = "".join(f'<a href="{self._address(file)}">{file.name}</a>\n' for file in files)
         return f"<!DOCTYPE html><html><body>{links}</body></html>".encode() if files else None
+
+    def _address(self, file: Path) -> str:
+        digest = f"#{sha256(file).replace(':', '=')}" if self.digests else ""
+        return f"/files/{file.name.replace('+', '%2B')}{digest}"
 
 
 @contextlib.contextmanager

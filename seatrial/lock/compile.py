@@ -47,6 +47,7 @@ _FLAGS = (
     "--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host",
 )  # fmt: skip
 
+_PROGRAM = Path(__file__).with_name("pip_compile.py")
 _SHOWN = 8  # requirements in a message
 
 # pip's settings that say how to reach an index. They are used but never written. find-links and the rest of pip's
@@ -212,7 +213,7 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
     env |= {"PIP_LOG": str(log), "PIP_NO_INPUT": "1"}
     run = process.lines(
         [
-            str(python), "-I", "-m", "piptools", "compile", "--no-config", "--verbose", *_FLAGS, *extra,
+            str(python), "-I", str(_PROGRAM), "--no-config", "--verbose", *_FLAGS, *extra,
             f"--output-file={draft}", project.requirements_in.name,
         ],
         env=env, cwd=project.root, timeout=COMPILE_TIMEOUT,

@@ -195,6 +195,21 @@ class TestTheLock:
         assert "collecting numpy" in steps
         assert "hashing numpy-2.0.0-py3-none-any.whl" in steps
 
+    def test_takes_the_hashes_that_the_index_publishes_and_downloads_no_file_for_them(
+        self, public: Index, project: Callable[..., Project]
+    ) -> None:
+        write_wheel(public.folder, "numpy", "2.0.0", tag="cp311-cp311-win_amd64")
+        made = project("numpy\n")
+        ended(compile_lock(made))
+        downloaded, without = [path for path in public.asked if "win_amd64" in path], made.lock_file.read_bytes()
+        assert len(hashes(made.lock_file, "numpy")) == 2
+        assert downloaded
+        made.lock_file.unlink()
+        public.digests, public.asked = True, []
+        ended(compile_lock(made))
+        assert made.lock_file.read_bytes() == without
+        assert not [path for path in public.asked if "win_amd64" in path]
+
     def test_keeps_no_pin_of_another_python(self, public: Index, project: Callable[..., Project]) -> None:
         made = project("numpy\n")
         public.add("numpy", "1.0.0")
