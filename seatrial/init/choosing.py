@@ -54,7 +54,7 @@ class Weights:
         prefixes: what is taken from the beginnings of the names, in this order.
         shapes: of the model's tensors, by the names in the file; empty if unknown.
         fit: the model of torchvision or timm that they are of; None if there is none.
-        is_script: whether it is TorchScript, which is loaded without a class.
+        is_script: whether it is TorchScript or an exported program, which is loaded without a class.
     """
 
     name: str
@@ -188,7 +188,7 @@ def _expected(repository: Repository, model: Model | None, fit: Fit | None, note
 def _read(checkpoint: Checkpoint, file: Path, notes: Notes) -> Weights:
     """Return what a file of weights holds."""
     if checkpoint.kind in (Kind.TORCHSCRIPT, Kind.EXPORTED):
-        notes.tell("weights", f"{file.name}, TorchScript: it is loaded without a class", checkpoint.path)
+        notes.tell("weights", f"{file.name}, {checkpoint.kind}: it is loaded without a class", checkpoint.path)
         return Weights(file.name, file, is_script=True)
     if checkpoint.kind is Kind.LFS_POINTER:
         notes.missing.append(f"{checkpoint.path} is a Git LFS pointer: `git lfs pull` fetches the weights")

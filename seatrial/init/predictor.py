@@ -138,7 +138,9 @@ def _load(module: _Module) -> Iterator[str]:
     if chosen.labels:
         module.imports["json"] = "json"
         yield 'self._labels: list[str] = json.loads((artifacts / "labels.json").read_text(encoding="utf-8"))'
-    if weights.is_script:
+    if weights.is_script and weights.name.endswith(".pt2"):
+        yield f'model = torch.export.load(artifacts / "{weights.name}").module()  # exported as it evaluates'
+    elif weights.is_script:
         yield f'model = torch.jit.load(artifacts / "{weights.name}", map_location=self._device)'
     elif weights.name.endswith(".safetensors"):
         module.imports["load_file"] = "safetensors.torch.load_file"
@@ -150,7 +152,8 @@ def _load(module: _Module) -> Iterator[str]:
         yield f'weights = torch.load(artifacts / "{weights.name}", map_location="cpu", weights_only=True){key}'
         yield from _renamed(weights.prefixes)
         yield from _built(module)
-    yield "self._model = model.to(self._device).eval()"
+    is_exported = weights.is_script and weights.name.endswith(".pt2")
+    yield f"self._model = model.to(self._device){'' if is_exported else '.eval()'}"
     yield from _transform(module)
 
 

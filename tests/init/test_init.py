@@ -15,6 +15,7 @@ from seatrial.cli.main import main
 from seatrial.facts.gather import Gathered
 from seatrial.findings import Finding, Severity
 from seatrial.project import load
+from tests.conftest import ROOT
 from tests.weights import built, safetensors
 
 TRAIN = """
@@ -427,3 +428,29 @@ def test_a_torchserve_handler_becomes_a_predictor_with_its_model_transforms_and_
     assert json.loads((tmp_path / "artifacts/labels.json").read_text()) == ["owl", "crow", "wren"]
     assert "torchserve" not in (tmp_path / "requirements.in").read_text()
     assert errors(tmp_path) == ONLY_THE_LOCK
+
+
+def test_settings_are_found_in_the_files_that_scripts_import(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = TRAIN.replace("SIZE = 224", "from settings import SIZE")
+    repository(
+        tmp_path, {"train.py": train, "settings.py": "import sizes\n\nSIZE = 2 * 80\n", "other.py": "SIZE = 1\n"}
+    )
+    assert init(tmp_path, "--yes") == 0
+    assert "transforms.CenterCrop(160)" in (tmp_path / "predictor.py").read_text()
+    assert "160  (from settings.py:3)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("file", "loads"),
+    [
+        ("script.pt", 'torch.jit.load(artifacts / "script.pt", map_location=self._device)'),
+        ("exported.pt2", 'torch.export.load(artifacts / "exported.pt2").module()'),
+    ],
+)
+def test_what_needs_no_class_is_loaded_without_one(tmp_path: Path, file: str, loads: str) -> None:
+    given = ROOT / "tests/facts/checkpoints" / file
+    assert init(tmp_path, "--yes", "--checkpoint", str(given)) == 0
+    assert loads in (tmp_path / "predictor.py").read_text()
+    assert (tmp_path / "artifacts" / file).read_bytes() == given.read_bytes()

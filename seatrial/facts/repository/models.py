@@ -83,7 +83,8 @@ def models(scripts: Scripts) -> tuple[Model, ...]:
     networks = _networks(scripts)
     found = [model for script in scripts.all for model in _built(script, scripts, networks)]
     found += [model for script in scripts.all for model in _own(script, scripts, networks)]
-    found += [model for script in scripts.all for model in _named(script, scripts)]
+    defaults = {str(literal.value) for literal in _defaults(scripts)}
+    found += [model for script in scripts.all for model in _named(script, defaults)]
     ranked = sorted(found, key=lambda m: -m.rank)
     return tuple({(m.library, m.name): m for m in reversed(ranked)}.values())[::-1]
 
@@ -356,9 +357,8 @@ def _ends(home: Script, name: str) -> str:
     return "probabilities" if re.search(r"softmax|sigmoid", text) else "logits"
 
 
-def _named(script: Script, scripts: Scripts) -> Iterator[Model]:
+def _named(script: Script, chosen: set[str]) -> Iterator[Model]:
     """Yield the builders that are only named, as in a table to choose from; a default of an option is surer."""
-    chosen = {str(literal.value) for literal in _defaults(scripts)}
     for node in ast.walk(script.tree):
         is_called = isinstance(script.parents.get(node), ast.Call | ast.Attribute) and not _is_value(node, script)
         if isinstance(node, ast.Attribute | ast.Name) and not is_called:

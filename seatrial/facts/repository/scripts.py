@@ -11,6 +11,7 @@ import contextlib
 import json
 import operator
 import os
+import re
 import tomllib
 import warnings
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ LARGEST = 4_000_000  # bytes of a file that is read; notebooks hold pictures
 MOST = 2000  # files
 _DEEPEST = 12  # steps from a name to its value
 _NOT_OURS = {"build", "dist", "node_modules", "__pycache__", "site-packages", ".ipynb_checkpoints", "venv", "env"}
+_ABOUT = re.compile(r"torch|timm|albumentations|artifacts_uri|from_path")
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([^\n#]+)", re.MULTILINE)
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
@@ -213,9 +216,23 @@ class Scripts:
 
     def module(self, name: str) -> Script | None:
         """Return the file of a module, by its dotted name or by the end of it, as scripts beside each other import."""
-        exact = next((script for script in self.all if script.module and script.module == name), None)
-        ends = [script for script in self.all if script.module and script.module.endswith(f".{name}")]
-        return exact or (ends[0] if len(ends) == 1 else None)
+        found = self._by_module.get(name)
+        ends = self._by_end.get(name, []) if found is None else []
+        return found or (ends[0] if len(ends) == 1 else None)
+
+    @cached_property
+    def _by_module(self) -> dict[str, Script]:
+        return {script.module: script for script in reversed(self.all) if script.module}
+
+    @cached_property
+    def _by_end(self) -> dict[str, list[Script]]:
+        """The end of a dotted name → the modules that have it."""
+        found: dict[str, list[Script]] = {}
+        for script in self.all:
+            parts = script.module.split(".")
+            for start in range(1, len(parts)):
+                found.setdefault(".".join(parts[start:]), []).append(script)
+        return found
 
     def literal(self, node: ast.expr | None, script: Script, depth: int = 0) -> Literal | None:
         """Return the literal that an expression gives; None if the text does not tell."""
@@ -336,25 +353,50 @@ def parameters(function: Function) -> dict[str, ast.expr | None]:
 
 
 def read_scripts(root: Path) -> Scripts:
-    """Read all Python files and notebooks below a folder; no environment, build or hidden folder, and no tests."""
+    """Read the Python files and notebooks below a folder that are about torch, and those that they import.
+
+    No environment, build or hidden folder is read, and no tests.
+    """
     read: list[Script] = []
     unreadable: list[str] = []
     folders = layout.folders(_tool(root))
-    paths = sorted([*Tree(root).scripts(), *_notebooks(root)])
-    for path in paths[:MOST]:
-        file = root / path
-        if file.stat().st_size > LARGEST or {"tests", "test"} & set(path.split("/")[:-1]):
-            continue
+    texts = dict(_texts(root, unreadable))
+    for path in sorted(_about_torch(texts))[:MOST]:
         try:
-            text = _cells(file) if file.suffix == ".ipynb" else file.read_text(encoding="utf-8-sig", errors="replace")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an invalid escape in a user's string
-                tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError, OSError, TypeError, KeyError, AttributeError):
+                tree = ast.parse(texts[path])
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             unreadable.append(path)
             continue
-        read.append(Script(path, _module_of(root, folders, path), text, tree))
+        read.append(Script(path, _module_of(root, folders, path), texts[path], tree))
     return Scripts(tuple(read), tuple(unreadable))
+
+
+def _texts(root: Path, unreadable: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield the path and the source of every file; what is no notebook in spite of its name is unreadable."""
+    for path in (*Tree(root).scripts(), *_notebooks(root)):
+        file = root / path
+        if {"tests", "test"} & set(path.split("/")[:-1]) or file.stat().st_size > LARGEST:
+            continue
+        try:
+            yield path, _cells(file) if path.endswith(".ipynb") else file.read_text("utf-8-sig", errors="replace")
+        except (ValueError, OSError, TypeError, KeyError, AttributeError, RecursionError):
+            unreadable.append(path)
+
+
+def _about_torch(texts: Mapping[str, str]) -> set[str]:
+    """Return the paths of the files that name torch or what is built on it, and of those that they import by name."""
+    found = {path for path, text in texts.items() if _ABOUT.search(text)}
+    by_name: dict[str, list[str]] = {}
+    for path in texts:
+        stem = path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]
+        by_name.setdefault(stem, []).append(path)
+    for _ in range(2):  # a script, its settings, and what these import
+        lines = {line for path in found for line in _IMPORT.findall(texts[path])}
+        names = {name for line in lines for name in re.findall(r"\w+", line)}
+        found |= {path for name in names for path in by_name.get(name, ())}
+    return found
 
 
 def _notebooks(root: Path) -> Iterator[str]:

@@ -152,6 +152,6 @@ def _file_name(given: list[ast.expr], script: Script, scripts: Scripts) -> str:
         ]
         names = [Path(text).name for text in texts if isinstance(text, str)]
         for name in reversed(names):
-            if name.lower().endswith(_NAMED) and not name.startswith((".", "_")) and "{" not in name:
+            if name.lower().endswith(_NAMED) and not name.startswith((".", "_")) and not set("{%*?") & set(name):
                 return name
     return ""
