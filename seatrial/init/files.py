@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seatrial import __version__
 from seatrial.errors import UsageError
 from seatrial.facts.packages import requirements
 from seatrial.facts.repository.scripts import Script
@@ -227,7 +228,7 @@ on:
 jobs:
   rehearse:
     permissions: {{contents: read}}
-    uses: seatrial/seatrial/.github/workflows/rehearse.yml@v1  # a rehearsal; ship.yml makes it a deploy
+    uses: seatrial/seatrial/.github/workflows/rehearse.yml@v{__version__}  # a rehearsal; ship.yml makes it a deploy
 {with_project}"""
     yield File(path, text, "proves every push, and rehearses its deploy")
 

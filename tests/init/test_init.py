@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from seatrial import __version__
 from seatrial.check.run import check
 from seatrial.cli.main import main
 from seatrial.facts.gather import Gathered
@@ -76,7 +77,7 @@ def test_weights_and_the_script_that_trained_them_become_a_project(
     assert (tmp_path / "artifacts/best.safetensors").exists()
     assert "safetensors" in (tmp_path / "requirements.in").read_text()
     assert "/build/" in (tmp_path / ".gitignore").read_text()
-    assert "rehearse.yml@v1" in (tmp_path / ".github/workflows/seatrial.yml").read_text()
+    assert f"rehearse.yml@v{__version__}" in (tmp_path / ".github/workflows/seatrial.yml").read_text()
     assert errors(tmp_path) == ONLY_THE_LOCK
 
 

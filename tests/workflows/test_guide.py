@@ -13,6 +13,7 @@ import pytest
 from packaging.version import Version
 from ruamel.yaml import YAML
 
+from seatrial import __version__
 from seatrial.deploy.vertex import preflight
 from seatrial.facts import tables
 from tests.conftest import ROOT
@@ -71,6 +72,18 @@ def test_the_least_drivers_are_those_of_the_table_that_the_trial_uses() -> None:
     assert "\n".join(("|---|---|---|", *rows, "")) in page
     assert tables.drivers().source in page
     assert tables.drivers().read_on in page
+
+
+def test_every_example_names_the_exact_tag_of_this_release() -> None:
+    assert f"v{__version__}" == RELEASE
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/workflows/*.yml")]
+    named = [
+        tag
+        for page in pages
+        for tag in re.findall(r"seatrial/seatrial(?:/[\w./-]+)?@(v[\w.]+)", page.read_text("utf-8"))
+    ]
+    assert len(named) > 8
+    assert set(named) == {RELEASE}
 
 
 def test_the_commands_are_one_sound_script() -> None:
