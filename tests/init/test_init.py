@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import subprocess
 import tomllib
@@ -455,3 +456,22 @@ def test_what_needs_no_class_is_loaded_without_one(tmp_path: Path, file: str, lo
     assert init(tmp_path, "--yes", "--checkpoint", str(given)) == 0
     assert loads in (tmp_path / "predictor.py").read_text()
     assert (tmp_path / "artifacts" / file).read_bytes() == given.read_bytes()
+
+
+class Terminal(io.StringIO):
+    """A standard input that a person types into."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_on_a_terminal_questions_are_asked_and_answered_by_number_or_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    safetensors(tmp_path / "best.safetensors", built("tf_efficientnet_b0"))
+    monkeypatch.setattr("sys.stdin", Terminal("2\na, b, c, d, e, f, g\n"))
+    assert init(tmp_path) == 0
+    asked = capsys.readouterr().out
+    second = next(line.split()[1] for line in asked.splitlines() if line.startswith("  2  "))
+    assert f'timm.create_model("{second}"' in (tmp_path / "predictor.py").read_text()
+    assert json.loads((tmp_path / "artifacts/labels.json").read_text()) == list("abcdefg")
