@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import netrc
+import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from tests.conftest import ROOT
+from tests.local_index import serving
 
 SCRIPT = ROOT / ".github/actions/seatrial/logins.py"
 
@@ -41,6 +44,31 @@ def test_a_token_alone_is_a_password_and_an_index_without_login_has_none(tmp_pat
     assert ran(tmp_path, INDEX_URL="https://mirror.example/simple").stdout == ""
     assert (tmp_path / "index-url").read_text() == "https://mirror.example/simple\n"
     assert not netrc.netrc(tmp_path / "netrc").hosts
+
+
+def test_a_session_installs_from_the_index_in_place_of_pypi_and_no_variable_of_it_holds_the_password(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "seatrial"
+    program = home / "python/bin/python"  # what nox.sh starts; here it says its environment and installs with uv
+    program.parent.mkdir(parents=True)
+    options = '--no-cache --quiet --no-deps --target "$RUNNER_TEMP/installed"'
+    install = f'exec "{find_uv_bin()}" pip install {options} greeting==1.0'
+    program.write_text(f"#!/bin/sh\nenv\n{install}\n")
+    program.chmod(0o755)
+    with serving(tmp_path / "wheels") as index:
+        index.add("greeting", "1.0", content="hello")
+        index.login = "robot:p@ss"
+        assert ran(home, INDEX_URL=index.url.replace("//", "//robot:p%40ss@")).returncode == 0
+        done = subprocess.run(
+            ["bash", str(SCRIPT.with_name("nox.sh")), "-s", "smoke"], cwd=tmp_path, capture_output=True, text=True,
+            env={"PATH": os.environ["PATH"], "RUNNER_TEMP": str(tmp_path)}, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert f"PIP_INDEX_URL={index.url}" in done.stdout.splitlines()
+    assert (tmp_path / "installed/greeting.py").read_text() == "CONTENT = 'hello'\n"
+    assert "p@ss" not in done.stdout
+    assert "p%40ss" not in done.stdout
 
 
 @pytest.mark.parametrize(
