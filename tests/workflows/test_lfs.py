@@ -53,6 +53,12 @@ def test_a_repository_without_lfs_asks_no_cache(checkout: Path) -> None:
     assert key(checkout) == ""
 
 
+def test_a_checkout_that_git_cannot_read_is_no_repository_without_lfs(tmp_path: Path) -> None:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    assert ran(POINTERS["run"], folder).returncode != 0
+
+
 def test_the_key_follows_the_objects_and_a_changed_object_is_noticed(checkout: Path) -> None:
     assert shutil.which("git-lfs"), "git-lfs must be there: .ci/run installs it"
     git(checkout, "lfs", "install", "--local")
