@@ -352,16 +352,17 @@ def parameters(function: Function) -> dict[str, ast.expr | None]:
     return found | {p.arg: default for p, default in zip(named.kwonlyargs, named.kw_defaults, strict=True)}
 
 
-def read_scripts(root: Path) -> Scripts:
+def read_scripts(root: Path, about: re.Pattern[str] = _ABOUT) -> Scripts:
     """Read the Python files and notebooks below a folder that are about torch, and those that they import.
 
-    No environment, build or hidden folder is read, and no tests.
+    `about` is searched in them; by default it finds what is about torch. No environment, build or hidden folder is
+    read, and no tests.
     """
     read: list[Script] = []
     unreadable: list[str] = []
     folders = layout.folders(_tool(root))
     texts = dict(_texts(root, unreadable))
-    for path in sorted(_about_torch(texts))[:MOST]:
+    for path in sorted(_chosen(texts, about))[:MOST]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # an invalid escape in a user's string
@@ -385,9 +386,9 @@ def _texts(root: Path, unreadable: list[str]) -> Iterator[tuple[str, str]]:
             unreadable.append(path)
 
 
-def _about_torch(texts: Mapping[str, str]) -> set[str]:
-    """Return the paths of the files that name torch or what is built on it, and of those that they import by name."""
-    found = {path for path, text in texts.items() if _ABOUT.search(text)}
+def _chosen(texts: Mapping[str, str], about: re.Pattern[str]) -> set[str]:
+    """Return the paths of the files that name what is looked for, and of those that they import by name."""
+    found = {path for path, text in texts.items() if about.search(text)}
     by_name: dict[str, list[str]] = {}
     for path in texts:
         stem = path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]

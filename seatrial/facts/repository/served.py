@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,11 @@ _OF_PROJECTS = (
     "pyproject.toml", "requirements.txt", "requirements.in", "setup.py", "setup.cfg", "Pipfile", "environment.yml",
     "Dockerfile", "cog.yaml",
 )  # fmt: skip
+# Every file that answers requests names a framework, a server, or what our interfaces give to a class.
+_ANSWERS = re.compile(
+    rf"\b(?:{'|'.join(sorted({name.partition('.')[0] for name in (*APPLICATIONS, *SERVERS)}))})\b"
+    r"|aiplatform|torch|artifacts_uri|from_path|def handle\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ def answering(root: Path) -> dict[str, Any]:
     """
     if not any((root / name).is_file() for name in _OF_PROJECTS):
         return {}
-    scripts = read_scripts(root)
+    scripts = read_scripts(root, _ANSWERS)
     of_top: dict[str, list[Script]] = {}
     for script in scripts.all:
         of_top.setdefault(script.module.partition(".")[0], []).append(script)
