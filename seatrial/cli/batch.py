@@ -86,7 +86,9 @@ def _refuse(arguments: argparse.Namespace, row: Row) -> None:
         if each.startswith("gs://"):
             continue
         if not row.traits.rehearsal:
-            raise UsageError(f"--input {each} is not in a bucket", fix=f"`gcloud storage cp {each} gs://BUCKET/` it")
+            raise UsageError(
+                f"--input {each} is not in a bucket", fix=f"copy it there: gcloud storage cp {each} gs://BUCKET/"
+            )
 
 
 @contextlib.contextmanager

@@ -95,12 +95,14 @@ def _compare(run: Run, arguments: argparse.Namespace, pair: Pair) -> int:
     from seatrial.trial.comparison import compare
 
     began = time.monotonic()
+    page = run.project.build_dir / "compare" / PAGE
+    page.unlink(missing_ok=True)  # an older one must not pass for this run's
     found = run.of(compare(run.gathered, pair, arguments.device, arguments.runs))
     seconds = f"{time.monotonic() - began:.1f} s"
     return run.finish(
         found.proof(),
         tail=[*found.tail(), seconds],
-        page=run.project.build_dir / "compare" / PAGE,
+        page=page,
         device=arguments.device,
         comparison=found.as_dict(),
         tables=found.tables(),

@@ -78,18 +78,20 @@ def _deploy(arguments: argparse.Namespace) -> int:
             )
         row = platforms.chosen(run.project, arguments.target)
         progress = Progress()
+        if arguments.what != "status":  # which is no deploy: deploy.json and its page stay
+            _page(run).unlink(missing_ok=True)  # an older one must not pass for this run's
         with _recorded(run, arguments.what, row, progress) as told:
             chosen = None
             if arguments.what in _OF_A_CANDIDATE:
                 chosen = _chosen(run, arguments, row)
                 if chosen is None:
                     progress.status = "refused"
-                    return _finish(run, progress, row)
+                    return _finish(run, progress, row, _page(run))
                 told.update(_of_candidate(chosen))
             with connected(run, row, progress) as resources, _stoppable(run, arguments, resources):
                 for line in _do(run, arguments.what, resources, chosen):
                     run.renderer.measured(line)
-        return _finish(run, progress, row)
+        return _finish(run, progress, row, _page(run) if arguments.what != "status" else None)
 
 
 _OF_A_CANDIDATE = ("deploy", "dry-run")
@@ -121,7 +123,11 @@ _PROOFS = {
 }
 
 
-def _finish(run: Run, progress: Progress, row: Row) -> int:
+def _page(run: Run) -> Path:
+    return run.project.build_dir / "deploy" / PAGE
+
+
+def _finish(run: Run, progress: Progress, row: Row, page: Path | None) -> int:
     version, endpoint = progress.version.rpartition("/")[2], progress.endpoint.rpartition("/")[2]
     proof = _PROOFS.get(progress.status, progress.status)
     if progress.status == "rolled-back" and not version:
@@ -132,7 +138,6 @@ def _finish(run: Run, progress: Progress, row: Row) -> int:
     parts += [f"NOT proven: {text}" for text in progress.unproven]
     if row.traits.rehearsal:
         parts.append(outcomes.REHEARSAL)
-    page = run.project.build_dir / "deploy" / PAGE
     return exit_code(run, run.finish(" · ".join(parts), page=page, status=progress.status, **_particulars(progress)))
 
 

@@ -163,10 +163,12 @@ def running(
     with _heeding(command, renderer, findings, device=getattr(arguments, "device", "")):
         run = Run(command, project.load(arguments.project, vertex, unwritten), renderer)
         run.findings = findings
+        own = not run.project.build_dir.exists()  # else it may be a folder of the user's, with files for git
         try:
             yield run
         finally:
-            _keep_out_of_git(run.project.build_dir)
+            if own:
+                _keep_out_of_git(run.project.build_dir)
 
 
 def _keep_out_of_git(folder: Path) -> None:

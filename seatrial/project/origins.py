@@ -25,25 +25,28 @@ class Setting:
 
 def settings(project: Project) -> Iterator[Setting]:
     """Yield every setting, in the order of the tables."""
-    yield from _of_table(project, "", written(project.root), from_environment())
+    yield from _of_table(project, "", written(project.root), "pyproject.toml", from_environment())
 
 
 def _of_table(
-    table: BaseModel, before: str, file: Mapping[str, Any], variables: Mapping[str, str]
+    table: BaseModel, before: str, given: Mapping[str, Any], source: str, variables: Mapping[str, str]
 ) -> Iterator[Setting]:
+    """Yield the settings of a table; `given` is what `source` has of it."""
     for name, field in type(table).model_fields.items():
         if field.exclude:
             continue
         key, value = f"{before}{kebab(name)}", getattr(table, name)
-        inner = file.get(kebab(name))
-        if isinstance(value, BaseModel):
-            yield from _of_table(value, f"{key}.", inner if isinstance(inner, Mapping) else {}, variables)
-            continue
         of_vertex = key.removeprefix("vertex.") if key.startswith("vertex.") else ""
+        if isinstance(value, BaseModel):
+            inner, whose = given.get(kebab(name)), source
+            if of_vertex in variables:  # a whole table, which replaces that of the file
+                inner, whose = dict.fromkeys(map(kebab, value.model_fields_set)), variable_of(of_vertex)
+            yield from _of_table(value, f"{key}.", inner if isinstance(inner, Mapping) else {}, whose, variables)
+            continue
         if of_vertex in variables:
             origin = variable_of(of_vertex)
-        elif kebab(name) in file:
-            origin = "pyproject.toml"
+        elif kebab(name) in given:
+            origin = source
         else:
             origin = f"default: {_DERIVED[key]}" if key in _DERIVED else "default"
         yield Setting(key, value, origin)

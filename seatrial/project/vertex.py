@@ -95,7 +95,7 @@ class Sent:
 
 
 def _variables(env: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"name": name, "value": env[name]} for name in env]
+    return [{"name": name, "value": env[name]} for name in sorted(env)]  # their order means nothing, so it is no change
 
 
 def _duration(seconds: int) -> dict[str, int]:

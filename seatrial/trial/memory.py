@@ -78,7 +78,8 @@ def judge(project: Project, used: Usage, device: str, measured: Measured) -> Ite
         return
     measured.peak_memory, measured.machine, measured.machine_memory = peak, machine, left
     measured.workers_there, measured.memory_there = _there(project, used, measured.workers)
-    if 0 < left < max(peak, measured.memory_there):
+    # Of a server with more processes here than there, what is to be expected there decides.
+    if 0 < left < measured.memory_there:
         yield _too_small(machine, left, measured)
     # On a GPU the driver's own mappings count as shared memory.
     shared = shared_memory(project)

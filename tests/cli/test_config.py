@@ -21,6 +21,7 @@ def test_every_setting_has_its_origin(
     small_project(tmp_path, {}, python="3.12")
     monkeypatch.setenv("SEATRIAL_VERTEX_MACHINE_TYPE", "n1-standard-8")
     monkeypatch.setenv("SEATRIAL_VERTEX_ROLLOUT_BAKE", "5")
+    monkeypatch.setenv("SEATRIAL_VERTEX_STARTUP_PROBE", '{http-get = "/health"}')
     assert main(["config", "--project", str(tmp_path), "--json"]) == 0
     rows = {row["key"]: (row["value"], row["origin"]) for row in json.loads(capsys.readouterr().out)}
     assert rows["python"] == ("3.12", "pyproject.toml")
@@ -29,6 +30,8 @@ def test_every_setting_has_its_origin(
     assert rows["serving.image.mode"] == ("RGB", "default")
     assert rows["vertex.machine-type"] == (["n1-standard-8"], "SEATRIAL_VERTEX_MACHINE_TYPE")
     assert rows["vertex.rollout.bake"] == (5.0, "SEATRIAL_VERTEX_ROLLOUT_BAKE")
+    assert rows["vertex.startup-probe.http-get"] == ("/health", "SEATRIAL_VERTEX_STARTUP_PROBE")
+    assert rows["vertex.startup-probe.port"] == (8080, "default")
     tops = {key.partition(".")[0] for key in rows}
     assert tops == {name.replace("_", "-") for name, field in Project.model_fields.items() if not field.exclude}
 
@@ -42,7 +45,19 @@ def test_only_what_is_set_is_shown_as_toml(tmp_path: Path, capsys: pytest.Captur
     ]
 
 
+def test_a_build_folder_of_the_users_own_is_left_to_git(tmp_path: Path) -> None:
+    project = small_project(tmp_path, {"artifacts/weights.txt": "1", "build/Dockerfile": "FROM scratch\n"})
+    main(["build", "--project", str(tmp_path)])
+    assert not (project.build_dir / ".gitignore").exists()
+
+
 def test_what_a_command_builds_is_no_change_for_git(tmp_path: Path) -> None:
     project = small_project(tmp_path, {"artifacts/weights.txt": "1"})
     main(["build", "--project", str(tmp_path)])
     assert (project.build_dir / ".gitignore").read_text() == "*\n"
+
+
+def test_a_deploy_that_ends_early_leaves_no_page_of_an_earlier_one(tmp_path: Path) -> None:
+    page = small_project(tmp_path, {"build/deploy/report.html": "<h1>Passed</h1>"}).build_dir / "deploy/report.html"
+    assert main(["deploy", "--project", str(tmp_path), "--target", "vertex", "--set", "project=demo-1"]) == 2
+    assert not page.exists()

@@ -8,7 +8,7 @@ from typing import Any
 from seatrial.bundle import digest_of
 from seatrial.deploy.candidate import Candidate, Report, of_bundle, proven
 from seatrial.project import Project
-from seatrial.project.vertex import VertexSettings, variables_of
+from seatrial.project.vertex import VertexSettings, variables_of, version_of
 from tests.small_project import small_project
 from tests.stages import Ended, ended
 
@@ -44,6 +44,8 @@ def test_a_trial_with_other_variables_proves_nothing(tmp_path: Path) -> None:
 
 def test_settings_of_the_model_name_another_version_of_the_same_bundle(tmp_path: Path) -> None:
     digests = set()
+    env = {"A": "1", "B": "2"}
+    assert version_of("d", VertexSettings(env=env)) == version_of("d", VertexSettings(env=dict(reversed(env.items()))))
     for vertex in ({}, GERMAN, {"shared_memory_mb": 512}, {"machine_type": "n1-standard-8", "spot": True}):
         made = project(tmp_path, **vertex)
         candidate = chosen(made, report(made)).value

@@ -73,6 +73,13 @@ def test_a_warning_says_that_more_workers_may_need_more_than_the_machine_has() -
     assert "GiB of memory of about" in measured.words()[0]
 
 
+def test_what_more_workers_take_here_than_there_are_on_the_machine_is_none_of_its_memory() -> None:
+    measured = Measured(workers=16)
+    used = {"peak": 5 * memory.GIB, "resident": 5 * memory.GIB, "memory": 4 * memory.GIB}
+    assert not list(memory.judge(project("n1-highcpu-4"), used, "cpu", measured))
+    assert (measured.workers_there, measured.memory_there) == (4, 2 * memory.GIB)
+
+
 def test_shared_memory_beyond_a_containers_is_found_on_the_cpu() -> None:
     used = {"peak": 1, "shared": 200_000_000}
     (found,) = memory.judge(project("n1-standard-4"), used, "cpu", Measured())

@@ -46,6 +46,11 @@ def test_a_token_alone_is_a_password_and_an_index_without_login_has_none(tmp_pat
     assert not netrc.netrc(tmp_path / "netrc").hosts
 
 
+def test_a_password_is_hidden_as_the_runner_reads_the_command(tmp_path: Path) -> None:
+    done = ran(tmp_path, LOGINS="machine a.example login me password to%25k\n")
+    assert done.stdout == "::add-mask::to%2525k\n"
+
+
 def test_a_session_installs_from_the_index_in_place_of_pypi_and_no_variable_of_it_holds_the_password(
     tmp_path: Path,
 ) -> None:
@@ -76,6 +81,9 @@ def test_a_session_installs_from_the_index_in_place_of_pypi_and_no_variable_of_i
     [
         ({"LOGINS": "machine a.example\nlogin me pass s3cret"}, "line 2 of the secret netrc"),
         ({"INDEX_URL": "packages.example/s3cret"}, "no address of an index"),
+        ({"INDEX_URL": "https://me:[s3cret]@packages.example/simple"}, "no address of an index"),
+        ({"INDEX_URL": "https://me:s3cret\u2100@packages.example/simple"}, "no address of an index"),
+        ({"INDEX_URL": "https://me:s3cret/word@packages.example/simple"}, "no address of an index"),
         ({"INDEX_URL": "https://me:s3cret%20word@packages.example/simple"}, "has blanks"),
     ],
 )

@@ -32,13 +32,18 @@ def main(folder: Path) -> None:
             f"line {error.lineno} of the secret netrc cannot be read; write: machine HOST login NAME password TOKEN"
         )
     for password in sorted({password for _, _, password in hosts.values() if password}):
-        sys.stdout.write(f"::add-mask::{password}\n")
+        escaped = password.replace("%", "%25")  # the runner reads %25, %0A and %0D as what they stand for
+        sys.stdout.write(f"::add-mask::{escaped}\n")
 
 
 def without_login(url: str) -> tuple[str, str]:
     """Return the URL of an index without its login, and the login as a line of netrc, or "" if it has none."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+    except ValueError:  # whose text may hold the login; a / or [ in one must be written as %2F or %5B
+        known = False
+    if not known:
         sys.exit("the secret index-url is no address of an index; write: https://NAME:TOKEN@HOST/PATH/simple")
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     name, password = unquote(parts.username or ""), unquote(parts.password or "")
