@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ def command(arguments: argparse.Namespace) -> int:
     """Write what is missing.
 
     Raises:
-        UsageError: there is no model, or a question is open and nobody can be asked.
+        UsageError: there is no model, an option has no meaning, or a question is open and nobody can be asked.
     """
     from seatrial.facts.repository.read import read_repository
     from seatrial.init.choosing import Given, choose
@@ -43,6 +44,8 @@ def command(arguments: argparse.Namespace) -> int:
     from seatrial.init.write import change, write
 
     root: Path = arguments.project
+    if arguments.python and not re.fullmatch(r"3\.\d+", arguments.python):
+        raise UsageError(f"--python is {arguments.python}", fix="name a minor version, such as 3.11")
     if not root.is_dir():
         raise UsageError(f"there is no folder {root}")
     notes = Notes()

@@ -377,7 +377,13 @@ def _labels(repository: Repository, given: Given, classes: int | None, notes: No
 def _given_labels(text: str, classes: int | None, notes: Notes) -> tuple[str, ...]:
     file = Path(text)
     if "," not in text and file.is_file():
-        names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--labels: {file} cannot be read as text: {error}") from None
+        names = tuple(line.strip() for line in lines if line.strip())
+    elif "," not in text and classes != 1:
+        raise UsageError(f"--labels: {text} is neither a file nor several names with commas between them")
     else:
         names = tuple(name.strip() for name in text.split(","))
     if classes is not None and len(names) != classes:

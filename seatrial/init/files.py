@@ -150,7 +150,9 @@ def _source(root: Path, notes: Notes) -> str:
         if read.made_for or any(entry.hashes for entry in read.entries):
             return "requirements.in"
     notes.tell(
-        "requirements", f"{_OTHER_SOURCE}, whose lock is beside it", "requirements.txt is written by hand: it stays"
+        "requirements",
+        f"{_OTHER_SOURCE}, whose lock is beside it",
+        "requirements.txt, which stays: it is written by hand",
     )
     return _OTHER_SOURCE
 

@@ -145,7 +145,7 @@ def _python(repository: Repository, pythons: tuple[str, ...], notes: Notes) -> s
         told = f"{where(named.location)} has {named.specifier}, which the pair or the runtime has no wheels for"
         notes.unknown.append(f"whether all runs on Python {chosen}: {told}")
     else:
-        notes.tell("Python", chosen, "the pair has wheels for it, and no file names another")
+        notes.tell("Python", chosen, "the wheels of torch and torchvision; no file names another")
     return chosen
 
 

@@ -6,6 +6,7 @@ import ast
 import io
 import json
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -269,6 +270,9 @@ def test_what_no_file_says_is_asked_and_without_a_terminal_the_option_is_named(
     ("options", "message"),
     [
         (("--labels", "a,b"), "--labels: 2 names, and the weights have 7 classes"),
+        (("--labels", "nope.txt"), "--labels: nope.txt is neither a file nor several names"),
+        (("--labels", sys.executable), "cannot be read as text"),
+        (("--python", "3.11.4"), "--python is 3.11.4"),
         (("--model", "vgg11"), "are not those of vgg11, but of resnet18"),
         (("--model", "nothing"), "neither the code here nor torchvision nor timm has nothing"),
         (("--checkpoint", "none.pth"), "there is no file none.pth"),
