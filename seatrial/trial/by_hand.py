@@ -37,10 +37,8 @@ def instance_of(file: Path, interface: str) -> Any:
     """Return the element of a request's `instances` for a file: an image as {"b64": …}, JSON as written.
 
     Raises:
-        UsageError: it is no file, or JSON that cannot be read, or an image for a predictor that takes none.
+        UsageError: it is JSON that cannot be read, or an image for a predictor that takes none.
     """
-    if not file.is_file():
-        raise UsageError(f"there is no file {file}")
     if file.suffix.lower() == ".json":
         try:
             return json.loads(file.read_text(encoding="utf-8"))
@@ -56,9 +54,12 @@ def predict(gathered: Gathered, device: str, files: Sequence[Path], parameters: 
     """Ask the server for all files in one request, and return its answer; None after a finding that ends it.
 
     Raises:
-        UsageError: a file cannot be an instance, or the predictor names no class.
+        UsageError: a file is not there or cannot be an instance, or the predictor names no class.
         EnvironmentFaultError: the device or the network is missing, or the disk is full.
     """
+    for file in files:
+        if not file.is_file():  # told before an environment is made
+            raise UsageError(f"there is no file {file}")
     with ExitStack() as stack:
         prepared = yield from _prepared(gathered, device, stack)
         if prepared is None:
@@ -94,7 +95,7 @@ def run(gathered: Gathered, device: str, port: int) -> Stage[int | None]:
         served = copy.folder("served") / "bundle"
         shutil.copytree(bundle.path, served, ignore=shutil.ignore_patterns("wheels", "sdist"))
         routes = {"AIP_HTTP_PORT": str(port), "AIP_HEALTH_ROUTE": HEALTH, "AIP_PREDICT_ROUTE": PREDICT}
-        env = served_environment(copy, device) | CONTRACT | routes
+        env = gathered.project.vertex.env | served_environment(copy, device) | CONTRACT | routes
         command = [str(copy.python), "-I", "-m", "seatrial.serving", "--bundle", str(served / "bundle.json")]
         command += ["--work", str(copy.folder("work"))]
         printed = process.lines(command, env=env, timeout=_WEEK, cwd=copy.folder("work"))
