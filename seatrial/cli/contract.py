@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from seatrial.contract.client import Target
     from seatrial.contract.suite import Asked, Result
 
-FORMATS = ("console", "json", "markdown", "github")
+FORMATS = ("console", "json", "markdown", "github", "html")
 _URL_ROUTES = ("/health", "/predict")  # of a server that nobody gave the variables of Vertex AI
 
 
@@ -53,7 +53,7 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.list:
         sys.stdout.write(_list())
         return int(ExitCode.PASSED)
-    with apart("contract", arguments.url or shlex.join(arguments.server), arguments.format) as run:
+    with apart("contract", arguments.url or shlex.join(arguments.server), arguments) as run:
         if not arguments.url and not arguments.server:
             fix = "`seatrial contract --url http://127.0.0.1:8080`, or `seatrial contract -- python server.py`"
             raise UsageError("give the server: --url, or a command behind `--`", fix=fix)

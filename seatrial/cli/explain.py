@@ -67,6 +67,7 @@ def _log(arguments: argparse.Namespace) -> int:
     found = diagnose(log.text, facts)
     failure = None if found else unrecognised(examine(log.text, facts)[0])
     renderer = FORMATS[arguments.format](project.root if project else Path())
+    renderer.quiet = arguments.quiet
     looked_at = {"lines": log.lines, "bytes_read": log.read, "bytes": log.size}
     verdict: Verdict = "recognised" if found else "unrecognised"
     summary = _summary(log, len(found), project, failure)

@@ -25,6 +25,7 @@ def formats(parser: argparse.ArgumentParser, *, rules: bool = False, only: Seque
     names = only or offered(rules=rules)
     text = "; ".join(f"{name}: {FORMATS[name].about}" for name in names)
     parser.add_argument("--format", choices=names, default=names[0], help=f"{text} (default: {names[0]})")
+    parser.add_argument("--quiet", "-q", action="store_true", help="only findings and the verdict, no progress")
 
 
 def device(parser: argparse.ArgumentParser, text: str) -> None:

@@ -159,6 +159,7 @@ def running(
 
     arguments.project = arguments.project or project.around(Path())
     renderer = FORMATS[arguments.format](arguments.project)
+    renderer.quiet = arguments.quiet
     findings: list[Finding] = []
     with _heeding(command, renderer, findings, device=getattr(arguments, "device", "")):
         run = Run(command, project.load(arguments.project, vertex, unwritten), renderer)
@@ -180,15 +181,17 @@ def _keep_out_of_git(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def apart(command: str, subject: str, name: str) -> Iterator[Course]:
-    """Yield the course of a command that needs no project, shown in the format `name`; show what ends it early.
+def apart(command: str, subject: str, arguments: argparse.Namespace) -> Iterator[Course]:
+    """Yield the course of a command that needs no project; show what ends it early.
 
     Raises:
         Ended: the command ended early, and the reason was shown.
     """
     from seatrial.report.formats import FORMATS
 
-    course = Course(command, subject, FORMATS[name](Path()), Path())
+    renderer = FORMATS[arguments.format](Path())
+    renderer.quiet = arguments.quiet
+    course = Course(command, subject, renderer, Path())
     with _heeding(command, course.renderer, course.findings):
         yield course
 

@@ -13,10 +13,13 @@ from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import failed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from seatrial.project import Project
     from seatrial.trial.observe import Trial
 
 
+LOG = "server.log"  # what the server printed, beside the report
 ADDED = (
     "a worker for each core, odd images, every batch size, 500 requests in a row, the whole serving contract, limits "
     "of endpoint and machine, other surroundings"
@@ -26,7 +29,7 @@ _DEPTHS = (
     "The default depth proves the lock, the load, the golden answers and the core of the serving contract, in seconds, "
     "with one worker. "
     "The verdict and the report name the depth; the workflows run --full. "
-    "build/smoke/report.html shows all of it in a browser."
+    "build/smoke/report.html shows all of it in a browser; build/smoke/server.log has what the server printed."
 )
 
 
@@ -57,9 +60,9 @@ def try_out(run: Run, device: str, *, skip_check: bool = False, full: bool = Fal
     from seatrial.trial import smoke as trials
 
     file = run.project.build_dir / "smoke/report.json"
-    for older in (file, file.with_name(PAGE)):  # which must not pass for this run's
-        older.unlink(missing_ok=True)
+    _remove_older(file)
     trial = run.of(trials.smoke(run.gathered, device, skip_check=skip_check, full=full))
+    _keep_log(file, trial)
     _refuse_unfinished(run, trial)
     written = json_report.document("smoke", run.findings, run.seconds, **_particulars(run.project, trial))
     json_report.write(file, written)
@@ -85,11 +88,11 @@ def _image(arguments: argparse.Namespace) -> int:
             raise UsageError("an image is only run, never checked, so --skip-check has no meaning with --image")
         began = time.monotonic()
         file = report_file(run.project)
-        for older in (file, file.with_name(PAGE)):
-            older.unlink(missing_ok=True)
+        _remove_older(file)
         found = engine.find(arguments.engine or run.project.image.engine)
         stage = image_trials.smoke_image(run.gathered, arguments.image, found, arguments.device, full=arguments.full)
         tried = run.of(stage)
+        _keep_log(file, tried.trial)
         _refuse_unfinished(run, tried.trial)
         more = {**_particulars(run.project, tried.trial), **tried.particulars()}
         json_report.write(file, json_report.document("smoke --image", run.findings, run.seconds, **more))
@@ -98,6 +101,20 @@ def _image(arguments: argparse.Namespace) -> int:
         proof = _proof(tried.trial, time.monotonic() - began)
         healthy = f"healthy after {tried.trial.healthy_after:.1f} s"
         return run.finish(f"{tried.image.id[:19]} · {healthy} · {proof}", page=file.with_name(PAGE), **more)
+
+
+def _remove_older(report: Path) -> None:
+    """Remove what an earlier run left, which must not pass for this run's."""
+    for name in (report.name, PAGE, LOG):
+        report.with_name(name).unlink(missing_ok=True)
+
+
+def _keep_log(report: Path, trial: Trial) -> None:
+    """Keep what the server printed beside the report."""
+    from seatrial.system import files
+
+    report.parent.mkdir(parents=True, exist_ok=True)
+    files.write(report.with_name(LOG), "".join(f"{line}\n" for line in trial.log).encode(errors="replace"))
 
 
 def _refuse_unfinished(run: Run, trial: Trial) -> None:

@@ -38,13 +38,18 @@ _CONTROLS = dict.fromkeys((7, 8, 11, 12, 13))  # rich removes these too: they wo
 
 
 class Console:
-    """Prints to standard error."""
+    """Prints to standard error.
+
+    Attributes:
+        quiet: whether only findings and the verdict are shown.
+    """
 
     about: ClassVar[str] = "text for people, on standard error"
     needs_rules: ClassVar[bool] = False
 
     def __init__(self, root: Path, heartbeat: float = HEARTBEAT) -> None:
         """`root` is the folder of the files that findings point into; `heartbeat` is in seconds."""
+        self.quiet = False
         self._root = root
         self._every = heartbeat
         self._terminal = _terminal()
@@ -57,6 +62,8 @@ class Console:
     def phase(self, name: str) -> None:
         """Begin a stage; the one before it, if any, has ended."""
         self.end_phase()
+        if self.quiet:
+            return
         self._phase, self._began, self._doing = name, time.monotonic(), ""
         if self._terminal and self._terminal.is_terminal:
             self._status = self._terminal.live(self._line())
@@ -72,6 +79,8 @@ class Console:
 
     def lasting_step(self, text: str) -> None:
         """Print what the running stage has reached, on a separate line."""
+        if self.quiet:
+            return
         self.step("")
         seconds = time.monotonic() - self._began
         self._print(f"  {'':<12}{seconds:6.1f} s  ", (text, "dim"))
@@ -138,7 +147,8 @@ class Console:
 
     def measured(self, text: str) -> None:
         """Print a measurement under the stage that has ended."""
-        self._print((f"{'':14}{text}", "dim"))
+        if not self.quiet:
+            self._print((f"{'':14}{text}", "dim"))
 
     def told(self, label: str, text: str) -> None:
         """Print what the command did or did not do."""

@@ -55,10 +55,12 @@ class Renderer(Protocol):
     Attributes:
         about: the format in a few words, for `--help`.
         needs_rules: whether it needs `Report.rules`, so that only a command that has them offers it.
+        quiet: whether only findings and the verdict are shown.
     """
 
     about: ClassVar[str]
     needs_rules: ClassVar[bool]
+    quiet: bool
 
     def __init__(self, root: Path) -> None:
         """`root` is the project's folder."""

@@ -134,6 +134,7 @@ def run(gathered: Gathered, tried: ImageTrial, engine: Engine, *, full: bool = F
         yield Phase("load")
         with container.serve(isolation, image, trial.device, allowed) as server:
             yield from observe(gathered, server, examples, trial, depth.prove if depth else None)
+            trial.log = server.log
         if not trial.finished:
             return
         yield Step(f"stopped {trial.stopped_after:.2f} s after SIGTERM")

@@ -63,6 +63,7 @@ class Trial:
         contract: how many checks of the serving contract were kept, in words.
         stages: what the replay of recorded stages has shown.
         answered: each input that was answered alone.
+        log: what the server printed, line by line.
     """
 
     device: str
@@ -88,6 +89,7 @@ class Trial:
     contract: str = ""
     stages: Compared = field(default_factory=Compared)
     answered: list[Answered] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
 
 
 Deeper = Callable[[Server], Stage[None]]

@@ -187,6 +187,7 @@ def _on_device(
         with serve(copy, bundle, trial.device, target, usual) as server:
             yield from observe(gathered, server, examples, trial, full.prove if full else None)
             yield from optimized.unchanged(server)
+            trial.log = server.log
         if recorded and trial.finished:
             script = script or stack.enter_context(replay())
             training = stages.of_training(gathered.project, examples)

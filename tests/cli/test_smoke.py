@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 
 from seatrial.cli.main import main
-from seatrial.findings import Event
+from seatrial.findings import Event, Phase, Step
 from seatrial.trial import smoke as trials
 from seatrial.trial.observe import Trial
 
 
-def tried(monkeypatch: pytest.MonkeyPatch, project: Path, **observed: object) -> int:
+def tried(monkeypatch: pytest.MonkeyPatch, project: Path, *options: str, **observed: object) -> int:
     """Run the command with a trial that observed this."""
 
     def smoke(*_: object, **__: object) -> Generator[Event, None, Trial]:
-        yield from ()
+        yield Phase("load")
+        yield Step("starting the server", lasting=True)
         return Trial("cpu", **{"bundle_digest": "ab" * 32, "finished": True, **observed})  # type: ignore[arg-type]
 
     monkeypatch.setattr(trials, "smoke", smoke)
-    return main(["smoke", "--project", str(project)])
+    return main(["smoke", "--project", str(project), *options])
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,25 @@ def test_the_verdict_says_what_was_proven(
     assert words in verdict
     assert " · bundle abababababab · " in verdict
     assert verdict.count("NOT proven: ") == len(observed.get("unproven", ()))  # type: ignore[arg-type]
+
+
+def test_what_the_server_printed_is_kept_and_an_older_log_is_not(
+    healthy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tried(monkeypatch, healthy, log=["loading", "caf\udce9"]) == 0
+    log, page = healthy / "build/smoke/server.log", healthy / "build/smoke/report.html"
+    assert log.read_text().splitlines() == ["loading", "caf?"]
+    assert "Passed" in page.read_text()
+    assert tried(monkeypatch, healthy) == 0
+    assert log.read_text() == ""
+
+
+def test_quiet_leaves_the_verdict(
+    healthy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tried(monkeypatch, healthy, "--quiet") == 0
+    (verdict,) = capsys.readouterr().err.splitlines()
+    assert verdict.startswith("PASSED  healthy: ")
 
 
 def test_a_trial_that_did_not_finish_and_found_nothing_is_no_success(

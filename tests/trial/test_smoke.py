@@ -19,7 +19,7 @@ from seatrial.findings import Severity
 from seatrial.trial.observe import Trial
 from seatrial.trial.sealing import launch
 from seatrial.trial.server import Server
-from seatrial.trial.smoke import smoke
+from seatrial.trial.smoke import keep, smoke
 from tests.stages import Ended, ended
 
 PREDICTOR = "predictor/half_predictor.py"
@@ -202,6 +202,7 @@ def test_a_swallowed_connection_attempt_is_still_an_error(halves: Path) -> None:
 
 
 def test_the_server_sees_nothing_of_the_caller(halves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended(keep(project.load(halves), "cpu", {}))  # nothing can be installed through the proxy below
     monkeypatch.setenv("SECRET_TOKEN", "caller's")
     monkeypatch.setenv("PYTHONPATH", str(halves))
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
