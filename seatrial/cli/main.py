@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TextIO
 
 from seatrial.cli.parser import parser
 from seatrial.cli.run import Ended
@@ -42,10 +43,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write("\ninterrupted; everything that was started is stopped\n")
         return 128 + int(interruption.args[0])
     except BrokenPipeError:
-        for stream in filter(None, (sys.stdout, sys.stderr)):  # what is still buffered must not raise at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _close(sys.stdout, sys.stderr)
+        return int(ExitCode.ENVIRONMENT)
+    except OSError as error:  # a full disk below standard output, a folder that cannot be written
+        place = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"error: {place}{error.strerror or error}\n")
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError:
+            _close(sys.stdout)
         return int(ExitCode.ENVIRONMENT)
     return code
+
+
+def _close(*streams: TextIO | None) -> None:
+    """Let what is still buffered go nowhere: it must not raise at exit."""
+    for stream in filter(None, streams):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _chosen(argv: Sequence[str]) -> Callable[[], int]:

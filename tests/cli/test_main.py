@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.process import seatrial
+from tests.cli.process import ROOT, seatrial
 from tests.small_project import locked
 
 STAGES = ("lock", "check", "build", "smoke")
@@ -67,6 +67,15 @@ class TestExitCodes:
         assert ran.returncode == 2
         assert "is not UTF-8 text" in ran.stderr
         assert "fix: save it as UTF-8" in ran.stderr
+
+    @pytest.mark.parametrize("command", [("config",), ("lock", "--check", "--format", "json")])
+    def test_three_for_a_standard_output_that_is_full(self, healthy: Path, command: tuple[str, ...]) -> None:
+        run = [sys.executable, "-m", "seatrial", *command, "--project", str(healthy)]
+        with Path("/dev/full").open("wb") as full:
+            ran = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False, cwd=ROOT)
+        assert ran.returncode == 3
+        assert "No space left on device" in ran.stderr
+        assert "Traceback" not in ran.stderr
 
     def test_three_for_an_environment_that_cannot_be_made(self, healthy: Path, tmp_path: Path) -> None:
         ran = seatrial(

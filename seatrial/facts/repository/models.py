@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seatrial.facts.architectures import known
@@ -395,8 +395,3 @@ def _rank(script: Script) -> int:
         + ("torch.save" in called)
         - 2 * script.path.endswith(".ipynb")
     )
-
-
-def with_prefix(model: Model, prefix: str) -> Model:
-    """Return a model whose saved names have another prefix."""
-    return replace(model, prefix=prefix)
