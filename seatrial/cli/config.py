@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ def command(arguments: argparse.Namespace) -> int:
     from seatrial.project.origins import settings
 
     found = project.load(arguments.project or project.around(Path()))
-    rows = [row for row in settings(found) if not (arguments.set_only and row.origin.startswith("default"))]
+    rows = [
+        replace(row, value=_printable(row.value))
+        for row in settings(found)
+        if not (arguments.set_only and row.origin.startswith("default"))
+    ]
     if arguments.json:
         data = [{"key": row.key, "value": row.value, "origin": row.origin} for row in rows]
         sys.stdout.write(json.dumps(data, indent=1, default=lambda value: value.model_dump(by_alias=True)) + "\n")
@@ -39,6 +44,21 @@ def command(arguments: argparse.Namespace) -> int:
     for text, row in zip(texts, rows, strict=True):
         sys.stdout.write(f"{text:<{width}}  # {row.origin}\n")
     return int(ExitCode.PASSED)
+
+
+def _printable(value: Any) -> Any:
+    """Return a value without the passwords and tokens in it: what is printed may be in the log of a job."""
+    from seatrial.facts.secrets.variables import is_secret_variable
+    from seatrial.system.redaction import redacted
+
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {
+            name: "***" if isinstance(inner, str) and is_secret_variable(name, inner) else _printable(inner)
+            for name, inner in value.items()
+        }
+    return value
 
 
 def _shown(value: Any) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from seatrial.cli.main import main
 from seatrial.project import Project
 from tests.small_project import small_project
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def test_every_setting_has_its_origin(
@@ -34,6 +34,21 @@ def test_every_setting_has_its_origin(
     assert rows["vertex.startup-probe.port"] == (8080, "default")
     tops = {key.partition(".")[0] for key in rows}
     assert tops == {name.replace("_", "-") for name, field in Project.model_fields.items() if not field.exclude}
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_no_password_is_printed(
+    tmp_path: Path, form: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small_project(tmp_path, {})
+    with (tmp_path / "pyproject.toml").open("a") as file:
+        file.write('\n[tool.seatrial.lock]\ncpu-index = "https://me:s3cret@index.example/simple"\n')
+    monkeypatch.setenv("SEATRIAL_VERTEX_ENV", '{DB_PASSWORD = "s3cret-and-long-enough", LANGUAGE = "de"}')
+    assert main(["config", "--project", str(tmp_path), *form]) == 0
+    shown = capsys.readouterr().out
+    assert "s3cret" not in shown
+    assert "https://***@index.example/simple" in shown
+    assert '"de"' in shown
 
 
 def test_only_what_is_set_is_shown_as_toml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
