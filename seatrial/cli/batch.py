@@ -69,6 +69,7 @@ def command(arguments: argparse.Namespace) -> int:
         row = platforms.chosen(run.project, arguments.target)
         _refuse(arguments, row)
         progress = Progress()
+        _file(run).unlink(missing_ok=True)  # an older one must not pass for this run's
         with connected(run, row, Reached()) as resources, _stoppable(run, arguments, resources.platform):
             inputs = tuple(
                 each if each.startswith("gs://") else stored(resources.platform, Path(each), arguments.input_format)
@@ -107,6 +108,10 @@ def _stoppable(run: Run, arguments: argparse.Namespace, platform: Platform) -> I
         raise Ended(128 + int(interruption.args[0])) from None
 
 
+def _file(run: Run) -> Path:
+    return run.project.build_dir / "batch/batch.json"
+
+
 def _finish(run: Run, progress: Progress, row: Row) -> int:
     from seatrial.report import json as json_report
 
@@ -122,6 +127,6 @@ def _finish(run: Run, progress: Progress, row: Row) -> int:
             run.renderer.measured(f"the results lie in {folder}")
         parts.append(outcome.REHEARSAL)
     more: dict[str, Any] = {**asdict(progress), "failures": dict(progress.failures), "target": row.traits.name}
-    file = run.project.build_dir / "batch/batch.json"
+    file = _file(run)
     json_report.write(file, json_report.document("batch", run.findings, run.seconds, **more))
     return exit_code(run, run.finish(" · ".join(parts), **more))

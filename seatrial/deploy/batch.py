@@ -187,12 +187,15 @@ def _files(resources: Resources, uri: str) -> Iterator[StoredFile]:
     yield from files
 
 
+# What of the settings a job is made with.
+_OF_JOB = {"accelerator_type", "accelerator_count", "service_account", "kms_key", "container_logging", "batch"}
+
+
 def _key(resources: Resources, version: Version, wanted: Wanted, files: Sequence[StoredFile]) -> str:
     """Return what tells the job from all others: 32 hex digits."""
     contents = [(file.uri, file.checksum) for file in files]
-    settings = resources.project.vertex.model_dump(
-        mode="json", include={"machine_type", "accelerator_type", "accelerator_count", "service_account", "batch"}
-    )
+    settings = resources.project.vertex.model_dump(mode="json", include=_OF_JOB)
+    settings["machine_type"] = resources.project.vertex.machine  # a job has one
     settings["batch"].pop("timeout")
     text = json.dumps([version.digest, version.id, contents, wanted.output, wanted.form, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

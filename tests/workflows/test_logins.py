@@ -81,6 +81,13 @@ def test_a_session_installs_from_the_index_in_place_of_pypi_and_no_variable_of_i
     [
         ({"LOGINS": "machine a.example\nlogin me pass s3cret"}, "line 2 of the secret netrc"),
         ({"INDEX_URL": "packages.example/s3cret"}, "no address of an index"),
+        (
+            {
+                "INDEX_URL": "https://me:s3cret@a.example/simple",
+                "LOGINS": "machine a.example login me password s3cret2",
+            },
+            "both have a login for a.example",
+        ),
         ({"INDEX_URL": "https://me:[s3cret]@packages.example/simple"}, "no address of an index"),
         ({"INDEX_URL": "https://me:s3cret\u2100@packages.example/simple"}, "no address of an index"),
         ({"INDEX_URL": "https://me:s3cret/word@packages.example/simple"}, "no address of an index"),

@@ -18,22 +18,30 @@ def main(folder: Path) -> None:
     """Write the files, or exit with a message that holds nothing of the secrets."""
     url, logins = os.environ.get("INDEX_URL", "").strip(), os.environ.get("LOGINS", "")
     os.umask(0o077)
-    if url:
-        bare, login = without_login(url)
-        (folder / "index-url").write_text(f"{bare}\n", encoding="utf-8")
-        logins = f"{login}\n{logins}"
+    bare, login = without_login(url) if url else ("", "")
     file = folder / "netrc"
+    hosts = written(file, logins)
+    if bare:
+        (folder / "index-url").write_text(f"{bare}\n", encoding="utf-8")
+        if login and (host := str(urlsplit(bare).hostname)) in hosts:
+            file.unlink()
+            sys.exit(f"the secrets index-url and netrc both have a login for {host}; keep one of them")
+        hosts = written(file, f"{login}\n{logins}")
+    for password in sorted({password for _, _, password in hosts.values() if password}):
+        escaped = password.replace("%", "%25")  # the runner reads %25, %0A and %0D as what they stand for
+        sys.stdout.write(f"::add-mask::{escaped}\n")
+
+
+def written(file: Path, logins: str) -> dict[str, tuple[str, str | None, str | None]]:
+    """Write a netrc, and return its hosts; exit if it cannot be read."""
     file.write_text(f"{logins.rstrip()}\n", encoding="utf-8")
     try:
-        hosts = netrc.netrc(file).hosts
+        return netrc.netrc(file).hosts  # type: ignore[return-value] - typeshed and Python differ on what may be missing
     except netrc.NetrcParseError as error:
         file.unlink()
         sys.exit(
             f"line {error.lineno} of the secret netrc cannot be read; write: machine HOST login NAME password TOKEN"
         )
-    for password in sorted({password for _, _, password in hosts.values() if password}):
-        escaped = password.replace("%", "%25")  # the runner reads %25, %0A and %0D as what they stand for
-        sys.stdout.write(f"::add-mask::{escaped}\n")
 
 
 def without_login(url: str) -> tuple[str, str]:

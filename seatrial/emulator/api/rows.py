@@ -35,10 +35,10 @@ def read(job: Message, objects: Objects) -> list[Row]:
 
     Raises:
         HostingError: it cannot be read.
-        RefusedError: INVALID_ARGUMENT, a line of it is no JSON.
+        RefusedError: INVALID_ARGUMENT, it is no text, or a line of it is no JSON.
     """
     files = [uri for each in job.input_config.gcs_source.uris for uri in objects.matching(each)]
-    lines = [line for uri in files for line in objects.read(uri).decode("utf-8").splitlines() if line.strip()]
+    lines = [line for uri in files for line in _text(uri, objects).splitlines() if line.strip()]
     if job.input_config.instances_format == "file-list":
         # "each file in the list will be converted to an object in the format of {"b64": <value>}": InstanceConfig
         return [Row(uri, {"b64": base64.b64encode(objects.read(uri)).decode()}) for uri in map(str.strip, lines)]
@@ -85,6 +85,13 @@ def _answers(hosting: Hosting, where: Placement, body: bytes, count: int) -> lis
         text = f"The model server answered {len(answers)} predictions to {count} instances."
         raise refusals.RefusedError(refusals.INTERNAL, text)
     return answers
+
+
+def _text(uri: str, objects: Objects) -> str:
+    try:
+        return objects.read(uri).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refusals.RefusedError(refusals.INVALID_ARGUMENT, f"{uri} is no text in UTF-8: {error}") from None
 
 
 def _parsed(line: str) -> Any:

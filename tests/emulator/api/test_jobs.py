@@ -102,7 +102,11 @@ def test_rows_of_a_refused_request_fail_together_and_the_others_are_answered(sma
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No object matches gs://bucket/rows.jsonl"), (b"{", "A line of the input is no JSON")],
+    [
+        (None, "No object matches gs://bucket/rows.jsonl"),
+        (b"{", "A line of the input is no JSON"),
+        (b"\xff", "is no text"),
+    ],
 )
 def test_a_job_without_readable_input_fails(small: Small, content: bytes | None, message: str) -> None:
     small.objects.content.clear()
