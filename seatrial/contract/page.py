@@ -30,7 +30,7 @@ project, and the server may be written in any language.
 $ seatrial contract --url http://127.0.0.1:8080            # a server that is up
 $ seatrial contract -- python -m my_server                 # starts it, and sees its start and end too
 $ seatrial contract --instances good.json -- ./server      # a good request, or a list of good instances
-$ seatrial contract --only http --only health-head --url … # groups, or single checks
+$ seatrial contract --only http --only health-head --url …  # groups, or single checks
 ```
 
 A command is started on a free port under the variables `AIP_*` of Vertex AI, in a process group of its own, which ends
