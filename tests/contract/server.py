@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -255,13 +256,9 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def is_half_closed(self) -> bool:
-        self.connection.setblocking(False)
-        try:
-            return not self.connection.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        finally:
-            self.connection.settimeout(self.timeout)
+        """Return whether the client closes its side, which it does a moment after its last byte."""
+        readable, _, _ = select.select([self.connection], [], [], 0.1)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def body(self) -> bytes:
         if self.has("client-slow"):
