@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from seatrial.bundle import Bundle, build
+from seatrial.bundle import Bundle
 from seatrial.contract.variables import CONTRACT
 from seatrial.environment import install, store
 from seatrial.environment.store import Copy
@@ -127,18 +127,10 @@ def how_to_ask(port: int, interface: str) -> tuple[str, ...]:
 
 def _prepared(gathered: Gathered, device: str, stack: ExitStack) -> Stage[tuple[Bundle, Copy] | None]:
     """Build the bundle and a copy of the environment that lasts as long as the stack; None after a finding."""
-    project = gathered.project
-    if device == "cuda":
-        smoke.require_card()
-    smoke.require_class(gathered.facts.predictor)
-    yield Phase("build")
-    bundle = yield from build(project, device)
-    if bundle is None:
+    made = yield from smoke.made_ready(gathered, device)
+    if made is None:
         return None
-    yield Phase("environment")
-    kept, broken = yield from watched(smoke.keep(project, device, {}))
-    if kept is None or broken:
-        return None
+    bundle, kept = made
     copy = stack.enter_context(store.copy(kept, hollow=False))
     install.install_wheels(copy, [bundle.predictor_wheel, bundle.runtime_wheel])
     return bundle, copy

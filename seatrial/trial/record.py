@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial import golden
-from seatrial.bundle import build
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts.gather import Gathered
-from seatrial.findings import Phase, Stage, Step, watched
+from seatrial.findings import Phase, Stage, Step
 from seatrial.golden.answered import examples_of
 from seatrial.trial import aside, smoke
 from seatrial.trial.failures import LOG_TAIL
@@ -39,17 +38,10 @@ def record(gathered: Gathered, device: str, images: Sequence[Path]) -> Stage[Rec
     """
     project = gathered.project
     _refuse(images)
-    if device == "cuda":
-        smoke.require_card()
-    smoke.require_class(gathered.facts.predictor)
-    yield Phase("build")
-    bundle = yield from build(project, device)
-    if bundle is None:
+    ready = yield from smoke.made_ready(gathered, device)
+    if ready is None:
         return None
-    yield Phase("environment")
-    kept, broken = yield from watched(smoke.keep(project, device, {}))
-    if kept is None or broken:
-        return None
+    bundle, kept = ready
     yield Phase("record")
     yield Step(f"asking the predictor for {len(images)} images, stage by stage")
     target = smoke.target_of(project)[0]

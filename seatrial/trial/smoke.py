@@ -122,6 +122,25 @@ def require_card() -> None:
         )
 
 
+def made_ready(gathered: Gathered, device: str) -> Stage[tuple[Bundle, Kept] | None]:
+    """Build the bundle and the kept environment for a predictor that is asked without a trial; None after a finding.
+
+    Raises:
+        UsageError: the project cannot be built, or names no class.
+        EnvironmentFaultError: the device or the network is missing, or the disk is full.
+    """
+    if device == "cuda":
+        require_card()
+    require_class(gathered.facts.predictor)
+    yield Phase("build")
+    bundle = yield from build(gathered.project, device)
+    if bundle is None:
+        return None
+    yield Phase("environment")
+    kept, broken = yield from watched(keep(gathered.project, device, {}))
+    return None if kept is None or broken else (bundle, kept)
+
+
 def keep(project: Project, device: str, versions: dict[str, str]) -> Stage[Kept | None]:
     """Return the kept environment of a device's lock; note in `versions` what decides the predictions.
 
