@@ -136,12 +136,21 @@ def _keep(repository: Repository, theirs: list[Served], given: Given, notes: Not
     return Chosen(artifacts, served)
 
 
+_NO_WEIGHTS = (Kind.OTHER, Kind.PAGE, Kind.EMPTY, Kind.SPECIAL)
+
+
 def _weights(repository: Repository, given: Given, notes: Notes, ask: Ask) -> Weights:
     """Choose the file of weights; one without a name if there is none."""
     if given.checkpoint:
         if not given.checkpoint.is_file():
             raise UsageError(f"--checkpoint: there is no file {given.checkpoint}")
-        return _read(checkpoint_at(given.checkpoint, given.checkpoint.name), given.checkpoint, notes)
+        checkpoint = checkpoint_at(given.checkpoint, given.checkpoint.name)
+        if checkpoint.kind in _NO_WEIGHTS:
+            raise UsageError(
+                f"--checkpoint: {given.checkpoint} is {checkpoint.kind}, which holds no weights",
+                fix="name the file that training saved, such as --checkpoint best.pth",
+            )
+        return _read(checkpoint, given.checkpoint, notes)
     files = [c for c in repository.checkpoints if not c.path.startswith("tests/")]
     known = {name for name, _ in repository.loaded} | {save.name for save in repository.saved}
     files.sort(key=lambda c: (Path(c.path).name not in known, "best" not in c.path.lower()))

@@ -276,6 +276,7 @@ def test_what_no_file_says_is_asked_and_without_a_terminal_the_option_is_named(
         (("--model", "vgg11"), "are not those of vgg11, but of resnet18"),
         (("--model", "nothing"), "neither the code here nor torchvision nor timm has nothing"),
         (("--checkpoint", "none.pth"), "there is no file none.pth"),
+        (("--checkpoint", __file__), "which holds no weights"),
     ],
 )
 def test_a_wrong_option_writes_nothing(
