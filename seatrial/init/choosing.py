@@ -244,6 +244,10 @@ def _model(
         origin = "the names and shapes of the weights"
         origin += f", and {where(in_code[name].location)}" if name in in_code else ""
         notes.tell("model", f"{fit.library}'s {name}", origin)
+        if fit.own_head:
+            notes.unknown.append(
+                f"how training built its own head, {_listed(list(fit.own_head))}: look at load() of the predictor"
+            )
         if others:
             notes.unknown.append(
                 f"the weights also fit {_listed(others)}, which compute otherwise; --model chooses one"
