@@ -19,13 +19,17 @@ def project(parser: argparse.ArgumentParser) -> None:
 
 
 def formats(parser: argparse.ArgumentParser, *, rules: bool = False, only: Sequence[str] = ()) -> None:
-    """Add --format; `rules` is whether the command's reports have texts of rules."""
+    """Add --format, --quiet and --verbose; `rules` is whether the command's reports have texts of rules."""
     from seatrial.report.formats import FORMATS, offered
 
     names = only or offered(rules=rules)
     text = "; ".join(f"{name}: {FORMATS[name].about}" for name in names)
     parser.add_argument("--format", choices=names, default=names[0], help=f"{text} (default: {names[0]})")
-    parser.add_argument("--quiet", "-q", action="store_true", help="only findings and the verdict, no progress")
+    much = parser.add_mutually_exclusive_group()
+    much.add_argument("--quiet", "-q", action="store_true", help="only findings and the verdict, no progress")
+    much.add_argument(
+        "--verbose", "-v", action="store_true", help="also what the server, pip, uv and docker print, as it comes"
+    )
 
 
 def device(parser: argparse.ArgumentParser, text: str) -> None:

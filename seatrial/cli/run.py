@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatrial.errors import ExitCode, SeatrialError
 from seatrial.findings import Finding, Phase, Severity, Stage, Step, failed
+from seatrial.system import overheard
 from seatrial.system.signals import raise_if_swallowed
 
 if TYPE_CHECKING:
@@ -159,9 +160,8 @@ def running(
 
     arguments.project = arguments.project or project.around(Path())
     renderer = FORMATS[arguments.format](arguments.project)
-    renderer.quiet = arguments.quiet
     findings: list[Finding] = []
-    with _heeding(command, renderer, findings, device=getattr(arguments, "device", "")):
+    with _as_asked(renderer, arguments), _heeding(command, renderer, findings, device=getattr(arguments, "device", "")):
         run = Run(command, project.load(arguments.project, vertex, unwritten), renderer)
         run.findings = findings
         own = not run.project.build_dir.exists()  # else it may be a folder of the user's, with files for git
@@ -190,10 +190,17 @@ def apart(command: str, subject: str, arguments: argparse.Namespace) -> Iterator
     from seatrial.report.formats import FORMATS
 
     renderer = FORMATS[arguments.format](Path())
-    renderer.quiet = arguments.quiet
     course = Course(command, subject, renderer, Path())
-    with _heeding(command, course.renderer, course.findings):
+    with _as_asked(renderer, arguments), _heeding(command, course.renderer, course.findings):
         yield course
+
+
+@contextlib.contextmanager
+def _as_asked(renderer: Renderer, arguments: argparse.Namespace) -> Iterator[None]:
+    """Show as much as --quiet and --verbose ask for."""
+    renderer.quiet, renderer.verbose = arguments.quiet, arguments.verbose
+    with overheard.by(renderer.overheard) if arguments.verbose else contextlib.nullcontext():
+        yield
 
 
 @contextlib.contextmanager

@@ -42,24 +42,28 @@ class Engine:
         """Whether docker builds with BuildKit through its buildx plugin."""
         return bool(self.builder)
 
-    def output(self, arguments: Sequence[str], *, timeout: float, cwd: Path | None = None) -> tuple[int, str]:
-        """Run the client to its end; return its exit code and its output.
+    def output(
+        self, arguments: Sequence[str], *, timeout: float, cwd: Path | None = None, aloud: bool = False
+    ) -> tuple[int, str]:
+        """Run the client to its end; return its exit code and its output, which may be overheard with `aloud`.
 
         Raises:
             EnvironmentFaultError: it does not end within `timeout` seconds.
         """
-        return process.output([self.program, *arguments], env=self._environment(), timeout=timeout, cwd=cwd)
+        return process.output(
+            [self.program, *arguments], env=self._environment(), timeout=timeout, cwd=cwd, both=aloud, aloud=aloud
+        )
 
     def lines(
         self, arguments: Sequence[str], *, timeout: float, cwd: Path, temporary: Path, errors: IO[bytes] | None = None
     ) -> Generator[str, None, int]:
-        """Run the client, yield the lines of its output, return its exit code.
+        """Run the client, yield the lines of its output, which may be overheard, and return its exit code.
 
         Its temporary files are made in the folder `temporary`. Its standard error goes to the file `errors`; without
         one it is part of the output.
         """
         env = self._environment() | {"TMPDIR": str(temporary)}
-        return process.lines([self.program, *arguments], env=env, timeout=timeout, cwd=cwd, errors=errors)
+        return process.lines([self.program, *arguments], env=env, timeout=timeout, cwd=cwd, errors=errors, aloud=True)
 
     def storage(self) -> Path:
         """Return the folder where it keeps images, which may be on another machine."""

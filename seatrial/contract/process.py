@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 from seatrial.contract.variables import CONTRACT
-from seatrial.system import process
+from seatrial.system import overheard, process
 
 
 class Running:
@@ -34,6 +34,7 @@ class Running:
         with contextlib.suppress(ValueError):  # closed while it was read
             for line in self._process.stdout:
                 self.printed.append(line.rstrip("\n"))
+                overheard.pass_on(line)
 
     @property
     def exit_code(self) -> int | None:

@@ -21,7 +21,7 @@ from typing import Any
 from seatrial.deploy.vertex.target import Target
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.project import Project
-from seatrial.system import process
+from seatrial.system import overheard, process
 
 ADDRESS_FILE = "address"  # in the state's folder, while an emulator runs that does not stop at the end of its input
 VARIABLE = "SEATRIAL_EMULATOR"  # host and port of the REST address of an emulator that runs already
@@ -116,11 +116,11 @@ def _addresses(child: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def _drain(child: subprocess.Popen[str]) -> None:
-    """Read what the child prints, which would else fill its pipe."""
+    """Read what the child prints, which would else fill its pipe, and pass it on."""
     assert child.stdout is not None  # noqa: S101 - process.start() gives a pipe
     with contextlib.suppress(ValueError):  # closed under the reader when the child was ended
-        for _ in child.stdout:
-            pass
+        for line in child.stdout:
+            overheard.pass_on(line)
 
 
 def _target(project: Project, addresses: dict[str, Any]) -> Target:

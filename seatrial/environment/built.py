@@ -90,7 +90,7 @@ def _build(entry: Entry, lock: RequirementFile, interpreter: Interpreter, folder
         f"--requirement={folder / 'pin.txt'}", f"--wheel-dir={wheels}",
     ]  # fmt: skip
     env = process.install_environment(**_pip_settings(lock), TMPDIR=str(folder), SOURCE_DATE_EPOCH=_EPOCH)
-    code, printed = process.output(command, env=env, cwd=folder, timeout=BUILD_TIMEOUT, both=True)
+    code, printed = process.output(command, env=env, cwd=folder, timeout=BUILD_TIMEOUT, both=True, aloud=True)
     printed = redacted(printed.replace(f"{folder}/", ""))
     if code != 0:
         return _failed(entry, lock, printed)

@@ -151,7 +151,9 @@ def run_installer(lock: Lock, interpreter: Interpreter, folder: Path, options: l
             f"--requirements={requirements}", *options,
         ]  # fmt: skip
         # In a folder without a project, so that only the user's own settings of uv count, such as a private index.
-        code, printed = process.output(command, env=process.install_environment(), cwd=folder, timeout=INSTALL_TIMEOUT)
+        code, printed = process.output(
+            command, env=process.install_environment(), cwd=folder, timeout=INSTALL_TIMEOUT, both=True, aloud=True
+        )
         if code == 0:
             return True
         printed = printed.replace(str(requirements), lock.path)

@@ -67,7 +67,8 @@ def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
     code, printed = engine.output([*_PLATFORM, reference], timeout=60)
     if code != 0:
         yield Step(f"pulling {reference}")
-        code, printed = engine.output(["pull", "--quiet", "--platform", "linux/amd64", reference], timeout=PULL_TIMEOUT)
+        pull = ["pull", "--platform", "linux/amd64", reference]
+        code, printed = engine.output(pull, timeout=PULL_TIMEOUT, aloud=True)
         if code != 0:
             raise EnvironmentFaultError(
                 f"{engine.name} could not pull the base image:\n{printed[-2000:]}",

@@ -216,7 +216,7 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
             str(python), "-I", str(_PROGRAM), "--no-config", "--verbose", *_FLAGS, *extra,
             f"--output-file={draft}", project.requirements_in.name,
         ],
-        env=env, cwd=project.root, timeout=COMPILE_TIMEOUT,
+        env=env, cwd=project.root, timeout=COMPILE_TIMEOUT, aloud=True,
     )  # fmt: skip
     printed: list[str] = []
     with contextlib.closing(run), log.open(encoding="utf-8", errors="replace") as logged:

@@ -34,6 +34,10 @@ _VERDICTS: dict[Verdict, Part] = {
     "unrecognised": ("NOT RECOGNISED", "bold red"),
 }
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
+# Escape sequences, which programs print to colour their lines and to move the cursor, and all other control characters.
+_TO_THE_TERMINAL = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])?|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
+)
 _CONTROLS = dict.fromkeys((7, 8, 11, 12, 13))  # rich removes these too: they would ring and overwrite
 
 
@@ -42,6 +46,7 @@ class Console:
 
     Attributes:
         quiet: whether only findings and the verdict are shown.
+        verbose: whether a stage is also a line when it begins, so that what its programs print stands beneath it.
     """
 
     about: ClassVar[str] = "text for people, on standard error"
@@ -49,7 +54,7 @@ class Console:
 
     def __init__(self, root: Path, heartbeat: float = HEARTBEAT) -> None:
         """`root` is the folder of the files that findings point into; `heartbeat` is in seconds."""
-        self.quiet = False
+        self.quiet = self.verbose = False
         self._root = root
         self._every = heartbeat
         self._terminal = _terminal()
@@ -65,6 +70,8 @@ class Console:
         if self.quiet:
             return
         self._phase, self._began, self._doing = name, time.monotonic(), ""
+        if self.verbose:
+            self._print((f"  {name}", "bold"))
         if self._terminal and self._terminal.is_terminal:
             self._status = self._terminal.live(self._line())
         else:
@@ -144,6 +151,10 @@ class Console:
             indent = " " * _cells(line[: location.column - 1])
             parts += [(f"{gutter} | ", "blue"), (f"{indent}{'^' * width}\n", style)]
         return parts
+
+    def overheard(self, line: str) -> None:
+        """Print a line of another program; nothing in it can move the cursor or change a colour."""
+        self._print((f"    | {_TO_THE_TERMINAL.sub('', line)}", "dim"))
 
     def measured(self, text: str) -> None:
         """Print a measurement under the stage that has ended."""

@@ -56,11 +56,13 @@ class Renderer(Protocol):
         about: the format in a few words, for `--help`.
         needs_rules: whether it needs `Report.rules`, so that only a command that has them offers it.
         quiet: whether only findings and the verdict are shown.
+        verbose: whether lines of other programs are shown beneath the stages.
     """
 
     about: ClassVar[str]
     needs_rules: ClassVar[bool]
     quiet: bool
+    verbose: bool
 
     def __init__(self, root: Path) -> None:
         """`root` is the project's folder."""
@@ -76,6 +78,9 @@ class Renderer(Protocol):
 
     def lasting_step(self, text: str) -> None:
         """Show what the running stage has reached, on a separate line."""
+
+    def overheard(self, line: str) -> None:
+        """Show a line that a program of the running stage has printed; called from other threads, too."""
 
     def measured(self, text: str) -> None:
         """Show a measurement of the stage that has ended."""

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from seatrial.errors import EnvironmentFaultError
+from seatrial.system import overheard
 
 # What an installing process may inherit: where programs, caches and home are, and how to reach the network.
 _INHERITED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
@@ -43,11 +44,12 @@ def lines(
     cwd: Path | None = None,
     given: bytes | None = None,
     errors: IO[bytes] | None = None,
+    aloud: bool = False,
 ) -> Generator[str, None, int]:
     """Run a program, yield what it prints line by line, return its exit code.
 
     It reads `given` from its standard input, which is otherwise empty. Its standard error goes to the file `errors`;
-    without that it is part of what it prints.
+    without that it is part of what it prints. With `aloud` its lines may be overheard.
 
     Raises:
         EnvironmentFaultError: it cannot be started, or still runs after `timeout` seconds.
@@ -60,6 +62,8 @@ def lines(
     try:
         assert process.stdout is not None  # noqa: S101 - start() gives a pipe
         for line in process.stdout:
+            if aloud:
+                overheard.pass_on(line)
             yield line.rstrip("\n")
         code = process.wait()
     finally:
@@ -99,14 +103,15 @@ def output(
     cwd: Path | None = None,
     given: bytes | None = None,
     both: bool = False,
+    aloud: bool = False,
 ) -> tuple[int, str]:
     """Run a program to its end; return its exit code and what it printed.
 
     That is the standard output of a program that succeeds, and also the standard error of one that fails. With `both`
-    it is always both streams, in order.
+    it is always both streams, in order. With `aloud` its lines may be overheard.
     """
     with tempfile.TemporaryFile() as errors:
-        run = lines(argv, env=env, timeout=timeout, cwd=cwd, given=given, errors=None if both else errors)
+        run = lines(argv, env=env, timeout=timeout, cwd=cwd, given=given, errors=None if both else errors, aloud=aloud)
         printed: list[str] = []
         while True:
             try:

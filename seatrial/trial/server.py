@@ -27,7 +27,7 @@ from seatrial.bundle import Bundle
 from seatrial.contract.variables import ACCELERATOR, CONTRACT
 from seatrial.environment.store import Copy
 from seatrial.errors import EnvironmentFaultError
-from seatrial.system import process
+from seatrial.system import overheard, process
 from seatrial.trial import inside
 from seatrial.trial.inside.ask import ask
 from seatrial.trial.inside.usage import Usage, measure
@@ -83,6 +83,7 @@ class Server(ABC):
             for line in self._printing.stdout:
                 self._lines.append(line.rstrip("\n"))
                 self._printed.set()
+                overheard.pass_on(line)
         self._printed.set()  # the end, which is news too
 
     def wait_until_healthy(self, timeout: float) -> bool | None:

@@ -36,6 +36,13 @@ def test_a_misspelt_command_is_answered_with_the_nearest(
     assert meant in said
 
 
+def test_quiet_and_verbose_together_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parser().parse_args(["smoke", "--quiet", "--verbose"])
+    assert ended.value.code == 2
+    assert "--verbose/-v: not allowed with argument --quiet/-q" in capsys.readouterr().err
+
+
 def test_the_help_of_smoke_says_what_the_default_depth_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["smoke", "--help"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.errors import EnvironmentFaultError
-from seatrial.system import process
+from seatrial.system import overheard, process
 
 # Starts a child, writes both process ids to a file, prints a line, and waits for ever.
 FAMILY = """
@@ -133,3 +133,15 @@ class TestOutput:
 
     def test_of_a_program_that_fails_is_all_that_it_printed(self) -> None:
         assert process.output([*self.NOISY, "3"], env={"PATH": "/usr/bin:/bin"}, timeout=30) == (3, "answer\nwarning")
+
+
+def test_only_what_is_run_aloud_is_overheard_and_no_password_is() -> None:
+    program = [sys.executable, "-I", "-c", "print('took it from https://me:hunter2@example.org/simple\\n\\nof two')"]
+    heard: list[str] = []
+    with overheard.by(heard.append):
+        process.output(program, env={}, timeout=60)
+        assert heard == []
+        code, printed = process.output(program, env={}, timeout=60, aloud=True)
+    process.output(program, env={}, timeout=60, aloud=True)
+    assert (code, "hunter2" in printed) == (0, True)
+    assert heard == ["took it from https://***@example.org/simple", "of two"]

@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import pytest
 
 from seatrial import golden, project
+from seatrial.cli.main import main
 from seatrial.facts import gather as facts
 from seatrial.facts.gather import Gathered
 from seatrial.findings import Severity
@@ -67,6 +68,18 @@ def test_a_sound_predictor_passes_with_every_golden_answer_reproduced(halves: Pa
     assert trial.value.asked == trial.value.golden == 4
     assert trial.value.drift <= 1e-5
     assert trial.value.interface == "batched"
+
+
+def test_verbose_shows_beneath_each_stage_what_its_programs_print(
+    halves: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at_load(halves, "print('weights of https://me:hunter2@example.org/x')")
+    assert main(["smoke", "--verbose", "--skip-check", "--project", str(halves)]) == 0
+    shown = capsys.readouterr().err.splitlines()
+    begun, ended = shown.index("  load"), next(n for n, line in enumerate(shown) if line.startswith("  load  "))
+    beneath = shown[begun + 1 : ended]
+    assert "    | weights of https://***@example.org/x" in beneath
+    assert any('"message": "ready"' in line for line in beneath)
 
 
 def test_without_golden_answers_it_runs_on_samples_and_says_what_is_unproven(halves: Path) -> None:
