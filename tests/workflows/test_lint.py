@@ -249,10 +249,29 @@ def test_a_merge_queue_gets_the_checks_that_it_waits_for() -> None:
 
 def test_nothing_comes_after_the_step_that_makes_a_release_public() -> None:
     jobs = read(Path(".github/workflows/release.yml"))["jobs"]
-    assert set(jobs["publish"]["needs"]) == {"draft", "major"}
+    assert set(jobs["publish"]["needs"]) == {"draft", "major", "pypi"}
     assert not any("publish" in job.get("needs", ()) for job in jobs.values())
     public = [step for job in jobs.values() for step in job["steps"] if "--draft=false" in step.get("run", "")]
     assert public == [jobs["publish"]["steps"][-1]]
+
+
+def test_pypi_trusts_one_job_of_one_file_and_that_job_runs_nothing_but_the_upload() -> None:
+    document = read(Path(".github/workflows/release.yml"))
+    job = document["jobs"]["pypi"]
+    upload = job["steps"][-1]
+    assert [step["uses"].partition("@")[0] for step in job["steps"]] == [
+        "actions/download-artifact",
+        "pypa/gh-action-pypi-publish",
+    ]
+    assert job["permissions"] == {"id-token": "write"}
+    assert not {"user", "password"} & set(upload["with"])
+    assert set(job["needs"]) == {"draft", "major"}
+    told = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    for field, value in (
+        ("PyPI project name", "seatrial"), ("Owner", "seatrial"), ("Repository name", "seatrial"),
+        ("Workflow name", "release.yml"), ("Environment name", job["environment"]["name"]),
+    ):  # fmt: skip
+        assert f"{field} | `{value}`" in told
 
 
 def test_no_run_on_main_waits_for_another() -> None:

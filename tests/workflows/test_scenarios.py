@@ -341,19 +341,21 @@ def test_plan_to_deploy_with_the_image_in_between_and_a_package_of_a_private_ind
 
 
 @pytest.mark.parametrize(
-    "app", [pytest.param(False, id="exact tags alone", marks=pytest.mark.proof), pytest.param(True, id="and vX")]
+    "configured",
+    [pytest.param(False, id="exact tags alone", marks=pytest.mark.proof), pytest.param(True, id="vX, and PyPI")],
 )
 def test_a_tag_is_built_attested_drafted_and_published_in_the_last_step_of_all(
-    tool: Path, tmp_path: Path, *, app: bool
+    tool: Path, tmp_path: Path, *, configured: bool
 ) -> None:
     version = RELEASE.removeprefix("v")
     release = adapted((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
     made = Caller(repository(tmp_path / "released", {"release.yml": release}, tool), tool, tmp_path / "act")
-    if app:
-        made.variables, made.secrets = {"RELEASE_APP_CLIENT_ID": "Iv1"}, {"RELEASE_APP_PRIVATE_KEY": "of the App"}
+    if configured:
+        made.variables = {"RELEASE_APP_CLIENT_ID": "Iv1", "PUBLISH_TO_PYPI": "true"}
+        made.secrets = {"RELEASE_APP_PRIVATE_KEY": "of the App"}
     calls = github_cli(made.scratch / "bin")
     acted = made.tag(RELEASE)
-    wanted = ("build", "attest", "draft", *(("major",) if app else ()), "publish")
+    wanted = ("build", "attest", "draft", *(("major", "pypi") if configured else ()), "publish")
     assert jobs(acted, "release") == dict.fromkeys(wanted, "success")
     built = {file.name for file in acted.artifacts.glob("dist/*")}
     assert built == {f"seatrial-{version}-py3-none-any.whl", f"seatrial-{version}.tar.gz"}
@@ -364,7 +366,8 @@ def test_a_tag_is_built_attested_drafted_and_published_in_the_last_step_of_all(
     assert all(f"dist/{name}" in drafted for name in built)
     assert f"release edit {RELEASE} " in published
     assert published.endswith(" --draft=false")
-    assert len(moved) == (2 if app else 0)
+    assert len(moved) == (2 if configured else 0)
+    assert not configured or all(f"would publish dist/{name}" in acted.printed("release/pypi") for name in built)
     for call in moved:
         assert call.startswith("token-of-the-app: ")
         assert f"tags/{RELEASE.partition('.')[0]} " in call
