@@ -11,9 +11,12 @@ import argparse
 import difflib
 import importlib
 import re
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from seatrial import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COMMANDS = {  # the stages in the order in which they run, then what stands beside them
     "init": "make an existing repository a project: write what is missing, and overwrite nothing",
@@ -36,6 +39,7 @@ COMMANDS = {  # the stages in the order in which they run, then what stands besi
     "cache": "say where the tool keeps environments and how large they are; with --prune, remove them",
     "config": "print every setting of the project with its value and where that comes from",
     "explain": "explain a finding's code; with --log FILE, explain a traceback or a log",
+    "completion": "print the script with which bash, fish or zsh completes all of this",
 }
 EXAMPLES = {  # of every `--help`, nested ones too
     "init": "init --checkpoint best.pth",
@@ -60,6 +64,7 @@ EXAMPLES = {  # of every `--help`, nested ones too
     "cache": "cache --prune",
     "config": "config --set-only",
     "explain": "explain --log server.log",
+    "completion": "completion bash",
 }
 _EXIT_CODES = """\
 exit codes: 0 passed · 1 findings of level error · 2 wrong usage or configuration
@@ -93,6 +98,17 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+def parsers(whole: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """Yield a parser and those of its commands, with all that they declare."""
+    if isinstance(whole, _Command):
+        whole.declare()
+    yield whole
+    for action in whole._actions:  # argparse has no public name for them
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from parsers(each)
+
+
 class _Whole(argparse.ArgumentParser):
     """The parser of the whole command line, which knows what a misspelt command most likely means."""
 
@@ -118,11 +134,15 @@ class _Command(argparse.ArgumentParser):
         example = EXAMPLES.get(name) or EXAMPLES[name.partition(" ")[0]]
         return f"{super().format_help()}\nexample:\n  $ seatrial {example}\n\n{_EXIT_CODES}"
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Declare the command's arguments, then parse."""
+    def declare(self) -> None:
+        """Declare the command's arguments, unless they are."""
         if self._module:
             module = importlib.import_module(self._module)
             self._module = ""
             self.set_defaults(run=module.command)
             module.arguments(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Declare the command's arguments, then parse."""
+        self.declare()
         return super().parse_known_args(args, namespace)

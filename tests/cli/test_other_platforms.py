@@ -47,6 +47,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("lock --check", 0, "PASSED"),
         ("explain ST120", 0, ""),
         ("config", 0, ""),
+        ("completion zsh", 0, ""),
         ("init --dry-run --yes", 0, ""),
         ("lock", 3, "this command needs Linux"),
         ("smoke --skip-check", 3, "this command needs Linux"),

@@ -107,7 +107,7 @@ class TestHelp:
         assert loaded_by(f"{command} --help", HEAVY) == []
 
 
-HEAVY = r"(torch|numpy|google\.api_core|google\.auth|grpc|requests|pydantic|rich|uv|hatchling|packaging)$"
+HEAVY = r"(torch|numpy|google\.api_core|google\.auth|grpc|requests|pydantic|rich|uv|hatchling|packaging|shtab)$"
 
 
 def loaded_by(arguments: str, pattern: str) -> list[str]:
