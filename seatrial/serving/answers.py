@@ -70,7 +70,7 @@ def slices(body: bytes) -> Slices:
     """
     try:
         sliced = _sliced(body)
-        parameters = json.loads(bytes(sliced.parameters), parse_constant=_no_constant)
+        parameters = _parameters(bytes(sliced.parameters))
         instances = [bytes(raw) for raw in sliced.instances]
     except (msgspec.MsgspecError, RecursionError, ValueError):
         request = _parse_object(body)
@@ -79,6 +79,10 @@ def slices(body: bytes) -> Slices:
     if parameters is None:
         return Slices(instances, b"")
     return Slices(instances, _key_of(parameters).encode())
+
+
+def _parameters(text: bytes) -> Any:
+    return None if text == b"null" else json.loads(text, parse_constant=_no_constant)
 
 
 def parse(body: bytes) -> Request:

@@ -172,19 +172,28 @@ class App:
 
     async def _found(self, exchange: Exchange, request: Request) -> list[bytes] | None:
         """Wait for an answer; None if the client went away. What nobody waits for is not computed."""
+        seconds, answer = self._bundle.request_timeout, request.answer
+        late = AnswerError(504, f"there is no answer after {seconds:g} s (serving.request-timeout)")
+        timer = asyncio.get_running_loop().call_later(seconds, _end, answer, late)
         leaving = asyncio.ensure_future(exchange.receive())
+        leaving.add_done_callback(lambda _: _end(answer, _ClientLeftError()))
         try:
-            seconds = self._bundle.request_timeout
-            either: set[asyncio.Future[Any]] = {request.answer, leaving}
-            await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if request.answer.done():
-                return request.answer.result()
-            if leaving.done():
-                return None
-            raise AnswerError(504, f"there is no answer after {seconds:g} s (serving.request-timeout)")
+            return await answer
+        except _ClientLeftError:
+            return None
         finally:
+            timer.cancel()
             leaving.cancel()
             self._dispatch.withdraw(request)
+
+
+class _ClientLeftError(Exception):
+    """Nobody waits for an answer any more."""
+
+
+def _end(answer: asyncio.Future[Any], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
 
 
 def _routes(bundle: Bundle, contract: Contract) -> dict[str, tuple[str, ...]]:

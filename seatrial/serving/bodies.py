@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from seatrial.serving.refusal import AnswerError, BusyError
 
@@ -30,12 +31,12 @@ class Bodies:
     def __init__(self, most: int) -> None:
         self.held = 0
         self._most = most
-        self._reading: set[asyncio.Task[Any]] = set()
+        self._reading: set[_Reading] = set()
 
     def stop(self) -> None:
         """Refuse those that are still on their way."""
-        for task in self._reading:
-            task.cancel()
+        for reading in self._reading:
+            reading.end(BodyMissingError(503, SHUTTING_DOWN))
 
     async def read(self, exchange: Exchange, holding: Holding) -> bytes | None:
         """Read a body as it was sent; None if the client went away.
@@ -44,18 +45,18 @@ class Bodies:
             AnswerError: status 408, 411 or 413.
             BusyError: status 503; too much is held, or the server is asked to stop.
         """
-        reading = asyncio.ensure_future(self._read(exchange, holding))
+        reading = _Reading()
+        late = BodyMissingError(408, f"the body was not complete after {BODY_SECONDS:.0f} s")
+        timer = asyncio.get_running_loop().call_later(BODY_SECONDS, reading.end, late)
         self._reading.add(reading)
         try:
-            await asyncio.wait({reading}, timeout=BODY_SECONDS)
-            if not reading.done():
-                raise BodyMissingError(408, f"the body was not complete after {BODY_SECONDS:.0f} s")
-            if reading.cancelled():
-                raise BodyMissingError(503, SHUTTING_DOWN)
-            return reading.result()
+            return await self._read(exchange, holding)
+        except asyncio.CancelledError:
+            reading.ended()
+            raise
         finally:
+            timer.cancel()
             self._reading.discard(reading)
-            reading.cancel()
 
     async def _read(self, exchange: Exchange, holding: Holding) -> bytes | None:
         """Read the pieces; what a client still sends after its refusal, uvicorn discards."""
@@ -99,6 +100,30 @@ class Bodies:
         self.held += length
         if length > 0 and self.held > self._most * _BODIES:
             raise BusyError(503, "too many large requests at a time; ask again later")
+
+
+class _Reading:
+    """The task that reads a body, while it does: a refusal interrupts it."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._refusal: AnswerError | None = None
+
+    def end(self, refusal: AnswerError) -> None:
+        """Interrupt it."""
+        assert self._task is not None  # noqa: S101 - bodies are read in tasks
+        if self._refusal is None:
+            self._refusal = refusal
+            self._task.cancel()
+
+    def ended(self) -> None:
+        """Raise what it was interrupted with, if it was."""
+        if self._refusal is None:
+            return
+        if sys.version_info >= (3, 11):
+            assert self._task is not None  # noqa: S101
+            self._task.uncancel()
+        raise self._refusal from None
 
 
 class Holding:

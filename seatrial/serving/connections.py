@@ -6,7 +6,7 @@ sending side still gets its answer. Nothing here knows what is served.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -31,12 +31,47 @@ _ASK_AFTER, _ASK_AGAIN = 1.0, 0.5  # seconds from a client's end of input to the
 _refusals = log.Limited(10)  # lines a second
 
 
+class _Joining:
+    """A transport that sends together what is written in one turn of the loop.
+
+    uvicorn writes the head of an answer and its body apart. In two packets they wake the client twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send data at the end of this turn."""
+        if not self._written:
+            self._loop.call_soon(self._send)
+        self._written.append(data)
+
+    def _send(self) -> None:
+        if self._written:
+            written, self._written = b"".join(self._written), []
+            self._transport.write(written)
+
+    def close(self) -> None:
+        """Close it behind what was written."""
+        self._send()
+        self._transport.close()
+
+    def get_write_buffer_size(self) -> int:
+        """Return how many bytes still wait to be sent."""
+        return sum(map(len, self._written)) + self._transport.get_write_buffer_size()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Connection(HttpToolsProtocol):
     """One connection of a client."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; a connection on which nothing comes is closed like one that is kept alive."""
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _Joining(transport, self.loop)))
         self._waiting: asyncio.TimerHandle | None = None
         self._in_headers = False
         self._header_bytes = self._pieces = self._body_bytes = 0

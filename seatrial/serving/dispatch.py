@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -34,7 +35,7 @@ class Lane(Protocol):
         """Let the worker begin a job."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # nothing may write out the bytes that it holds
 class Request:
     """A request on its way.
 
@@ -103,7 +104,10 @@ class Dispatch:
         self._lone = LoneThreads(cores)
         self._timed: tuple[Lane, int, float] | None = None  # a job alone: where it runs, its threads, when it began
         self._waiting: deque[Request] = deque()
-        self._free: deque[Lane] = deque()
+        self._here: set[Request] = set()  # whose answers somebody waits for
+        self._free: list[
+            Lane
+        ] = []  # who was busy last is last, and first to work: what it needs is in its core's caches
         self._running: dict[Lane, list[tuple[Request, int]]] = {}
         self._lanes = 0
         self._later: asyncio.TimerHandle | None = None
@@ -114,7 +118,7 @@ class Dispatch:
     def add(self, lane: Lane) -> None:
         """Use a worker from now on."""
         self._lanes += 1
-        self._free.append(lane)
+        self._free.insert(0, lane)
         self._feed()
 
     def submit(
@@ -134,6 +138,7 @@ class Dispatch:
         answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
         request = Request(self._number, instances, parameters, is_image, origin, answer)
         self._waiting.append(request)
+        self._here.add(request)
         self._feed()
         return request
 
@@ -150,8 +155,10 @@ class Dispatch:
     def withdraw(self, request: Request) -> None:
         """Forget a request that nobody waits for; what of it runs already, is ended by the worker."""
         request.answer.cancel()
-        if request.waits or not request.running:
-            self._drop(request)
+        self._here.discard(request)
+        if request.sent < len(request.instances):
+            with suppress(ValueError):  # it was passed over already
+                self._waiting.remove(request)
 
     def done(self, lane: Lane, results: list[Result]) -> None:
         """Take the results of a worker's job, and give it the next."""
@@ -159,6 +166,8 @@ class Dispatch:
         self._note_load()
         for (request, index), result in zip(self._running.pop(lane), results, strict=True):
             request.take(index, result)
+            if request.answer.done():
+                self._here.discard(request)
         if self._timed is not None and self._timed[0] is lane:
             if not self._running:  # else it was not alone to the end
                 self._lone.note(self._timed[1], asyncio.get_running_loop().time() - self._timed[2])
@@ -169,24 +178,16 @@ class Dispatch:
     def fail_all(self, error: AnswerError) -> None:
         """End every request with an error, also one whose body was still coming."""
         self._over = error
-        running = [request for taken in self._running.values() for request, _ in taken]
-        for request in {*self._waiting, *running}:
+        for request in self._here:
             if not request.answer.done():
                 request.answer.set_exception(error)
+        self._here.clear()
         self._waiting.clear()
-
-    def _drop(self, request: Request) -> None:
-        try:
-            self._waiting.remove(request)
-        except ValueError:
-            return
 
     def _note_load(self) -> int:
         """Return how many requests are here."""
-        running = {request for taken in self._running.values() for request, _ in taken}
-        here = len(running.union(self._waiting))
-        self._at_a_time = max(self._at_a_time, here)
-        return here
+        self._at_a_time = max(self._at_a_time, len(self._here))
+        return len(self._here)
 
     def _feed(self, *, in_time: bool = False) -> None:
         """Give free workers what waits. Unless `in_time`, one waits a moment for its share if more is expected."""
@@ -199,7 +200,7 @@ class Dispatch:
                 return
             taken = self._take(share)
             if taken:
-                self._start(self._free.popleft(), taken)
+                self._start(self._free.pop(), taken)
 
     def _feed_now(self) -> None:
         self._later = None

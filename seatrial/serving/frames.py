@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LENGTH = 4  # bytes
-WHERE = bytes(_LENGTH)  # an empty frame: the worker prints where its threads are
 
 
 class Item(msgspec.Struct, array_like=True):
@@ -95,15 +94,17 @@ class Failed(msgspec.Struct, array_like=True, tag=True):
 
 FromWorker = Results | Ready | Failed
 
-_encode = msgspec.msgpack.Encoder().encode
+_encode_into = msgspec.msgpack.Encoder().encode_into
 decode_job = msgspec.msgpack.Decoder(Job).decode
 decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode
 
 
-def frame(message: msgspec.Struct) -> bytes:
+def frame(message: msgspec.Struct) -> bytearray:
     """Return a message as it travels."""
-    payload = _encode(message)
-    return len(payload).to_bytes(_LENGTH, "big") + payload
+    framed = bytearray(_LENGTH)
+    _encode_into(message, framed, _LENGTH)  # behind its length: an image is copied no more often than it must be
+    framed[:_LENGTH] = (len(framed) - _LENGTH).to_bytes(_LENGTH, "big")
+    return framed
 
 
 class Unframed:

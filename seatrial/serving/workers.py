@@ -14,12 +14,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seatrial.serving import log, machine, weights
-from seatrial.serving.frames import WHERE, FromWorker, Job, Ready, Unframed, decode_from_worker, frame
+from seatrial.serving.frames import FromWorker, Job, Ready, Unframed, decode_from_worker, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +93,7 @@ def _environments(bundle: Bundle) -> list[dict[str, str]]:
 
 
 class Worker(asyncio.Protocol):
-    """A worker process and the acceptor's end of its socket.
+    """A worker process and the acceptor's end of its sockets.
 
     Attributes:
         ready: what it said when it had loaded the predictor; None before.
@@ -103,10 +104,11 @@ class Worker(asyncio.Protocol):
         self._frames = Unframed()
         self._transport: Any = None
         self._ours, theirs = socket.socketpair()
-        with theirs:
+        self._control, controlled = socket.socketpair()
+        with theirs, controlled:
             isolated = ["-I"] if sys.flags.isolated else []
             command = [sys.executable, *isolated, "-m", "seatrial.serving.worker"]
-            passed = [theirs.fileno(), shared.lock, shared.weights]
+            passed = [theirs.fileno(), controlled.fileno(), shared.lock, shared.weights]
             self.process = subprocess.Popen(
                 [*command, *map(str, passed), str(bundle_file), shared.folder],
                 env=environment, cwd=folder, pass_fds=[one for one in passed if one >= 0], stdin=subprocess.DEVNULL,
@@ -137,8 +139,8 @@ class Worker(asyncio.Protocol):
 
     def say_where(self) -> None:
         """Let the worker print where its threads are."""
-        if self._transport is not None:
-            self._transport.write(WHERE)
+        with suppress(OSError):  # it has ended
+            self._control.send(b"?")
 
     def signal(self, number: int) -> None:
         """Send the worker a signal, if it runs."""

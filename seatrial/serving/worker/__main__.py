@@ -1,9 +1,10 @@
 """A worker process: load the predictor, then predict what the acceptor sends, one job after the other.
 
-`python -m seatrial.serving.worker FD LOCK WEIGHTS FILE FOLDER` speaks on the socket FD in the frames of
+`python -m seatrial.serving.worker JOBS CONTROL LOCK WEIGHTS FILE FOLDER` speaks on the socket JOBS in the frames of
 `seatrial.serving.frames` and serves the bundle FILE; LOCK, WEIGHTS and FOLDER are what the workers share. All code of
-the predictor runs in the main thread. The process ends with the acceptor's side of the socket, whatever it does at that
-moment.
+the predictor runs in the main thread, which reads the jobs too: to hand them over from another thread took longer. A
+byte on the socket CONTROL has it print where its threads are, and the process ends with the acceptor's side of that
+socket, whatever it does at that moment.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from __future__ import annotations
 import ctypes
 import faulthandler
 import os
-import queue
 import signal
 import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -26,6 +27,8 @@ from seatrial.serving.settings import read_bundle, read_contract
 from seatrial.serving.warmup import WarmUpError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from seatrial.serving.interfaces.adapter import Served
 
 _DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, linux/prctl.h
@@ -36,10 +39,9 @@ PREDICTED = "seatrial.serving.predicted"
 
 def main() -> NoReturn:
     """Serve until the acceptor ends."""
-    descriptor, lock, weights, file, folder = sys.argv[1:]
-    acceptor = socket.socket(fileno=int(descriptor))
-    acceptor.set_inheritable(False)
-    for passed in (int(lock), int(weights)):
+    jobs, controlling, lock, weights, file, folder = sys.argv[1:]
+    acceptor, control = (socket.socket(fileno=int(descriptor)) for descriptor in (jobs, controlling))
+    for passed in (int(jobs), int(controlling), int(lock), int(weights)):
         if passed >= 0:
             os.set_inheritable(passed, False)
     log.share(int(lock))
@@ -48,15 +50,14 @@ def main() -> NoReturn:
         signal.signal(number, lambda *_: None)  # the acceptor decides; a terminal tells both
     log.configure()
     faulthandler.enable()  # a crash inside a C extension leaves at least the Python stack on stderr
-    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(acceptor, jobs), name="jobs", daemon=True).start()
+    threading.Thread(target=_obey, args=(control,), name="control", daemon=True).start()
     served = _load(Path(file), Path(folder), int(weights), acceptor)
-    while True:
-        job = jobs.get()
+    for job in _jobs(acceptor):
         _use_threads(job.threads)
         _send(acceptor, served.answer(job))
         log.about()
         sys.audit(PREDICTED)
+    _leave()
 
 
 def _load(file: Path, folder: Path, weights: int, acceptor: socket.socket) -> Served:
@@ -77,21 +78,28 @@ def _load(file: Path, folder: Path, weights: int, acceptor: socket.socket) -> Se
     return served
 
 
-def _read(acceptor: socket.socket, jobs: queue.SimpleQueue[Job]) -> None:
+def _jobs(acceptor: socket.socket) -> Iterator[Job]:
+    """Yield what comes, until the acceptor ends."""
     frames = Unframed()
     # One buffer for all: bytes of a megabyte that shrink to what has come let the memory of the first thousand requests
     # creep up by 4 kB each.
     buffer = memoryview(bytearray(_PIECE))
-    try:
+    with suppress(OSError):
         while size := acceptor.recv_into(buffer):
-            for payload in frames.feed(buffer[:size]):
-                if payload:
-                    jobs.put(decode_job(payload))
-                else:  # not on a signal: faulthandler would read stacks that go on meanwhile
-                    faulthandler.dump_traceback()
+            yield from map(decode_job, frames.feed(buffer[:size]))
+
+
+def _obey(control: socket.socket) -> None:
+    try:
+        while control.recv(1):
+            faulthandler.dump_traceback()  # not on a signal: it would read stacks that go on meanwhile
     finally:
-        log.flush()
-        os._exit(0)
+        _leave()
+
+
+def _leave() -> NoReturn:
+    log.flush()
+    os._exit(0)
 
 
 def _send(acceptor: socket.socket, message: Results | Ready | Failed) -> None:
