@@ -32,26 +32,29 @@ _refusals = log.Limited(10)  # lines a second
 
 
 class _Joining:
-    """A transport that sends together what is written in one turn of the loop.
+    """A transport that sends the head of an answer with what follows it.
 
-    uvicorn writes the head of an answer and its body apart. In two packets they wake the client twice.
+    uvicorn writes the head and the body apart. In two packets they wake the client twice.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._written: list[bytes] = []
+        self._held = b""
 
     def write(self, data: bytes) -> None:
-        """Send data at the end of this turn."""
-        if not self._written:
+        """Send data with what is held, or hold it until more comes or this turn of the loop ends."""
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held + data)
+        else:
+            self._held = data
             self._loop.call_soon(self._send)
-        self._written.append(data)
 
     def _send(self) -> None:
-        if self._written:
-            written, self._written = b"".join(self._written), []
-            self._transport.write(written)
+        if self._held:
+            held, self._held = self._held, b""
+            self._transport.write(held)
 
     def close(self) -> None:
         """Close it behind what was written."""
@@ -60,7 +63,7 @@ class _Joining:
 
     def get_write_buffer_size(self) -> int:
         """Return how many bytes still wait to be sent."""
-        return sum(map(len, self._written)) + self._transport.get_write_buffer_size()
+        return len(self._held) + self._transport.get_write_buffer_size()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import socket
+import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+_DATA_SEGMENTS_IN = 152  # where tcp_info of linux/tcp.h has tcpi_data_segs_in
 _PIDFD_GETFD = 438  # the same number on every architecture
 
 
@@ -123,6 +125,17 @@ def test_accepted_connections_do_not_wait_for_acknowledgements(tmp_path: Path) -
 
         wait_for(lambda: bool(of_the_server()))
         assert of_the_server() == [1]
+
+
+def test_an_answer_is_one_packet(tmp_path: Path) -> None:
+    with served(tmp_path, MEAN) as server, socket.create_connection(("127.0.0.1", server.port), PATIENCE) as client:
+        for answers in range(1, 4):
+            client.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = b""
+            while b"\r\n\r\n{" not in received:
+                received += client.recv(65536)
+            told = client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _DATA_SEGMENTS_IN + 4)
+            assert int.from_bytes(told[_DATA_SEGMENTS_IN:], sys.byteorder) == answers
 
 
 def test_the_listener_is_known_to_be_tcp() -> None:

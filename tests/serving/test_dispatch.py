@@ -64,6 +64,24 @@ async def test_a_lone_instance_goes_at_once_and_gets_all_cores() -> None:
 
 
 @asynchronous
+async def test_the_worker_that_was_busy_last_is_the_next() -> None:
+    dispatch, lanes = queue(3)
+    for _ in range(2):
+        request = dispatch.submit([b"a"])
+        dispatch.done(lanes[0], lanes[0].results())
+        dispatch.withdraw(request)
+        await request.answer
+    assert [len(lane.jobs) for lane in lanes] == [2, 0, 0]
+
+
+@asynchronous
+async def test_nothing_writes_out_what_a_request_holds() -> None:
+    dispatch, _ = queue()
+    request = dispatch.submit([bytes(100_000)])
+    assert len(repr(request)) < 1000  # errors and asyncio's own messages contain it
+
+
+@asynchronous
 async def test_a_request_of_at_most_a_batch_stays_together() -> None:
     dispatch, lanes = queue(2)
     first, second = dispatch.submit([b"a"] * 4), dispatch.submit([b"b"] * 3)
