@@ -13,7 +13,7 @@ import random
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -21,9 +21,10 @@ from typing import TypeVar
 from seatrial.containers import engine as engines
 from seatrial.containers.engine import Engine
 from seatrial.containers.registry import RIGHTS
+from seatrial.containers.sent import Sent
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
-from seatrial.system import process
+from seatrial.system import overheard, process
 from seatrial.system.identity import Identity, RefusedError
 
 PUSH_TIMEOUT = 3600.0  # seconds; the default lifetime of Google's access tokens
@@ -35,6 +36,7 @@ _KEPT = re.compile(
     r"Skipping blob sha256:(?P<long>[0-9a-f]{64}) \(already present\)"
 )
 _SENT = re.compile(r"^(?P<short>[0-9a-f]{12}): Pushed$|Upload of layer sha256:(?P<long>[0-9a-f]{64}) complete")
+_DEBUG = re.compile(r"DEBU\[|time=\"[^\"]*\" level=debug ")  # podman's log, on a terminal and elsewhere
 _AGAIN = "push again; layers that the registry has already are not sent again"
 _LOGIN = "log in as an identity that the registry knows; for Artifact Registry, `gcloud auth application-default login`"
 # What docker 20.10 and 28, podman 4.3 and Artifact Registry print for a refusal that is final, and the fix. Anything
@@ -81,9 +83,9 @@ class Upload:
         names = {digest.removeprefix("sha256:")[:12] for digest in digests}
         return not names.isdisjoint(self.kept) and names.isdisjoint(self.sent)
 
-    def read(self, printed: str) -> None:
-        """Read the output of an attempt."""
-        for line in printed.splitlines():
+    def read(self, printed: Iterable[str]) -> None:
+        """Read the lines that an attempt printed."""
+        for line in printed:
             for pattern, names in ((_KEPT, self.kept), (_SENT, self.sent)):
                 if match := pattern.search(line):
                     names.add(match["short"] or match["long"][:12])
@@ -102,7 +104,7 @@ def upload(engine: Engine, image: str, target: str, identity: Identity | None) -
     return total
 
 
-def persistently(action: Callable[[], T], name: str = "") -> Stage[T]:
+def persistently(action: Callable[[], Stage[T]], name: str = "") -> Stage[T]:
     """Do something until it works, at most 4 times; a refusal is final.
 
     Raises:
@@ -112,7 +114,7 @@ def persistently(action: Callable[[], T], name: str = "") -> Stage[T]:
         if name:
             yield Step(name)
         try:
-            return action()
+            return (yield from action())
         except EnvironmentFaultError as error:
             if attempt == ATTEMPTS or isinstance(error, RefusedError):
                 raise
@@ -128,23 +130,42 @@ def refusal(printed: str) -> str | None:
     return next((fix for pattern, fix in _REFUSALS if pattern.search(printed)), None)
 
 
-def _attempt(engine: Engine, image: str, target: str, identity: Identity | None, total: Upload) -> None:
+def _attempt(engine: Engine, image: str, target: str, identity: Identity | None, total: Upload) -> Stage[None]:
     host = target.partition("/")[0]
     command = [engine.program, "push", target]
     if engine.name == "podman":  # it pushes by the image's id and needs no name
         plain = ["--tls-verify=false"] if identity is None else []
         command = [engine.program, "--log-level", "debug", "push", *plain, image, target]
     with _logged_in(engine, host, identity.token() if identity else None) as env:
-        code, printed = process.output(command, env=env, timeout=PUSH_TIMEOUT, both=True)
+        code, printed = yield from _run(command, env)
     total.read(printed)
     if code == 0:
         return
-    reason = "\n".join(line for line in printed.splitlines() if "level=debug" not in line)[-1000:]
+    reason = "\n".join(line for line in printed if not _DEBUG.match(line))[-1000:]
     message = f"{engine.name} could not push {target}:\n{reason}"
     fix = refusal(reason)
     if fix is None or (identity is not None and identity.expired):  # a long attempt outlives its token
         raise EnvironmentFaultError(message, fix=_AGAIN)
     raise RefusedError(message, fix=fix)
+
+
+def _run(command: list[str], env: Mapping[str, str]) -> Stage[tuple[int, list[str]]]:
+    """Run an engine's upload, yield how far it is; return its exit code and what else it printed."""
+    printed: list[str] = []
+    sent = Sent()
+    run = process.lines(command, env=env, timeout=PUSH_TIMEOUT, terminal=True)
+    with contextlib.closing(run):
+        while True:
+            try:
+                line = next(run).rstrip()
+            except StopIteration as end:
+                return int(end.value), printed
+            if sent.read(line) and (words := sent.words()):
+                yield Step(words)
+            if not sent.is_counter(line):
+                printed.append(line)
+                if not _DEBUG.match(line):
+                    overheard.pass_on(line)
 
 
 @contextlib.contextmanager

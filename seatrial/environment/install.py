@@ -76,11 +76,10 @@ def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
     Raises:
         EnvironmentFaultError: too little disk space, no network, or a failure of the installer that no rule recognises.
     """
-    digest = installed.name_of(str(interpreter.executable), interpreter.version, lock.text)
     root = cache_dir()
     root.mkdir(parents=True, exist_ok=True)
     sweep(root)
-    kept = Kept(root / digest, interpreter)
+    kept = _place(lock, interpreter)
     alone = yield from file_lock.acquire(kept.lock_file, "another run that installs the same lock")
     try:
         if kept.snapshot.is_file() and (changed := changed_files(kept)):
@@ -95,6 +94,17 @@ def keep(lock: Lock, interpreter: Interpreter) -> Stage[Kept | None]:
         alone.release()
     drop_least_used(root)
     return kept
+
+
+def is_kept(lock: Lock, interpreter: Interpreter) -> bool:
+    """Return whether there is a kept environment of a lock."""
+    return _place(lock, interpreter).snapshot.is_file()
+
+
+def _place(lock: Lock, interpreter: Interpreter) -> Kept:
+    return Kept(
+        cache_dir() / installed.name_of(str(interpreter.executable), interpreter.version, lock.text), interpreter
+    )
 
 
 def _make(lock: Lock, kept: Kept) -> Stage[bool]:

@@ -81,7 +81,10 @@ def provide(wanted: Wanted, engine: Engine, workplace: Path, *, fresh: bool) -> 
     if size is not None:
         yield Step(f"{_tag(wanted.key)} exists already")
         return wanted.described(size)
-    disk.refuse_full(engine, workplace, *_sizes(wanted.lock.names), removals(engine, wanted))
+    unpacked, layer = _sizes(wanted.lock.names)
+    if environment.is_kept(wanted.lock, wanted.python):
+        unpacked = 0.0  # the installer's cache has the files already, and the content is made of links to them
+    disk.refuse_full(engine, workplace, unpacked, layer, removals(engine, wanted))
     root, context = workplace / "root", workplace / "dependencies"
     root.mkdir()
     if not (yield from _install(wanted, root)):

@@ -12,9 +12,12 @@ from pathlib import Path
 from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError
 
-# Copies of a layer's tar at the peak of a build, measured with `du` on overlay storage. podman 4.3 holds two more in
-# its temporary folder; docker's daemon copies the context, BuildKit copies it again, containerd's store packs it.
-_PODMAN, _DOCKER, _BUILDX, _CONTAINERD = 3, 2, 3, 5
+# Copies of a layer in an engine's storage at the peak of a build, besides the tar that it is made of. Measured every
+# 0.2 s with `du --one-file-system`, which does not count again what an engine has mounted, on overlay storage with a
+# layer of 1.5 GB: podman 4.3 has the working container and the image's own layer, and in its temporary folder two tars,
+# the layer that it exports and the one that it imports; docker 20.10 copies the context, unpacks it in a container, and
+# commits that. Those of BuildKit and containerd's store were measured without that option, so they may be too many.
+_PODMAN, _DOCKER, _BUILDX, _CONTAINERD = 2, 3, 3, 5
 _PODMAN_TEMPORARY = 2
 
 
@@ -26,17 +29,18 @@ def refuse_full(
     Args:
         engine: the engine that builds it.
         workplace: where its content, its tar and the builder's temporary files are made.
-        unpacked: the size of its content.
+        unpacked: what making its content adds to the disk.
         layer: the size of its tar.
         removals: commands that free much, each with how much.
 
     Raises:
         EnvironmentFaultError: there is too little.
     """
-    needs = {workplace: unpacked + layer * (1 + (_PODMAN_TEMPORARY if engine.name == "podman" else 0))}
+    stored, temporary = copies(engine)
+    needs = {workplace: unpacked + layer * (1 + temporary)}
     storage = engine.storage()
     if storage.is_dir():  # else it is on another machine
-        _add(needs, storage, layer * _copies(engine))
+        _add(needs, storage, layer * stored)
     for place, needed in needs.items():
         free = shutil.disk_usage(place).free / 1e9
         if free < needed:
@@ -54,12 +58,13 @@ def at_most(unpacked: float, layer: float) -> float:
     return unpacked + layer * (1 + max(_PODMAN + _PODMAN_TEMPORARY, _DOCKER, _BUILDX, _CONTAINERD))
 
 
-def _copies(engine: Engine) -> int:
+def copies(engine: Engine) -> tuple[int, int]:
+    """Return how many copies of a layer a build holds at once in an engine's storage, and in its temporary folder."""
     if engine.name == "podman":
-        return _PODMAN
+        return _PODMAN, _PODMAN_TEMPORARY
     if engine.stores_manifests():
-        return _CONTAINERD
-    return _BUILDX if engine.buildx else _DOCKER
+        return _CONTAINERD, 0
+    return (_BUILDX if engine.buildx else _DOCKER), 0
 
 
 def _add(needs: dict[Path, float], place: Path, gigabytes: float) -> None:

@@ -199,7 +199,8 @@ def push(proven: Proven, repository: Repository, engine: Engine) -> Stage[Pushed
 def _read(repository: Repository, tag: str, identity: Identity | None) -> Stage[Manifest | None]:
     """Read the manifest of a tag with a fresh token: a long push outlives the last one."""
 
-    def read() -> Manifest | None:
+    def read() -> Stage[Manifest | None]:
+        yield from ()
         return read_manifest(repository.host, repository.name, tag, identity.token() if identity else None)
 
     return (yield from persistently(read))

@@ -29,11 +29,12 @@ from seatrial.facts.packages import requirements
 from seatrial.facts.packages.requirements import RequirementFile, marker_environment
 from seatrial.findings import Finding, Location, Stage, Step
 from seatrial.lock.judge import read
+from seatrial.lock.progress import Progress
 from seatrial.project import Project
 from seatrial.rules.lock import pairs
 from seatrial.rules.lock.locks import CPU_BUILDS, FIRST_STEP, index_lines, is_by_hand, judge, unlockable
 from seatrial.rules.lock.pins import TORCH, TORCHVISION
-from seatrial.system import files, process
+from seatrial.system import files, overheard, process
 from seatrial.system.redaction import redacted
 
 COMPILE_TIMEOUT = 1800.0  # seconds; pip-compile downloads every wheel of an index that offers no metadata files
@@ -91,7 +92,7 @@ def compile_lock(project: Project, *, upgrade: bool = False) -> Stage[bool]:
         text = draft.read_text(encoding="utf-8").replace(str(draft), draft.name)  # the header names its output
         draft.write_text(_with_lines(text, _own_index_lines(asked)), encoding="utf-8")
         made = requirements.read(draft, project.root, shown_as=draft.name)
-        return (yield from _publish(draft, project.lock_file, judge(project, asked, made, None)))
+        return (yield from _publish(made, draft, project.lock_file, judge(project, asked, made, None)))
 
 
 def compile_cpu_lock(project: Project) -> Stage[bool]:
@@ -117,7 +118,7 @@ def compile_cpu_lock(project: Project) -> Stage[bool]:
         text = _cpu_text(draft.read_text(encoding="utf-8"), project.lock_file.read_text(encoding="utf-8"))
         draft.write_text(_with_lines(text, [*_own_index_lines(asked), index]), encoding="utf-8")
         made = requirements.read(draft, project.root, shown_as=draft.name)
-        return (yield from _publish(draft, project.cpu_lock_file, judge(project, asked, lock, made)))
+        return (yield from _publish(made, draft, project.cpu_lock_file, judge(project, asked, lock, made)))
 
 
 def _spare_what_is_by_hand(asked: RequirementFile, former: RequirementFile) -> None:
@@ -180,7 +181,7 @@ def _workplace() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _publish(draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[bool]:
+def _publish(made: RequirementFile, draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[bool]:
     """Replace the former lock unless there are findings; return whether it was replaced."""
     refused = False
     for finding in findings:
@@ -192,6 +193,8 @@ def _publish(draft: Path, final: Path, findings: Iterator[Finding]) -> Stage[boo
     if refused:
         return False
     files.write(final, draft.read_bytes())
+    hashes = sum(len(entry.hashes) for entry in made.entries)
+    yield Step(f"{final.name} has {len(made.entries)} distributions with {hashes} hashes")
     return True
 
 
@@ -210,19 +213,20 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
     env |= _pip_settings(python, project) | ({"CUSTOM_COMPILE_COMMAND": command} if command else {})
     log = draft.parent / "pip.log"
     log.touch()
-    env |= {"PIP_LOG": str(log), "PIP_NO_INPUT": "1"}
+    env |= {"PIP_LOG": str(log), "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "raw"}
     run = process.lines(
         [
             str(python), "-I", str(_PROGRAM), "--no-config", "--verbose", *_FLAGS, *extra,
             f"--output-file={draft}", project.requirements_in.name,
         ],
-        env=env, cwd=project.root, timeout=COMPILE_TIMEOUT, aloud=True,
+        env=env, cwd=project.root, timeout=COMPILE_TIMEOUT,
     )  # fmt: skip
     printed: list[str] = []
+    progress = Progress()
     with contextlib.closing(run), log.open(encoding="utf-8", errors="replace") as logged:
         while True:
             try:
-                printed.append(next(run))
+                line = next(run)
             except StopIteration as end:
                 text = log.read_text(encoding="utf-8", errors="replace")
                 _stop_if_unreached(text)
@@ -231,8 +235,11 @@ def _run_pip_compile(project: Project, draft: Path, python: Path, extra: list[st
                     raise _failure("\n".join(line for line in printed if line.strip())) from None
                 return
             _stop_if_unreached(logged.read())
-            if found := re.match(r"\s*(Collecting|Downloading|Hashing) (\S+)", printed[-1]):
-                yield Step(f"{found[1].lower()} {found[2].rsplit('/', 1)[-1]}")
+            if progress.read(line):
+                yield Step(progress.words())
+            if not progress.is_for_us(line):
+                overheard.pass_on(line)
+                printed.append(line)
 
 
 def _stop_if_unreached(text: str) -> None:

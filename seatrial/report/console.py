@@ -34,10 +34,6 @@ _VERDICTS: dict[Verdict, Part] = {
     "unrecognised": ("NOT RECOGNISED", "bold red"),
 }
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
-# Escape sequences, which programs print to colour their lines and to move the cursor, and all other control characters.
-_TO_THE_TERMINAL = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])?|[\x00-\x08\x0a-\x1f\x7f-\x9f]"
-)
 _CONTROLS = dict.fromkeys((7, 8, 11, 12, 13))  # rich removes these too: they would ring and overwrite
 
 
@@ -107,9 +103,15 @@ class Console:
         return [(f"{self._phase:<12}", "bold"), (f" {self._doing}", "")]
 
     def _heartbeat(self, quiet: threading.Event) -> None:
-        while not quiet.wait(self._every):
-            seconds = time.monotonic() - self._began
-            self._print(f"  {self._phase:<12}{seconds:6.1f} s  still {self._doing or 'at work'}")
+        """Print signs of life: four times as often while the stage says something new, and less often in a long one."""
+        seen, printed = self._doing, self._began
+        while not quiet.wait(self._every / 4):
+            now = time.monotonic()
+            soon = min(self._every, max(self._every / 4, (now - self._began) / 20))
+            if now - printed >= (soon if self._doing != seen else self._every):
+                self._print(f"  {self._phase:<12}{now - self._began:6.1f} s  still {self._doing or 'at work'}")
+                printed = now
+            seen = self._doing
 
     def finding(self, finding: Finding) -> None:
         """Print a finding with the excerpt that it points at, and an empty line."""
@@ -153,8 +155,8 @@ class Console:
         return parts
 
     def overheard(self, line: str) -> None:
-        """Print a line of another program; nothing in it can move the cursor or change a colour."""
-        self._print((f"    | {_TO_THE_TERMINAL.sub('', line)}", "dim"))
+        """Print a line of another program."""
+        self._print((f"    | {line}", "dim"))
 
     def measured(self, text: str) -> None:
         """Print a measurement under the stage that has ended."""

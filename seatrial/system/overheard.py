@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+from seatrial.system import controls
 from seatrial.system.redaction import redacted
 
 _listeners: list[Callable[[str], None]] = []
 
 
 def pass_on(line: str) -> None:
-    """Tell the listeners, if there are any, one line of a program, without the passwords and tokens in it."""
-    if _listeners and line.strip():
+    """Tell the listeners, if there are any, a line of a program, without passwords, tokens and control characters."""
+    if _listeners and (text := controls.without(line.rstrip())):
         for listener in tuple(_listeners):
-            listener(redacted(line.rstrip()))
+            listener(redacted(text))
 
 
 @contextlib.contextmanager

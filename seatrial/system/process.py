@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from seatrial.errors import EnvironmentFaultError
-from seatrial.system import overheard
+from seatrial.system import controls, overheard
 
 # What an installing process may inherit: where programs, caches and home are, and how to reach the network.
 _INHERITED = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
@@ -45,23 +45,25 @@ def lines(
     given: bytes | None = None,
     errors: IO[bytes] | None = None,
     aloud: bool = False,
+    terminal: bool = False,
 ) -> Generator[str, None, int]:
     """Run a program, yield what it prints line by line, return its exit code.
 
     It reads `given` from its standard input, which is otherwise empty. Its standard error goes to the file `errors`;
-    without that it is part of what it prints. With `aloud` its lines may be overheard.
+    without that it is part of what it prints. With `aloud` its lines may be overheard. With `terminal` it prints to
+    one, because some programs show there alone how far they are; each change is then a line.
 
     Raises:
         EnvironmentFaultError: it cannot be started, or still runs after `timeout` seconds.
     """
-    process = start(argv, env=env, cwd=cwd, piped=given is not None, errors=errors)
+    process = start(argv, env=env, cwd=cwd, piped=given is not None, errors=errors, terminal=terminal)
     if given is not None:
         threading.Thread(target=_give, args=(process, given), daemon=True).start()
     expired = threading.Event()
     threading.Thread(target=_end_group, args=(process, timeout, expired), daemon=True).start()
     try:
         assert process.stdout is not None  # noqa: S101 - start() gives a pipe
-        for line in process.stdout:
+        for line in _printed(process.stdout) if terminal else process.stdout:
             if aloud:
                 overheard.pass_on(line)
             yield line.rstrip("\n")
@@ -71,6 +73,13 @@ def lines(
     if expired.is_set():
         raise EnvironmentFaultError(f"`{_named(argv)}` did not end within {timeout:g} s")
     return code
+
+
+def _printed(terminal: IO[str]) -> Iterator[str]:
+    """Yield the lines on a terminal, which ends with an error, without what it obeys."""
+    with contextlib.suppress(OSError):
+        for line in terminal:
+            yield controls.without(line)
 
 
 def _end_group(process: subprocess.Popen[Any], timeout: float, expired: threading.Event) -> None:
@@ -175,22 +184,42 @@ def start(
     errors: IO[bytes] | None = None,
     umask: int = -1,
     passed: Sequence[int] = (),
+    terminal: bool = False,
 ) -> subprocess.Popen[str]:
     """Start a program as the leader of a process group, with both streams in one pipe unless `errors` is given.
 
-    A `umask` of -1 is this process's own. `passed` are descriptors that the program gets.
+    A `umask` of -1 is this process's own. `passed` are descriptors that the program gets. With `terminal` a terminal
+    takes the place of the pipe.
 
     Raises:
         EnvironmentFaultError: the program does not exist or cannot be run.
     """
+    reading, writing = _open_terminal() if terminal else (-1, subprocess.PIPE)
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             list(argv), env=dict(env), cwd=cwd, stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=errors or subprocess.STDOUT, text=True, encoding="utf-8",
+            stdout=writing, stderr=errors or subprocess.STDOUT, text=True, encoding="utf-8",
             errors="replace", start_new_session=True, umask=umask, pass_fds=passed,
         )  # fmt: skip
     except OSError as error:
+        if terminal:
+            os.close(reading)
         raise EnvironmentFaultError(f"cannot run {argv[0]}: {error.strerror}") from None
+    finally:
+        if terminal:
+            os.close(writing)
+    if terminal:
+        process.stdout = os.fdopen(reading, encoding="utf-8", errors="replace")
+    return process
+
+
+def _open_terminal() -> tuple[int, int]:
+    """Return descriptors of a terminal: the one to read from, and the one for a program."""
+    import termios  # of Linux alone
+
+    reading, writing = os.openpty()
+    termios.tcsetwinsize(writing, (50, 250))  # of rows and columns: bars that are narrower have no numbers
+    return reading, writing
 
 
 def signal_group(process: subprocess.Popen[Any], number: signal.Signals) -> None:

@@ -135,8 +135,13 @@ def test_a_second_attempt_does_not_hide_what_the_first_one_sent(
         above = make(engine, tmp_path / "tiny", str(tmp_path), f"{tmp_path} and more")
         opened.answer = once((502, "<html>denied</html>"))
         end = sent(engine, above.image_id, opened)
+        assert any(step.endswith("2 of 2 layers there") for step in end.steps)
         manifest = read_manifest(opened.address, f"{engine.name}/tiny", "1", None)
-    assert [step.split(" ")[0] for step in end.steps] == ["pushing", "attempt", "pushing"]
+    assert [step.split(" ")[0] for step in end.steps if " layers there" not in step] == [
+        "pushing",
+        "attempt",
+        "pushing",
+    ]
     assert manifest is not None
     pairs = zip(manifest.layers, inspect(engine, above.image_id).layers, strict=True)
     assert [end.value.had(packed, unpacked) for (packed, _), unpacked in pairs] == [True, False]
@@ -163,7 +168,7 @@ def test_an_upload_that_outlives_its_token_goes_on_with_a_new_one(
         opened.tokens = {"ya29.local-1", "ya29.local-2"}
         opened.answer = once((401, errors("UNAUTHORIZED", "authentication failed")))
         end = sent(docker, image, opened, identity.ambient())
-    assert end.steps[1].startswith("attempt 1 of 4 failed")
+    assert any(step.startswith("attempt 1 of 4 failed") for step in end.steps)
     assert source.issued == ["ya29.local-1", "ya29.local-2"]
 
 
@@ -183,9 +188,9 @@ def test_the_token_reaches_the_registry_but_no_command_line_and_no_lasting_file(
     token = "ya29.local-1"
     commands: list[list[str]] = []
     folders: list[Path] = []
-    output = process.output
+    start = process.start
 
-    def recorded(argv: list[str], **options: object) -> tuple[int, str]:
+    def recorded(argv: list[str], **options: object) -> subprocess.Popen[str]:
         env = options["env"]
         assert isinstance(env, dict)
         assert token not in str(env)
@@ -194,13 +199,13 @@ def test_the_token_reaches_the_registry_but_no_command_line_and_no_lasting_file(
             folders.append(Path(env["DOCKER_CONFIG"]))
             assert folders[0].stat().st_mode & 0o077 == 0
             assert "auths" in (folders[0] / "config.json").read_text()
-        return output(argv, **options)  # type: ignore[arg-type]
+        return start(argv, **options)  # type: ignore[arg-type]
 
     with gate(registry) as opened, issuer(tmp_path):
         opened.tokens = {token}
         with pytest.raises(RefusedError, match=r"no basic auth credentials|unauthorized"):
             sent(docker, image, opened)
-        monkeypatch.setattr(process, "output", recorded)
+        monkeypatch.setattr(process, "start", recorded)
         end = sent(docker, image, opened, identity.ambient())
     assert end.value.kept == set()
     target = f"{opened.address}/docker/tiny:1"

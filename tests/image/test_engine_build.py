@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -9,13 +10,15 @@ import signal
 import subprocess
 import sys
 import tarfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from seatrial.containers.engine import Engine
 from seatrial.errors import EnvironmentFaultError
-from seatrial.image import dockerfile, engine_build
+from seatrial.image import disk, dockerfile, engine_build
 from tests.conftest import ROOT
 from tests.engines import Base
 from tests.stages import ended
@@ -68,6 +71,46 @@ def test_an_interrupted_podman_leaves_no_container_and_no_file(
     assert podman.output(["image", "inspect", tag], timeout=60)[0] != 0
     assert ground not in podman.ask(["ps", "--all", "--external", "--format", "{{.Image}} {{.Names}}"])
     podman.ask(["rmi", ground])
+
+
+@contextlib.contextmanager
+def growth(*folders: Path) -> Iterator[list[int]]:
+    """Measure by how many bytes folders grow, all together, again and again; what is mounted there counts nothing."""
+
+    def used() -> int:
+        command = ["du", "--summarize", "--one-file-system", "--block-size=1", *map(str, folders)]
+        printed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60).stdout
+        return sum(int(line.split()[0]) for line in printed.splitlines())
+
+    before, grown, ended = used(), [0], threading.Event()
+
+    def measure() -> None:
+        while not ended.wait(0.1):
+            grown.append(used() - before)
+
+    measuring = threading.Thread(target=measure)
+    measuring.start()
+    try:
+        yield grown
+    finally:
+        ended.set()
+        measuring.join()
+
+
+@pytest.mark.proof  # 20 s for each engine
+def test_an_engine_holds_as_many_copies_of_a_layer_at_once_as_the_check_of_free_disk_asks_for(
+    engine: Engine, tmp_path: Path
+) -> None:
+    context, tag = tmp_path / "context", f"localhost/copies-{secrets.token_hex(4)}:1"
+    context.mkdir()
+    (tmp_path / "random").write_bytes(os.urandom(LARGE))
+    with tarfile.open(context / "dependencies.tar", "w") as tar:
+        tar.add(tmp_path / "random", "random")
+    (tmp_path / "random").unlink()
+    with growth(engine.storage(), tmp_path) as grown:
+        ended(engine_build.build(engine, context, "FROM scratch\nADD dependencies.tar /\n", tag))
+    engine.ask(["rmi", tag])
+    assert sum(disk.copies(engine)) - 0.7 < max(grown) / LARGE < sum(disk.copies(engine)) + 0.1
 
 
 def test_a_failing_build_reports_the_builders_output_and_leaves_nothing(engine: Engine, tmp_path: Path) -> None:

@@ -145,3 +145,17 @@ def test_only_what_is_run_aloud_is_overheard_and_no_password_is() -> None:
     process.output(program, env={}, timeout=60, aloud=True)
     assert (code, "hunter2" in printed) == (0, True)
     assert heard == ["took it from https://***@example.org/simple", "of two"]
+
+
+def test_what_is_overheard_moves_no_cursor_and_changes_no_colour() -> None:
+    heard: list[str] = []
+    with overheard.by(heard.append):
+        overheard.pass_on("\x1b[2K\x1b[31mred\x1b[0m \x1b]0;title\x07[bold]\x9b1A\tof it\r\n")
+        overheard.pass_on("\x1b[0m\n")
+    assert heard == ["red [bold]1A\tof it"]
+
+
+def test_a_program_that_is_given_a_terminal_shows_there_what_a_pipe_does_not_get() -> None:
+    code = "import sys\nprint(sys.stdout.isatty())\nsys.stderr.write('\\x1b[2K1 of 2\\r\\x1b[2K2 of 2\\n')"
+    run = process.lines([sys.executable, "-I", "-c", code], env={}, timeout=60, terminal=True)
+    assert [*run] == ["True", "1 of 2", "2 of 2"]
