@@ -22,7 +22,7 @@ from tests.deploy.forks import Forked
 from tests.deploy.rehearsal import PREDICTOR, Ended, Rehearsal, State, rehearsing
 
 PROJECT = ROOT / "tests/projects/packaged-transform"
-TIMEOUT = 120.0  # seconds for one deploy; a machine under load takes its time
+TIMEOUT = 300.0  # seconds for one deploy; a machine under load takes its time
 MUTATING = (
     "UploadModel", "MergeVersionAliases", "DeleteModelVersion", "CreateEndpoint", "UpdateEndpoint", "DeleteEndpoint",
     "DeployModel", "UndeployModel",

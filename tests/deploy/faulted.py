@@ -70,7 +70,7 @@ class Ground:
         named = {"model": NAME, "endpoint": NAME, "endpoint-type": "shared", "rollout.steps": "[50,100]"}
         untimed = {"rollout.max-latency-ratio": "1000.0"}  # the speed of this machine must not decide
         given = {key.replace("__", ".").replace("_", "-"): value for key, value in settings.items()}
-        return load(self.root, {**named, "rollout.step-timeout": "20.0", **untimed, **given})
+        return load(self.root, {**named, "rollout.step-timeout": "120.0", **untimed, **given})
 
     @contextlib.contextmanager
     def world(self, folder: Path, number: int) -> Iterator[World]:

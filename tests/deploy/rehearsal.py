@@ -20,7 +20,7 @@ from seatrial.emulator.server import Emulator, Options
 from tests.conftest import ROOT
 
 PREDICTOR = "predictor/half_predictor.py"
-TIMEOUT = 120.0  # seconds for one deploy; a machine under load takes its time
+TIMEOUT = 300.0  # seconds for one deploy; a machine under load takes its time
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,10 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 
 @pytest.fixture(autouse=True)
 def _short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "real_limits" not in request.node.name:
-        shorten(monkeypatch, answer=0.4 if "silence" in request.node.name else 20.0)
+    name = request.node.name
+    if "real_limits" not in name:
+        # Only where a prediction is never answered is its time limit waited out; else a busy machine would not keep it.
+        shorten(monkeypatch, answer=0.4 if "silence" in name and "prediction" in name else 20.0)
 
 
 # What must come of it when an RPC fails from some call on. A column for each change that an undisturbed deploy makes:
@@ -138,7 +140,7 @@ def test_a_call_that_fails_once_is_survived_but_for_one_that_is_denied(
         with ground.world(tmp_path / str(at), number) as given:
             fault = given.faults.add(KINDS[kind].fault(method, skip=at))
             ended = given.deploy(project, number, limits_of(kind))
-            assert fault.hit.is_set(), at
+            assert fault.hit.is_set(), (at, ended)
             if kind == "denied" and method != "ListOperations":
                 assert (ended.code, ended.status, ended.codes) == (3, "failed", {"ST705"}), (at, ended)
                 expected = AFTER_ONE_REFUSAL.get(letter, letter)
@@ -158,7 +160,7 @@ def test_an_rpc_that_fails_from_some_call_on_ends_the_deploy_with_everything_as_
         with ground.world(tmp_path / str(at), number) as given:
             fault = given.faults.add(KINDS[kind].fault(method, skip=at, times=None))
             ended = given.deploy(project, number, limits_of(kind))
-            assert fault.hit.is_set(), at
+            assert fault.hit.is_set(), (at, ended)
             if needless:
                 assert (ended.code, given.state()) == (0, finished(number, project)), (at, ended)
                 continue
@@ -180,7 +182,7 @@ def test_a_change_whose_answers_are_always_lost_is_found_on_the_server(
     with ground.world(tmp_path, number) as given:
         fault = given.faults.add(KINDS[kind].fault(method, when="after", times=None))
         ended = given.deploy(ground.project(), number, limits_of(kind))
-        assert fault.hit.is_set()
+        assert fault.hit.is_set(), ended
         assert (ended.code, ended.status) == (0, "deployed"), ended
         assert given.state() == finished(number, ground.project())
         assert given.plane.sent(method) == SHAPES[number][0].count(method)
@@ -206,7 +208,7 @@ def test_a_prediction_that_fails_once_is_asked_again(tmp_path: Path, ground: Gro
     with ground.world(tmp_path, 2) as given:
         fault = given.faults.add(KINDS[kind].fault("Predict", skip=at))
         ended = given.deploy(ground.project(), 2, limits_of(kind))
-        assert fault.hit.is_set()
+        assert fault.hit.is_set(), ended
         if kind == "denied":
             assert (ended.code, ended.status, ended.codes) == (3, "refused", {"ST705"}), ended
             as_before(ground.before[2], given.state())
@@ -233,7 +235,7 @@ def test_predictions_that_fail_for_ever_leave_the_traffic_as_it_was(
         else:
             given.faults.add(fault)
         ended = given.deploy(project, 2, limits_of(kind))
-        assert fault.hit.is_set()
+        assert fault.hit.is_set(), ended
         finding = "ST705" if kind == "denied" else PREDICTIONS[when]
         status = "inconclusive" if finding == "ST713" else "refused"
         assert (ended.code, ended.status, ended.codes) == (3 if kind == "denied" else 1, status, {finding}), ended

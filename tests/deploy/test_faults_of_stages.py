@@ -39,8 +39,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 
 
 @pytest.fixture(autouse=True)
-def _short(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten(monkeypatch, answer=0.4 if "silence" in request.node.name else 20.0)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch, answer=20.0)
 
 
 # ---- Stages ----------------------------------------------------------------------------------------------------------

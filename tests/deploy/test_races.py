@@ -15,7 +15,7 @@ from tests.deploy.crashing import MUTATING, At, Command, Lab, laboratory
 from tests.deploy.forks import Forked
 from tests.deploy.rehearsal import Ended
 
-pytestmark = [pytest.mark.proof, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.proof, pytest.mark.timeout(3600)]  # on a busy machine
 
 # What is slow on a busy machine is no matter here.
 STEPS = ("--set", "rollout.steps=[50, 100]", "--set", "rollout.max-latency-ratio=1000")

@@ -125,4 +125,6 @@ class Relay:
 
 
 def _port(peer: str) -> int:
-    return int(peer.rpartition(":")[2])
+    """Return the port in gRPC's name for the other end; 0, which no connection has, if that end has gone already."""
+    port = peer.rpartition(":")[2]
+    return int(port) if port.isdecimal() else 0
