@@ -22,8 +22,8 @@ from seatrial.emulator.api.control_plane import PROJECT_NUMBER, ControlPlane
 from seatrial.emulator.api.faults import Faults
 from seatrial.emulator.api.hosting import Hosting
 from seatrial.emulator.api.logs import Logs
+from seatrial.emulator.hosting.checks import PERIOD
 from seatrial.emulator.hosting.leftovers import Leftovers
-from seatrial.emulator.hosting.probes import PERIOD
 from seatrial.emulator.hosting.replicas import READY_TIMEOUT, Replicas
 from seatrial.emulator.hosting.storage import BUCKET, Bucket, Storage
 from seatrial.emulator.local import ADDRESS_FILE
@@ -46,7 +46,7 @@ class Options:
         port: the gRPC port; 0 for any.
         rest_port: the port of the REST APIs; 0 for any.
         engine: `docker`, `podman` or `auto`; runs versions that name an image.
-        probe_period: seconds between two probes of a deployed model; 10 on Vertex AI.
+        probe_period: seconds between two of Vertex AI's own probes of a deployed model; 10 there.
         ready_timeout: seconds until a deployed model must be ready, if its version names no time.
         patience: seconds to wait for another emulator that uses the folder.
     """

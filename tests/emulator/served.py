@@ -91,7 +91,7 @@ def room(state: Path, storage: Storage, **options: Any) -> Room:
     return Room(state, storage, logs, replicas)
 
 
-def until(true: Callable[[], object], seconds: float = 20) -> None:
+def until(true: Callable[[], object], seconds: float = 60) -> None:
     """Wait until a condition is true."""
     deadline = time.monotonic() + seconds
     while not true():

@@ -7,6 +7,7 @@ of both and no other environment variables of this machine.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import random
 import re
@@ -17,7 +18,7 @@ import subprocess
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -156,7 +157,8 @@ class Bundles:
             return started
 
         running, output_ended = streams.logged(start, placement, self._logs)
-        return _Process(running, port, self._leftovers, output_ended)
+        run = functools.partial(process.output, env=env, cwd=Path("/"))  # a probe's command, as v1.Probe says
+        return _Process(running, port, variables.port(placement), run, self._leftovers, output_ended)
 
     @contextlib.contextmanager
     def _port(self) -> Iterator[int]:
@@ -181,11 +183,23 @@ class _Process:
         self,
         running: subprocess.Popen[str],
         port: int,
+        wanted: int,
+        run: Callable[..., tuple[int, str]],
         leftovers: Leftovers,
         output_ended: Callable[[], None],
     ) -> None:
+        """`port` is the one that it listens on, `wanted` that of a container; `run` runs a command as in one."""
         self._process, self._leftovers, self._wait_for_output = running, leftovers, output_ended
+        self._wanted, self._run = wanted, run
         self.address = ("127.0.0.1", port)
+
+    def reached(self, port: int) -> tuple[str, int]:
+        return self.address if port == self._wanted else ("127.0.0.1", port)
+
+    def succeeds(self, command: Sequence[str], timeout: float) -> bool:
+        with contextlib.suppress(EnvironmentFaultError):  # it is not there, or does not end
+            return self._run(command, timeout=timeout)[0] == 0
+        return False
 
     def ended(self, *, certain: bool = False) -> bool:  # noqa: ARG002 - a process is always seen at once
         return self._process.poll() is not None

@@ -13,7 +13,7 @@ import secrets
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from seatrial.containers import engine as engines
@@ -26,7 +26,6 @@ from seatrial.emulator.api.logs import Logs
 from seatrial.emulator.hosting import streams, variables
 from seatrial.emulator.hosting.probes import Launch
 from seatrial.errors import EnvironmentFaultError, SeatrialError, UsageError
-from seatrial.image.dockerfile import PORT
 from seatrial.system import process
 from seatrial.trial.server import STOP_TIMEOUT
 
@@ -89,7 +88,7 @@ class Containers:
 
     def _launch(self, placement: Placement, engine: Engine) -> _Container:
         spec = placement.model.container_spec
-        port = spec.ports[0].container_port if spec.ports else PORT
+        port = variables.port(placement)
         contract = variables.contract(placement, port, placement.model.artifact_uri)
         env = variables.own(placement, contract) | contract
         command = [variables.filled(part, env) for part in spec.command]
@@ -99,7 +98,7 @@ class Containers:
             [
                 "create", "--name", name,
                 *run.options(engine, self._label, env, gpu="AIP_ACCELERATOR_TYPE" in env),
-                "--publish", f"127.0.0.1::{port}",
+                *(f"--publish=127.0.0.1::{each}" for each in {port, *variables.probed_ports(placement)}),
                 *(("--shm-size", f"{spec.shared_memory_size_mb}m") if spec.shared_memory_size_mb else ()),
                 *(("--entrypoint", command[0]) if command else ()),
                 spec.image_uri, *command[1:], *arguments,
@@ -123,7 +122,15 @@ class _Container:
         self._printing, self._wait_for_output = streams.logged(follow, placement, logs)
         # The log may go on for seconds after the end: podman's polls.
         self._waiting = process.start([engine.program, "wait", name], env=engines.environment())
-        self.address = ("127.0.0.1", self._published(port))
+        self.address = self.reached(port)
+
+    def reached(self, port: int) -> tuple[str, int]:
+        return "127.0.0.1", self._published(port)
+
+    def succeeds(self, command: Sequence[str], timeout: float) -> bool:
+        with contextlib.suppress(EnvironmentFaultError):  # it does not end
+            return self._engine.output(["exec", "--workdir", "/", self._name, *command], timeout=timeout)[0] == 0
+        return False
 
     def ended(self, *, certain: bool = False) -> bool:
         return self._waiting.poll() is not None or (certain and not self._runs())

@@ -1,45 +1,25 @@
 """Keeping one deployed model running by Vertex's rules: when it is ready, when it gets no traffic, when it restarts.
 
-Here a server is only probed, started and ended; what starts, a process or a container, comes from the caller. The
-rules are those of "Custom container requirements for inference"; only the period between probes can be changed.
+Here a server is only started, probed and ended; what starts, a process or a container, comes from the caller, and so do
+the probes. Until the startup probe holds, neither of the others is asked; the one of liveness decides about restarts,
+the one of health about traffic: https://kubernetes.io/docs/concepts/workloads/pods/probes/.
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
 
 from seatrial.emulator.api.hosting import HostingError, Reply
 from seatrial.emulator.api.refusals import CANCELLED, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE
+from seatrial.emulator.hosting.checks import NONE, PERIOD, Course, Probe, Running, sent
 
-PERIOD = 10.0  # seconds between two probes; Vertex's custom container requirements, liveness and health checks
-TRIES = 4  # failures in a row until Vertex acts; the same source
-_HEALTH_TIMEOUT = 10.0  # seconds; the same source: a slower answer counts as none
-_CONNECT_TIMEOUT = 1.0  # seconds
 _BACKOFF_AT_MOST = 30  # periods between two restarts: Kubernetes' five minutes, at its ten seconds
 _LOOK = 0.1  # seconds within which a server's end, and its first healthy answer, are noticed
-
-
-class Running(Protocol):
-    """A server that was started."""
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port at which it is asked."""
-
-    def ended(self, *, certain: bool = False) -> bool:
-        """Return whether it has ended by itself; the quick answer may be a moment late unless it must be `certain`."""
-
-    def end(self) -> None:
-        """End it: by the signal to drain, then by force when the grace period is over."""
-
 
 Launch = Callable[[], Running]
 
@@ -49,17 +29,20 @@ class Rules:
     """How a server is watched.
 
     Attributes:
-        health_route, predict_route: the routes of health and prediction.
+        alive, health, startup: the probes.
+        predict_route: the route of predictions.
         ready_timeout: seconds from its start until it must have been healthy once.
-        period: seconds between two probes.
         exited, never_ready: the errors of a first start that fails.
+        period: seconds until the first restart; each further one waits twice as long as the last.
     """
 
-    health_route: str
+    alive: Probe
+    health: Probe
     predict_route: str
     ready_timeout: float
     exited: HostingError
     never_ready: HostingError
+    startup: Probe = NONE
     period: float = PERIOD
 
 
@@ -111,7 +94,8 @@ class Replica:
         if not self._healthy:
             raise HostingError(UNAVAILABLE, "No healthy replica of the deployed model takes traffic.")
         try:
-            return _ask(self._address, "POST", self._rules.predict_route, body, content_type, timeout)
+            headers = {"Content-Type": content_type} if content_type else {}
+            return sent(self._address, self._rules.predict_route, timeout, body=body, headers=headers)
         except TimeoutError:
             raise HostingError(DEADLINE_EXCEEDED, f"The deployed model did not answer within {timeout:g} s.") from None
         except (OSError, http.client.HTTPException) as error:
@@ -172,57 +156,27 @@ class Replica:
 
     def _watch(self, running: Running, deadline: float) -> str:
         """Probe a started server until it must be restarted, and return why, or until it is stopped."""
-        due_at = time.monotonic() + self._rules.period
-        refused = failed = 0
-        began = False  # whether this start was healthy once; until then it is asked all the time
+        startup, alive, health = Course(self._rules.startup), None, None
         while not self._stopping.is_set():
-            if running.ended(certain=refused == TRIES):
+            failed = next((each for each in (startup, alive) if each is not None and each.failed), None)
+            if running.ended(certain=failed is not None):
                 if not self._settled.is_set():
                     raise self._rules.exited
                 return "The model server exited"
-            if refused == TRIES:
-                return f"The model server refused {TRIES} connections in a row"
-            due = time.monotonic() >= due_at
-            if due:
-                due_at = time.monotonic() + self._rules.period
-                refused = 0 if _connects(self._address) else refused + 1
-            if due or not began:
-                answers = self._answers_health()
-                failed = 0 if answers else failed + due
-                began = began or answers
-                self._healthy = answers or (self._healthy and failed < TRIES)
+            if failed is not None:
+                return f"The model server {failed.probe.failing}"
+            if alive is not None and health is not None:
+                alive.ask(running)
+                health.ask(running)
+                self._healthy = health.held
+            else:
+                startup.ask(running)
+                if startup.held:
+                    alive, health = Course(self._rules.alive), Course(self._rules.health)
+                    continue
             if self._healthy:
                 self._settle()
             elif not self._settled.is_set() and time.monotonic() > deadline:
                 raise self._rules.never_ready
             self._stopping.wait(min(_LOOK, self._rules.period))
         return ""
-
-    def _answers_health(self) -> bool:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            return _ask(self._address, "GET", self._rules.health_route, b"", "", _HEALTH_TIMEOUT).status == 200
-        return False
-
-
-def _connects(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, timeout=_CONNECT_TIMEOUT).close()
-    except OSError:
-        return False
-    return True
-
-
-def _ask(address: tuple[str, int], method: str, route: str, body: bytes, kind: str, timeout: float) -> Reply:
-    """Send one request and return the answer unchanged.
-
-    Raises:
-        OSError: there is no connection, or no answer within `timeout` seconds.
-        http.client.HTTPException: the answer is not HTTP.
-    """
-    connection = http.client.HTTPConnection(*address, timeout=timeout)
-    try:
-        connection.request(method, route, body or None, {"Content-Type": kind} if kind else {})
-        answer = connection.getresponse()
-        return Reply(answer.status, answer.headers.get("Content-Type", ""), answer.read())
-    finally:
-        connection.close()

@@ -15,11 +15,12 @@ from pathlib import Path
 from seatrial.emulator.api import refusals
 from seatrial.emulator.api.hosting import HostingError, Placement, Reply
 from seatrial.emulator.api.logs import Logs
-from seatrial.emulator.hosting import variables
+from seatrial.emulator.hosting import checks, variables
 from seatrial.emulator.hosting.bundles import IMAGE_PREFIX, Bundles
+from seatrial.emulator.hosting.checks import PERIOD
 from seatrial.emulator.hosting.containers import Containers
 from seatrial.emulator.hosting.leftovers import Leftovers
-from seatrial.emulator.hosting.probes import PERIOD, Replica, Rules
+from seatrial.emulator.hosting.probes import Replica, Rules
 
 READY_TIMEOUT = 1800.0  # seconds, for a version without deployment_timeout; ours, as Vertex documents no default
 
@@ -40,7 +41,7 @@ class Replicas:
         probe_period: float = PERIOD,
         ready_timeout: float = READY_TIMEOUT,
     ) -> None:
-        """`state` is the folder of what is kept between runs; period and time-out are in seconds."""
+        """`state` is the folder of what is kept between runs; the period is that of Vertex's own probes."""
         self._bundles = Bundles(state / "bundles", storage_url, logs, leftovers)
         self._containers = Containers(state, engine, logs)
         self._logs, self._period, self._ready_timeout = logs, probe_period, ready_timeout
@@ -135,8 +136,11 @@ class Replicas:
     def _replica(self, placement: Placement) -> Replica:
         health, predict = variables.routes(placement)
         link = refusals.logs_link(placement.project_number, placement.region, placement.endpoint_id)
+        own = variables.probes(placement)
         rules = Rules(
-            health_route=health,
+            startup=own.get("startup", checks.NONE),
+            alive=own.get("liveness", checks.connects(self._period)),
+            health=own.get("health", checks.answers(health, self._period)),
             predict_route=predict,
             ready_timeout=variables.deployment_timeout(placement) or self._ready_timeout,
             exited=HostingError(refusals.FAILED_PRECONDITION, refusals.server_exited(link)),

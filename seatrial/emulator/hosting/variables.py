@@ -1,4 +1,4 @@
-"""The variables and routes that Vertex gives the container of a deployed model, made from its placement.
+"""What Vertex gives the container of a deployed model, made from its placement: variables, routes, ports and probes.
 
 See "Custom container requirements for inference" in Vertex's documentation.
 """
@@ -12,6 +12,10 @@ from google.cloud import aiplatform_v1 as v1
 
 from seatrial.contract.variables import CONTRACT
 from seatrial.emulator.api.hosting import Placement
+from seatrial.emulator.api.state import Message
+from seatrial.emulator.hosting import checks
+from seatrial.emulator.hosting.checks import Probe
+from seatrial.image.dockerfile import PORT
 
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_]*)\)")  # of Kubernetes, which v1.ModelContainerSpec names
 
@@ -45,9 +49,39 @@ def contract(placement: Placement, port: int, storage_uri: str) -> dict[str, str
 
 def deployment_timeout(placement: Placement) -> float:
     """Return how many seconds the version allows its first start; 0 if it does not say."""
+    return float(_spec(placement).deployment_timeout.ToTimedelta().total_seconds())
+
+
+def port(placement: Placement) -> int:
+    """Return the port that the server listens on in its container."""
+    ports = placement.model.container_spec.ports
+    return int(ports[0].container_port) if ports else PORT
+
+
+def probes(placement: Placement) -> dict[str, Probe]:
+    """Return the version's own probes, as `startup`, `liveness` and `health`.
+
+    Raises:
+        HostingError: it has one that nothing here asks.
+    """
+    return {name: checks.of(message, name, port(placement)) for name, message in _probes(placement).items()}
+
+
+def probed_ports(placement: Placement) -> set[int]:
+    """Return the ports that the version's own probes name."""
+    return checks.ports_of(list(_probes(placement).values()))
+
+
+def _probes(placement: Placement) -> dict[str, Message]:
+    spec = _spec(placement)
+    fields = {name: f"{name}_probe" for name in ("startup", "liveness", "health")}
+    return {name: getattr(spec, field) for name, field in fields.items() if spec.HasField(field)}
+
+
+def _spec(placement: Placement) -> Message:
     model = placement.model
     message = type(model).pb(model) if hasattr(type(model), "pb") else model  # without proto-plus around it
-    return float(message.container_spec.deployment_timeout.ToTimedelta().total_seconds())
+    return message.container_spec
 
 
 def own(placement: Placement, given: Mapping[str, str]) -> dict[str, str]:

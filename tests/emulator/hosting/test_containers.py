@@ -91,10 +91,14 @@ def answers(running: Room, where: Placement) -> bool:
 
 
 def test_an_image_runs_with_vertexs_variables_answers_unchanged_and_is_gone_when_stopped(
-    engine: Engine, image: str, tmp_path: Path
+    engine: Engine, base: Base, image: str, tmp_path: Path
 ) -> None:
     running = made(engine, tmp_path)
-    where = placed(version(image, "$(AIP_ENDPOINT_ID)"), "4711")
+    model = version(image, "$(AIP_ENDPOINT_ID)")
+    inside = [f"python{base.python}", "-c", "import os; os.stat('server.py'); os.environ['AIP_HTTP_PORT']"]
+    model.container_spec.startup_probe = v1.Probe(exec_={"command": inside}, timeout_seconds=20)
+    model.container_spec.liveness_probe = v1.Probe(tcp_socket={"port": 8090}, period_seconds=1)
+    where = placed(model, "4711")
     running.deploy(where)
     try:
         reply = running.replicas.ask(where, b"\x20raw", "image/jpeg", 20)

@@ -88,6 +88,9 @@ def test_it_sees_vertexs_variables_for_its_placement_and_none_of_the_callers(
     model = stored(built(copied(PROJECT), at_load(code)), storage.url)
     model.container_spec.env = [v1.EnvVar(name="OWN", value="$(AIP_ENDPOINT_ID) costs $$(5)")]
     model.container_spec.health_route, model.container_spec.predict_route = "/up", "/ask"
+    in_environment = {"command": ["python", "-c", "import os; os.environ['OWN']"]}
+    model.container_spec.startup_probe = v1.Probe(exec_=in_environment, timeout_seconds=20)
+    model.container_spec.health_probe = v1.Probe(http_get={"path": "/up", "port": 8080}, period_seconds=1)
     where = placed(model, "4711")
     halves.deploy(where)
     seen = next(e["jsonPayload"]["seen"] for e in halves.printed(where) if "seen" in e["jsonPayload"])
@@ -178,9 +181,9 @@ def test_a_server_that_dies_is_restarted_and_gets_no_traffic_meanwhile(
 def test_a_server_that_hangs_loses_its_traffic_after_four_failures_and_gets_it_back_after_one_success(
     halves: Room, sound: Placement, image: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("seatrial.emulator.hosting.probes._HEALTH_TIMEOUT", 0.2)
     halves.deploy(sound)
     (pid,) = halves.running()
+    monkeypatch.setattr("seatrial.emulator.hosting.checks._HEALTH_TIMEOUT", 0.2)
     os.killpg(pid, signal.SIGSTOP)
     until(lambda: asked_briefly(halves, sound) == -14)
     os.killpg(pid, signal.SIGCONT)
