@@ -95,6 +95,10 @@ class Caller:
         """Run what a pull request starts."""
         return self._run("pull_request", workflow, {"pull_request": {"number": 1, "head": {"ref": "change"}}})
 
+    def schedule(self, cron: str, workflow: str = "ci.yml") -> Acted:
+        """Run what the clock starts."""
+        return self._run("schedule", workflow, {"schedule": cron, "ref": "refs/heads/main"})
+
     def tag(self, name: str, workflow: str = "release.yml") -> Acted:
         """Run what pushing a tag starts."""
         return self._run("push", workflow, {"ref": f"refs/tags/{name}"})

@@ -52,6 +52,9 @@ def test_a_nightly_workflow_uses_our_action_and_the_pins_of_our_own_workflows(jo
     assert used[-1] == ours
     pinned = (ROOT / ".github/workflows/ship.yml").read_text(encoding="utf-8")
     assert all(f"uses: {name}" in pinned for name in used if name != ours)
+    assert f"`.github/workflows/{job}.yml`" in REFERENCE.read_text(encoding="utf-8")
+    assert "workloadIdentityPools/github/providers/nightly\n" in text
+    assert "service_account: asker@your-project.iam.gserviceaccount.com" in text
 
 
 def test_every_api_and_role_that_the_deploy_asks_for_is_in_the_commands() -> None:
@@ -98,63 +101,90 @@ OURS = {  # a token of GitHub's for a job of ship.yml: https://docs.github.com/e
     "repository_id": "22",
     "run_id": "9" * 20,
     "ref": "refs/heads/main",
+    "workflow_ref": "your-organisation/your-repository/.github/workflows/predictor.yml@refs/heads/main",
     "job_workflow_ref": f"seatrial/seatrial/.github/workflows/ship.yml@refs/tags/{RELEASE}",
 }
+_NIGHT = OURS["workflow_ref"].replace("predictor.yml", "live.yml")
+LIVE = {**OURS, "workflow_ref": _NIGHT, "job_workflow_ref": _NIGHT}  # one for a nightly workflow
 
 
 @pytest.mark.parametrize(
-    ("claims", "admitted"),
+    ("token", "accounts"),
     [
-        pytest.param({}, True, id="the image job on main"),
-        pytest.param({"environment": "production"}, True, id="the deploy job"),
-        pytest.param({"environment": "staging"}, False, id="another environment"),
-        pytest.param({"ref": "refs/pull/7/merge"}, False, id="a pull request"),
-        pytest.param({"ref": "refs/heads/main2"}, False, id="another branch"),
-        pytest.param({"repository_id": "222"}, False, id="another repository"),
-        pytest.param({"repository_owner_id": "12"}, False, id="another organisation"),
+        pytest.param(OURS, ["$DEPLOYER"], id="the image job on main"),
+        pytest.param({**OURS, "environment": "production"}, ["$DEPLOYER"], id="the deploy job"),
+        pytest.param({**OURS, "environment": "staging"}, [], id="another environment"),
+        pytest.param({**OURS, "ref": "refs/pull/7/merge"}, [], id="a pull request"),
+        pytest.param({**OURS, "ref": "refs/heads/main2"}, [], id="another branch"),
+        pytest.param({**OURS, "repository_id": "222"}, [], id="another repository"),
+        pytest.param({**OURS, "repository_owner_id": "12"}, [], id="another organisation"),
         pytest.param(
-            {"job_workflow_ref": f"o/r/.github/workflows/ship.yml@refs/tags/{RELEASE}"}, False, id="another workflow"
+            {**OURS, "job_workflow_ref": f"o/r/.github/workflows/ship.yml@refs/tags/{RELEASE}"},
+            [],
+            id="another workflow",
         ),
-        pytest.param({"job_workflow_ref": OURS["job_workflow_ref"] + "-evil"}, False, id="another tag"),
+        pytest.param({**OURS, "job_workflow_ref": OURS["job_workflow_ref"] + "-evil"}, [], id="another tag"),
+        pytest.param(LIVE, ["$ASKER"], id="a nightly workflow"),
+        pytest.param(
+            {**LIVE, "workflow_ref": _NIGHT.replace("live", "answers")}, ["$ASKER"], id="the other nightly workflow"
+        ),
+        pytest.param({**LIVE, "workflow_ref": _NIGHT.replace("main", "other")}, [], id="a nightly one, not on main"),
+        pytest.param({**LIVE, "repository_id": "222"}, [], id="a nightly one of another repository"),
     ],
 )
-def test_the_identity_lets_in_what_the_guide_says_and_nothing_else(
-    claims: Mapping[str, str], *, admitted: bool
+def test_each_identity_lets_in_what_the_guide_says_and_nothing_else(
+    token: Mapping[str, str], accounts: list[str]
 ) -> None:
-    mapping, condition, members = _binding()
-    token = {**OURS, **claims}
-    prefix = "principalSet://iam.googleapis.com/projects/33/locations/global/workloadIdentityPools/github"
-    member = f"{prefix}/attribute.place/{_evaluated(mapping['attribute.place'], token)}"
-    assert (_evaluated(condition, token) and member in members) is admitted
+    pool = "principalSet://iam.googleapis.com/projects/33/locations/global/workloadIdentityPools/github"
+    providers, bound = _bindings()
+    has = {
+        f"{pool}/{name}/{_evaluated(value, token)}"
+        for mapping, condition in providers
+        if _evaluated(condition, token)
+        for name, value in mapping.items()
+    }
+    assert [account for account, member in bound if member in has] == accounts
 
 
 def test_the_mapped_subject_is_never_longer_than_google_allows() -> None:
-    mapping, _, _ = _binding()
-    assert set(mapping) == {"google.subject", "attribute.place"}
+    providers, _ = _bindings()
     longest = {**OURS, "repository_id": "9" * 20, "environment": "e" * 255, "ref": f"refs/heads/{'b' * 240}"}
-    # "Cannot exceed 127 bytes": https://pub.dev/documentation/googleapis/latest/iam_v1/WorkloadIdentityPoolProvider/attributeMapping.html
-    assert len(str(_evaluated(mapping["google.subject"], longest)).encode()) <= 127
+    assert [set(mapping) - {"google.subject"} for mapping, _ in providers] == [
+        {"attribute.place"},
+        {"attribute.nightly"},
+    ]
+    for mapping, _ in providers:
+        # "Cannot exceed 127 bytes": https://pub.dev/documentation/googleapis/latest/iam_v1/WorkloadIdentityPoolProvider/attributeMapping.html
+        assert len(str(_evaluated(mapping["google.subject"], longest)).encode()) <= 127
 
 
-def _binding() -> tuple[dict[str, str], str, list[str]]:
-    """Return the provider's mapping and condition, and the members that may act as the deployer, from the commands."""
+def _bindings() -> tuple[list[tuple[dict[str, str], str]], list[tuple[str, str]]]:
+    """Return each provider's mapping and condition, and each account with a member that may act as it, as commanded."""
     script = "\n".join(blocks("bash", GUIDE)).replace("\\\n", " ")
     known = {"OWNER_ID": "11", "REPOSITORY_ID": "22", "NUMBER": "33"}
-    known |= {
-        name: shlex.split(value, comments=True)[0]
-        for name, value in re.findall(r"^([A-Z]+)=([^$\n]+)$", script, re.MULTILINE)
-    }
+    for name, value in re.findall(r"^([A-Z]+)=((?!\$\().+)$", script, re.MULTILINE):
+        if name not in ("DEPLOYER", "SERVING", "ASKER"):
+            known[name] = _filled(shlex.split(value, comments=True)[0], known)
     (loop,) = re.findall(r"^for place in (.+); do$", script, re.MULTILINE)
-    (provider,) = [line for line in script.splitlines() if "providers create-oidc" in line]
-    (bound,) = [line for line in script.splitlines() if "attribute.place/" in line]
-    given = _options(provider, known)
-    mapping = dict(part.split("=", 1) for part in given["--attribute-mapping"].split(","))
-    members = [_options(bound, {**known, "place": place})["--member"] for place in loop.split()]
-    return mapping, given["--attribute-condition"], members
+    providers, bound = [], []
+    for line in script.splitlines():
+        if "providers create-oidc" in line:
+            given = _options(line, known)
+            mapping = dict(part.split("=", 1) for part in given["--attribute-mapping"].split(","))
+            providers.append((mapping, given["--attribute-condition"]))
+        elif "roles/iam.workloadIdentityUser" in line:
+            account = shlex.split(line)[4]
+            places = loop.split() if "$place" in line else [""]
+            bound += [(account, _options(line, {**known, "place": place})["--member"]) for place in places]
+    return providers, bound
+
+
+def _filled(word: str, known: Mapping[str, str]) -> str:
+    return re.sub(r"\$(\w+)", lambda m: known.get(m[1], m[0]), word)
 
 
 def _options(command: str, known: Mapping[str, str]) -> dict[str, str]:
-    words = [re.sub(r"\$(\w+)", lambda m: known.get(m[1], m[0]), word) for word in shlex.split(command)]
+    words = [_filled(word, known) for word in shlex.split(command)]
     return {word: value for word, value in itertools.pairwise(words) if word.startswith("--")}
 
 

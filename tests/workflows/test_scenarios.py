@@ -39,10 +39,10 @@ REHEARSED = "local rehearsal, nothing created on Google Cloud"
 Make = Callable[..., Caller]
 
 
-def documented(file: str, called: str) -> str:
-    """Return the first workflow that a page shows for those who call one of ours."""
+def documented(file: str, called: str, name: str = "") -> str:
+    """Return the first workflow that a page shows for those who call one of ours, or the one with a name."""
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / file).read_text(encoding="utf-8"), flags=re.DOTALL)
-    return next(str(block) for block in blocks if f"/{called}@{RELEASE}" in block)
+    return next(str(block) for block in blocks if f"/{called}@{RELEASE}" in block and f"name: {name}" in block)
 
 
 def ship(*, secrets: Sequence[str] = (), **inputs: Any) -> str:
@@ -257,6 +257,18 @@ def test_a_rollback_proves_nothing_and_says_that_there_is_nothing_to_roll_back(c
     assert jobs(acted, "prove") == {}
     assert jobs(acted, "ship") == {"plan": "success", "deploy": "failure", "report": "failure"}
     assert acted.summary.startswith("**")
+
+
+def test_the_documented_hours_end_with_an_undeploy_that_proves_nothing(caller: Make) -> None:
+    text = documented("docs/workflow.md", "ship.yml", "hours")
+    of_the_cloud = r" +(?:cloud-project|region|image-repository|workload-identity-provider|service-account): .*\n"
+    text, removed = re.subn(of_the_cloud, "", text)
+    assert removed == 5
+    acted = caller(f"{text}      target: local\n").schedule("0 20 * * 1-5")
+    assert jobs(acted, "prove") == {}
+    assert jobs(acted, "ship") == {"plan": "success", "deploy": "success", "report": "success"}
+    assert acted.code == 0
+    assert deployed(acted)["status"] == "undeployed"
 
 
 def test_a_cancelled_run_stops_what_it_started_and_deploys_nothing(caller: Make) -> None:
