@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 The inputs are files in a bucket: JSON lines, each an instance as a request has it, or with --input-format file-list the
-URIs of images, one a line. A URI may have wildcards. In a rehearsal, an input and the images that it lists may be files
-of this machine; the bucket is gs://seatrial-local.
+URIs of images, one a line. A URI may have wildcards, of which * stays within a folder and ** does not. In a rehearsal,
+an input and the images that it lists may be files of this machine; the bucket is gs://seatrial-local.
 
 The job is made from the version, the content of the inputs, the output and the settings. The same command finds it
 again: it waits for a job that runs, says how one has ended, and makes none twice. --again makes another.

@@ -208,7 +208,7 @@ def _results(resources: Resources, progress: Progress) -> Stage[None]:
         yield Step(f"{job.left:,} rows were not tried", lasting=True)
     if not job.failed and not job.left:
         return
-    progress.failures = Counter(resources.platform.failed_rows(job.output))
+    progress.failures = resources.platform.failed_rows(job.output)
     most = progress.failures.most_common(_SHOWN)
     yield live.ROWS_FAILED.finding(
         f"{job.failed:,} of {job.answered + job.failed + job.left:,} rows failed, and {job.left:,} were not tried",

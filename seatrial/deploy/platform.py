@@ -6,7 +6,8 @@ Nothing outside of such a folder imports a cloud's client.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -259,8 +260,8 @@ class Platform(Protocol):
     def files(self, uri: str) -> list[StoredFile]:
         """Return the files in a bucket that a URI names, which may have wildcards."""
 
-    def failed_rows(self, folder: str) -> Iterator[str]:
-        """Yield why each row of a job failed, as far as its folder tells; the rows themselves are not shown."""
+    def failed_rows(self, folder: str) -> Counter[str]:
+        """Return why rows of a job failed → how many, as far as its folder tells; the rows themselves are not shown."""
 
     def put(self, name: str, content: bytes) -> str:
         """Write a file into the bucket of a rehearsal, and return its URI."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seatrial.deploy.vertex.client import Vertex
 from seatrial.emulator.api.faults import Fault
 from tests.deploy.rehearsal import Ended, Rehearsal, ended, rehearsing
 
@@ -54,6 +56,13 @@ def start(rehearsal: Rehearsal, file: Path | str, *arguments: str) -> Any:
 def lines(rehearsal: Rehearsal, folder: str, kind: str) -> list[Any]:
     place = folder.replace("gs://", f"{rehearsal.emulator.options.state}/storage/.cloudstorage/")
     return [json.loads(line) for line in Path(f"{place}/prediction.{kind}-00000-of-00001").read_text().splitlines()]
+
+
+def states(rehearsal: Rehearsal) -> dict[str, str]:
+    """Return the state of each job."""
+    with Vertex(rehearsal.target) as vertex:
+        jobs = vertex.jobs.list_batch_prediction_jobs(parent=vertex.target.parent)
+        return {job.name: job.state.name for job in jobs}
 
 
 def test_a_proven_version_answers_rows_and_files_and_a_second_run_adopts_the_job(rehearsal: Rehearsal) -> None:
@@ -107,6 +116,35 @@ def test_only_what_is_there_and_proven_makes_a_job(rehearsal: Rehearsal) -> None
     assert (again.code, again.report["status"]) == (0, "unchanged")
     assert again.report["job"] == {**made.report["job"], "origin": "found"}
     assert batch(rehearsal, given, "--again").report["job"]["origin"] == "made"
+    within = batch(rehearsal, "gs://seatrial-local/inputs/*/r?ws.jsonl", "--again").report["job"]
+    assert (within["answered"], within["origin"]) == (1, "made")
+    across = batch(rehearsal, "gs://seatrial-local/inputs/*.jsonl")
+    assert (across.code, "there is no file" in across.shown) == (2, True), across.shown
+
+
+@pytest.mark.proof
+def test_two_commands_at_once_make_one_job_that_goes_on(rehearsal: Rehearsal) -> None:
+    assert rehearsal.deploy().code == 0
+    given, faults = rows(rehearsal, SIDES), rehearsal.emulator.faults
+    running = faults.add(Fault("CreateBatchPredictionJob", stage="JOB_STATE_RUNNING", never=True, times=None))
+    making = [faults.add(Fault("CreateBatchPredictionJob", seconds=120)) for _ in range(2)]
+    children = [start(rehearsal, given) for _ in making]
+    assert all(fault.hit.wait(60) for fault in making)  # both have seen that there is none
+    for fault in making:
+        faults.remove(fault)
+    until = time.monotonic() + 60
+    while "JOB_STATE_CANCELLED" not in states(rehearsal).values():
+        assert time.monotonic() < until, states(rehearsal)
+        time.sleep(0.1)
+    faults.remove(running)
+    ends = [ended(child) for child in children]
+    assert [end.code for end in ends] == [0, 0], ends
+    told = [end.report["job"] for end in ends]
+    assert sorted(job.pop("origin") for job in told) == ["adopted", "made"]
+    assert told[0] == told[1]
+    left = states(rehearsal)
+    assert left.pop(told[0]["name"]) == "JOB_STATE_SUCCEEDED"
+    assert list(left.values()) == ["JOB_STATE_CANCELLED"]
 
 
 @pytest.mark.proof

@@ -1,15 +1,22 @@
-"""Batch prediction jobs: found by their label, or made, and waited for. What they read and write is in `storage`."""
+"""Batch prediction jobs: found by their label, or made, and waited for. What they read and write is in `storage`.
+
+The API has no job that is made only if there is none. So who has made one looks again: of several that were made at
+the same time the oldest goes on, and each run cancels its own if it is another one.
+"""
 
 from __future__ import annotations
 
-import time
+import secrets
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any, Literal
 
+from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
 from seatrial.deploy.batch import Ended, Job
 from seatrial.deploy.vertex import poller
-from seatrial.deploy.vertex.backoff import name_of
+from seatrial.deploy.vertex.backoff import again as repeated
+from seatrial.deploy.vertex.backoff import code_of, name_of
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.messages import resources_of
 from seatrial.deploy.vertex.poller import Followed, Seen
@@ -20,6 +27,7 @@ if TYPE_CHECKING:
     from seatrial.project import Project
 
 _LABEL = "seatrial-batch"  # of a job; its value is what tells it from all others
+_RUN = "seatrial-run"  # of a job; its value is what tells the run that made it from all others
 _RESUME = "run `seatrial batch` again, as this time: it finds the job and waits on"
 _OUTPUT = "jsonl"
 _State = v1.JobState
@@ -46,18 +54,20 @@ def find_or_run(vertex: Vertex, job: Job, project: Project, *, again: bool) -> S
         google.api_core.exceptions.GoogleAPICallError: the API refuses or does not answer.
     """
     timeout, what = project.vertex.batch.timeout, f"batch prediction by version {job.version.id}"
-    found = _found(vertex, job.key, again=again)
+    known = _listed(vertex, job.key)
+    found = _found(known, again=again)
     origin: Literal["made", "adopted", "found"] = "found"
     if found is None:
-        request = request_of(vertex, job, project)
-        since = time.time()
-        found = yield from vertex.settle(
+        run = secrets.token_hex(8)
+        request = request_of(vertex, job, project, run)
+        made = yield from vertex.settle(
             what,
             lambda: vertex.write(vertex.jobs.create_batch_prediction_job, request),
-            lambda: _found(vertex, job.key, again=again, since=since),
+            lambda: next((each for each in _listed(vertex, job.key) if each.labels.get(_RUN) == run), None),
         )
-        origin = "made"
-        yield Step(f"job {_id(found)} is made", lasting=True)
+        yield Step(f"job {_id(made)} is made", lasting=True)
+        found = yield from _first(vertex, job.key, made, {each.name for each in known})
+        origin = "made" if found.name == made.name else "adopted"
     elif found.state not in _ENDED:
         origin = "adopted"
         yield Step(f"job {_id(found)} runs already: waiting for it", lasting=True)
@@ -93,8 +103,8 @@ def cancel(vertex: Vertex, name: str, timeout: float) -> Stage[None]:
         yield Step(f"{error}", lasting=True)
 
 
-def request_of(vertex: Vertex, job: Job, project: Project) -> v1.CreateBatchPredictionJobRequest:
-    """Return the request that makes a job."""
+def request_of(vertex: Vertex, job: Job, project: Project, run: str) -> v1.CreateBatchPredictionJobRequest:
+    """Return the request by which a run makes a job."""
     settings, deployed = project.vertex, fields_of(project.vertex, DEPLOYED)
     more: dict[str, Any] = {}
     if settings.batch.batch_size:
@@ -111,26 +121,46 @@ def request_of(vertex: Vertex, job: Job, project: Project) -> v1.CreateBatchPred
             "starting_replica_count": settings.batch.replicas,
             "max_replica_count": settings.batch.replicas,
         },
-        labels={**settings.labels, _LABEL: job.key},
+        labels={**settings.labels, _LABEL: job.key, _RUN: run},
         **more,
     )
     return v1.CreateBatchPredictionJobRequest(parent=vertex.target.parent, batch_prediction_job=message)
 
 
-def _found(vertex: Vertex, key: str, *, again: bool, since: float = 0.0) -> v1.BatchPredictionJob | None:
-    """Return the oldest job of a key that has not ended, else the newest that has succeeded, unless `again`.
-
-    One that this run may have made, after `since`, counts also with `again`.
-    """
+def _listed(vertex: Vertex, key: str) -> list[v1.BatchPredictionJob]:
+    """Return the jobs of a key, oldest first."""
     request = v1.ListBatchPredictionJobsRequest(parent=vertex.target.parent, filter=f'labels.{_LABEL}="{key}"')
     pages = vertex.pages(vertex.jobs.list_batch_prediction_jobs, request)
-    jobs = [job for page in pages for job in page.batch_prediction_jobs]
-    jobs.sort(key=lambda job: job.create_time)
-    for job in jobs:
-        if job.state not in _ENDED:
-            return job
-    well = [job for job in jobs if job.state in _WELL and (not again or job.create_time.timestamp() > since > 0)]
-    return well[-1] if well else None
+    return sorted((job for page in pages for job in page.batch_prediction_jobs), key=_age)
+
+
+def _age(job: v1.BatchPredictionJob) -> tuple[Any, str]:
+    return job.create_time, job.name
+
+
+def _found(known: list[v1.BatchPredictionJob], *, again: bool) -> v1.BatchPredictionJob | None:
+    """Return the oldest job that has not ended, else the newest that has succeeded, unless `again`."""
+    running = [job for job in known if job.state not in _ENDED]
+    well = [job for job in known if job.state in _WELL and not again]
+    return next(iter((*running, *reversed(well))), None)
+
+
+def _first(
+    vertex: Vertex, key: str, made: v1.BatchPredictionJob, before: Container[str]
+) -> Stage[v1.BatchPredictionJob]:
+    """Return the oldest job that was not there `before`; if it is another one than was `made` here, cancel this one."""
+    others = (each for each in _listed(vertex, key) if each.name not in before)
+    able = (each for each in others if each.state not in _ENDED or each.state in _WELL)
+    first = min((made, *able), key=_age)
+    if first.name == made.name:
+        return made
+    yield Step(f"job {_id(first)} was made just before: waiting for it, and cancelling {_id(made)}", lasting=True)
+    request = v1.CancelBatchPredictionJobRequest(name=made.name)
+    try:
+        repeated(vertex.limits, lambda: vertex.write(vertex.jobs.cancel_batch_prediction_job, request))
+    except exceptions.GoogleAPICallError as error:
+        yield Step(f"job {_id(made)} could not be cancelled: {name_of(code_of(error))}: {error.message}", lasting=True)
+    return first
 
 
 def _read(vertex: Vertex, name: str, timeout: float) -> v1.BatchPredictionJob:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -186,8 +187,8 @@ class VertexPlatform:
         """Return the files in a bucket that a URI names."""
         return storage.files(self._client, uri)
 
-    def failed_rows(self, folder: str) -> Iterator[str]:
-        """Yield why each row of a job failed."""
+    def failed_rows(self, folder: str) -> Counter[str]:
+        """Return why rows of a job failed → how many."""
         return storage.failed_rows(self._client, folder)
 
     def put(self, name: str, content: bytes) -> str:

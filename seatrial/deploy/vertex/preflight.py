@@ -64,7 +64,9 @@ BATCH_PERMISSIONS = {
     "aiplatform.batchPredictionJobs.get": "waiting for the job",
     "aiplatform.batchPredictionJobs.list": "finding a job that runs already",
 }
-BATCH_USEFUL = {"aiplatform.batchPredictionJobs.cancel": "cancelling the job with --cancel-on-stop"}
+BATCH_USEFUL = {
+    "aiplatform.batchPredictionJobs.cancel": "cancelling the job with --cancel-on-stop, or one of two made at once"
+}
 _ROLES = {"aiplatform": "roles/aiplatform.user", "logging": "roles/logging.viewer"}
 _SERVING = "custom_model_serving"  # begins the names of the quotas that deployed models count against
 _GENERAL = ("n1", "e2")  # series that count against the quota of processors without a series in its name

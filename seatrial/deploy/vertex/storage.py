@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
-import fnmatch
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from seatrial.deploy.batch import StoredFile
+from seatrial.deploy.vertex import wildcards
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
 
@@ -25,6 +27,7 @@ _LAST = "bundle.json"  # written after all else, so that a folder with it is who
 _READ = 8 * 2**20  # bytes of a file with failed rows
 # batch_prediction_job.proto has errors_0001.jsonl; public code reads prediction.errors_stats-00000-of-00001.
 _FAILED = re.compile(r"(?:errors_|prediction\.errors)[^/]*")
+_OF_ONE = re.compile(r", elapsed=[\d.]+s")  # what is another in each text of the same failure
 
 
 def artifact_uri(target: Target, digest: str) -> str:
@@ -70,29 +73,47 @@ def files(vertex: Vertex, uri: str) -> list[StoredFile]:
         EnvironmentFaultError: the storage does not answer or refuses.
     """
     bucket, _, name = uri.removeprefix("gs://").partition("/")
-    prefix = re.split(r"[*?\[]", name, maxsplit=1)[0]
+    wanted = wildcards.pattern(name)
     return [
         StoredFile(f"gs://{bucket}/{blob.name}", blob.size or 0, str(blob.crc32c))
-        for blob in _listed(vertex, bucket, prefix)
-        if fnmatch.fnmatchcase(blob.name, name)
+        for blob in _listed(vertex, bucket, wildcards.prefix(name))
+        if wanted.fullmatch(blob.name)
     ]
 
 
-def failed_rows(vertex: Vertex, folder: str) -> Iterator[str]:
-    """Yield why each failed row of a batch prediction failed, up to some megabytes a file; the row is not in it.
+def failed_rows(vertex: Vertex, folder: str) -> Counter[str]:
+    """Return why rows of a batch prediction failed → how many, from some megabytes a file; the rows are not in it.
 
     Raises:
         EnvironmentFaultError: the storage does not answer or refuses.
     """
     bucket, _, name = folder.removeprefix("gs://").partition("/")
+    found: Counter[str] = Counter()
     for blob in _listed(vertex, bucket, f"{name.rstrip('/')}/"):
         if not _FAILED.fullmatch(blob.name.rpartition("/")[2]) or not blob.size:
             continue
         with _answering(f"gs://{bucket}/{blob.name} could not be read"):
             content = blob.download_as_bytes(end=min(blob.size, _READ) - 1, timeout=_TIMEOUT)
         for line in content.decode("utf-8", "replace").splitlines():
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                yield " ".join(str(json.loads(line)["error"]["message"]).split())[:300]
+            text, count = failure(line)
+            if count:
+                found[" ".join(_OF_ONE.sub("", text).split())[:300]] += count
+    return found
+
+
+def failure(line: str) -> tuple[str, int]:
+    """Return the text of a failure and how many rows it is about, from a line of either form; ("", 0) from no other.
+
+    The API's reference has an object for each row, with its `error`. Vertex's troubleshooting page shows a text and its
+    count, as Python prints a tuple.
+    """
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(line)["error"]["message"]), 1
+    with contextlib.suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        text, count = ast.literal_eval(line)
+        if isinstance(text, str) and isinstance(count, int):
+            return text, count
+    return "", 0
 
 
 def _listed(vertex: Vertex, bucket: str, prefix: str) -> list[Any]:

@@ -220,8 +220,8 @@ def _running(job: Message) -> None:
 
 def _count(job: Message, done: rows.Done) -> None:
     job.completion_stats.successful_count = len(done.answered)
-    job.completion_stats.failed_count = len(done.failed)
-    job.completion_stats.incomplete_count = done.total - len(done.answered) - len(done.failed)
+    job.completion_stats.failed_count = done.failed.total()
+    job.completion_stats.incomplete_count = done.total - len(done.answered) - done.failed.total()
 
 
 def _asks(go_on: Callable[[], None]) -> Callable[[], bool]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,11 +25,11 @@ class Row(NamedTuple):
 
 @dataclass
 class Done:
-    """What has become of the rows so far, as lines of the output; `total` is how many there are."""
+    """What has become of the rows so far: lines of the output, and why rows failed → how many; `total` is of all."""
 
     total: int
     answered: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
 
 
 def read(job: Message, objects: Objects) -> list[Row]:
@@ -51,9 +53,7 @@ def ask(hosting: Hosting, where: Placement, rows: list[Row], done: Done) -> None
     try:
         answers = _answers(hosting, where, body, len(rows))
     except (refusals.RefusedError, HostingError) as error:
-        # "These files contain the failed instances, ... followed by an additional `error` field": OutputConfig
-        status = {"code": error.code, "message": error.message}
-        done.failed += [json.dumps({"instance": row.told, "error": status}) for row in rows]
+        done.failed[f"Post request fails. Cannot get predictions. Error: {error.message}"] += len(rows)
     else:
         both = zip(rows, answers, strict=True)
         done.answered += [json.dumps({"instance": row.told, "prediction": each}) for row, each in both]
@@ -68,18 +68,21 @@ def write(job: Message, title: str, done: Done, objects: Objects) -> str:
     # "a new directory is created. Its name is prediction-<model-display-name>-<job-create-time>": OutputConfig
     created = job.create_time.ToDatetime().isoformat(timespec="milliseconds")
     folder = f"{job.output_config.gcs_destination.output_uri_prefix.rstrip('/')}/prediction-{title}-{created}Z"
-    # There it says predictions_0001.jsonl and errors_0001.jsonl, too; these are the names that public code reads:
-    # https://github.com/GoogleCloudPlatform/data-science-on-gcp
-    for kind, lines in (("results", done.answered), ("errors_stats", done.failed)):
+    # There it says predictions_0001.jsonl and errors_0001.jsonl, too. These are the names that public code reads
+    # (https://github.com/GoogleCloudPlatform/data-science-on-gcp), and lines as Vertex's troubleshooting page has them.
+    failed = [repr(each) for each in done.failed.items()]
+    for kind, lines in (("results", done.answered), ("errors_stats", failed)):
         content = "".join(f"{line}\n" for line in lines).encode()
         objects.write(f"{folder}/prediction.{kind}-00000-of-00001", content)
     return folder
 
 
 def _answers(hosting: Hosting, where: Placement, body: bytes, count: int) -> list[Any]:
+    began = time.monotonic()
     reply = hosting.ask(where, body, "application/json", _TIMEOUT)
     if refused := predictions.refusal(reply):
-        raise refused
+        text = f"Exceeded retries: Non-OK result {reply.status} ({refused.message}) from server, retry=0, "
+        raise refusals.RefusedError(refused.code, f"{text}elapsed={time.monotonic() - began:.2f}s.")
     answers = predictions.parsed(reply.body)
     if len(answers) != count:
         text = f"The model server answered {len(answers)} predictions to {count} instances."

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fnmatch
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +19,7 @@ from http.server import HTTPServer
 from pathlib import Path
 from typing import Any
 
+from seatrial.deploy.vertex import wildcards
 from seatrial.emulator.api import refusals
 from seatrial.emulator.api.hosting import HostingError
 from seatrial.errors import EnvironmentFaultError
@@ -93,10 +92,10 @@ class Bucket:
     def matching(self, uri: str) -> list[str]:
         """Return the URIs of the objects that a URI names."""
         bucket, name = _parts(uri)
-        prefix = re.split(r"[*?\[]", name, maxsplit=1)[0]
+        wanted = wildcards.pattern(name)
         with self._client() as client, _answering(uri):
-            names = [blob.name for blob in client.list_blobs(bucket, prefix=prefix, timeout=_TIMEOUT)]
-        found = [f"gs://{bucket}/{each}" for each in names if fnmatch.fnmatchcase(each, name)]
+            blobs = client.list_blobs(bucket, prefix=wildcards.prefix(name), timeout=_TIMEOUT)
+            found = [f"gs://{bucket}/{blob.name}" for blob in blobs if wanted.fullmatch(blob.name)]
         if not found:
             raise HostingError(refusals.NOT_FOUND, f"No object matches {uri}.")
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -86,6 +88,36 @@ def test_a_job_whose_answer_is_lost_is_not_made_twice(
     assert len(jobs(vertex)) == 1
 
 
+def states(vertex: Vertex) -> list[str]:
+    return sorted(each.state.name.removeprefix("JOB_STATE_") for each in jobs(vertex))
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("denied", [False, True])
+def test_of_two_runs_that_make_a_job_at_once_the_later_cancels_its_own_and_waits_for_the_other(
+    emulator: Emulated, vertex: Vertex, job: Job, *, denied: bool, again: bool
+) -> None:
+    if again:
+        run(vertex, job)
+    running = emulator.fault("CreateBatchPredictionJob", times=None, **HELD)
+    making = [emulator.fault("CreateBatchPredictionJob", seconds=60) for _ in range(2)]
+    if denied:
+        emulator.fault("CancelBatchPredictionJob", code=DENIED)
+    with emulator.vertex() as other, ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(run, each, job, again=again) for each in (vertex, other)]
+        assert all(fault.hit.wait(20) for fault in making)  # each has seen that there is no such job
+        for fault in making:
+            emulator.faults.remove(fault)
+        expected = ["RUNNING", "RUNNING" if denied else "CANCELLED", *["SUCCEEDED"] * again]
+        until = time.monotonic() + 20
+        while (len(vertex.awaited), len(other.awaited)) != (1, 1) or states(vertex) != sorted(expected):
+            assert time.monotonic() < until, states(vertex)
+            time.sleep(0.02)
+        emulator.faults.remove(running)
+        adopted, made = sorted((each.result(20) for each in both), key=lambda each: each.origin)
+    assert (made.origin, adopted) == ("made", replace(made, origin="adopted"))
+
+
 def test_a_poll_that_fails_ends_nothing(emulator: Emulated, vertex: Vertex, job: Job) -> None:
     fault = emulator.fault("GetBatchPredictionJob", times=3, code=13)
     assert run(vertex, job).answered == 1
@@ -118,7 +150,7 @@ def test_the_request_says_what_the_settings_say(vertex: Vertex, job: Job) -> Non
         kms_key=KEY, container_logging=False, batch={"replicas": 3, "batch_size": 16},
         spot=True,
     )  # fmt: skip
-    request = request_of(vertex, job, settings)
+    request = request_of(vertex, job, settings, "b" * 16)
     made = request.batch_prediction_job
     assert (request.parent, made.model) == (vertex.target.parent, job.version.name)
     assert list(made.input_config.gcs_source.uris) == ["gs://bucket/rows.jsonl"]
@@ -130,5 +162,5 @@ def test_the_request_says_what_the_settings_say(vertex: Vertex, job: Job) -> Non
     assert made.manual_batch_tuning_parameters.batch_size == 16
     assert (made.service_account, made.disable_container_logging) == ("me@demo.iam.gserviceaccount.com", True)
     assert made.encryption_spec.kms_key_name == KEY
-    assert dict(made.labels) == {"team": "vision", "seatrial-batch": "a" * 32}
+    assert dict(made.labels) == {"team": "vision", "seatrial-batch": "a" * 32, "seatrial-run": "b" * 16}
     assert "model_parameters" not in made

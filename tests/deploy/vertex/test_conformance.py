@@ -187,8 +187,9 @@ def test_the_page_is_written_from_the_rows() -> None:
     assert (ROOT / "docs/conformance.md").read_text(encoding="utf-8") == conformance.page()
 
 
-def test_the_readme_lists_the_guesses_by_number() -> None:
+def test_the_readme_lists_the_guesses_by_number_and_each_says_what_would_settle_it() -> None:
     found = conformance.guesses()
+    assert all(bool(row.settles) is not bool(row.source) for _, row in conformance.numbered())
     listed = ", ".join(map(str, found[:-1]))
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert f"{len(found)} of its {len(conformance.numbered())} rows are guesses: {listed} and {found[-1]}." in readme

@@ -12,6 +12,7 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import aiplatform_v1 as v1
 
+from seatrial.deploy.vertex.storage import failure
 from seatrial.emulator.api.faults import Fault
 from tests.emulator.small_plane import MODEL, NUMBERED, PARENT, Small, running
 
@@ -94,10 +95,12 @@ def test_rows_of_a_refused_request_fail_together_and_the_others_are_answered(sma
     found = ended(small, create(small, manual_batch_tuning_parameters={"batch_size": 2}).name)
     assert found.state.name == "JOB_STATE_SUCCEEDED"
     assert (found.completion_stats.successful_count, found.completion_stats.failed_count) == (3, 2)
-    failed = lines(small, found.output_info.gcs_output_directory, "errors_stats")
-    assert [line["instance"] for line in failed] == ["bad", 4]
-    assert {line["error"]["code"] for line in failed} == {3}
-    assert "instance 0 is bad" in failed[0]["error"]["message"]
+    folder = found.output_info.gcs_output_directory
+    (line,) = small.objects.content[f"{folder}/prediction.errors_stats-00000-of-00001"].decode().splitlines()
+    text, count = failure(line)
+    assert count == 2
+    assert text.startswith("Post request fails. Cannot get predictions. Error: Exceeded retries: Non-OK result 400 (")
+    assert "instance 0 is bad" in text
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ REST, sends a header or a setting, or reads a variable that has no row here. The
 row. Most run against the emulator, which refuses what the source rules out.
 
 The sources were read on {read}; the types are those of google-cloud-aiplatform 2.7.0. {guesses} rows are guesses: no
-public source was found, and only a run on Google Cloud can settle them.
+public source was found. Each says which run on Google Cloud would settle it.
 """
 _MARKS = re.compile(r"([*_\[\]|<>])")
 
@@ -63,7 +63,11 @@ def page() -> str:
 
 def _cells(row: Row, *, code: bool) -> tuple[str, str, str, str]:
     file, _, test = row.test.partition("::")
-    says = f"{_text(row.says)} ([source]({row.source}))" if row.source else f"*guess*: {_text(row.says)}"
+    says = (
+        f"{_text(row.says)} ([source]({row.source}))"
+        if row.source
+        else f"*guess*: {_text(row.says)}. What settles it: {_text(row.settles)}"
+    )
     shown = f"[{test.removeprefix('test_').replace('_', ' ')}](../tests/{file})"
     return f"`{row.name}`" if code else _text(row.name), says, _text(row.sends), shown
 

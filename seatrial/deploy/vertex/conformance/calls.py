@@ -106,8 +106,8 @@ RPCS = (
         "display_name, input_config, output_config and one of model and unmanaged_container_model required; "
         "dedicated_resources for a model without automatic ones",
         BATCH,
-        "model@version, JSON lines or a file list, JSON lines out, dedicated resources, a label that tells the job "
-        "from all others; no model_parameters, which public threads call unusable (python-aiplatform#2666)",
+        "model@version, JSON lines or a file list, JSON lines out, dedicated resources, labels that tell the job "
+        "and the run from all others; no model_parameters, which public threads call unusable (python-aiplatform#2666)",
         "emulator/api/test_jobs.py::test_a_job_that_breaks_a_rule_is_refused_with_its_field",
     ),
     Row(
@@ -128,7 +128,7 @@ RPCS = (
         "CancelBatchPredictionJob",
         "best effort; the job ends as cancelled, if it does not end otherwise",
         f"{SDK}/job_service.py",
-        "only with --cancel-on-stop; then its state is read",
+        "with --cancel-on-stop, and then its state is read; or one of two that were made at once",
         "deploy/vertex/test_batches.py::test_a_job_can_be_cancelled",
     ),
     Row(

@@ -29,6 +29,7 @@ class Row:
         source: its URL; "" if there is none, so that what is said is a guess.
         sends: what we do.
         test: the test that shows it, as FILE::NAME below `tests/`.
+        settles: of a guess, what would settle it.
     """
 
     name: str
@@ -36,3 +37,4 @@ class Row:
     source: str
     sends: str
     test: str
+    settles: str = ""

@@ -28,14 +28,31 @@ SETTINGS = (
     Row("deployment-timeout", "at most 2 hours", _SPEC, "whole seconds, at most 7,200", _REFUSED),
     *(
         Row(
-            name,
-            "one of exec, http_get, grpc and tcp_socket; each number at least 1, the delay at least 0. What it says of "
-            "period and timeout contradicts its own defaults",
+            f"{name}-probe",
+            f"Kubernetes' own: {says}; one of exec, http_get, grpc and tcp_socket; numbers from 1, the delay from "
+            "0. What it says of period and timeout contradicts its own defaults",
             _SPEC,
-            "one of exec, http_get and tcp_socket, and the numbers that the project sets",
-            _REFUSED,
+            "one of exec, http_get and tcp_socket, and the numbers that the project sets; the emulator asks by them, "
+            "but asks no grpc",
+            f"emulator/hosting/test_probes.py::test_{test}",
         )
-        for name in ("startup-probe", "health-probe", "liveness-probe")
+        for name, says, test in (
+            (
+                "startup",
+                "no other is asked until it holds, and a failure restarts",
+                "nothing_else_is_asked_until_the_startup_probe_holds_and_one_that_fails_restarts",
+            ),
+            (
+                "health",
+                "that of readiness, which decides about traffic",
+                "the_health_probe_of_a_version_decides_about_traffic_and_restarts_nothing",
+            ),
+            (
+                "liveness",
+                "a failure restarts",
+                "the_liveness_probe_of_a_version_decides_about_restarts_in_place_of_the_port",
+            ),
+        )
     ),
     Row(
         "kms-key",
@@ -141,6 +158,23 @@ RULES = (
         "emulator/api/test_jobs.py::test_the_files_of_a_list_are_sent_as_base64",
     ),
     Row(
+        "wildcards in the input of a batch prediction",
+        "GcsSource refers to Cloud Storage's: * and ? stay within a folder, ** does not; [abc] and [a-e] are one "
+        "character",
+        f"{DOCS}/storage/docs/wildcards",
+        "the URI as it is; its files are matched by the same rules, here and by the emulator",
+        "deploy/vertex/test_wildcards.py::test_a_wildcard_stands_for_what_the_documentation_says",
+    ),
+    Row(
+        "two batch predictions that are made at once",
+        "the API chooses the id of a job and has no create-if-absent",
+        f"{SDK}/job_service.py",
+        "two labels: what the job is made from, and by which run; after making one, a run lists the jobs of the first "
+        "label, and unless its own is the oldest it cancels that and waits for the oldest",
+        "deploy/vertex/test_batches.py::test_of_two_runs_that_make_a_job_at_once_the_later_cancels_its_own_and_waits_for_"
+        "the_other",
+    ),
+    Row(
         "machines of a batch prediction",
         "starting_replica_count is used, max_replica_count is ignored: jobs are not scaled",
         PAGE,
@@ -152,7 +186,7 @@ RULES = (
         "prediction-MODEL-TIME/ with predictions_0001.jsonl and errors_0001.jsonl, whose lines have an error with code "
         "and message; public code reads prediction.results-… and prediction.errors_stats-…",
         BATCH,
-        "failed rows are read from either name",
+        "failures are read from either name, in either form",
         "deploy/test_batch.py::test_a_proven_version_answers_rows_and_files_and_a_second_run_adopts_the_job",
     ),
     Row(
@@ -228,9 +262,10 @@ RULES = (
     ),
     Row(
         "rows in a refused request of a batch prediction",
-        "no source says what becomes of the others in it",
-        "",
-        "each is told as failed; batch-size = 1 separates them",
+        "the request is tried again, then no row of it has a prediction; prediction.errors_stats-… has no row but its "
+        "text and a number, as Python prints a tuple. Vertex's troubleshooting page shows the same line",
+        "https://github.com/googleapis/python-aiplatform/issues/2666",
+        "such lines are counted by their text, also those of the reference; batch-size = 1 separates rows",
         "emulator/api/test_jobs.py::test_rows_of_a_refused_request_fail_together_and_the_others_are_answered",
     ),
     Row(
@@ -239,6 +274,7 @@ RULES = (
         "",
         "15 minutes",
         "deploy/vertex/test_client.py::test_a_host_that_is_not_there_yet_is_waited_for",
+        "asking DNS for the host of a new dedicated endpoint from its creation on, a few times and in a few regions",
     ),
     Row(
         "time until a log line can be read",
@@ -246,5 +282,6 @@ RULES = (
         "",
         "90 s",
         "deploy/vertex/test_logs.py::test_vertex_waits_out_a_minute_and_a_half_of_ingestion",
+        "reading receiveTimestamp beside timestamp of a container's lines, after a hundred failed starts",
     ),
 )
