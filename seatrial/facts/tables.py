@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _API_VERSION = re.compile(r"_v\d+(?:p\d+)?(?:(?:alpha|beta)\d*)?$")  # https://google.aip.dev/185
+# Module → the extra that it is installed with; its import fails without. Read in google/cloud/aiplatform/prediction.
+_EXTRAS = {"google.cloud.aiplatform.prediction": "prediction"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +316,11 @@ def distributions_of(module: str) -> tuple[str, ...]:
         length += 1
     name = "-".join(parts[:length])
     return (str(canonicalize_name(_API_VERSION.sub("", name) if length > 1 else name)),)
+
+
+def extra_of(module: str) -> str:
+    """Return the extra of its distribution that a module cannot be imported without; "" if it needs none."""
+    return next((extra for name, extra in _EXTRAS.items() if f"{module}.".startswith(f"{name}.")), "")
 
 
 def is_known(module: str) -> bool:

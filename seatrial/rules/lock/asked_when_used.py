@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from seatrial.facts.libraries import taken
 from seatrial.facts.packages.requirements import marker_environment
+from seatrial.facts.tables import extra_of
 from seatrial.findings import Severity
 from seatrial.rules.rule import Rule
 
@@ -23,8 +24,9 @@ ASKED_WHEN_USED = Rule(
     title="a library asks for another distribution when this is used",
     explanation=(
         "Some parts of a library import a distribution that its metadata does not ask for: FastAPI reads forms and "
-        "uploads with python-multipart, pandas reads Parquet files with pyarrow. The lock is complete by metadata, and "
-        "the line fails when it runs; FastAPI's when the module is imported."
+        "uploads with python-multipart, pandas reads Parquet files with pyarrow, Vertex AI's SDK imports FastAPI "
+        "beside its predictor class. The lock is complete by metadata, and the line fails when it runs; FastAPI's and "
+        "the SDK's when the module is imported."
     ),
     fix="add the distribution to requirements.in, then run `seatrial lock`",
     cloud='RuntimeError: Form data requires "python-multipart" to be installed.',
@@ -32,6 +34,7 @@ ASKED_WHEN_USED = Rule(
         "https://fastapi.tiangolo.com/tutorial/request-files/",
         "https://pandas.pydata.org/docs/getting_started/install.html#optional-dependencies",
         "https://huggingface.co/docs/accelerate/usage_guides/big_modeling",
+        "https://github.com/googleapis/python-aiplatform/blob/main/google/cloud/aiplatform/prediction/handler.py",
     ),
     detected=(
         "Code that serving reaches uses one of the parts that a table names, the lock has the library, and the lock "
@@ -45,7 +48,7 @@ ASKED_WHEN_USED = Rule(
 # Name that is used → the library, and any one of the distributions that it then imports. Read in the libraries' source:
 # fastapi/dependencies/utils.py (ensure_multipart_is_installed), starlette/{testclient,templating}.py and
 # starlette/middleware/sessions.py, pandas/io/{parquet,feather_format,pytables}.py, pydantic/networks.py
-# (import_email_validator), torch/utils/tensorboard/__init__.py.
+# (import_email_validator), torch/utils/tensorboard/__init__.py, google/cloud/aiplatform/prediction/handler.py.
 _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     **dict.fromkeys(("fastapi.File", "fastapi.Form"), ("fastapi", ("python-multipart",))),
     **dict.fromkeys(("fastapi.UploadFile", "fastapi.param_functions.File"), ("fastapi", ("python-multipart",))),
@@ -60,9 +63,11 @@ _ASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "pandas.read_feather": ("pandas", ("pyarrow",)),
     "pandas.read_hdf": ("pandas", ("tables",)),
     "torch.utils.tensorboard.SummaryWriter": ("torch", ("tensorboard",)),
+    "google.cloud.aiplatform.prediction.Predictor": ("google-cloud-aiplatform", ("fastapi",)),
+    "google.cloud.aiplatform.prediction.predictor.Predictor": ("google-cloud-aiplatform", ("fastapi",)),
 }
 # Libraries and modules whose import or definition already fails; the others fail when the line runs.
-_AT_ONCE = ("fastapi.", "starlette.testclient.", "torch.utils.tensorboard.")
+_AT_ONCE = ("fastapi.", "starlette.testclient.", "torch.utils.tensorboard.", "google.cloud.aiplatform.prediction.")
 
 
 @ASKED_WHEN_USED.decided_by
@@ -76,6 +81,8 @@ def _asked_when_used(facts: Facts) -> Iterator[Finding]:
         if library not in pins or any(asked in pins for asked in any_of) or any_of[0] in told:
             continue
         told.add(any_of[0])
+        extra = extra_of(name)
+        line = f"{library}[{extra}]" if extra else any_of[0]
         yield ASKED_WHEN_USED.finding(
             f"`{name}` asks for {' or '.join(any_of)}, which the lock does not have",
             severity=Severity.ERROR if sure else Severity.WARNING,
@@ -83,7 +90,7 @@ def _asked_when_used(facts: Facts) -> Iterator[Finding]:
             subject=any_of[0],
             cause=f"{library} {pins[library].version} imports it when this is used; its metadata does not ask for it",
             cloud=ASKED_WHEN_USED.cloud if any_of[0] == "python-multipart" else f"{any_of[0]} is not installed",
-            fix=f"add the line `{any_of[0]}` to requirements.in, then run `seatrial lock`",
+            fix=f"add the line `{line}` to requirements.in, then run `seatrial lock`",
         )
 
 

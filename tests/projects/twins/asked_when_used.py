@@ -37,6 +37,16 @@ TWINS = (
     ),
     Twin(
         "ST175",
+        "the SDK's predictor class",
+        project("from google.cloud.aiplatform.prediction import Predictor", google_cloud_aiplatform="2.7.0"),
+        project(
+            "from google.cloud.aiplatform.prediction import Predictor",
+            google_cloud_aiplatform="2.7.0",
+            fastapi="0.120.0",
+        ),
+    ),
+    Twin(
+        "ST175",
         "imported, perhaps never called",
         project("from pandas import read_parquet", pandas="2.3.0"),
         project("from pandas import read_parquet", pandas="2.3.0", pyarrow="21.0.0"),
