@@ -26,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--labels", default="", metavar="NAMES", help="the classes' names by commas, or a file, a line each"
     )
     parser.add_argument("--predictor", default="", metavar="MODULE:CLASS", help="a class that answers already, to keep")
-    parser.add_argument("--python", default="", metavar="3.N", help="the Python that serves")
+    parser.add_argument("--python", default="", metavar="3.N", help="the Python that serves; the pair follows it")
     parser.add_argument("--yes", action="store_true", help="ask nothing; take what is most likely, and say so")
     parser.add_argument("--dry-run", action="store_true", help="write nothing; show the difference")
 
@@ -87,11 +87,10 @@ def _show(files: tuple[File, ...], notes: Notes, *, dry_run: bool) -> None:
     width = max((len(told.what) for told in notes.told), default=0)
     for told in notes.told:
         out(f"  {told.what:<{width}}  {told.value}  (from {told.origin})\n")
-    verb = "would write" if dry_run else "wrote"
-    width = max((len(file.path) for file in files), default=0)
-    for file in files:
-        out(f"{'would add to' if file.append and dry_run else 'added to' if file.append else verb} ")
-        out(f"{file.path:<{width}}  {file.why}\n")
+    done = [f"{_verb(file, dry_run=dry_run)} {file.path}" for file in files]
+    width = max(map(len, done), default=0)
+    for file, text in zip(files, done, strict=True):
+        out(f"{text:<{width}}  {file.why}\n")
     if not files:
         out("nothing is missing\n")
     for line in notes.unknown:
@@ -99,3 +98,9 @@ def _show(files: tuple[File, ...], notes: Notes, *, dry_run: bool) -> None:
     for line in notes.missing:
         out(f"missing: {line}\n")
     out("next: seatrial lock, then seatrial smoke\n")
+
+
+def _verb(file: File, *, dry_run: bool) -> str:
+    if file.append:
+        return "would add to" if dry_run else "added to"
+    return "would write" if dry_run else "wrote"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seatrial.facts.architectures import Fit
     from seatrial.facts.checkpoints.checkpoint import Checkpoint
     from seatrial.facts.checkpoints.pickles import Tensor
-    from seatrial.facts.repository.models import Model
+    from seatrial.facts.repository.models import Model, Unnamed
     from seatrial.facts.repository.pipelines import Pipeline
     from seatrial.facts.repository.read import Repository
     from seatrial.facts.repository.served import Served
@@ -106,11 +106,12 @@ def choose(repository: Repository, given: Given, notes: Notes, ask: Ask) -> Chos
         weights = _expected(repository, model, fit, notes)
     weights = _with_prefixes(repository, weights, model, fit, notes)
     pipeline = _pipeline(repository, model, fit, notes)
-    classes = fit.classes if fit else None
+    outputs = fit.classes if fit else None
+    classes = 2 if outputs == 1 else outputs  # one score tells two classes apart
     labels = _labels(repository, given, classes, notes, ask)
     artifacts = _folder_of(repository.root, weights)
     return Chosen(
-        artifacts, None, weights, fit, model, pipeline, labels, _activation(repository, model, classes, notes)
+        artifacts, None, weights, fit, model, pipeline, labels, _activation(repository, model, outputs, notes)
     )
 
 
@@ -126,6 +127,9 @@ def _keep(repository: Repository, theirs: list[Served], given: Given, notes: Not
         else names[0]
     )
     served = theirs[names.index(chosen)] if chosen in names else theirs[0]
+    others = [name for name in names if name != chosen]
+    if others and not given.predictor:
+        notes.unknown.append(f"whether another class serves: there is {_listed(others)}; --predictor chooses one")
     notes.tell("predictor", f"{served.module}:{served.name}, whose interface is {served.kind}", served.location)
     folders = [Path(c.path).parent.as_posix() for c in repository.checkpoints]
     artifacts = next((folder for folder in folders if folder != "."), ARTIFACTS)
@@ -159,6 +163,11 @@ def _weights(repository: Repository, given: Given, notes: Notes, ask: Ask) -> We
         text = f"there are {len(paths)} files of weights; which one is served?"
         path = ask(Question("--checkpoint", text, paths[0], paths)) if len(paths) > 1 else paths[0]
         chosen = next((c for c in files if c.path == path), files[0])
+        others = [other for other in paths if other != chosen.path]
+        if others:
+            notes.unknown.append(
+                f"whether other weights serve: there is {_listed(others)}; --checkpoint chooses a file"
+            )
         return _read(chosen, repository.root / chosen.path, notes)
     return Weights("")
 
@@ -235,34 +244,39 @@ def _model(
     if weights.is_script:
         return None, None
     if weights.fit:
-        in_code = {model.name: model for model in repository.models if model.library}
-        name = next((name for name in weights.fit.names if name in in_code), weights.fit.names[0])
-        others = [other for other in weights.fit.names if other != name]
-        if others and name not in in_code:
-            name = ask(_which_fits(weights.fit))
-        fit = replace(weights.fit, names=(name,))
-        origin = "the names and shapes of the weights"
-        origin += f", and {where(in_code[name].location)}" if name in in_code else ""
-        notes.tell("model", f"{fit.library}'s {name}", origin)
-        if fit.own_head:
-            notes.unknown.append(
-                f"how training built its own head, {_listed(list(fit.own_head))}: look at load() of the predictor"
-            )
-        if others:
-            notes.unknown.append(
-                f"the weights also fit {_listed(others)}, which compute otherwise; --model chooses one"
-            )
-        return in_code.get(name), fit
-    models = repository.models
+        return _fitting(repository, weights.fit, notes, ask)
+    return _built(repository, weights, notes, ask)
+
+
+def _fitting(repository: Repository, fits: Fit, notes: Notes, ask: Ask) -> tuple[Model | None, Fit]:
+    """Choose among the models that the weights are of: one that the code builds, else the one that is asked for."""
+    in_code = {model.name: model for model in repository.models if model.library}
+    built = next((name for name in fits.names if name in in_code), "")
+    name = built or (ask(_which_fits(fits)) if len(fits.names) > 1 else fits.names[0])
+    others = [other for other in fits.names if other != name]
+    origin = f", and {where(in_code[name].location)}" if built else ""
+    notes.tell("model", f"{fits.library}'s {name}", f"the names and shapes of the weights{origin}")
+    if fits.own_head:
+        notes.unknown.append(
+            f"how training built its own head, {_listed(list(fits.own_head))}: look at load() of the predictor"
+        )
+    if others and not built:
+        notes.unknown.append(f"the weights also fit {_listed(others)}, which compute otherwise; --model chooses one")
+    return in_code.get(name), replace(fits, names=(name,))
+
+
+def _built(repository: Repository, weights: Weights, notes: Notes, ask: Ask) -> tuple[Model, Fit | None]:
+    """Choose among the models that the code builds."""
+    models, unnamed = repository.models, repository.unnamed
     if weights.shapes and not models:
         raise UsageError(
             f"no model of torchvision or timm has the names and shapes of {weights.name}, and no code here builds one",
             fix="copy the code of the model into the repository, or name the model: --model resnet18",
         )
-    if not models and repository.unnamed:
+    if not models and unnamed:
         raise UsageError(
-            f"{where(repository.unnamed)} builds a model by a name that no file tells",
-            fix="name it: --model resnet18",
+            f"{where(unnamed.location)} builds the model that {_unknown(unnamed)}",
+            fix=f"name it: --model {unnamed.choices[0] if unnamed.choices else 'resnet18'}",
         )
     if not models:
         raise UsageError(
@@ -271,17 +285,28 @@ def _model(
             fix="give the weights, `--checkpoint best.pth`, or name the model: --model resnet18",
         )
     chosen = models[0]
-    equal = [model for model in models if model.rank == chosen.rank]
-    if len(models) > 1:
-        names = tuple(dict.fromkeys(model.name for model in models))
+    names = tuple(dict.fromkeys(model.name for model in models))
+    if len(names) > 1:
+        equal = [model for model in models if model.rank == chosen.rank]
         text = "the code builds several models; which one is served?"
         name = ask(Question("--model", text, chosen.name, names)) if len(equal) > 1 else chosen.name
         chosen = next((model for model in models if model.name == name), chosen)
         others = [other for other in names if other != chosen.name]
-        if others:
-            notes.unknown.append(f"the code also builds {_listed(others)}; --model chooses one")
+        notes.unknown.append(f"the code also builds {_listed(others)}; --model chooses one")
+    if unnamed:
+        notes.unknown.append(
+            f"whether that is the model: {where(unnamed.location)} builds the one that {_unknown(unnamed)}; --model "
+            "chooses one"
+        )
     notes.tell("model", f"{chosen.library}'s {chosen.name}" if chosen.library else chosen.name, chosen.location)
     return chosen, _fit_of(chosen)
+
+
+def _unknown(unnamed: Unnamed) -> str:
+    """Return which name is unknown, why, and what it may be."""
+    why = f": the option in {where(unnamed.option)} has no default" if unnamed.option else ""
+    one_of = f"; it may be {_listed(list(unnamed.choices))}" if unnamed.choices else ""
+    return f"`{unnamed.name}` names, and no file tells what that is{why}{one_of}"
 
 
 def _named(repository: Repository, name: str, weights: Weights, notes: Notes) -> tuple[Model | None, Fit | None]:
@@ -395,12 +420,12 @@ def _given_labels(text: str, classes: int | None, notes: Notes) -> tuple[str, ..
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--labels: {file} cannot be read as text: {error}") from None
         names = tuple(line.strip() for line in lines if line.strip())
-    elif "," not in text and classes != 1:
+    elif "," not in text:
         raise UsageError(f"--labels: {text} is neither a file nor several names with commas between them")
     else:
         names = tuple(name.strip() for name in text.split(","))
     if classes is not None and len(names) != classes:
-        raise UsageError(f"--labels: {len(names)} names, and the weights have {classes} classes")
+        raise UsageError(f"--labels: {len(names)} names, and the weights tell {classes} classes apart")
     notes.tell("labels", f"{len(names)} names", "--labels")
     return names
 
@@ -419,7 +444,7 @@ def _folder_of(root: Path, weights: Weights) -> str:
     return folder.relative_to(root.resolve()).as_posix() if is_own else ARTIFACTS
 
 
-def _activation(repository: Repository, model: Model | None, classes: int | None, notes: Notes) -> str:
+def _activation(repository: Repository, model: Model | None, outputs: int | None, notes: Notes) -> str:
     """Choose what turns the model's output into scores."""
     if model and model.ends == "log-probabilities":
         notes.tell("scores", "exp() of the model's log-probabilities", model.location)
@@ -430,7 +455,7 @@ def _activation(repository: Repository, model: Model | None, classes: int | None
     if repository.several_answers:
         notes.tell("scores", "sigmoid(), each class for itself", repository.several_answers)
         return "sigmoid"
-    if classes == 1:
+    if outputs == 1:
         notes.tell("scores", "sigmoid(), because there is one output", "the shape of the weights")
         return "sigmoid"
     return "softmax"

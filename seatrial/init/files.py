@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from seatrial import __version__
 from seatrial.errors import UsageError
 from seatrial.facts.packages import requirements
-from seatrial.facts.repository.scripts import Script
+from seatrial.facts.repository.script import Script
 from seatrial.init import predictor
 from seatrial.init.layout import double_quoted
 from seatrial.init.versions import choose_pair, requirement_lines
@@ -63,11 +63,12 @@ def files_for(repository: Repository, chosen: Chosen, python: str, notes: Notes)
     table = _table(root)
     has_table = table is not None
     module = _module(root, chosen)
-    pair = choose_pair(repository, python, notes)
+    source = _source(root, notes)
+    configured = str((table or {}).get("python", "")) if not (root / source).exists() else ""
+    pair = choose_pair(repository, python or configured, notes)
     text = "" if chosen.theirs else double_quoted(predictor.text_of(chosen, pair.torchvision))
     target = f"{chosen.theirs.module}:{chosen.theirs.name}" if chosen.theirs else f"{module}:{predictor.CLASS}"
     first_party, others = _imports(repository, chosen, text)
-    source = _source(root, notes)
     packages = sorted({target.partition(":")[0].partition(".")[0], *first_party})
     found: list[File] = []
     if text and not has_table:
@@ -79,8 +80,10 @@ def files_for(repository: Repository, chosen: Chosen, python: str, notes: Notes)
             File("pyproject.toml", settings, "what the tool reads", append=(root / "pyproject.toml").is_file())
         )
     if not (root / source).exists():
-        lines = "".join(f"{line:<24}# {why}\n" for line, why in requirement_lines(repository, pair, others))
-        found.append(File(source, lines, "what serving imports; `seatrial lock` pins it, with hashes"))
+        lines = requirement_lines(repository, pair, others)
+        width = max(len(line) for line, _ in lines)
+        asked = "".join(f"{line:<{width}}  # {why}\n" for line, why in lines)
+        found.append(File(source, asked, "what serving imports; `seatrial lock` pins it, with hashes"))
     found += [*_recorder(root, target), *_workflow(root), *_ignored(root, chosen)]
     return tuple(found)
 
@@ -189,7 +192,7 @@ def _recorder(root: Path, target: str) -> Iterator[File]:
     artifacts = "sys.argv[1]"
     text = f'''"""Records the golden answers: run it where the model was trained, with a handful of real images.
 
-    pip install --no-deps seatrial
+    pip install --no-deps git+https://github.com/seatrial/seatrial@v{__version__}
     python {_RECORDER} ARTIFACTS IMAGE...
 
 The trial then compares the server's answers, and every stage before them, with those of training.

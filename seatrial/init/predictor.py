@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from typing import TYPE_CHECKING
@@ -169,7 +170,7 @@ def _built(module: _Module) -> Iterator[str]:
     fit, model = chosen.fit, chosen.model
     if fit is None and model is not None:
         text = module.use(model.written)
-        if re.search(rf"\b{CLASSES}\b", text):
+        if _asks_for_classes(text):
             yield f"{CLASSES} = {_classes_of(chosen)}"
         yield f"model = {text}"
         yield "model.load_state_dict(weights)"
@@ -184,7 +185,7 @@ def _built(module: _Module) -> Iterator[str]:
     yield f"model = {_builder(module, fit, '' if weight else counted)}"
     for change in changes:
         text = module.use(change.written)
-        if re.search(rf"\b{CLASSES}\b", text):
+        if _asks_for_classes(text):
             yield f"{CLASSES} = {counted}"
         yield from assigned(f"model.{change.part}", text)
     if fit.stem.removesuffix(".weight") not in {re.sub(r"\[(\d+)\]", r".\1", change.part) for change in changes}:
@@ -192,12 +193,17 @@ def _built(module: _Module) -> Iterator[str]:
     yield "model.load_state_dict(weights)"
 
 
+def _asks_for_classes(text: str) -> bool:
+    """Return whether an expression needs the number of classes."""
+    return any(isinstance(node, ast.Name) and node.id == CLASSES for node in ast.walk(ast.parse(text, mode="eval")))
+
+
 def _classes_of(chosen: Chosen) -> str:
     """Return the number of classes of a class of the repository: the rows of the last matrix in its weights."""
     shapes = chosen.weights.shapes if chosen.weights else {}
     last = [name for name, shape in shapes.items() if len(shape) == 2]
     if not last:
-        return str(len(chosen.labels)) if chosen.labels else "[w for w in weights.values() if w.ndim == 2][-1].shape[0]"
+        return "len(self._labels)" if chosen.labels else "[w for w in weights.values() if w.ndim == 2][-1].shape[0]"
     for prefix in chosen.weights.prefixes if chosen.weights else ():
         last[-1] = last[-1].removeprefix(prefix)
     return f"len(weights[{_quoted(last[-1])}])"
@@ -305,7 +311,8 @@ def _scores(chosen: Chosen) -> str:
 
 def _answer(chosen: Chosen) -> tuple[str, list[str]]:
     """Return the type of the values of an answer, and the lines that make it."""
-    best = "int(output.argmax())"
+    is_one = chosen.fit is not None and chosen.fit.classes == 1
+    best = "int(output[0] > 0.5)" if is_one else "int(output.argmax())"
     label = f"self._labels[{best}]" if chosen.labels else best
     kind = "str | list[float]" if chosen.labels else "int | list[float]"
     return kind, [f'        return {{"label": {label}, "scores": output.tolist()}}']

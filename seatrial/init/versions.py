@@ -9,7 +9,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from seatrial.facts.tables import distributions_of, torch_pairs
+from seatrial.errors import UsageError
+from seatrial.facts.tables import distributions_of, extra_of, torch_pairs
 from seatrial.init.notes import where
 from seatrial.project import RUNTIME_PYTHON_FLOOR
 
@@ -48,8 +49,19 @@ class Pair:
 
 
 def choose_pair(repository: Repository, python: str, notes: Notes) -> Pair:
-    """Choose the pair and the Python; `python` is what the user wants, "" for no wish."""
-    torch, torchvision, why, pythons = _pair(repository, notes)
+    """Choose the pair and the Python; `python` is what the user wants, "" for no wish.
+
+    Raises:
+        UsageError: the pair has no wheels for the Python that the user wants.
+    """
+    wanted = {python} if python else {minor for named in repository.pythons[:1] for minor in named.minors}
+    torch, torchvision, why, pythons = _pair(repository, wanted, notes)
+    if python and python not in pythons:
+        raise UsageError(
+            f"Python {python}: torch {torch} and torchvision {torchvision}, {why}, have no wheels for it that a server "
+            "can use",
+            fix=f"name another with --python: {', '.join(pythons)}",
+        )
     chosen = python or _python(repository, pythons, notes)
     return Pair(torch, torchvision, why, why.startswith("training's"), chosen)
 
@@ -58,13 +70,17 @@ def requirement_lines(repository: Repository, pair: Pair, modules: Iterable[str]
     """Return the lines of requirements.in for what the modules named import, each with why."""
     torch, kept = pair.torch, pair.is_trainings
     lines = [(f"torch=={torch}", pair.why), (f"torchvision=={pair.torchvision}", "the one that belongs to it")]
-    for name in sorted({distributions_of(module)[0] for module in modules} - set(_PAIR)):
+    extras: dict[str, set[str]] = {}
+    for module in modules:
+        extras.setdefault(distributions_of(module)[0], set()).update(filter(None, [extra_of(module)]))
+    for name in sorted(extras.keys() - set(_PAIR)):
+        asked = f"{name}[{','.join(sorted(extras[name]))}]" if extras[name] else name
         pin = next((a for a in repository.asked if a.name == name and a.specifier.startswith("==")), None)
         version = _exact(pin.specifier) if pin and kept else None
         if pin and version:
-            lines.append((f"{name}=={version}", f"as in {where(pin.location)}"))
+            lines.append((f"{asked}=={version}", f"as in {where(pin.location)}"))
         else:
-            lines.append((name, "imported"))
+            lines.append((asked, "imported"))
     if torch < _NUMPY_2 and not any(
         canonicalize_name(line.partition("=")[0]) == "numpy" and "=" in line for line, _ in lines
     ):
@@ -73,8 +89,8 @@ def requirement_lines(repository: Repository, pair: Pair, modules: Iterable[str]
     return lines
 
 
-def _pair(repository: Repository, notes: Notes) -> tuple[Version, Version, str, tuple[str, ...]]:
-    """Return torch, torchvision, why these, and the Pythons that have both."""
+def _pair(repository: Repository, wanted: set[str], notes: Notes) -> tuple[Version, Version, str, tuple[str, ...]]:
+    """Return torch, torchvision, why these, and the Pythons that have both; of equals one that a wanted Python has."""
     table = torch_pairs()
     asked = {name: [a for a in repository.asked if a.name == name] for name in _PAIR}
     pinned = {name: next((a for a in asked[name] if _exact(a.specifier)), None) for name in _PAIR}
@@ -83,7 +99,7 @@ def _pair(repository: Repository, notes: Notes) -> tuple[Version, Version, str, 
         (release, torch)
         for release in table.torchvision.values()
         for torch in table.torch
-        if torch in {r for r in table.torch if release.torch.contains(r)} and _pythons(release, torch)
+        if release.torch.contains(torch) and _pythons(release, torch)
     ]
     exact_torch = _exact(pinned["torch"].specifier) if pinned["torch"] else None
     exact_vision = _exact(pinned["torchvision"].specifier) if pinned["torchvision"] else None
@@ -93,7 +109,7 @@ def _pair(repository: Repository, notes: Notes) -> tuple[Version, Version, str, 
         if exact_torch in (None, torch) and exact_vision in (None, release.version) and (exact_torch or exact_vision)
     ]
     if trained:
-        release, torch = trained[-1]
+        release, torch = _newest(trained, wanted)
         origin = next(a for a in (pinned["torch"], pinned["torchvision"]) if a)
         notes.tell("torch and torchvision", f"{torch} and {release.version}, training's", origin.location)
         return torch, release.version, f"training's, by {where(origin.location)}", _pythons(release, torch)
@@ -102,8 +118,7 @@ def _pair(repository: Repository, notes: Notes) -> tuple[Version, Version, str, 
         for release, torch in candidates
         if allowed["torch"].contains(torch) and allowed["torchvision"].contains(release.version)
     ]
-    minors = {minor for named in repository.pythons[:1] for minor in named.minors}
-    release, torch = _newest(fitting or candidates, minors)
+    release, torch = _newest(fitting or candidates, wanted)
     if exact_torch or exact_vision:
         origin = next(a for a in (pinned["torch"], pinned["torchvision"]) if a)
         floor = ".".join(map(str, RUNTIME_PYTHON_FLOOR))
@@ -119,9 +134,9 @@ def _pair(repository: Repository, notes: Notes) -> tuple[Version, Version, str, 
     return torch, release.version, why, _pythons(release, torch)
 
 
-def _newest(pairs: list[tuple[TorchvisionRelease, Version]], named: set[str]) -> tuple[TorchvisionRelease, Version]:
-    """Return the newest pair that the named Pythons have, or else the usual one."""
-    theirs = [pair for pair in pairs if named & set(_pythons(*pair))]
+def _newest(pairs: list[tuple[TorchvisionRelease, Version]], wanted: set[str]) -> tuple[TorchvisionRelease, Version]:
+    """Return the newest pair that a wanted Python has, or else the usual one."""
+    theirs = [pair for pair in pairs if wanted & set(_pythons(*pair))]
     usual = [pair for pair in pairs if _USUAL in _pythons(*pair)]
     return max(theirs or usual or pairs, key=lambda pair: (pair[0].version, pair[1]))
 

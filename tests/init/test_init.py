@@ -5,17 +5,20 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from seatrial import __version__
 from seatrial.check.run import check
 from seatrial.cli.main import main
 from seatrial.facts.gather import Gathered
+from seatrial.facts.tables import torch_pairs
 from seatrial.findings import Finding, Severity
 from seatrial.project import load
 from tests.conftest import ROOT
@@ -169,6 +172,30 @@ def test_python_and_pair_are_those_of_training_where_a_server_can_have_them(
     assert ("numpy<2" in asked) is (torch in ("2.2.2", "2.1.2"))
 
 
+def test_the_pair_follows_the_python_that_is_asked_for_unless_training_pins_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository(tmp_path, {"train.py": TRAIN})
+    assert init(tmp_path, "--yes", "--dry-run", "--python", "3.10") == 0
+    told = capsys.readouterr().out
+    assert '+python = "3.10"' in told
+    (torch,) = re.findall(r"^\+torch==(\S+)", told, re.MULTILINE)
+    assert "3.10" in torch_pairs().torch[Version(torch)]
+    (tmp_path / "requirements.txt").write_text("torch==2.2.2\n")
+    assert init(tmp_path, "--yes", "--python", "3.13") == 2
+    told = capsys.readouterr().err
+    assert "Python 3.13: torch 2.2.2 and torchvision 0.17.2, training's, by requirements.txt:1, have no wheels" in told
+    assert "with --python: 3.10, 3.11, 3.12\n" in told
+
+
+def test_a_table_that_is_there_says_which_python_the_pair_must_have(tmp_path: Path) -> None:
+    table = '[tool.seatrial]\npredictor = "predictor:Predictor"\npython = "3.10"\n'
+    repository(tmp_path, {"train.py": TRAIN, "pyproject.toml": table})
+    assert init(tmp_path, "--yes") == 0
+    (torch,) = re.findall(r"^torch==(\S+)", (tmp_path / "requirements.in").read_text())
+    assert "3.10" in torch_pairs().torch[Version(torch)]
+
+
 def test_a_class_of_the_repository_is_imported_from_a_module_and_copied_from_a_script(tmp_path: Path) -> None:
     net = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, classes):\n        pass\n"
     train = (
@@ -181,6 +208,7 @@ def test_a_class_of_the_repository_is_imported_from_a_module_and_copied_from_a_s
     assert init(tmp_path, "--yes") == 0
     text = (tmp_path / "predictor.py").read_text()
     assert "from nets.net import Net" in text
+    assert "classes =" not in text
     assert "# From train.py:6" in text
     assert "FOUR = 4" in text
     assert "open('x')" not in text
@@ -189,13 +217,16 @@ def test_a_class_of_the_repository_is_imported_from_a_module_and_copied_from_a_s
 
 def test_a_predictor_that_is_there_is_kept(tmp_path: Path) -> None:
     cpr = (
-        "class Digits:\n    def load(self, artifacts_uri): ...\n    def preprocess(self, prediction_input): ...\n"
+        "from google.cloud.aiplatform.prediction.predictor import Predictor\n\n\n"
+        "class Digits(Predictor):\n"
+        "    def load(self, artifacts_uri): ...\n    def preprocess(self, prediction_input): ...\n"
         "    def predict(self, instances): ...\n    def postprocess(self, results): ...\n"
     )
     repository(tmp_path, {"src/serving/predictor.py": cpr, "src/serving/__init__.py": ""})
     assert init(tmp_path, "--yes") == 0
     assert load(tmp_path).predictor == "serving.predictor:Digits"
     assert not (tmp_path / "predictor.py").exists()
+    assert "google-cloud-aiplatform[prediction]  # imported" in (tmp_path / "requirements.in").read_text()
     assert errors(tmp_path) == ONLY_THE_LOCK
 
 
@@ -269,10 +300,11 @@ def test_what_no_file_says_is_asked_and_without_a_terminal_the_option_is_named(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--labels", "a,b"), "--labels: 2 names, and the weights have 7 classes"),
+        (("--labels", "a,b"), "--labels: 2 names, and the weights tell 7 classes apart"),
         (("--labels", "nope.txt"), "--labels: nope.txt is neither a file nor several names"),
         (("--labels", sys.executable), "cannot be read as text"),
         (("--python", "3.11.4"), "--python is 3.11.4"),
+        (("--python", "3.9"), "have no wheels for it that a server can use\n  fix: name another with --python: 3.1"),
         (("--model", "vgg11"), "are not those of vgg11, but of resnet18"),
         (("--model", "nothing"), "neither the code here nor torchvision nor timm has nothing"),
         (("--checkpoint", "none.pth"), "there is no file none.pth"),
@@ -403,8 +435,30 @@ def test_a_builder_whose_name_no_file_tells_is_asked_for(tmp_path: Path, capsys:
     code = "import timm\n\n\ndef build(config):\n    return timm.create_model(config.arch, num_classes=2)\n"
     repository(tmp_path, {"factory.py": code})
     assert init(tmp_path, "--yes") == 2
-    assert "factory.py:5 builds a model by a name that no file tells" in capsys.readouterr().err
+    assert "factory.py:5 builds the model that `config.arch` names, and no file tells what" in capsys.readouterr().err
     assert init(tmp_path, "--yes", "--model", "resnet18") == 0
+
+
+def test_one_score_tells_two_classes_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    repository(tmp_path, {"train.py": "class_names = ['cat', 'dog']\nimport torch\n"})
+    shapes = {**built("resnet18"), "fc.weight": (1, 512), "fc.bias": (1,)}
+    safetensors(tmp_path / "best.safetensors", shapes)
+    assert init(tmp_path, "--yes") == 0
+    assert "sigmoid(), because there is one output" in capsys.readouterr().out
+    text = (tmp_path / "predictor.py").read_text()
+    assert "self._labels[int(output[0] > 0.5)]" in text
+    assert json.loads((tmp_path / "artifacts/labels.json").read_text()) == ["cat", "dog"]
+
+
+def test_what_is_taken_of_several_is_told_with_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = "import sys\nfrom torchvision import models\n\nbig = models.__dict__[sys.argv[1]]()\n"
+    repository(tmp_path, {"train.py": f"{TRAIN}{code}"})
+    for name in ("best", "last"):
+        safetensors(tmp_path / f"{name}.safetensors", {"other.weight": (2, 3)})
+    assert init(tmp_path, "--yes", "--dry-run") == 0
+    told = capsys.readouterr().out
+    assert "whether other weights serve: there is last.safetensors; --checkpoint chooses" in told
+    assert "whether that is the model: train.py:18 builds the one that `sys.argv[1]` names" in told
 
 
 HANDLER = """

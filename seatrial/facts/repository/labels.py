@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from seatrial.facts.repository.scripts import LARGEST
+from seatrial.facts.repository.reading import LARGEST
 from seatrial.findings import Location
 
 if TYPE_CHECKING:
@@ -34,7 +34,10 @@ class Labels:
 
 def labels(root: Path, scripts: Scripts) -> tuple[Labels, ...]:
     """Return the lists of names in a repository, those of files first."""
-    return tuple({found.names: found for found in reversed([*_of_files(root), *_of_code(scripts)])}.values())[::-1]
+    first: dict[tuple[str, ...], Labels] = {}
+    for found in (*_of_files(root), *_of_code(scripts)):
+        first.setdefault(found.names, found)
+    return tuple(first.values())
 
 
 def _of_files(root: Path) -> Iterator[Labels]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.facts.architectures import known
 from seatrial.facts.repository.rewriting import Text, definition, filled, rewrite
-from seatrial.facts.repository.scripts import parameters
+from seatrial.facts.repository.script import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.repository.scripts import Literal, Script, Scripts
+    from seatrial.facts.repository.script import Literal, Script
+    from seatrial.facts.repository.scripts import Scripts
     from seatrial.findings import Location
 
 _NO_MODEL = re.compile(r"(?i:loss|criterion|entropy|dataset|discriminator|metric|attention|block|layer)|EMA|Ema")
@@ -85,8 +86,10 @@ def models(scripts: Scripts) -> tuple[Model, ...]:
     found += [model for script in scripts.all for model in _own(script, scripts, networks)]
     defaults = {str(literal.value) for literal in _defaults(scripts)}
     found += [model for script in scripts.all for model in _named(script, defaults)]
-    ranked = sorted(found, key=lambda m: -m.rank)
-    return tuple({(m.library, m.name): m for m in reversed(ranked)}.values())[::-1]
+    surest: dict[tuple[str, str], Model] = {}
+    for model in sorted(found, key=lambda m: -m.rank):
+        surest.setdefault((model.library, model.name), model)
+    return tuple(surest.values())
 
 
 def _networks(scripts: Scripts) -> dict[str, list[Script]]:
@@ -111,7 +114,7 @@ def _built(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) 
     """Yield what calls of builders make; in a class that does more than hold it, the class is the model instead."""
     for call in script.calls:
         library, name = _builder(call, script, scripts)
-        if not name:
+        if not name or _is_entry(call, script):
             continue
         around = next((scope for scope in script.scopes(call) if isinstance(scope, ast.ClassDef)), None)
         prefix = ""
@@ -128,25 +131,44 @@ def _built(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) 
 
 def _builder(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, str]:
     """Return the library and the name of the builder that a call runs; ("", "") for any other call."""
-    called = script.name(call.func)
-    if called in _CREATE:
-        literal = scripts.literal(_first(call, "model_name"), script)
+    func, home = scripts.called(call.func, script)
+    by_name = _by_name(call, script, scripts)
+    if by_name:
+        library, node, where = by_name
+        literal = scripts.literal(node, where)
         name = str(literal.value).partition(".")[0] if literal else ""
-        return ("timm", name) if known(name, "timm") else ("", "")
-    if called in ("torchvision.models.get_model", "torch.hub.load", "builtins.getattr", "getattr"):
-        place = {"torch.hub.load": 1, "getattr": 1}.get(called, 0)
-        if called == "getattr" and script.name(call.args[0] if call.args else None) != "torchvision.models":
-            return "", ""
-        literal = scripts.literal(call.args[place], script) if len(call.args) > place else None
-        name = str(literal.value) if literal else ""
-        return ("torchvision", name) if known(name, "torchvision") else ("", "")
-    if isinstance(call.func, ast.Subscript) and script.name(call.func.value) == "torchvision.models.__dict__":
-        literal = scripts.literal(call.func.slice, script)
-        name = str(literal.value) if literal else ""
-        return ("torchvision", name) if known(name, "torchvision") else ("", "")
+        return (library, name) if known(name, library) else ("", "")
+    called = home.name(func)
     name = called.rpartition(".")[2]
     is_builder = called.startswith("torchvision.models.") and known(name, "torchvision")
     return ("torchvision", name) if is_builder else ("", "")
+
+
+def _is_entry(call: ast.Call, script: Script) -> bool:
+    """Return whether a call is what a lambda of a dict does, which is called only if its key is chosen."""
+    around = script.parents.get(call)
+    return isinstance(around, ast.Lambda) and isinstance(script.parents.get(around), ast.Dict)
+
+
+def _by_name(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, ast.expr | None, Script] | None:
+    """Return the library of a builder that a call runs by its name, the name, and its file; None for any other call."""
+    func, home = scripts.called(call.func, script)
+    called = home.name(func)
+    if called in _CREATE:
+        return "timm", _argument(call, 0, "model_name"), script
+    if called == "torchvision.models.get_model":
+        return "torchvision", _argument(call, 0, "name"), script
+    if called == "torch.hub.load":
+        return "torchvision", _argument(call, 1, "model"), script
+    if isinstance(func, ast.Call) and home.name(func.func) == "getattr" and len(func.args) > 1:
+        return ("torchvision", func.args[1], home) if home.name(func.args[0]) == "torchvision.models" else None
+    if isinstance(func, ast.Subscript):
+        table = func.value
+        if isinstance(table, ast.Call) and home.name(table.func) == "vars" and table.args:
+            table = ast.copy_location(ast.Attribute(table.args[0], "__dict__", ast.Load()), table)
+        if home.name(table) == "torchvision.models.__dict__":
+            return "torchvision", func.slice, home
+    return None
 
 
 def _given(call: ast.Call, script: Script, scripts: Scripts) -> tuple[tuple[str, Any], ...]:
@@ -168,19 +190,57 @@ def _downloads(call: ast.Call, script: Script, scripts: Scripts) -> bool:
     return value is not None and "num_classes" not in given and not changed and (literal is None or bool(literal.value))
 
 
-def unnamed(scripts: Scripts) -> Location | None:
-    """Return where the code builds a model by a name that no file tells; None if it does not."""
+@dataclass(frozen=True, slots=True)
+class Unnamed:
+    """A call that builds a model by a name that no file tells.
+
+    Attributes:
+        location: of the call.
+        name: the expression that gives the name: `args.arch`.
+        option: where the command-line option of that name is declared, which has no default; None if there is none.
+        choices: the names that it may be, as far as the text tells.
+    """
+
+    location: Location
+    name: str
+    option: Location | None = None
+    choices: tuple[str, ...] = ()
+
+
+def unnamed(scripts: Scripts) -> Unnamed | None:
+    """Return the first call that builds a model by a name that no file tells; None if there is none."""
     for script in scripts.all:
         for call in script.calls:
-            by_name = script.name(call.func) in (*_CREATE, "torchvision.models.get_model", "torch.hub.load")
-            if by_name and not _builder(call, script, scripts)[1]:
-                return script.location(call)
+            by_name = _by_name(call, script, scripts) or _by_table(call, script, scripts)
+            if by_name and by_name[1] is not None and not _builder(call, script, scripts)[1]:
+                node, choices = by_name[1], _choices(call, script, scripts)
+                last = ast.unparse(node).rpartition(".")[2]
+                option = scripts.without_default(last)
+                given = option[1] if option else ()
+                return Unnamed(
+                    script.location(call), ast.unparse(node), option[0] if option else None, choices or given
+                )
     return None
 
 
-def _first(call: ast.Call, keyword: str) -> ast.expr | None:
+def _by_table(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, ast.expr | None, Script] | None:
+    """Return the key of the builder that a call takes out of a dict; None for any other call."""
+    func, home = scripts.called(call.func, script)
+    return ("", func.slice, home) if isinstance(func, ast.Subscript) and _choices(call, script, scripts) else None
+
+
+def _choices(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, ...]:
+    """Return the builders in the dict out of which a call takes what it calls; () if it is no such call."""
+    func, home = scripts.called(call.func, script)
+    table = scripts.table(func.value, home) if isinstance(func, ast.Subscript) else None
+    found = [scripts.called(value, table[1]) for value in table[0].values] if table else []
+    names = [where.name(node) for node, where in found]
+    return tuple(dotted.rpartition(".")[2] for dotted in names if dotted.startswith("torchvision.models."))
+
+
+def _argument(call: ast.Call, place: int, keyword: str) -> ast.expr | None:
     named = next((k.value for k in call.keywords if k.arg == keyword), None)
-    return call.args[0] if call.args else named
+    return call.args[place] if len(call.args) > place else named
 
 
 def _held(around: ast.ClassDef, call: ast.Call, script: Script) -> str:
@@ -287,7 +347,8 @@ def _index(node: ast.expr) -> str:
 def _own(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) -> Iterator[Model]:
     """Yield the classes of the repository that are built outside of other models."""
     for call in script.calls:
-        name = script.name(call.func).rpartition(".")[2]
+        func, place = scripts.called(call.func, script)
+        name = place.name(func).rpartition(".")[2]
         homes = networks.get(name, [])
         if not homes or _NO_MODEL.search(name) or _is_layer(call, script, networks):
             continue
@@ -335,7 +396,8 @@ def _arguments(call: ast.Call, home: Script, name: str, script: Script, scripts:
             parts.append(f"{parameter}={'False' if parameter == 'pretrained' else 'None'}")
             continue
         written = rewrite(value, script, scripts)
-        if not written.is_whole and _COUNTS_CLASSES.search(parameter):
+        is_length = isinstance(value, ast.Call) and script.name(value.func) == "len"
+        if (is_length or not written.is_whole) and _COUNTS_CLASSES.search(parameter):
             written = Text(CLASSES)
         whole.with_needs_of(written)
         parts.append(f"{parameter}={written.text}")

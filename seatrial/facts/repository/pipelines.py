@@ -12,7 +12,8 @@ from seatrial.facts.repository.rewriting import Text, rewrite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.repository.scripts import Script, Scripts
+    from seatrial.facts.repository.script import Script
+    from seatrial.facts.repository.scripts import Scripts
     from seatrial.findings import Location
 
 _COMPOSE = {

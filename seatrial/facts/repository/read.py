@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoint
 from seatrial.facts.repository import labels, models, packages, pipelines, served, weights
-from seatrial.facts.repository.scripts import Scripts, read_scripts
+from seatrial.facts.repository.reading import read_scripts
+from seatrial.facts.repository.scripts import Scripts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from seatrial.facts.repository.models import Unnamed
     from seatrial.findings import Location
 
 
@@ -42,7 +44,7 @@ class Repository:
     root: Path
     scripts: Scripts = field(default_factory=Scripts)
     models: tuple[models.Model, ...] = ()
-    unnamed: Location | None = None
+    unnamed: Unnamed | None = None
     pipelines: tuple[pipelines.Pipeline, ...] = ()
     checkpoints: tuple[Checkpoint, ...] = ()
     saved: tuple[weights.Saved, ...] = ()

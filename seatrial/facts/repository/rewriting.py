@@ -13,7 +13,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from seatrial.facts.repository.scripts import Literal, Script, Scripts
+from seatrial.facts.repository.script import Literal, Script
+from seatrial.facts.repository.scripts import Scripts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

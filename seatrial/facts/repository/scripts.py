@@ -1,204 +1,34 @@
-"""The Python of a repository: modules, scripts, and the cells of notebooks, parsed once, with what their names mean.
+"""All Python of a repository, and the literals that its names stand for.
 
-A name is followed to a literal as far as the text alone tells: constants that are bound once, defaults of parameters,
-of command-line options and of settings classes, and what another file of the repository binds. Nothing is imported.
+A name is followed to a literal as far as the text alone tells: constants that are bound once, what a function is given,
+defaults of parameters, of command-line options and of settings classes, keys of settings files, and what another file
+of the repository binds. Nothing is imported.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
-import json
 import operator
-import os
-import re
-import tomllib
-import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial import layout
-from seatrial.facts.python.tree import Tree
-from seatrial.findings import Location
+from seatrial.facts.repository import settings
+from seatrial.facts.repository.script import Literal, annotation, parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-LARGEST = 4_000_000  # bytes of a file that is read; notebooks hold pictures
-MOST = 2000  # files
+    from seatrial.facts.repository.script import Function, Script
+    from seatrial.findings import Location
+
 _DEEPEST = 12  # steps from a name to its value
-_NOT_OURS = {"build", "dist", "node_modules", "__pycache__", "site-packages", ".ipynb_checkpoints", "venv", "env"}
-_ABOUT = re.compile(r"torch|timm|albumentations|artifacts_uri|from_path")
-_IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([^\n#]+)", re.MULTILINE)
+_DEFAULTS = ("dataclasses.field", "typer.Option", "typer.Argument", "click.option", "pydantic.Field", "attrs.field")
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv,
 }  # fmt: skip
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """A literal that a name stands for, and where that is written."""
-
-    value: Any
-    location: Location
-
-
-@dataclass(frozen=True, eq=False)
-class Script:
-    """A file: its path, its module's name where it can be imported, its text and its tree.
-
-    Attributes:
-        path: relative to the root.
-        module: the dotted name, from the folder that its package lies in; "" for what cannot be imported, such as a
-            notebook.
-        text: the source.
-        tree: parsed.
-    """
-
-    path: str
-    module: str
-    text: str
-    tree: ast.Module
-
-    @cached_property
-    def parents(self) -> dict[ast.AST, ast.AST]:
-        """Node → the node that it is a part of."""
-        return {part: node for node in ast.walk(self.tree) for part in ast.iter_child_nodes(node)}
-
-    @cached_property
-    def imports(self) -> dict[str, str]:
-        """What names stand for that any import of the file binds: `T` → `torchvision.transforms`."""
-        found: dict[str, str] = {}
-        package = self.module.split(".") if self.path.endswith("__init__.py") else self.module.split(".")[:-1]
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    top = alias.name.partition(".")[0]
-                    found[alias.asname or top] = alias.name if alias.asname else top
-            elif isinstance(node, ast.ImportFrom):
-                above = package[: len(package) - node.level + 1] if node.level else []
-                base = ".".join([*above, *([node.module] if node.module else [])])
-                found |= {alias.asname or alias.name: f"{base}.{alias.name}".strip(".") for alias in node.names}
-        return found
-
-    @cached_property
-    def definitions(self) -> dict[str, ast.ClassDef | Function]:
-        """The classes and functions of the top level, by name."""
-        kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        return {node.name: node for node in self.tree.body if isinstance(node, kinds)}
-
-    @cached_property
-    def calls(self) -> list[ast.Call]:
-        """All calls, in the order of the text."""
-        found = [node for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
-        return sorted(found, key=lambda node: (node.lineno, node.col_offset))
-
-    @cached_property
-    def _bound(self) -> dict[ast.AST, dict[str, list[ast.expr | None]]]:
-        """Scope → name → what is assigned to it there; None for what is no plain assignment."""
-        found: dict[ast.AST, dict[str, list[ast.expr | None]]] = {}
-        for node in ast.walk(self.tree):
-            values: list[tuple[ast.expr, ast.expr | None]] = []
-            if isinstance(node, ast.Assign):
-                for target in node.targets:
-                    if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-                        values += list(zip(target.elts, node.value.elts, strict=False))
-                    else:
-                        values.append((target, node.value))
-            elif isinstance(node, ast.AnnAssign) and node.value:
-                values = [(node.target, node.value)]
-            elif isinstance(node, ast.AugAssign | ast.For):
-                values = [(node.target, None)]
-            for target, value in values:
-                for name in _names(target):
-                    only = value if isinstance(target, ast.Name | ast.Attribute) else None
-                    found.setdefault(self.scope(node), {}).setdefault(name, []).append(only)
-        return found
-
-    def location(self, node: ast.AST) -> Location:
-        """Return where a node begins."""
-        return Location(self.path, getattr(node, "lineno", None))
-
-    def scope(self, node: ast.AST) -> ast.AST:
-        """Return the function, class or module around a node."""
-        around = self.parents.get(node, self.tree)
-        while not isinstance(around, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
-            around = self.parents[around]
-        return around
-
-    def scopes(self, node: ast.AST) -> Iterator[ast.AST]:
-        """Yield the scopes around a node, the nearest first, the module last."""
-        around = self.scope(node)
-        while True:
-            yield around
-            if isinstance(around, ast.Module):
-                return
-            around = self.scope(around)
-
-    def name(self, node: ast.AST | None) -> str:
-        """Return the dotted name that an expression stands for by the imports; "" if it is no dotted name.
-
-        What the file itself defines has the module's name before it, or none if it has no module.
-        """
-        if isinstance(node, ast.Name):
-            if node.id in self.imports:
-                return self.imports[node.id]
-            own = node.id in self.definitions and self.module
-            return f"{self.module}.{node.id}" if own else node.id
-        if isinstance(node, ast.Attribute):
-            base = self.name(node.value)
-            return f"{base}.{node.attr}" if base else ""
-        return ""
-
-    def bound(self, name: str, node: ast.AST) -> ast.expr | None:
-        """Return the one expression that is bound to a name where a node stands; None if it is not one, or unknown."""
-        for scope in self.scopes(node):
-            if isinstance(scope, ast.ClassDef) and not name.startswith("self."):
-                continue
-            bound = self._bound.get(scope, {}).get(name, [])
-            if name.startswith("self."):
-                bound = [value for inner in self._bound for value in self._of_class(inner, scope, name)]
-            if bound:
-                return bound[0] if len(bound) == 1 else None
-            if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef) and name in parameters(scope):
-                return self._given(scope, name) or parameters(scope)[name]
-        return None
-
-    def _given(self, function: Function, name: str) -> ast.expr | None:
-        """Return what every call of a function in this file gives for a parameter; None if they differ, or none is."""
-        around = self.parents.get(function)
-        is_init = function.name == "__init__" and isinstance(around, ast.ClassDef)
-        called = around.name if is_init and isinstance(around, ast.ClassDef) else function.name
-        named = list(parameters(function))[1 if isinstance(around, ast.ClassDef) else 0 :]
-        found: dict[str, ast.expr] = {}
-        for call in self.calls:
-            own = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-            if own != called or self.scope(call) is function:
-                continue
-            given = dict(zip(named, call.args, strict=False)) | {k.arg: k.value for k in call.keywords if k.arg}
-            if name in given:
-                found[ast.unparse(given[name])] = given[name]
-        return next(iter(found.values())) if len(found) == 1 else None
-
-    def _of_class(self, inner: ast.AST, scope: ast.AST, name: str) -> list[ast.expr | None]:
-        is_method = self.parents.get(inner) is scope and isinstance(scope, ast.ClassDef)
-        return self._bound[inner].get(name, []) if is_method else []
-
-    def module_value(self, name: str) -> ast.expr | None:
-        """Return the one expression that is bound to a name of the top level."""
-        bound = self._bound.get(self.tree, {}).get(name, [])
-        return bound[0] if len(bound) == 1 else None
-
-    def attributes(self, name: str) -> dict[str, ast.expr]:
-        """Return what the body of a class of the top level binds."""
-        node = self.definitions.get(name)
-        bound = self._bound.get(node, {}) if isinstance(node, ast.ClassDef) else {}
-        return {key: values[0] for key, values in bound.items() if len(values) == 1 and values[0] is not None}
 
 
 @dataclass(frozen=True)
@@ -206,10 +36,12 @@ class Scripts:
     """All files of a repository that could be parsed.
 
     Attributes:
+        root: the folder of the repository.
         all: in the order of their paths.
         unreadable: the paths of those that are no valid Python.
     """
 
+    root: Path = Path()
     all: Sequence[Script] = ()
     unreadable: Sequence[str] = ()
     _options: dict[str, list[Literal]] = field(default_factory=dict)
@@ -256,13 +88,23 @@ class Scripts:
             return self._attribute(node, script, depth)
         if isinstance(node, ast.Subscript):
             return self._item(node, script, depth)
-        if isinstance(node, ast.Call) and script.name(node.func) in ("int", "str", "float") and len(node.args) == 1:
-            return self.literal(node.args[0], script, depth + 1)
-        if isinstance(node, ast.Call) and script.name(node.func) == "len" and len(node.args) == 1:
-            inner = self.literal(node.args[0], script, depth + 1)
-            return (
-                Literal(len(inner.value), inner.location) if inner and isinstance(inner.value, list | tuple) else None
-            )
+        return self._call(node, script, depth) if isinstance(node, ast.Call) else None
+
+    def _call(self, node: ast.Call, script: Script, depth: int) -> Literal | None:
+        called, first = script.name(node.func), node.args[0] if node.args else None
+        if called in ("int", "str", "float") and len(node.args) == 1:
+            return self.literal(first, script, depth + 1)
+        if called == "len" and len(node.args) == 1:
+            inner = self.literal(first, script, depth + 1)
+            is_list = inner is not None and isinstance(inner.value, list | tuple)
+            return Literal(len(inner.value), inner.location) if inner and is_list else None
+        if called in _DEFAULTS:  # of a field, or of an option
+            named = next((k.value for k in node.keywords if k.arg == "default"), None)
+            return self.literal(named or first, script, depth + 1)
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "get" and first is not None:
+            item = ast.copy_location(ast.Subscript(node.func.value, first, ast.Load()), node)
+            default = node.args[1] if len(node.args) > 1 else None
+            return self._item(item, script, depth) or self.literal(default, script, depth + 1)
         return None
 
     def _arithmetic(self, node: ast.BinOp, script: Script, depth: int) -> Literal | None:
@@ -276,11 +118,59 @@ class Scripts:
         return Literal(computes(left.value, right.value), left.location)
 
     def _name(self, node: ast.Name, script: Script, depth: int) -> Literal | None:
-        if bound := script.bound(node.id, node):
-            return self.literal(bound, script, depth + 1)
-        module, _, name = script.imports.get(node.id, "").rpartition(".")
+        found = self.origin(node, script)
+        return self.literal(found[0], found[1], depth + 1) if found else None
+
+    def origin(self, node: ast.expr, script: Script) -> tuple[ast.expr, Script] | None:
+        """Return what a name, or an attribute of `self`, stands for, in which file; None if it is not one, or unknown.
+
+        That may be what another file gives to the function of which the name is a parameter.
+        """
+        match node:
+            case ast.Name(name):
+                pass
+            case ast.Attribute(ast.Name("self"), attribute):
+                name = f"self.{attribute}"
+            case _:
+                return None
+        bound = script.bound(name, node)
+        function = script.function_of(name, node)
+        is_default = function is not None and bound is parameters(function).get(name)
+        if function is not None and is_default and (given := self._given_elsewhere(function, name, script)):
+            return given
+        if bound is not None:
+            return bound, script
+        module, _, last = script.imports.get(name, "").rpartition(".")
         other = self.module(module) if module else None
-        return self.literal(other.module_value(name), other, depth + 1) if other and other is not script else None
+        value = other.module_value(last) if other and other is not script else None
+        return (value, other) if other and value is not None else None
+
+    def _given_elsewhere(self, function: Function, name: str, script: Script) -> tuple[ast.expr, Script] | None:
+        """Return what every call in other files gives for a parameter; None if they differ, or none is."""
+        found: dict[str, tuple[ast.expr, Script]] = {}
+        for call, other in self._calls.get(script.called(function), ()):
+            if other is not script and self.home(call.func, other) is script:
+                given = script.given(function, name, call)
+                if given is not None:
+                    found[ast.unparse(given)] = (given, other)
+        return next(iter(found.values())) if len(found) == 1 else None
+
+    @cached_property
+    def _calls(self) -> dict[str, list[tuple[ast.Call, Script]]]:
+        """The last part of what is called → the calls, and their files."""
+        found: dict[str, list[tuple[ast.Call, Script]]] = {}
+        for script in self.all:
+            for call in script.calls:
+                found.setdefault(script.name(call.func).rpartition(".")[2], []).append((call, script))
+        return found
+
+    def home(self, node: ast.expr, script: Script) -> Script | None:
+        """Return the file that defines the class or function that an expression names; None if none here does."""
+        module, _, name = script.name(node).rpartition(".")
+        if name in script.definitions and module in ("", script.module):
+            return script
+        other = self.module(module) if module else None
+        return other if other and name in other.definitions else None
 
     def _attribute(self, node: ast.Attribute, script: Script, depth: int) -> Literal | None:
         if isinstance(node.value, ast.Name) and node.value.id == "self":
@@ -295,23 +185,169 @@ class Scripts:
         home = self.module(base)
         if home and (value := home.module_value(node.attr)):
             return self.literal(value, home, depth + 1)
+        if found := self._of_instance(node, script, depth) or self._setting(node, script, depth):
+            return found
         return self.option(node.attr, script) if isinstance(node.value, ast.Name) else None
 
+    def _of_instance(self, node: ast.Attribute, script: Script, depth: int) -> Literal | None:
+        """Return the attribute of an object of a class of the repository: as it was made, or the class's default."""
+        made = self._class_of(node.value, script, depth)
+        if made is None:
+            return None
+        name, home, call, other = made
+        given = next((k.value for k in call.keywords if k.arg == node.attr), None) if call else None
+        if given is not None:
+            return self.literal(given, other, depth + 1)
+        return self.literal(home.attributes(name).get(node.attr), home, depth + 1)
+
+    def _class_of(
+        self, node: ast.expr, script: Script, depth: int
+    ) -> tuple[str, Script, ast.Call | None, Script] | None:
+        """Return the class of what an expression stands for: its name and file, the call that makes it, and its file.
+
+        A call that is given a class, such as a parser's of the command line, is taken to make one of it.
+        """
+        if depth > _DEEPEST:
+            return None
+        if isinstance(node, ast.Call):
+            named = next((part for part in (node.func, *node.args) if self._is_class(part, script)), None)
+            home = self.home(named, script) if named is not None else None
+            if named is None or home is None:
+                return None
+            return script.name(named).rpartition(".")[2], home, node if named is node.func else None, script
+        found = self.origin(node, script)
+        if found is not None:
+            return self._class_of(found[0], found[1], depth + 1)
+        said: ast.expr | None = None
+        home = script
+        if isinstance(node, ast.Name) and (function := script.function_of(node.id, node)):
+            said = annotation(function, node.id)
+        elif isinstance(node, ast.Attribute) and (outer := self._class_of(node.value, script, depth + 1)):
+            said, home = outer[1].annotations(outer[0]).get(node.attr), outer[1]
+        if said is None or not self._is_class(said, home):
+            return None
+        own = self.home(said, home)
+        return (home.name(said).rpartition(".")[2], own, None, home) if own else None
+
+    def _is_class(self, node: ast.expr, script: Script) -> bool:
+        home = self.home(node, script)
+        return home is not None and isinstance(home.definitions[script.name(node).rpartition(".")[2]], ast.ClassDef)
+
+    def _setting(self, node: ast.expr, script: Script, depth: int) -> Literal | None:
+        """Return what a settings file of the repository has below the keys of an expression: `cfg["model"].name`."""
+        keys: list[str] = []
+        while depth <= _DEEPEST:
+            match node:
+                case ast.Attribute(ast.Name("self")) | ast.Name():
+                    found = self.origin(node, script)
+                    if found is None:
+                        return None
+                    (node, script), depth = found, depth + 1
+                case ast.Attribute(inner, key):
+                    node, keys = inner, [key, *keys]
+                case ast.Subscript(inner, ast.Constant(str(key))) | ast.Call(
+                    ast.Attribute(inner, "get"), [ast.Constant(str(key)), *_]
+                ):
+                    node, keys = inner, [key, *keys]
+                case ast.Call():
+                    path = self.settings_file(node, script, depth)
+                    value = settings.value_at(self.root, path, keys) if path else None
+                    return Literal(*value) if value else None
+                case _:
+                    return None
+        return None
+
+    def called(self, node: ast.expr, script: Script, depth: int = 0) -> tuple[ast.expr, Script]:
+        """Return what is really called, and its file, where a name, an item of a dict, or `partial` stands for it."""
+        found: tuple[ast.expr, Script] | None = None
+        match node:
+            case ast.Name() if node.id not in script.definitions:
+                found = self.origin(node, script)
+                if found and not isinstance(found[0], ast.Call | ast.Subscript | ast.Attribute | ast.Name):
+                    found = None
+            case ast.Subscript():
+                found = self.entry(node, script)
+            case ast.Call(ast.Attribute(table, "get"), [key, *_]):
+                found = self.entry(ast.copy_location(ast.Subscript(table, key, ast.Load()), node), script)
+            case ast.Call(func, [first, *_]) if script.name(func) == "functools.partial":
+                found = first, script
+            case ast.Lambda(body=ast.Call(func)):
+                found = func, script
+        return self.called(found[0], found[1], depth + 1) if found and depth < _DEEPEST else (node, script)
+
+    def without_default(self, name: str) -> tuple[Location, tuple[str, ...]] | None:
+        """Return where a command-line option is declared that has no default, and its choices; None if none is."""
+        for call, script in self._calls.get("add_argument", ()):
+            if _option(call) == name and not any(k.arg == "default" for k in call.keywords):
+                choices = next((self.literal(k.value, script) for k in call.keywords if k.arg == "choices"), None)
+                listed = choices.value if choices and isinstance(choices.value, list | tuple) else ()
+                return script.location(call), tuple(map(str, listed))
+        return None
+
+    def settings_file(self, call: ast.Call, script: Script, depth: int = 0) -> str:
+        """Return the path of the settings file that a call loads, or is given as loaded; "" if none is known."""
+        names = self._names_loaded(call, script)
+        if names is not None:
+            return next((path for name in names if (path := settings.find(self.root, script.path, name))), "")
+        for inner in (*call.args, *(keyword.value for keyword in call.keywords)):
+            node, home = self.origin(inner, script) or (inner, script)
+            path = self.settings_file(node, home, depth + 1) if isinstance(node, ast.Call) and depth < _DEEPEST else ""
+            if path:
+                return path
+        return ""
+
+    def _names_loaded(self, call: ast.Call, script: Script) -> list[str] | None:
+        """Return the names of files that a call may load; None if it loads none.
+
+        It is a call of a library's loader, or of a function of the repository that calls one.
+        """
+        given = self._paths([*call.args, *(keyword.value for keyword in call.keywords)], script)
+        if settings.is_loader(script.name(call.func)):
+            return given
+        home = self.home(call.func, script)
+        function = home.definitions[script.name(call.func).rpartition(".")[2]] if home else None
+        if home is None or not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            return None
+        inside = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+        if not any(settings.is_loader(home.name(inner.func)) for inner in inside):
+            return None
+        return [*given, *self._paths([function], home)]  # its defaults are a part of it
+
+    def _paths(self, nodes: Sequence[ast.AST], script: Script) -> list[str]:
+        """Return the names of settings files in expressions, and in what a `with` opens for the names in them."""
+        inside = [inner for node in nodes for inner in ast.walk(node) if isinstance(inner, ast.expr)]
+        for name in [inner for inner in inside if isinstance(inner, ast.Name)]:
+            if opened := script.opened(name.id, name):
+                inside += [inner for inner in ast.walk(opened) if isinstance(inner, ast.expr)]
+        literals = [self.literal(inner, script, _DEEPEST // 2) for inner in inside]
+        texts = [literal.value for literal in literals if literal and isinstance(literal.value, str)]
+        return [text for text in texts if text.endswith(settings.SUFFIXES)]
+
     def _item(self, node: ast.Subscript, script: Script, depth: int) -> Literal | None:
+        if entry := self.entry(node, script, depth):
+            return self.literal(entry[0], entry[1], depth + 1)
         key = self.literal(node.slice, script, depth + 1)
-        table: ast.expr | None = None
-        if isinstance(node.value, ast.Name):
-            table = script.bound(node.value.id, node)
-        elif isinstance(node.value, ast.Dict):
-            table = node.value
-        if key and isinstance(table, ast.Dict):
-            for name, value in zip(table.keys, table.values, strict=True):
-                if isinstance(name, ast.Constant) and name.value == key.value:
-                    return self.literal(value, script, depth + 1)
-        if key and table is not None and isinstance(key.value, int):
-            whole = self.literal(table, script, depth + 1)
+        if key and isinstance(key.value, int):
+            whole = self.literal(node.value, script, depth + 1)
             if whole and isinstance(whole.value, list | tuple) and -len(whole.value) <= key.value < len(whole.value):
                 return Literal(whole.value[key.value], whole.location)
+        return self._setting(node, script, depth)
+
+    def table(self, node: ast.expr, script: Script) -> tuple[ast.Dict, Script] | None:
+        """Return the dict that an expression stands for, and its file; None if it is none."""
+        found = (node, script) if isinstance(node, ast.Dict) else self.origin(node, script)
+        if found is None and isinstance(node, ast.Attribute) and (home := self.module(script.name(node.value))):
+            value = home.module_value(node.attr)
+            found = (value, home) if value is not None else None
+        return (found[0], found[1]) if found and isinstance(found[0], ast.Dict) else None
+
+    def entry(self, node: ast.Subscript, script: Script, depth: int = 0) -> tuple[ast.expr, Script] | None:
+        """Return what a dict has for the key of an item, and its file; None if either is unknown."""
+        table, key = self.table(node.value, script), self.literal(node.slice, script, depth + 1)
+        if table and key:
+            for name, value in zip(table[0].keys, table[0].values, strict=True):
+                if isinstance(name, ast.Constant) and name.value == key.value:
+                    return value, table[1]
         return None
 
     def option(self, name: str, script: Script) -> Literal | None:
@@ -331,128 +367,17 @@ class Scripts:
         return self._options
 
     def _add_option(self, call: ast.Call, script: Script) -> None:
-        flags = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-        given = {keyword.arg: keyword.value for keyword in call.keywords}
-        named = given.get("dest")
-        long = [flag for flag in flags if flag.startswith("--")] or flags
-        if not long or "default" not in given:
-            return
-        name = named.value if isinstance(named, ast.Constant) else long[0].lstrip("-").replace("-", "_")
-        default = self.literal(given["default"], script)
-        if default is not None and default.value is not None:
-            self._options.setdefault(str(name), []).append(Literal(default.value, script.location(call)))
+        name = _option(call)
+        default = self.literal(next((k.value for k in call.keywords if k.arg == "default"), None), script)
+        if name and default is not None and default.value is not None:
+            self._options.setdefault(name, []).append(Literal(default.value, script.location(call)))
 
 
-def parameters(function: Function) -> dict[str, ast.expr | None]:
-    """Return the parameters of a function with their defaults."""
-    named = function.args
-    by_place = [*named.posonlyargs, *named.args]
-    defaults: list[ast.expr | None] = [*[None] * (len(by_place) - len(named.defaults)), *named.defaults]
-    found = {parameter.arg: default for parameter, default in zip(by_place, defaults, strict=True)}
-    return found | {p.arg: default for p, default in zip(named.kwonlyargs, named.kw_defaults, strict=True)}
-
-
-def read_scripts(root: Path, about: re.Pattern[str] = _ABOUT) -> Scripts:
-    """Read the Python files and notebooks below a folder that are about torch, and those that they import.
-
-    `about` is searched in them; by default it finds what is about torch. No environment, build or hidden folder is
-    read, and no tests.
-    """
-    read: list[Script] = []
-    unreadable: list[str] = []
-    folders = layout.folders(_tool(root))
-    texts = dict(_texts(root, unreadable))
-    for path in sorted(_chosen(texts, about))[:MOST]:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # an invalid escape in a user's string
-                tree = ast.parse(texts[path])
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            unreadable.append(path)
-            continue
-        read.append(Script(path, _module_of(root, folders, path), texts[path], tree))
-    return Scripts(tuple(read), tuple(unreadable))
-
-
-def _texts(root: Path, unreadable: list[str]) -> Iterator[tuple[str, str]]:
-    """Yield the path and the source of every file; what is no notebook in spite of its name is unreadable."""
-    for path in (*Tree(root).scripts(), *_notebooks(root)):
-        file = root / path
-        if {"tests", "test"} & set(path.split("/")[:-1]) or file.stat().st_size > LARGEST:
-            continue
-        try:
-            yield path, _cells(file) if path.endswith(".ipynb") else file.read_text("utf-8-sig", errors="replace")
-        except (ValueError, OSError, TypeError, KeyError, AttributeError, RecursionError):
-            unreadable.append(path)
-
-
-def _chosen(texts: Mapping[str, str], about: re.Pattern[str]) -> set[str]:
-    """Return the paths of the files that name what is looked for, and of those that they import by name."""
-    found = {path for path, text in texts.items() if about.search(text)}
-    by_name: dict[str, list[str]] = {}
-    for path in texts:
-        stem = path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]
-        by_name.setdefault(stem, []).append(path)
-    for _ in range(2):  # a script, its settings, and what these import
-        lines = {line for path in found for line in _IMPORT.findall(texts[path])}
-        names = {name for line in lines for name in re.findall(r"\w+", line)}
-        found |= {path for name in names for path in by_name.get(name, ())}
-    return found
-
-
-def _notebooks(root: Path) -> Iterator[str]:
-    """Yield the paths of the notebooks below a folder."""
-    for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _NOT_OURS)
-        inside = Path(folder).relative_to(root)
-        yield from ((inside / name).as_posix() for name in names if name.endswith(".ipynb"))
-
-
-def _cells(file: Path) -> str:
-    """Return the code of a notebook as one text; lines for IPython are left empty, and cells that are no Python out."""
-    cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
-    texts = []
-    for cell in cells:
-        if cell.get("cell_type") != "code":
-            continue
-        source = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
-        lines = ["" if line.lstrip().startswith(("%", "!", "?")) else line for line in source.splitlines()]
-        try:
-            ast.parse("\n".join(lines))
-        except (SyntaxError, ValueError):
-            continue
-        texts.append("\n".join(lines))
-    return "\n\n".join(texts)
-
-
-def _tool(root: Path) -> dict[str, Any]:
-    """Return [tool] of pyproject.toml; empty if there is none that can be read."""
-    with contextlib.suppress(OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
-        tool = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8")).get("tool")
-        return tool if isinstance(tool, dict) else {}
-    return {}
-
-
-def _module_of(root: Path, folders: Sequence[str], path: str) -> str:
-    """Return the dotted name of a file; "" if it has none. A folder that is a package itself is a part of the name."""
-    plain = path.removesuffix(".py").removesuffix("/__init__")
-    for folder in folders:
-        if folder and plain.startswith(f"{folder}/") and not (root / folder / "__init__.py").exists():
-            plain = plain.removeprefix(f"{folder}/")
-            break
-    parts = plain.split("/")
-    return ".".join(parts) if path.endswith(".py") and all(part.isidentifier() for part in parts) else ""
-
-
-def _names(target: ast.expr) -> Iterator[str]:
-    """Yield the names that an assignment binds, those of attributes of `self` as `self.name`."""
-    match target:
-        case ast.Name(name):
-            yield name
-        case ast.Attribute(ast.Name("self"), name):
-            yield f"self.{name}"
-        case ast.Tuple(items) | ast.List(items):
-            for item in items:
-                yield from _names(item)
-        case ast.Starred(value):
-            yield from _names(value)
+def _option(call: ast.Call) -> str:
+    """Return the name under which a command-line option's value is found; "" if a call declares none."""
+    flags = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    named = next((keyword.value for keyword in call.keywords if keyword.arg == "dest"), None)
+    long = [flag for flag in flags if flag.startswith("--")] or flags
+    if isinstance(named, ast.Constant):
+        return str(named.value)
+    return long[0].lstrip("-").replace("-", "_") if long else ""

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from seatrial.facts.predictor import APPLICATIONS, SERVERS
-from seatrial.facts.repository.scripts import parameters, read_scripts
+from seatrial.facts.repository.reading import read_scripts
+from seatrial.facts.repository.script import parameters
 from seatrial.serving import interfaces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from seatrial.facts.repository.scripts import Script, Scripts
+    from seatrial.facts.repository.script import Script
+    from seatrial.facts.repository.scripts import Scripts
     from seatrial.findings import Location
 
 _OF_PROJECTS = (

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from seatrial.facts.checkpoints.checkpoint import SUFFIXES, Checkpoint, read_checkpoint
 from seatrial.facts.checkpoints.kinds import Kind
-from seatrial.facts.repository.scripts import MOST
+from seatrial.facts.repository.reading import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.repository.scripts import Script, Scripts
+    from seatrial.facts.repository.script import Script
+    from seatrial.facts.repository.scripts import Scripts
     from seatrial.findings import Location
 
 _NAMED = (

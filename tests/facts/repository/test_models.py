@@ -1,0 +1,133 @@
+"""Which model a repository builds, where a dict, a setting or an option names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seatrial.facts.repository.models import models, unnamed
+from seatrial.facts.repository.reading import read_scripts
+
+HEAD = "import argparse, functools, json, torch, timm, yaml\nfrom torchvision import models\nfrom torch import nn\n"
+OPTION = "parser = argparse.ArgumentParser()\nparser.add_argument('--arch', default='{}')\nargs = parser.parse_args()\n"
+NET = "class Net(nn.Module):\n    pass\n\n\n"
+CONFIG = (
+    "class Model:\n    name: str = 'resnet34'\n\n\nclass Config:\n    model: Model = field(default_factory=Model)\n"
+)
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{HEAD}{text}" if name.endswith(".py") else text)
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"a.py": OPTION.format("r18") + "M = {'r18': models.resnet18}\nmodel = M[args.arch]()"}, "resnet18"),
+        ({"a.py": OPTION.format("r18") + "M = {'r18': models.resnet18}\nmodel = M.get(args.arch)()"}, "resnet18"),
+        ({"a.py": "M = {'a': functools.partial(models.vgg11, True)}\nbuild = M['a']\nmodel = build()"}, "vgg11"),
+        ({"a.py": "M = {'a': lambda n: models.vgg11(n), 'b': models.vgg13}\nmodel = M['b'](2)"}, "vgg13"),
+        ({"a.py": NET + "M = {'r18': models.resnet18, 'own': Net}\nmodel = M['own']()"}, "Net"),
+        (
+            {
+                "zoo.py": "ZOO = {'x': models.vgg11, 'y': models.vgg13}",
+                "a.py": OPTION.format("y") + "from zoo import ZOO\nmodel = ZOO[args.arch]()",
+            },
+            "vgg13",
+        ),
+        ({"a.py": OPTION.format("vgg11") + "model = models.__dict__[args.arch](pretrained=True)"}, "vgg11"),
+        ({"a.py": OPTION.format("vgg11") + "model = vars(models)[args.arch](pretrained=True)"}, "vgg11"),
+        ({"a.py": OPTION.format("vgg11") + "build = getattr(models, args.arch)\nmodel = build()"}, "vgg11"),
+        ({"a.py": CONFIG + "cfg = Config()\nmodel = getattr(models, cfg.model.name)(num_classes=2)"}, "resnet34"),
+        ({"a.py": CONFIG + "cfg = Model(name='vgg11')\nmodel = timm.create_model(cfg.name)"}, "vgg11"),
+        ({"a.py": CONFIG + "def make(cfg: Config):\n    return timm.create_model(cfg.model.name)"}, "resnet34"),
+        (
+            {
+                "conf.py": CONFIG,
+                "a.py": "import tyro\nfrom conf import Config\ncfg = tyro.cli(Config)\n"
+                "model = timm.create_model(cfg.model.name)",
+            },
+            "resnet34",
+        ),
+        (
+            {
+                "config.yaml": "train:\n  lr: 1\nmodel:\n  name: vgg11\n",
+                "a.py": "cfg = yaml.safe_load(open('config.yaml'))\nmodel = timm.create_model(cfg['model']['name'])",
+            },
+            "vgg11",
+        ),
+        (
+            {
+                "configs/base.yml": "model: vgg11\n",
+                "src/a.py": OPTION.replace("arch", "config").format("configs/base.yml")
+                + "with open(args.config) as f:\n    cfg = yaml.load(f, Loader=yaml.FullLoader)\n"
+                "model = timm.create_model(cfg.get('model', 'resnet18'))",
+            },
+            "vgg11",
+        ),
+        (
+            {
+                "config.json": '{"arch": "vgg11"}',
+                "tools.py": "def load(path='config.json'):\n    with open(path) as f:\n        return json.load(f)",
+                "factory.py": "def build(cfg):\n    return models.__dict__[cfg['arch']]()",
+                "a.py": "from tools import load\nfrom factory import build\nmodel = build(load())",
+            },
+            "vgg11",
+        ),
+        (
+            {
+                "c.toml": "[model]\narch = 'vgg11'\n",
+                "a.py": "import tomllib\nfrom easydict import EasyDict\nraw = tomllib.load(open('c.toml', 'rb'))\n"
+                "cfg = EasyDict(raw)\nmodel = timm.create_model(cfg.model.arch)",
+            },
+            "vgg11",
+        ),
+        (
+            {
+                "factory.py": "def build(arch, classes):\n    return getattr(models, arch)(num_classes=classes)",
+                "a.py": OPTION.format("vgg11") + "from factory import build\nmodel = build(args.arch, 4)",
+            },
+            "vgg11",
+        ),
+    ],
+)
+def test_the_name_is_followed(tmp_path: Path, files: dict[str, str], name: str) -> None:
+    write(tmp_path, files)
+    assert models(read_scripts(tmp_path))[0].name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "option", "choices"),
+    [
+        ("model = timm.create_model(config.arch)", "config.arch", None, ()),
+        ("model = models.__dict__[sys.argv[1]]()", "sys.argv[1]", None, ()),
+        (
+            OPTION.replace("default='{}'", "choices=['vgg11', 'vgg13']") + "model = getattr(models, args.arch)()",
+            "args.arch",
+            5,
+            ("vgg11", "vgg13"),
+        ),
+        ("M = {'a': models.vgg11, 'b': models.vgg13}\nmodel = M[input()]()", "input()", None, ("vgg11", "vgg13")),
+    ],
+)
+def test_a_name_that_no_file_tells_is_told_with_what_it_may_be(
+    tmp_path: Path, text: str, name: str, option: int | None, choices: tuple[str, ...]
+) -> None:
+    write(tmp_path, {"a.py": text})
+    found = unnamed(read_scripts(tmp_path))
+    assert found
+    assert (found.name, found.option and found.option.line, found.choices) == (name, option, choices)
+
+
+@pytest.mark.parametrize(
+    "settings", ["model: [", "- vgg11\n", "model: {name: vgg11}\n", "model: no_such_model\n", "\x00", "a: &a [*a]\n"]
+)
+def test_settings_that_do_not_have_the_key_name_nothing(tmp_path: Path, settings: str) -> None:
+    write(
+        tmp_path, {"c.yaml": settings, "a.py": "c = yaml.safe_load(open('c.yaml'))\nm = timm.create_model(c['model'])"}
+    )
+    assert models(read_scripts(tmp_path)) == ()
+    assert unnamed(read_scripts(tmp_path))
