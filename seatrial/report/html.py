@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,7 +28,8 @@ _IMAGES = 60  # of inputs, in a page
 _PICTURE = re.compile(r"picture: (?P<path>\S+\.png): (?P<words>.*)")  # as `trial.stages` writes it
 _PICTURE_BYTES = 400_000  # of a picture of a difference; the page stays below 3 MB
 _PICTURES = 4
-_BARS = 12  # of the histogram
+_BARS = 12  # of a histogram
+_MANY = 100  # answers, of which the slowest may stand alone
 _DEPLOYED = ("status", "model", "version", "endpoint", "deployed_model")
 
 
@@ -78,7 +80,7 @@ def page(report: Data, root: Path) -> str:
         more_answers=max(0, len(answers) - _IMAGES),
         versions=_versions(report),
         seconds=_bars({name: float(value) for name, value in report.get("seconds", {}).items()}),
-        latencies=_histogram([1000 * float(each["seconds"]) for each in answers]),
+        times=list(_times(report)),
         unproven=[*report.get("unproven", ()), *(f"not sealed: {text}" for text in report.get("unsealed", ()))],
         tables=[*report.get("tables", ()), *_gates(report)],
         checks=report.get("checks", ()),
@@ -160,19 +162,35 @@ def _bars(values: Mapping[str, float]) -> list[Bar]:
     return [Bar(name, f"{value:.2f} s", round(100 * value / longest, 1)) for name, value in values.items()]
 
 
-def _histogram(milliseconds: Sequence[float]) -> list[Bar]:
-    """Return how many answers took how long; nothing of fewer than two."""
-    if len(milliseconds) < 2:
+def _histogram(seconds: Sequence[float]) -> list[Bar]:
+    """Return how many answers took how long; nothing of fewer than two.
+
+    The last bar has all that are slower than 99 % of many: a single one would else leave one bar for the others.
+    """
+    if len(seconds) < 2:
         return []
-    least, most = min(milliseconds), max(milliseconds)
-    width = (most - least) / _BARS or 1
+    milliseconds = sorted(1000 * float(value) for value in seconds)
+    least, most = milliseconds[0], milliseconds[-1]
+    end = milliseconds[int(0.99 * (len(milliseconds) - 1))] if len(milliseconds) >= _MANY else most
+    width = (end - least) / _BARS or 1
     counts = [0] * _BARS
     for value in milliseconds:
         counts[min(_BARS - 1, int((value - least) / width))] += 1
-    names = [f"{least + number * width:.1f} to {least + (number + 1) * width:.1f} ms" for number in range(_BARS)]
+    ends = [*(least + number * width for number in range(_BARS)), most]
+    names = [f"{start:.1f} to {end:.1f} ms" for start, end in pairwise(ends)]
     return [
         Bar(name, str(count), round(100 * count / max(counts), 1)) for name, count in zip(names, counts, strict=True)
     ]
+
+
+def _times(report: Data) -> Iterator[dict[str, Any]]:
+    """Yield the charts of how long answers took: to a lone client, and to several at once with their rate."""
+    measured = report.get("measured", {})
+    alone = measured.get("seconds_alone") or [each["seconds"] for each in report.get("answers", ())]
+    yield {"title": f"{len(alone)} requests of a lone client, by the time until the answer", "bars": _histogram(alone)}
+    if rate := measured.get("answers_a_second"):
+        title = f"{rate:.0f} answers a second to {measured['clients']} clients at once, by the time until the answer"
+        yield {"title": title, "bars": _histogram(measured["seconds_at_once"])}
 
 
 def _gates(report: Data) -> Iterator[dict[str, Any]]:

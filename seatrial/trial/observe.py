@@ -268,6 +268,7 @@ def _compare(
     ]
     if alone:
         trial.answered.append(Answered(*chunk[0], predictions[0], seconds, differs=bool(found)))
+        trial.measured.seconds_alone.append(round(seconds, 5))
     yield from found[:_SHOWN]
     if len(found) > _SHOWN:
         yield Step(f"{len(found) - _SHOWN} more answers differ")

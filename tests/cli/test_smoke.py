@@ -10,6 +10,7 @@ import pytest
 from seatrial.cli.main import main
 from seatrial.findings import Event, Phase, Step
 from seatrial.trial import smoke as trials
+from seatrial.trial.measured import Measured
 from seatrial.trial.observe import Trial
 
 
@@ -86,3 +87,18 @@ def test_a_trial_that_did_not_finish_and_found_nothing_is_no_success(
 def test_an_image_is_never_checked(healthy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["smoke", "--project", str(healthy), "--image", "x", "--skip-check"]) == 2
     assert "--skip-check has no meaning with --image" in capsys.readouterr().err
+
+
+def test_the_verdict_says_how_long_an_answer_takes_and_how_many_there_are_a_second(
+    healthy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = Measured(seconds_alone=[0.0042, 0.0051, 0.0304])
+    assert tried(monkeypatch, healthy, measured=few) == 0
+    assert " · an answer in 5.1 ms, the slowest in 30 ms · " in capsys.readouterr().err
+    many = Measured(
+        seconds_alone=[0.01] * 95 + [0.5] * 5, clients=8, answers_a_second=141.6, seconds_at_once=[0.05] * 40,
+    )  # fmt: skip
+    assert tried(monkeypatch, healthy, measured=many) == 0
+    said = capsys.readouterr().err
+    assert " · an answer in 10 ms, 95 % within 4" in said
+    assert " · 142 answers a second to 8 clients, in 50 ms, 95 % within 50 ms · " in said

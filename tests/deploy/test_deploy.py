@@ -5,14 +5,30 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from seatrial.emulator.api.faults import Fault
+from seatrial.image.push import Pushed
 from tests.deploy.rehearsal import PREDICTOR, Rehearsal, ended, rehearsing
 
 PROJECT = "tests/projects/packaged-transform"
+_IMAGE = f"sha256:{'1' * 64}"
+PUSHED = Pushed(
+    f"us-central1-docker.pkg.dev/acme/models/halves@{_IMAGE}",
+    _IMAGE,
+    _IMAGE,
+    "2" * 64,
+    "3" * 64,
+    "cpu",
+    5,
+    1,
+    9,
+    1,
+    1.0,
+)
 
 
 @pytest.fixture
@@ -29,8 +45,15 @@ def test_versions_come_and_go_by_proof_alone(rehearsal: Rehearsal) -> None:
     assert rehearsal.state.split == {one: 100}
     assert [alias.partition("-")[0] for alias in rehearsal.state.versions["1"]] == ["b", "default", "p"]
 
+    assert "not the image that was pushed" not in first.shown
+    pushed = rehearsal.root / "build/image/pushed.json"
+    pushed.parent.mkdir()
+    pushed.write_text(json.dumps(asdict(PUSHED)))
     again = rehearsal.deploy()
     assert (again.code, again.status) == (0, "unchanged")
+    said = f"bundle: this rehearses the bundle, not the image that was pushed, {PUSHED.reference}: `--pushed` rehearses"
+    assert said in again.shown
+    pushed.unlink()
 
     alive = rehearsal.ask_again()
     assert (alive.code, alive.codes) == (0, []), alive.shown

@@ -116,6 +116,21 @@ def test_inputs_stand_beside_what_training_answered(tmp_path: Path) -> None:
     assert re.findall(r"ms\s*(\d+)", found.sections["Latency"]) == ["1", *["0"] * 10, "1"]
 
 
+def test_latency_and_throughput_are_what_the_trial_measured_and_a_straggler_hides_nothing(tmp_path: Path) -> None:
+    alone = [0.010 + number * 0.0001 for number in range(120)] + [9.0]
+    measured = {
+        "seconds_alone": alone, "clients": 8, "answers_a_second": 141.6, "seconds_at_once": [0.05, 0.05, 0.06],
+    }  # fmt: skip
+    text = page(tmp_path, answers=[answer()], measured=measured).sections["Latency and throughput"]
+    first, second = re.split(r"(?=142 answers a second to 8 clients at once)", text)
+    assert "121 requests of a lone client" in first
+    counts = [int(count) for count in re.findall(r"ms\s*(\d+)", first)]
+    assert sum(counts) == 121
+    assert min(counts) >= 9
+    assert re.search(r"to 9000\.0 ms", first)
+    assert sum(int(count) for count in re.findall(r"ms\s*(\d+)", second)) == 3
+
+
 def test_a_differing_stage_is_shown_with_its_picture(tmp_path: Path) -> None:
     (tmp_path / "d.png").write_bytes(png(np.zeros((4, 12, 3), np.uint8)))
     differs = Finding("ST442", "Resize differs", evidence=("allowed: 0", "picture: d.png: in training, now"))

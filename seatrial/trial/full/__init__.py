@@ -16,7 +16,7 @@ from seatrial.golden import GoldenExample
 from seatrial.rules.serving.contract import FAILED
 from seatrial.serving import interfaces
 from seatrial.trial import contract, parity
-from seatrial.trial.full import batches, budgets, endurance, inputs, order, parameters, surroundings
+from seatrial.trial.full import batches, budgets, endurance, inputs, load, order, parameters, surroundings
 from seatrial.trial.full.session import Input, Session
 from seatrial.trial.observe import Trial
 from seatrial.trial.sealing import judge
@@ -34,6 +34,7 @@ def _contract(session: Session) -> Stage[None]:
 # Endurance first: it measures a server that nothing unusual has happened to, and it ends a steep leak early.
 POINTS: dict[str, Point] = {
     "endurance": endurance.prove,
+    "load": load.prove,
     "batches": batches.prove,
     "order": order.prove,
     "parameters": parameters.prove,

@@ -111,6 +111,7 @@ def _per_request(points: list[Point]) -> list[Point]:
 def prove(session: Session) -> Stage[None]:
     """Send `REQUESTS` golden requests one after the other; then judge the answers and what the server uses."""
     before, every = session.server.usage(), session.server.requests_a_measurement
+    session.trial.measured.seconds_alone = []  # of more requests than the default depth has sent
     session.trial.unproven += _unread(before)
     series = Series(before)
     yield from _run(session, REQUESTS, every, series)
@@ -182,7 +183,9 @@ def _run(session: Session, requests: int, every: int, series: Series) -> Stage[N
         one = session.inputs[number % len(session.inputs)]
         began = time.monotonic()
         found = yield from session.ask([one], f"{one.name}, request {number + 1}", CHANGES)
-        quickest = min(quickest, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        quickest = min(quickest, seconds)
+        session.trial.measured.seconds_alone.append(round(seconds, 5))
         if found is None:
             session.over = session.over or "a golden request was not answered any more"
             return

@@ -13,7 +13,7 @@ from seatrial import project
 from seatrial.facts.gather import Gathered
 from seatrial.findings import Finding
 from seatrial.trial import full, memory
-from seatrial.trial.full import endurance
+from seatrial.trial.full import endurance, load
 from seatrial.trial.observe import Trial
 from seatrial.trial.server import Server
 from seatrial.trial.smoke import smoke
@@ -68,6 +68,7 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endurance, "_UNSEEN", 60)
     monkeypatch.setattr(endurance, "_UNSEEN_WARM", 10)
     monkeypatch.setattr(Server, "requests_a_measurement", 5)
+    monkeypatch.setattr(load, "SECONDS", 0.4)
 
 
 def test_a_sound_predictor_passes_every_point(halves: Path) -> None:
@@ -78,6 +79,9 @@ def test_a_sound_predictor_passes_every_point(halves: Path) -> None:
     assert trial.value.finished
     measured = trial.value.measured
     assert measured.requests > endurance.REQUESTS
+    assert len(measured.seconds_alone) == endurance.REQUESTS
+    assert len(measured.seconds_at_once) > measured.clients == load.CLIENTS
+    assert measured.answers_a_second <= len(measured.seconds_at_once) / load.SECONDS
     assert 0 < measured.peak_memory < measured.machine_memory
     cut = ("requests:", "batch", "cannot be read", "images", "took", "over")
     assert not [text for text in trial.value.unproven if any(word in text for word in cut)]
