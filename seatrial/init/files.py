@@ -68,6 +68,7 @@ def files_for(repository: Repository, chosen: Chosen, python: str, notes: Notes)
     pair = choose_pair(repository, python or configured, notes)
     text = "" if chosen.theirs else double_quoted(predictor.text_of(chosen, pair.torchvision))
     target = f"{chosen.theirs.module}:{chosen.theirs.name}" if chosen.theirs else f"{module}:{predictor.CLASS}"
+    target = str((table or {}).get("predictor", target))
     first_party, others = _imports(repository, chosen, text)
     packages = sorted({target.partition(":")[0].partition(".")[0], *first_party})
     found: list[File] = []

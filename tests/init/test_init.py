@@ -188,10 +188,11 @@ def test_the_pair_follows_the_python_that_is_asked_for_unless_training_pins_it(
     assert "with --python: 3.10, 3.11, 3.12\n" in told
 
 
-def test_a_table_that_is_there_says_which_python_the_pair_must_have(tmp_path: Path) -> None:
-    table = '[tool.seatrial]\npredictor = "predictor:Predictor"\npython = "3.10"\n'
+def test_a_table_that_is_there_says_which_class_serves_and_which_python_the_pair_must_have(tmp_path: Path) -> None:
+    table = '[tool.seatrial]\npredictor = "app.serve:Birds"\npython = "3.10"\n'
     repository(tmp_path, {"train.py": TRAIN, "pyproject.toml": table})
     assert init(tmp_path, "--yes") == 0
+    assert "from app.serve import Birds\n" in (tmp_path / "record_golden.py").read_text()
     (torch,) = re.findall(r"^torch==(\S+)", (tmp_path / "requirements.in").read_text())
     assert "3.10" in torch_pairs().torch[Version(torch)]
 

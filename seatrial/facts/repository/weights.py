@@ -87,14 +87,15 @@ def loaded(scripts: Scripts) -> tuple[tuple[str, Location], ...]:
 
 
 def wrappers(scripts: Scripts) -> tuple[tuple[str, Location], ...]:
-    """Return the prefixes that the code may put before the saved names: `module.` of DataParallel."""
-    found = []
+    """Return what the code may put before the saved names, the outermost first: `module.` of DataParallel."""
+    found: dict[str, Location] = {}
     for script in scripts.all:
-        for call in script.calls:
+        # What wraps ends after what it wraps, in one expression or in a later one.
+        for call in sorted(script.calls, key=lambda call: (call.end_lineno, call.end_col_offset), reverse=True):
             parts = script.name(call.func).split(".")
             if parts[0] == "torch" and parts[-1] in _WRAPPERS:
-                found.append((_WRAPPERS[parts[-1]], script.location(call)))
-    return tuple({prefix: (prefix, where) for prefix, where in reversed(found)}.values())
+                found.setdefault(_WRAPPERS[parts[-1]], script.location(call))
+    return tuple(found.items())
 
 
 def _saved(script: Script, scripts: Scripts) -> Iterator[Saved]:
