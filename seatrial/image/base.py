@@ -17,7 +17,10 @@ from seatrial.project import Project
 PULL_TIMEOUT = 1800.0  # seconds
 _BY_DIGEST = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
 _PLATFORM = ("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}")
-_NOT_FOUND = (126, 127)  # exit codes of `run` for a program that is not in the image or cannot be run
+# How engines end for a program that is not in the image or cannot be run, and what runc and crun say then. The first
+# code is also that of an engine that may start no container here, as podman where it may not set its limits.
+_NOT_FOUND = (126, 127)
+_NO_SUCH_PROGRAM = re.compile(r'exec: "|executable file|(?i:no such file|not found)')
 # Versions of glibc that uv has a platform for: `uv pip install --help`, --python-platform.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
 _ASK = """
@@ -135,7 +138,7 @@ def _python(project: Project, engine: Engine, reference: str) -> tuple[str, str,
             ],
             timeout=120,
         )  # fmt: skip
-        if code in _NOT_FOUND:
+        if code in _NOT_FOUND and _NO_SUCH_PROGRAM.search(printed):
             continue
         answer = printed.splitlines()[-4:]
         if code != 0 or len(answer) != 4:

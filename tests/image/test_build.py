@@ -262,6 +262,19 @@ def test_a_base_with_another_python_is_a_usage_error(base: Base, engine: Engine,
         ended(build_image(load(project.root), "cpu", engine))
 
 
+def test_an_engine_that_may_start_no_container_is_not_told_as_a_base_without_python(
+    podman: Engine, base: Base, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Path(os.environ["CONTAINERS_CONF"]).read_text()
+    changed = tmp_path / "containers.conf"
+    changed.write_text(settings.replace("nofile=1024:1024", "nofile=2000000000:2000000000"))  # beyond fs.nr_open
+    assert changed.read_text() != settings
+    monkeypatch.setenv("CONTAINERS_CONF", str(changed))
+    with pytest.raises(EnvironmentFaultError, match=r"podman could not run python3\S* of the base image") as raised:
+        ended(build_image(small(tmp_path / "halves", base), "cpu", podman))
+    assert "rlimit" in raised.value.message
+
+
 def test_a_disk_that_is_too_small_is_refused_with_numbers(
     project: Project, docker: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
