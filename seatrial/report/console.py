@@ -104,11 +104,11 @@ class Console:
 
     def _heartbeat(self, quiet: threading.Event) -> None:
         """Print signs of life: four times as often while the stage says something new, and less often in a long one."""
-        seen, printed = self._doing, self._began
+        seen, printed = None, self._began  # what a stage says first is no news: a short one has one line, its last
         while not quiet.wait(self._every / 4):
             now = time.monotonic()
             soon = min(self._every, max(self._every / 4, (now - self._began) / 20))
-            if now - printed >= (soon if self._doing != seen else self._every):
+            if now - printed >= (soon if seen not in (None, self._doing) else self._every):
                 self._print(f"  {self._phase:<12}{now - self._began:6.1f} s  still {self._doing or 'at work'}")
                 printed = now
             seen = self._doing

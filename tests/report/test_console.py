@@ -161,6 +161,29 @@ class TestProgress:
         heart.join(60)
         assert not heart.is_alive()
 
+    def test_a_stage_that_goes_on_has_a_line_every_few_seconds_and_a_short_one_its_last_alone(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        said = {3: "asking", 12: "1 of 9", 14: "2 of 9", 21: "3 of 9"}  # by the second; then nothing new
+        console, clock = Console(root, heartbeat=20), [0.0]
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+        class Ticks(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                for second in range(int(clock[0]), int(clock[0] + (timeout or 0))):
+                    if second in said:
+                        console.step(said[second])
+                clock[0] += timeout or 0
+                return clock[0] > 60
+
+        console.phase("lock")
+        console._heartbeat(Ticks())
+        lines = [line.split(maxsplit=3) for line in capsys.readouterr().err.splitlines()]
+        console.end_phase()
+        assert [(line[1], line[3]) for line in lines] == [
+            ("15.0", "still 2 of 9"), ("25.0", "still 3 of 9"), ("45.0", "still 3 of 9"),
+        ]  # fmt: skip
+
     def test_what_programs_print_stands_beneath_their_stage(
         self, root: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
