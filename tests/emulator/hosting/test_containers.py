@@ -122,7 +122,8 @@ def test_an_image_runs_with_vertexs_variables_answers_unchanged_and_is_gone_when
 def test_a_container_that_exits_fails_its_start_and_its_log_says_why(
     engine: Engine, image: str, tmp_path: Path
 ) -> None:
-    running = made(engine, tmp_path)
+    # A busy machine takes seconds until the container's program begins, and four refused connections restart it.
+    running = room(tmp_path / "state", NoStorage(), engine=engine.name, probe_period=5)
     where = placed(version(image, "fail"))
     with pytest.raises(HostingError, match=r"^Model server exited unexpectedly"):
         running.deploy(where)
