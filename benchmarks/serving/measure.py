@@ -17,7 +17,7 @@ from benchmarks.serving.figures import FOREIGN
 from benchmarks.serving.prepare import Workshop
 from benchmarks.serving.record import Start, Window
 from benchmarks.serving.servers import FOLDER, Server
-from seatrial.serving.workers import ENVIRONMENT
+from seatrial.serving.workers import MEMORY, THREADS
 
 ATTEMPTS = 3  # of a window
 WARM_UP = 2.0  # seconds
@@ -73,7 +73,7 @@ def of_limit(server: Server, model: str, clients: Sequence[int], seconds: float,
     began = time.monotonic()
     process = subprocess.Popen(
         command,
-        env={**ENVIRONMENT, "PATH": os.defpath, "PYTHONPATH": str(FOLDER)},  # as our runtime has it
+        env={**THREADS, **MEMORY, "PATH": os.defpath, "PYTHONPATH": str(FOLDER)},  # as our runtime has it
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:

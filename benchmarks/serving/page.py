@@ -33,7 +33,8 @@ _METHOD = """\
 
 - {rounds} rounds, in which every server was started anew, in another order each time. A figure is the median of the
   rounds; the least and the most stand beside it. A window of load is {seconds:g} s, after {warm:g} s of warming up.
-- The load is wrk with one thread: each client sends its next request when the last was answered.
+- The load is wrk with one thread: each client sends its next request when the last was answered. A rate is that from
+  the first request to the last answer, because the end of a window cuts batches off.
 - A window in which other programs used more than {foreign:g} of a core was measured again, up to {attempts} times.
   {disturbed} of {windows} windows stayed disturbed; they count only where no round was better.
 - **The limit** is the same work without HTTP: for one client one image at a time, else in a process for each core with

@@ -8,7 +8,9 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-ONE_WORKER = "SEATRIAL_ONE_WORKER"  # a variable: if it is set one process predicts: for a trial, which starts sooner so
+# Variables for a trial. If they are set, one process predicts, so that it starts sooner;
+ONE_WORKER = "SEATRIAL_ONE_WORKER"
+GIVES_BACK = "SEATRIAL_GIVES_BACK"  # and freed memory goes back to the kernel, so that what a predictor keeps is seen.
 _CGROUP = Path("/sys/fs/cgroup")
 
 

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from seatrial.serving.settings import Bundle, Contract
 
 _END_WITHIN = 1.0  # seconds from the end of a worker's socket to its exit code
-ENVIRONMENT = {
-    # OpenMP threads that spin while they wait take the cores from others: on 2 cores, with 2 x 2 threads,
-    # mobilenet_v3_small answered 0.2-0.4 requests a second spinning and 85-175 waiting (torch 2.15).
-    "OMP_WAIT_POLICY": "PASSIVE",
+# OpenMP threads that spin while they wait take the cores from others: on 2 cores, with 2 x 2 threads,
+# mobilenet_v3_small answered 0.2-0.4 requests a second spinning and 85-175 waiting (torch 2.15).
+THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+MEMORY = {
     # glibc gives freed memory back to the kernel after each batch, which clears it and gives it again for the next:
     # 9 % of the time of a batch of 8 for mobilenet_v3_small on 2 cores. It keeps this much of it, and maps apart only
     # what is larger than its own largest threshold (mallopt(3)).
@@ -41,7 +41,6 @@ ENVIRONMENT = {
     # 2.35, ignores it.
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
-"""What a worker starts with, unless the environment of the server sets it otherwise."""
 
 
 def start(
@@ -92,9 +91,11 @@ def _environments(bundle: Bundle) -> list[dict[str, str]]:
     """Return the variables of each worker: one a GPU, which it alone sees, else one a core, or as many as set."""
     gpus = machine.gpus()
     count = 1 if machine.ONE_WORKER in os.environ else bundle.workers or len(gpus) or machine.cores()
-    # torch's threads, before anything imports it.
-    usual = {"OMP_NUM_THREADS": str(machine.cores()), **ENVIRONMENT, **os.environ}
-    usual.pop(machine.ONE_WORKER, None)  # which is no predictor's business
+    memory = {} if machine.GIVES_BACK in os.environ else MEMORY
+    # torch's threads, before anything imports it; what the environment sets already stays.
+    usual = {"OMP_NUM_THREADS": str(machine.cores()), **THREADS, **memory, **os.environ}
+    for name in (machine.ONE_WORKER, machine.GIVES_BACK):  # which are no predictor's business
+        usual.pop(name, None)
     if not gpus or bundle.workers == 1:
         return [usual] * count
     return [{**usual, "CUDA_VISIBLE_DEVICES": gpus[number % len(gpus)]} for number in range(count)]

@@ -32,6 +32,7 @@ from seatrial.containers.run import COMMAND_TIMEOUT
 from seatrial.contract.variables import ACCELERATOR, CONTRACT
 from seatrial.errors import EnvironmentFaultError
 from seatrial.image.dockerfile import PORT
+from seatrial.serving.machine import GIVES_BACK
 from seatrial.system import process
 from seatrial.system.cache import cache_dir
 from seatrial.trial import inside
@@ -278,7 +279,7 @@ def serve(
     """Start an image as Vertex would, locked down; `variables` replace those of the contract."""
     name = f"seatrial-{isolation.trial}-{secrets.token_hex(4)}"
     accelerator = ACCELERATOR if device == "cuda" else {}
-    env = {**CONTRACT, "AIP_HTTP_PORT": str(PORT), **accelerator, **variables}
+    env = {**CONTRACT, "AIP_HTTP_PORT": str(PORT), GIVES_BACK: "1", **accelerator, **variables}
     arguments = [*_arguments(isolation, device, memory, user, env), "--name", name, image.id]
     _done(isolation.engine, ["create", *arguments])
     began = time.monotonic()

@@ -27,6 +27,7 @@ from seatrial.bundle import Bundle
 from seatrial.contract.variables import ACCELERATOR, CONTRACT
 from seatrial.environment.store import Copy
 from seatrial.errors import EnvironmentFaultError
+from seatrial.serving.machine import GIVES_BACK
 from seatrial.system import overheard, process
 from seatrial.trial import inside
 from seatrial.trial.inside.ask import ask
@@ -435,4 +436,5 @@ def served_environment(copy: Copy, device: str, target: Target = SLIM) -> dict[s
 
 
 def _on_trial(copy: Copy, device: str, target: Target) -> dict[str, str]:
-    return served_environment(copy, device, target) | (ACCELERATOR if device == "cuda" else {})
+    accelerator = ACCELERATOR if device == "cuda" else {}
+    return served_environment(copy, device, target) | accelerator | {GIVES_BACK: "1"}

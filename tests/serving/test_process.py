@@ -309,11 +309,17 @@ def test_every_line_of_the_log_is_whole_whatever_the_predictor_prints(tmp_path: 
         assert (tmp_path / "stderr").read_text() == ""
 
 
-def test_threads_are_fixed_before_the_predictor_is_imported_and_torch_is_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("on_trial", [False, True])
+def test_threads_and_memory_are_set_before_the_predictor_is_imported_and_torch_is_not(
+    tmp_path: Path, on_trial: bool
+) -> None:
     code = """
     import sys
 
-    SEEN = [os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules]
+    SEEN = [
+        os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules,
+        "MALLOC_TRIM_THRESHOLD_" in os.environ, "SEATRIAL_GIVES_BACK" in os.environ,
+    ]
 
 
     class P:
@@ -322,8 +328,9 @@ def test_threads_are_fixed_before_the_predictor_is_imported_and_torch_is_not(tmp
         def predict(self, body):
             return {"predictions": [SEEN]}
     """
-    with served(tmp_path, code, environ={"OMP_NUM_THREADS": "7"}) as server:
-        assert server.predictions(1) == [["7", "PASSIVE", False]]
+    environ = {"OMP_NUM_THREADS": "7", **({"SEATRIAL_GIVES_BACK": "1"} if on_trial else {})}
+    with served(tmp_path, code, environ=environ) as server:
+        assert server.predictions(1) == [["7", "PASSIVE", False, not on_trial, False]]
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
