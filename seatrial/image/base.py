@@ -1,6 +1,7 @@
 """The base image: its Python and the wheels that run on it, found by running the image.
 
-It is named by digest, so that the image that was examined is the one that serves.
+It is named by digest, or by the id of an image that this machine has built, so that the image that was examined is the
+one that serves.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from seatrial.project import Project
 
 PULL_TIMEOUT = 1800.0  # seconds
 _BY_DIGEST = re.compile(r"[a-z0-9][a-z0-9._:/-]*@sha256:[0-9a-f]{64}")
+_BY_ID = re.compile(r"sha256:[0-9a-f]{64}")
 _PLATFORM = ("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}")
 # How engines end for a program that is not in the image or cannot be run, and what runc and crun say then. The first
 # code is also that of an engine that may start no container here, as podman where it may not set its limits.
@@ -39,7 +41,7 @@ class BaseImage:
     """A base image that is on this machine and fits.
 
     Attributes:
-        reference: NAME@sha256:DIGEST, as configured.
+        reference: NAME@sha256:DIGEST or sha256:ID, as configured.
         executable: the path of its Python, inside.
         version: of that Python, in full.
         platform: uv's name of the wheels that its C library supports.
@@ -54,20 +56,36 @@ class BaseImage:
 
     @property
     def digest(self) -> str:
-        """The digest of its manifest, 64 hex digits."""
+        """The digest of its manifest or of its configuration, 64 hex digits."""
         return self.reference.rpartition(":")[2]
+
+    @property
+    def ground(self) -> str:
+        """What a Dockerfile's FROM calls it: BuildKit takes no id."""
+        return f"localhost/seatrial-base:{self.digest[:16]}" if is_id(self.reference) else self.reference
+
+
+def is_id(reference: str) -> bool:
+    """Return whether a base is named by its id, which only the machine knows that has built it."""
+    return bool(_BY_ID.fullmatch(reference))
 
 
 def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
     """Return the configured base; pull it if it is not on this machine yet.
 
     Raises:
-        UsageError: none is configured, it is not named by digest, or its Python, platform or C library does not fit.
+        UsageError: none is configured, it is named by neither digest nor id, no image here has that id, or its Python,
+            platform or C library does not fit.
         EnvironmentFaultError: it cannot be pulled or run.
     """
     reference = project.image.base
     _require_digest(reference, engine)
     code, printed = engine.output([*_PLATFORM, reference], timeout=60)
+    if code != 0 and is_id(reference):
+        raise UsageError(
+            f"[tool.seatrial.image] base: {engine.name} has no image {reference} on this machine",
+            fix="build it here again, or push it to a registry and name it by digest, which every machine can pull",
+        )
     if code != 0:
         yield Step(f"pulling {reference}")
         pull = ["pull", "--platform", "linux/amd64", reference]
@@ -86,7 +104,10 @@ def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
         )
     _, layers = identity(engine, reference)
     executable, version, libc = _python(project, engine, reference)
-    return BaseImage(reference, executable, version, _wheel_platform(libc), layers)
+    base = BaseImage(reference, executable, version, _wheel_platform(libc), layers)
+    if base.ground != reference:
+        engine.ask(["tag", reference, base.ground])
+    return base
 
 
 def identity(engine: Engine, reference: str) -> tuple[str, tuple[str, ...]]:
@@ -113,7 +134,7 @@ def registry_of(reference: str) -> tuple[str, ...]:
 
 
 def _require_digest(reference: str, engine: Engine) -> None:
-    if _BY_DIGEST.fullmatch(reference):
+    if _BY_DIGEST.fullmatch(reference) or is_id(reference):
         return
     if not reference:
         what = "[tool.seatrial.image] has no `base`, the image with the Python that serves"
@@ -122,8 +143,11 @@ def _require_digest(reference: str, engine: Engine) -> None:
     name = reference.partition("@")[0] or "NAME:TAG"
     program = engine.name
     question = f"{program} image inspect --format '{{{{index .RepoDigests 0}}}}' {name}"
+    own = f"{program} image inspect --format '{{{{.Id}}}}' {name}"
     raise UsageError(
-        what, fix=f"run `{program} pull {name}`, then set `base` to what `{question}` prints, the name with its digest"
+        what,
+        fix=f"run `{program} pull {name}`, then set `base` to what `{question}` prints, the name with its digest; if "
+        f"the image was built on this machine, to what `{own}` prints, its id",
     )
 
 

@@ -66,7 +66,7 @@ class Wanted:
             _KEY_LABEL: self.key,
             _SIZE_LABEL: str(size),
         }
-        return DependencyImage(_tag(self.key), size, dockerfile.dependencies(self.base.reference, about))
+        return DependencyImage(_tag(self.key), size, dockerfile.dependencies(self.base.ground, about))
 
 
 def provide(wanted: Wanted, engine: Engine, workplace: Path, *, fresh: bool) -> Stage[DependencyImage | None]:

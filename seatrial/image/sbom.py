@@ -67,11 +67,11 @@ def _wheel(path: Path) -> dict[str, Any]:
 
 
 def _base(reference: str) -> dict[str, Any]:
-    name, digest = reference.split("@sha256:")
+    name, _, digest = reference.rpartition("sha256:")
     return {
         "type": "container",
         "bom-ref": reference,
-        "name": name,
+        "name": name.removesuffix("@") or digest[:12],  # one that was built here has only an id
         "version": f"sha256:{digest}",
         "hashes": [{"alg": "SHA-256", "content": digest}],
     }

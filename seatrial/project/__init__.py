@@ -110,7 +110,7 @@ class SmokeSettings(Table):
 class ContainerSettings(Table):
     """How the container image is made and where it goes. None of it is part of the bundle digest."""
 
-    base: str = ""  # an image with the predictor's Python, as NAME@sha256:DIGEST
+    base: str = ""  # an image with the predictor's Python: NAME@sha256:DIGEST, or sha256:ID if it was built here
     repository: str = ""  # where `image push` sends it: REGION-docker.pkg.dev/PROJECT/REPOSITORY/IMAGE
     engine: Literal["auto", "docker", "podman"] = "auto"
 

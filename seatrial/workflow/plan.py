@@ -21,6 +21,7 @@ from seatrial.containers.engine import Engine, find
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts.packages import requirements
 from seatrial.image import dependencies, push
+from seatrial.image.base import is_id
 from seatrial.project import Project
 from seatrial.system import revision
 
@@ -28,6 +29,7 @@ RUNNER = "ubuntu-24.04"  # if the workflow names none
 _DEVICES = {"cpu": ("cpu",), "gpu": ("cuda",), "both": ("cpu", "cuda")}
 Runner = str | list[str]
 Device = Literal["cpu", "cuda"]
+_OF_ONE_MACHINE = "the id of an image that one machine has built, and no runner has"
 _INSTEAD = ("dry_run", "rollback", "undeploy")  # what a deploy can do instead of creating a version
 
 
@@ -250,10 +252,15 @@ def _image(project: Project, wanted: Wanted, ask: Callable[[str], Engine], notes
         if not project.image.base:
             fix = 'set image.base in [tool.seatrial] to an image with the predictor\'s Python: "NAME@sha256:…"'
             raise UsageError("Vertex AI serves container images, and no base image is configured", fix=fix)
+        if is_id(project.image.base):
+            raise UsageError(f"image.base is {_OF_ONE_MACHINE}", fix="push it to a registry, and name it by its digest")
         push.repository_of(_repository(project, wanted), project.vertex.region)
         return True
     if not project.image.base:
         notes.append("no image.base is configured: the bundle itself is rehearsed, without an image")
+        return False
+    if is_id(project.image.base):
+        notes.append(f"image.base is {_OF_ONE_MACHINE}: the bundle itself is rehearsed, without an image")
         return False
     try:
         ask(project.image.engine)

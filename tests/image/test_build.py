@@ -22,6 +22,7 @@ from seatrial.containers.engine import Engine
 from seatrial.containers.registry import read_manifest
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import Event, Finding
+from seatrial.image.base import identity
 from seatrial.image.build import Image, build_image
 from seatrial.project import Project, load
 from seatrial.system.cache import cache_dir
@@ -251,6 +252,21 @@ def test_a_base_without_a_digest_is_a_usage_error_that_says_how_to_get_one(
             ended(build_image(load(project.root), "cpu", docker))
         assert f"docker pull {name}" in raised.value.fix
         assert raised.value.exit_code == 2
+
+
+@DOCKER_IN_THE_GATE
+def test_a_base_that_was_built_here_is_named_by_its_id(base: Base, engine: Engine, tmp_path: Path) -> None:
+    project = small(tmp_path / "halves", base)
+    engine.ask(["pull", base.reference])
+    own_id, _ = identity(engine, base.reference)
+    file = project.root / "pyproject.toml"
+    file.write_text(file.read_text().replace(base.reference, own_id))
+    image, _ = built(load(project.root), engine)
+    assert image.base == own_id
+    forget(engine, image)
+    file.write_text(file.read_text().replace(own_id, f"sha256:{'0' * 64}"))
+    with pytest.raises(UsageError, match=r"has no image sha256:0000.* on this machine"):
+        ended(build_image(load(project.root), "cpu", engine))
 
 
 def test_a_base_with_another_python_is_a_usage_error(base: Base, engine: Engine, tmp_path: Path) -> None:

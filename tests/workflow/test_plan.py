@@ -190,6 +190,15 @@ def test_a_rehearsal_without_a_base_image_says_so(tmp_path: Path) -> None:
     assert made.environment == "rehearsal"
 
 
+def test_a_base_that_one_machine_has_built_is_no_base_for_a_runner(tmp_path: Path) -> None:
+    made = project(tmp_path, CLOUD + IMAGE.replace(BASE, f"sha256:{'0' * 64}"))
+    rehearsed = plan(made, Wanted(deploy=True, target="local"), answers)
+    assert not rehearsed.image
+    assert "the id of an image that one machine has built" in rehearsed.in_words
+    with pytest.raises(UsageError, match="that one machine has built"):
+        plan(made, Wanted(deploy=True, repository=REPOSITORY), answers)
+
+
 @pytest.mark.parametrize(("repository", "pushes"), [("", False), (REPOSITORY, False), ("localhost:5000/i", True)])
 def test_a_rehearsal_pushes_to_no_registry_in_the_cloud(tmp_path: Path, repository: str, pushes: bool) -> None:
     made = plan(project(tmp_path, IMAGE), Wanted(deploy=True, target="local", repository=repository), answers)
