@@ -18,10 +18,16 @@ def counts(threads: LoneThreads, seconds: dict[int, float], predictions: int) ->
 @pytest.mark.parametrize("quicker", [1, 8])
 def test_both_are_tried_and_the_quicker_stays(quicker: int) -> None:
     threads = LoneThreads(8)
-    seconds = {8: 0.02, 1: 0.02} | {quicker: 0.01}
-    assert counts(threads, seconds, 10) == [8] * 5 + [1] * 5
+    seconds = {8: 0.011, 1: 0.011} | {quicker: 0.010}
+    assert counts(threads, seconds, 10) == [8, 8, 1, 1, 8, 8, 8, 1, 1, 1]
     assert set(counts(threads, seconds, 150)) == {quicker}
     assert set(counts(threads, seconds, 50)) == {1, 8}
+
+
+@pytest.mark.parametrize("quicker", [1, 8])
+def test_few_tries_are_enough_where_one_is_far_quicker(quicker: int) -> None:
+    seconds = {8: 0.02, 1: 0.02} | {quicker: 0.01}
+    assert counts(LoneThreads(8), seconds, 104) == [8, 8, 1, 1] + [quicker] * 100
 
 
 def test_one_slow_first_prediction_decides_nothing() -> None:
