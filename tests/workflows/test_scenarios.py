@@ -259,6 +259,7 @@ def test_a_rollback_proves_nothing_and_says_that_there_is_nothing_to_roll_back(c
     assert acted.summary.startswith("**")
 
 
+@pytest.mark.proof  # the gate is full, and executes the jobs of a rollback, which are the same
 def test_the_documented_hours_end_with_an_undeploy_that_proves_nothing(caller: Make) -> None:
     text = documented("docs/workflow.md", "ship.yml", "hours")
     of_the_cloud = r" +(?:cloud-project|region|image-repository|workload-identity-provider|service-account): .*\n"
