@@ -79,7 +79,7 @@ def resolve(project: Project, engine: Engine) -> Stage[BaseImage]:
         EnvironmentFaultError: it cannot be pulled or run.
     """
     reference = project.image.base
-    _require_digest(reference, engine)
+    _require_fixed(reference, engine)
     code, printed = engine.output([*_PLATFORM, reference], timeout=60)
     if code != 0 and is_id(reference):
         raise UsageError(
@@ -133,7 +133,7 @@ def registry_of(reference: str) -> tuple[str, ...]:
     return (host,) if slash and (set(".:") & set(host) or host == "localhost") else ()
 
 
-def _require_digest(reference: str, engine: Engine) -> None:
+def _require_fixed(reference: str, engine: Engine) -> None:
     if _BY_DIGEST.fullmatch(reference) or is_id(reference):
         return
     if not reference:

@@ -82,6 +82,7 @@ def slices(body: bytes) -> Slices:
 
 
 def _parameters(text: bytes) -> Any:
+    # Nearly nobody sends any, and json makes a parser of its own for each call with `parse_constant`.
     return None if text == b"null" else json.loads(text, parse_constant=_no_constant)
 
 

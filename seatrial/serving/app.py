@@ -172,9 +172,8 @@ class App:
 
     async def _found(self, exchange: Exchange, request: Request) -> list[bytes] | None:
         """Wait for an answer; None if the client went away. What nobody waits for is not computed."""
-        seconds, answer = self._bundle.request_timeout, request.answer
-        late = AnswerError(504, f"there is no answer after {seconds:g} s (serving.request-timeout)")
-        timer = asyncio.get_running_loop().call_later(seconds, _end, answer, late)
+        answer = request.answer
+        timer = asyncio.get_running_loop().call_later(self._bundle.request_timeout, self._too_late, answer)
         leaving = asyncio.ensure_future(exchange.receive())
         leaving.add_done_callback(lambda _: _end(answer, _ClientLeftError()))
         try:
@@ -185,6 +184,10 @@ class App:
             timer.cancel()
             leaving.cancel()
             self._dispatch.withdraw(request)
+
+    def _too_late(self, answer: asyncio.Future[Any]) -> None:
+        seconds = self._bundle.request_timeout
+        _end(answer, AnswerError(504, f"there is no answer after {seconds:g} s (serving.request-timeout)"))
 
 
 class _ClientLeftError(Exception):
