@@ -35,6 +35,7 @@ from seatrial.errors import EnvironmentFaultError
 
 _CONTROLLER = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 ROOM = Path(tempfile.gettempdir()) / f"seatrial-engines-{_CONTROLLER}"
+_NETWORK = f"run{_CONTROLLER}"  # of podman
 # What a Python needs to run wheels for Linux: nothing else, not even a shell.
 _BASE_PACKAGES = "base-files,libstdc++6,{python}-minimal,lib{python}-stdlib"
 _START_TIMEOUT = 60.0  # seconds for a daemon to answer
@@ -260,13 +261,14 @@ def _answers(port: int) -> bool:
 
 def _configure_podman(registry: str) -> str:
     folder = ROOM / "podman"
-    folder.mkdir(exist_ok=True)
+    networks = folder / "networks"
+    networks.mkdir(parents=True, exist_ok=True)
     # crun refuses mixed cgroup hierarchies, and high limits fail inside a container; these work in both.
     runtime = 'runtime = "runc"\n' if shutil.which("runc", path=f"{os.environ.get('PATH', '')}:/usr/sbin") else ""
     (folder / "containers.conf").write_text(
         '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n'
-        f'[network]\nnetwork_config_dir = "{folder}/networks"\n'
-        f'default_subnet_pools = [{{base = "{_subnets()}", size = 24}}]\n'
+        f'[network]\nnetwork_config_dir = "{networks}"\ndefault_network = "{_NETWORK}"\n'
+        f'default_subnet_pools = [{{base = "{_subnets()}.0/20", size = 24}}]\n'
         f'[engine]\n{runtime}tmp_dir = "{folder}/libpod"\n'
     )
     (folder / "storage.conf").write_text(
@@ -276,12 +278,33 @@ def _configure_podman(registry: str) -> str:
     (folder / "registries.conf").write_text(
         f'unqualified-search-registries = []\n[[registry]]\nlocation = "{registry}"\ninsecure = true\n'
     )
+    (networks / f"{_NETWORK}.json").write_text(json.dumps(_default_network()))
     return str(folder)
 
 
+def _default_network() -> dict[str, Any]:
+    """Return a network for what names none, of this run alone.
+
+    podman's own is called "podman" in every run on this machine, and so are its rules in the firewall: of two runs that
+    start and remove containers at once, one removes what the other has just made, and no port of that one is reached.
+    """
+    network = _subnets()
+    return {
+        "name": _NETWORK,
+        "id": hashlib.sha256(_NETWORK.encode()).hexdigest(),
+        "driver": "bridge",
+        "network_interface": _NETWORK,
+        "subnets": [{"subnet": f"{network}.0/24", "gateway": f"{network}.1"}],
+        "ipv6_enabled": False,
+        "internal": False,
+        "dns_enabled": False,
+        "ipam_options": {"driver": "host-local"},
+    }
+
+
 def _subnets() -> str:
-    """Choose addresses that depend on the run: podman does not see the networks of other runs on this machine."""
-    return f"10.{100 + _CONTROLLER // 16 % 100}.{_CONTROLLER % 16 * 16}.0/20"
+    """Return the start of addresses that depend on the run, whose podman does not see the networks of others."""
+    return f"10.{100 + _CONTROLLER // 16 % 100}.{_CONTROLLER % 16 * 16}"
 
 
 def _base_layer() -> tuple[Path, str]:
