@@ -27,7 +27,8 @@ URIs of images, one a line. A URI may have wildcards, of which * stays within a 
 an input and the images that it lists may be files of this machine; the bucket is gs://seatrial-local.
 
 The job is made from the version, the content of the inputs, the output and the settings. The same command finds it
-again: it waits for a job that runs, says how one has ended, and makes none twice. --again makes another.
+again: it waits for a job that runs, says how one has ended, and makes none twice. --again makes another, as is needed
+where an image is another one under the URI that a list of images has: only the list itself is looked at.
 """
 _CANCELLED = 300.0  # seconds until a job that is cancelled has ended
 
@@ -99,10 +100,12 @@ def _stoppable(run: Run, arguments: argparse.Namespace, platform: Platform) -> I
         yield
     except Interruption as interruption:
         handled()
-        for name, what in dict(platform.awaited).items():
-            if arguments.cancel_on_stop:
-                run.of(platform.cancel_job(name, _CANCELLED))
-            else:
+        if arguments.cancel_on_stop:
+            from seatrial.deploy.batch import cancel
+
+            run.of(cancel(platform, _CANCELLED))
+        else:
+            for name, what in platform.awaited.items():
                 run.renderer.measured(f"still runs: {what}, {name}; the same command waits for it again")
         run.renderer.error("interrupted")
         raise Ended(128 + int(interruption.args[0])) from None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from seatrial.deploy.platform import PlatformError
-from seatrial.errors import UsageError
+from seatrial.errors import SeatrialError, UsageError
 from seatrial.findings import Phase, Stage, Step, watched
 from seatrial.rules.deployment import live
 from seatrial.rules.deployment.preflight import UNPROVEN
@@ -137,6 +137,15 @@ def batch(resources: Resources, wanted: Wanted, progress: Progress) -> Stage[Non
         yield from platform.explained(error, resources.gathered, what="a request of the batch prediction")
 
 
+def cancel(platform: Platform, timeout: float) -> Stage[None]:
+    """Cancel the jobs that this run waits for, and wait until they have ended; say so if that fails."""
+    for name, what in list(platform.awaited.items()):
+        try:
+            yield from platform.cancel_job(name, timeout)
+        except (PlatformError, SeatrialError) as error:
+            yield Step(f"{what}, {name}, may still run: {error}", lasting=True)
+
+
 def stored(platform: Platform, file: Path, form: str) -> str:
     """Put a file of this machine into the bucket of a rehearsal, with the images that it lists, and return its URI.
 
@@ -197,7 +206,8 @@ def _key(resources: Resources, version: Version, wanted: Wanted, files: Sequence
     settings = resources.project.vertex.model_dump(mode="json", include=_OF_JOB)
     settings["machine_type"] = resources.project.vertex.machine  # a job has one
     settings["batch"].pop("timeout")
-    text = json.dumps([version.digest, version.id, contents, wanted.output, wanted.form, settings], sort_keys=True)
+    output = wanted.output.rstrip("/")  # to which the API adds a slash itself
+    text = json.dumps([version.digest, version.id, contents, output, wanted.form, settings], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

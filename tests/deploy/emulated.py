@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,14 @@ QUICK = Limits(first=0.02, cap=0.2, failures=4, call=1.0, write=1.0, attempts=4,
 
 
 class Nothing:
-    """Hosts whatever it is given, at once, and answers every prediction with the deployed model's id."""
+    """Hosts whatever it is given, at once, and answers every prediction with the deployed model's id.
+
+    What it stops has stopped when `may_stop` is set, which it is at first.
+    """
+
+    def __init__(self) -> None:
+        self.may_stop = threading.Event()
+        self.may_stop.set()
 
     def prepare(self, placement: Placement) -> None:
         pass
@@ -34,8 +42,8 @@ class Nothing:
     def ask(self, placement: Placement, body: bytes, content_type: str, timeout: float) -> Reply:  # noqa: ARG002
         return Reply(200, "application/json", b'{"predictions": ["%s"]}' % placement.deployed_model_id.encode())
 
-    def stop(self, endpoint_id: str, deployed_model_id: str) -> None:
-        pass
+    def stop(self, endpoint_id: str, deployed_model_id: str) -> None:  # noqa: ARG002
+        self.may_stop.wait(60)
 
     def close(self) -> None:
         pass
@@ -46,6 +54,7 @@ class Emulated:
     target: Target
     faults: Faults
     objects: Kept
+    hosting: Nothing
 
     def vertex(self, limits: Limits = QUICK) -> Vertex:
         return Vertex(self.target, limits)
@@ -56,12 +65,13 @@ class Emulated:
 
 @contextmanager
 def emulated(folder: Path) -> Iterator[Emulated]:
-    objects = Kept()
-    plane = ControlPlane(folder / "state.sqlite", Nothing(), objects=objects)
+    objects, hosting = Kept(), Nothing()
+    plane = ControlPlane(folder / "state.sqlite", hosting, objects=objects)
     server = grpc_server.serve(plane)
     try:
-        yield Emulated(Target("local", "demo", "us-central1", server.address), plane.faults, objects)
+        yield Emulated(Target("local", "demo", "us-central1", server.address), plane.faults, objects, hosting)
     finally:
+        hosting.may_stop.set()
         plane.faults.clear()
         server.stop()
         plane.close()

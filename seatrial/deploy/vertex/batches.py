@@ -1,13 +1,15 @@
 """Batch prediction jobs: found by their label, or made, and waited for. What they read and write is in `storage`.
 
 The API has no job that is made only if there is none. So who has made one looks again: of several that were made at
-the same time the oldest goes on, and each run cancels its own if it is another one.
+the same time the oldest goes on, and each run cancels its own if it is another one. A request whose answer was lost may
+even arrive after the one that was sent in its place. The job that it makes then, a twin, has the label of the same run,
+and is cancelled when it is seen: after the making, at the end, or by the next run.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
 from google.api_core import exceptions
@@ -55,25 +57,28 @@ def find_or_run(vertex: Vertex, job: Job, project: Project, *, again: bool) -> S
     """
     timeout, what = project.vertex.batch.timeout, f"batch prediction by version {job.version.id}"
     known = _listed(vertex, job.key)
-    found = _found(known, again=again)
+    twins = _twins(known)
+    yield from _cancelled(vertex, twins)
+    found = _found([each for each in known if each not in twins], again=again)
     origin: Literal["made", "adopted", "found"] = "found"
+    made = None
     if found is None:
-        run = secrets.token_hex(8)
-        request = request_of(vertex, job, project, run)
-        made = yield from vertex.settle(
-            what,
-            lambda: vertex.write(vertex.jobs.create_batch_prediction_job, request),
-            lambda: next((each for each in _listed(vertex, job.key) if each.labels.get(_RUN) == run), None),
-        )
-        yield Step(f"job {_id(made)} is made", lasting=True)
-        found = yield from _first(vertex, job.key, made, {each.name for each in known})
+        made = yield from _made(vertex, job, project, what)
+        vertex.awaited[made.name] = what  # if a signal comes now, it is told
+        found = yield from _first(vertex, made, {each.name for each in known})
+        del vertex.awaited[made.name]
         origin = "made" if found.name == made.name else "adopted"
     elif found.state not in _ENDED:
         origin = "adopted"
         yield Step(f"job {_id(found)} runs already: waiting for it", lasting=True)
     name = found.name
     followed = Followed(name, what, lambda seconds: _read(vertex, name, seconds), _seen, _RESUME, "job")
-    ended = yield from poller.follow(vertex, followed, timeout)
+    try:
+        ended = yield from poller.follow(vertex, followed, timeout)
+    except poller.OperationFailedError:
+        yield from _without_twins(vertex, made, name)
+        raise
+    yield from _without_twins(vertex, made, name)
     stats = ended.completion_stats
     return Ended(
         name,
@@ -93,8 +98,7 @@ def cancel(vertex: Vertex, name: str, timeout: float) -> Stage[None]:
         EnvironmentFaultError: it cannot be read any more.
         google.api_core.exceptions.GoogleAPICallError: the API refuses or does not answer.
     """
-    request = v1.CancelBatchPredictionJobRequest(name=name)
-    vertex.write(vertex.jobs.cancel_batch_prediction_job, request)
+    _cancel(vertex, name)
     what = "cancelling the batch prediction"
     followed = Followed(name, what, lambda seconds: _read(vertex, name, seconds), _seen, _RESUME, "job")
     try:
@@ -138,29 +142,89 @@ def _age(job: v1.BatchPredictionJob) -> tuple[Any, str]:
     return job.create_time, job.name
 
 
+def _made(vertex: Vertex, job: Job, project: Project, what: str) -> Stage[v1.BatchPredictionJob]:
+    """Make a job, and make it again only if no job of this run is there."""
+    run = secrets.token_hex(8)
+    request = request_of(vertex, job, project, run)
+    made = yield from vertex.settle(
+        what,
+        lambda: vertex.write(vertex.jobs.create_batch_prediction_job, request),
+        lambda: next((each for each in _listed(vertex, job.key) if each.labels.get(_RUN) == run), None),
+    )
+    yield Step(f"job {_id(made)} is made", lasting=True)
+    return made
+
+
+def _goes_on(job: v1.BatchPredictionJob) -> bool:
+    """Return whether a job has not ended and nobody has cancelled it."""
+    return job.state not in _ENDED and job.state != _State.JOB_STATE_CANCELLING
+
+
 def _found(known: list[v1.BatchPredictionJob], *, again: bool) -> v1.BatchPredictionJob | None:
-    """Return the oldest job that has not ended, else the newest that has succeeded, unless `again`."""
-    running = [job for job in known if job.state not in _ENDED]
+    """Return the oldest job that goes on, else the newest that has succeeded, unless `again`."""
     well = [job for job in known if job.state in _WELL and not again]
-    return next(iter((*running, *reversed(well))), None)
+    return next(iter((*filter(_goes_on, known), *reversed(well))), None)
 
 
-def _first(
-    vertex: Vertex, key: str, made: v1.BatchPredictionJob, before: Container[str]
-) -> Stage[v1.BatchPredictionJob]:
-    """Return the oldest job that was not there `before`; if it is another one than was `made` here, cancel this one."""
-    others = (each for each in _listed(vertex, key) if each.name not in before)
-    able = (each for each in others if each.state not in _ENDED or each.state in _WELL)
-    first = min((made, *able), key=_age)
-    if first.name == made.name:
-        return made
-    yield Step(f"job {_id(first)} was made just before: waiting for it, and cancelling {_id(made)}", lasting=True)
-    request = v1.CancelBatchPredictionJobRequest(name=made.name)
-    try:
-        repeated(vertex.limits, lambda: vertex.write(vertex.jobs.cancel_batch_prediction_job, request))
-    except exceptions.GoogleAPICallError as error:
-        yield Step(f"job {_id(made)} could not be cancelled: {name_of(code_of(error))}: {error.message}", lasting=True)
+def _twins(known: list[v1.BatchPredictionJob]) -> list[v1.BatchPredictionJob]:
+    """Return the jobs that go on although their run has an older one that goes on or has succeeded."""
+    runs, twins = set[str](), []
+    for job in known:
+        run = job.labels.get(_RUN, "")
+        if run in runs and _goes_on(job):
+            twins.append(job)
+        elif run and (_goes_on(job) or job.state in _WELL):
+            runs.add(run)
+    return twins
+
+
+def _first(vertex: Vertex, made: v1.BatchPredictionJob, before: Container[str]) -> Stage[v1.BatchPredictionJob]:
+    """Return the oldest job that was not there `before`, and cancel the others of the run that `made` one."""
+    others = [each for each in _others(vertex, made) if each.name not in before]
+    first = min((made, *(each for each in others if _goes_on(each) or each.state in _WELL)), key=_age)
+    if first.name != made.name:
+        yield Step(f"job {_id(first)} was made just before: waiting for it", lasting=True)
+    own = [made, *(each for each in others if _of_one_run(each, made))]
+    yield from _cancelled(vertex, (each for each in own if each.name != first.name and _goes_on(each)))
     return first
+
+
+def _without_twins(vertex: Vertex, made: v1.BatchPredictionJob | None, name: str) -> Stage[None]:
+    """Cancel what else the run has made that `made` a job; `name` is the one that it has waited for."""
+    if made is None:
+        return
+    try:
+        own = [each for each in _others(vertex, made) if _of_one_run(each, made) and each.name != name]
+    except exceptions.GoogleAPICallError as error:
+        text = f"whether a second job was made could not be seen: {name_of(code_of(error))}: {error.message}"
+        yield Step(text, lasting=True)
+    else:
+        yield from _cancelled(vertex, filter(_goes_on, own))
+
+
+def _others(vertex: Vertex, made: v1.BatchPredictionJob) -> list[v1.BatchPredictionJob]:
+    """Return the other jobs of the same key."""
+    return [each for each in _listed(vertex, made.labels[_LABEL]) if each.name != made.name]
+
+
+def _of_one_run(job: v1.BatchPredictionJob, other: v1.BatchPredictionJob) -> bool:
+    return bool(job.labels.get(_RUN) == other.labels[_RUN])
+
+
+def _cancelled(vertex: Vertex, jobs: Iterable[v1.BatchPredictionJob]) -> Stage[None]:
+    """Cancel jobs that are one too many, and go on if that fails: they do no harm but cost."""
+    for job in jobs:
+        yield Step(f"job {_id(job)} was made beside another: cancelling it", lasting=True)
+        try:
+            _cancel(vertex, job.name)
+        except exceptions.GoogleAPICallError as error:
+            text = f"job {_id(job)} could not be cancelled: {name_of(code_of(error))}: {error.message}"
+            yield Step(text, lasting=True)
+
+
+def _cancel(vertex: Vertex, name: str) -> None:
+    request = v1.CancelBatchPredictionJobRequest(name=name)  # it may be sent as often as it takes
+    repeated(vertex.limits, lambda: vertex.write(vertex.jobs.cancel_batch_prediction_job, request))
 
 
 def _read(vertex: Vertex, name: str, timeout: float) -> v1.BatchPredictionJob:

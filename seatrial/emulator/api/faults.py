@@ -30,6 +30,7 @@ class Fault:
         seconds: the delay before anything else; for a stage, how much longer it takes.
         silence: never answer.
         reset: drop the connection.
+        late: with `seconds`, nobody needs to wait any more: the call comes late, but it comes.
         stage: a deployment stage, or the name of an RPC whose operation has no stages ("UploadModel").
         never: the stage never ends by itself.
         error: code and text with which the stage ends the operation.
@@ -50,6 +51,7 @@ class Fault:
     seconds: float = 0.0
     silence: bool = False
     reset: bool = False
+    late: bool = False
     stage: str = ""
     never: bool = False
     error: tuple[int, str] | None = None
@@ -171,7 +173,7 @@ def spoil(faults: Faults, fault: Fault | None, waiting: Callable[[], bool], drop
     if fault is None:
         return
     if fault.seconds:
-        faults.wait(fault, lambda: not waiting(), fault.seconds)
+        faults.wait(fault, lambda: not (waiting() or fault.late), fault.seconds)
     if fault.silence:
         faults.wait(fault, lambda: not waiting())
         raise RefusedError(CANCELLED, "nobody waits for this answer")

@@ -8,18 +8,22 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from google.api_core import exceptions
 
 from seatrial.deploy.batch import Ended, Job
+from seatrial.deploy.batch import cancel as cancel_all
 from seatrial.deploy.vertex.batches import cancel, find_or_run, request_of
 from seatrial.deploy.vertex.client import Vertex
+from seatrial.deploy.vertex.platform import VertexPlatform
 from seatrial.deploy.vertex.poller import OperationFailedError
 from seatrial.errors import StillRunningError
-from tests.deploy.emulated import Emulated
+from tests.deploy.emulated import QUICK, Emulated
 from tests.deploy.vertex.resources import LOST, project, version
 from tests.stages import ended
 
 DENIED, FAILED_PRECONDITION = 7, 9
 HELD = {"stage": "JOB_STATE_RUNNING", "never": True}
+BRIEF = replace(QUICK, write=0.3)  # for the request whose answer is lost
 KEY = "projects/demo/locations/us-central1/keyRings/r/cryptoKeys/k"
 
 
@@ -83,7 +87,8 @@ def test_a_job_whose_answer_is_lost_is_not_made_twice(
     emulator: Emulated, vertex: Vertex, job: Job, fault: dict[str, Any], when: str, *, again: bool
 ) -> None:
     lost = emulator.fault("CreateBatchPredictionJob", when=when, **fault)
-    assert run(vertex, job, again=again).answered == 1
+    with emulator.vertex(BRIEF) as brief:
+        assert run(brief, job, again=again).answered == 1
     assert lost.hit.is_set()
     assert len(jobs(vertex)) == 1
 
@@ -118,6 +123,117 @@ def test_of_two_runs_that_make_a_job_at_once_the_later_cancels_its_own_and_waits
     assert (made.origin, adopted) == ("made", replace(made, origin="adopted"))
 
 
+def late(emulator: Emulated) -> Any:
+    """Let the first request for a job arrive when its fault is removed, long after its sender has given it up."""
+    return emulator.fault("CreateBatchPredictionJob", seconds=60, late=True)
+
+
+def held_twins(emulator: Emulated) -> tuple[Any, Any]:
+    """Let the first job run until its fault is removed, and the second until its own is."""
+    return tuple(emulator.fault("CreateBatchPredictionJob", skip=number, **HELD) for number in range(2))  # type: ignore[return-value]
+
+
+def until(vertex: Vertex, *expected: str) -> None:
+    end = time.monotonic() + 20
+    while states(vertex) != sorted(expected):
+        assert time.monotonic() < end, states(vertex)
+        time.sleep(0.02)
+
+
+def test_a_request_that_arrives_late_makes_a_second_job_that_is_cancelled_before_the_end(
+    emulator: Emulated, vertex: Vertex, job: Job
+) -> None:
+    lost, (first, _) = late(emulator), held_twins(emulator)
+    with ThreadPoolExecutor(1) as pool, emulator.vertex(BRIEF) as other:
+        result = pool.submit(run, other, job)
+        until(vertex, "RUNNING")
+        emulator.faults.remove(lost)
+        until(vertex, "RUNNING", "RUNNING")
+        emulator.faults.remove(first)
+        assert result.result(20).origin == "made"
+    until(vertex, "CANCELLED", "SUCCEEDED")
+
+
+def test_a_second_job_of_a_run_that_fails_is_cancelled_too(emulator: Emulated, vertex: Vertex, job: Job) -> None:
+    lost, (first, _) = late(emulator), held_twins(emulator)
+    first.error = (FAILED_PRECONDITION, "Model server exited unexpectedly.")
+    with ThreadPoolExecutor(1) as pool, emulator.vertex(BRIEF) as other:
+        result = pool.submit(run, other, job)
+        until(vertex, "RUNNING")
+        emulator.faults.remove(lost)
+        until(vertex, "RUNNING", "RUNNING")
+        emulator.faults.remove(first)
+        with pytest.raises(OperationFailedError):
+            result.result(20)
+    until(vertex, "CANCELLED", "FAILED")
+
+
+def test_a_request_that_arrives_before_the_second_look_leaves_the_older_job(
+    emulator: Emulated, vertex: Vertex, job: Job
+) -> None:
+    lost, (first, _) = late(emulator), held_twins(emulator)
+    look = emulator.fault("ListBatchPredictionJobs", skip=2, seconds=60)  # what is there, what was made, then this
+    with ThreadPoolExecutor(1) as pool, emulator.vertex(replace(BRIEF, call=30.0)) as other:
+        result = pool.submit(run, other, job)
+        assert look.hit.wait(20)
+        emulator.faults.remove(lost)
+        until(vertex, "RUNNING", "RUNNING")
+        emulator.faults.remove(look)
+        until(vertex, "RUNNING", "CANCELLED")
+        emulator.faults.remove(first)
+        made = result.result(20)
+    assert (made.origin, made.name) == ("made", min(jobs(vertex), key=lambda each: each.create_time).name)
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_the_next_run_cancels_the_second_job_of_one_before_it(
+    emulator: Emulated, vertex: Vertex, job: Job, *, has_ended: bool
+) -> None:
+    lost, (first, _) = late(emulator), held_twins(emulator)
+    with emulator.vertex(BRIEF) as before:
+        if has_ended:
+            emulator.faults.remove(first)
+            run(before, job)
+        else:
+            with pytest.raises(StillRunningError):
+                run(before, job, timeout=0.1)
+    state = "SUCCEEDED" if has_ended else "RUNNING"
+    emulator.faults.remove(lost)
+    until(vertex, state, "RUNNING")
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(run, vertex, job)
+        until(vertex, state, "CANCELLED")
+        emulator.faults.remove(first)
+        assert result.result(20).origin in (("found",) if has_ended else ("adopted", "found"))
+
+
+def test_a_second_job_that_may_not_be_cancelled_is_told_and_changes_nothing_else(
+    emulator: Emulated, vertex: Vertex, job: Job
+) -> None:
+    lost, (first, _) = late(emulator), held_twins(emulator)
+    emulator.faults.remove(first)
+    with emulator.vertex(BRIEF) as before:
+        run(before, job)
+    emulator.faults.remove(lost)
+    until(vertex, "SUCCEEDED", "RUNNING")
+    emulator.fault("CancelBatchPredictionJob", code=DENIED)
+    seen = ended(find_or_run(vertex, job, project(), again=False))
+    assert seen.value.origin == "found"
+    assert any("could not be cancelled: PERMISSION_DENIED" in text for text in seen.steps)
+
+
+def test_a_job_that_is_being_cancelled_is_not_waited_for(emulator: Emulated, vertex: Vertex, job: Job) -> None:
+    held(emulator, vertex, job)
+    [name] = vertex.awaited
+    emulator.hosting.may_stop.clear()
+    with pytest.raises(exceptions.DeadlineExceeded):
+        vertex.jobs.cancel_batch_prediction_job(name=name, timeout=0.3)
+    assert states(vertex) == ["CANCELLING"]
+    with pytest.raises(StillRunningError):
+        run(vertex, job, timeout=0.3)
+    assert len(jobs(vertex)) == 2
+
+
 def test_a_poll_that_fails_ends_nothing(emulator: Emulated, vertex: Vertex, job: Job) -> None:
     fault = emulator.fault("GetBatchPredictionJob", times=3, code=13)
     assert run(vertex, job).answered == 1
@@ -141,6 +257,14 @@ def test_a_job_can_be_cancelled(emulator: Emulated, vertex: Vertex, job: Job) ->
     assert any("CANCELLED" in text for text in ended(cancel(vertex, name, 10)).steps)
     assert [each.state.name for each in jobs(vertex)] == ["JOB_STATE_CANCELLED"]
     assert vertex.awaited == {}
+
+
+def test_a_job_that_may_not_be_cancelled_is_said_to_run_still(emulator: Emulated, vertex: Vertex, job: Job) -> None:
+    held(emulator, vertex, job)
+    emulator.fault("CancelBatchPredictionJob", code=DENIED)
+    [told] = ended(cancel_all(VertexPlatform(vertex), 10)).steps
+    assert told.startswith(f"batch prediction by version 1, {jobs(vertex)[0].name}, may still run: ")
+    assert states(vertex) == ["RUNNING"]
 
 
 def test_the_request_says_what_the_settings_say(vertex: Vertex, job: Job) -> None:

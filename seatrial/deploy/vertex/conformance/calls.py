@@ -128,7 +128,7 @@ RPCS = (
         "CancelBatchPredictionJob",
         "best effort; the job ends as cancelled, if it does not end otherwise",
         f"{SDK}/job_service.py",
-        "with --cancel-on-stop, and then its state is read; or one of two that were made at once",
+        "with --cancel-on-stop, and then its state is read; or one of two that were made at once or by one run",
         "deploy/vertex/test_batches.py::test_a_job_can_be_cancelled",
     ),
     Row(

@@ -170,7 +170,8 @@ RULES = (
         "the API chooses the id of a job and has no create-if-absent",
         f"{SDK}/job_service.py",
         "two labels: what the job is made from, and by which run; after making one, a run lists the jobs of the first "
-        "label, and unless its own is the oldest it cancels that and waits for the oldest",
+        "label, and unless its own is the oldest it cancels that and waits for the oldest. A second job of one run, "
+        "whose request arrived late, is cancelled then, at the end, or by the next run",
         "deploy/vertex/test_batches.py::test_of_two_runs_that_make_a_job_at_once_the_later_cancels_its_own_and_waits_for_"
         "the_other",
     ),
