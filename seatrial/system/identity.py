@@ -11,7 +11,7 @@ from typing import Any
 from seatrial.errors import EnvironmentFaultError, UsageError
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-_LOGIN = "run `gcloud auth application-default login`, or google-github-actions/auth in a workflow"
+LOGIN = "run `gcloud auth application-default login`, or google-github-actions/auth in a workflow"
 
 
 class RefusedError(EnvironmentFaultError):
@@ -41,7 +41,7 @@ class Identity:
             message = f"no access token could be obtained: {error}"
             if error.retryable or isinstance(error, google.auth.exceptions.TransportError):
                 raise EnvironmentFaultError(message, fix="check the network, and HTTPS_PROXY if it needs one") from None
-            raise RefusedError(message, fix=_LOGIN) from None
+            raise RefusedError(message, fix=LOGIN) from None
         return str(self._credentials.token)
 
     @property
@@ -77,5 +77,5 @@ def credentials() -> Any:
     try:
         found, _ = google.auth.default(scopes=[_SCOPE])
     except google.auth.exceptions.GoogleAuthError as error:
-        raise EnvironmentFaultError(f"there is no identity for Google Cloud: {error}", fix=_LOGIN) from None
+        raise EnvironmentFaultError(f"there is no identity for Google Cloud: {error}", fix=LOGIN) from None
     return found

@@ -15,6 +15,7 @@ from seatrial.deploy.batch import StoredFile
 from seatrial.deploy.vertex import wildcards
 from seatrial.errors import EnvironmentFaultError
 from seatrial.findings import Stage, Step
+from seatrial.system import identity
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,11 +130,17 @@ def _listed(vertex: Vertex, bucket: str, prefix: str) -> list[Any]:
 @contextlib.contextmanager
 def _answering(what: str) -> Iterator[None]:
     """Raise what the storage answers as a fault of the environment."""
-    from google.api_core.exceptions import GoogleAPIError
+    from google.api_core.exceptions import Forbidden, GoogleAPIError, Unauthorized
+    from google.auth.exceptions import GoogleAuthError
     from requests import RequestException
 
     try:
         yield
+    except (Forbidden, Unauthorized) as error:
+        fix = "give the identity that runs this roles/storage.objectViewer on the bucket"
+        raise EnvironmentFaultError(f"{what}: {error}", fix=fix) from None
+    except GoogleAuthError as error:
+        raise EnvironmentFaultError(f"{what}: no access token could be obtained: {error}", fix=identity.LOGIN) from None
     except (GoogleAPIError, RequestException, OSError) as error:
         raise EnvironmentFaultError(
             f"{what}: {error}",
