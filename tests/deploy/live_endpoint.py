@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from google.cloud import aiplatform_v1 as v1
@@ -16,6 +16,7 @@ from seatrial.deploy.vertex.endpoints import endpoint_of
 from seatrial.deploy.vertex.platform import VertexPlatform
 from seatrial.deploy.vertex.target import Target
 from seatrial.emulator.api.control_plane import ControlPlane
+from seatrial.emulator.api.faults import Fault
 from seatrial.emulator.api.hosting import Placement, Reply
 from seatrial.emulator.wire import grpc_server
 from tests.deploy.golden_project import Server
@@ -52,15 +53,22 @@ class Functions:
 
 @contextlib.contextmanager
 def live(
-    folder: Path, split: Mapping[str, int], servers: Mapping[str, Server], *, dedicated: bool = False
+    folder: Path,
+    split: Mapping[str, int],
+    servers: Mapping[str, Server],
+    *,
+    dedicated: bool = False,
+    denied: Iterable[str] = (),
 ) -> Iterator[tuple[VertexPlatform, Endpoint]]:
-    """Deploy every server under its id, with this split, for as long as the block runs."""
+    """Deploy every server under its id, with this split, for as long as the block runs, which lacks permissions."""
     random.seed(1)  # the emulator draws by the split in this process: a test must not fail once in a thousand times
     plane = ControlPlane(folder / "emulator.sqlite", Functions(servers))
     server = grpc_server.serve(plane)
     try:
         with Vertex(Target("local", "rehearsal", "us-central1", server.address)) as vertex:
-            yield VertexPlatform(vertex), endpoint_of(_deployed(vertex, split, servers, dedicated))
+            endpoint = endpoint_of(_deployed(vertex, split, servers, dedicated))
+            plane.faults.add(Fault(denied=frozenset(denied)))
+            yield VertexPlatform(vertex), endpoint
     finally:
         server.stop()
         plane.close()

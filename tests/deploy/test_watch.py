@@ -10,6 +10,7 @@ from seatrial.deploy.platform import Platform
 from seatrial.deploy.progress import Progress
 from seatrial.deploy.resources import Resources
 from seatrial.deploy.watch import watch
+from seatrial.emulator.api.control_plane import _PERMISSIONS
 from seatrial.errors import UsageError
 from seatrial.facts.gather import Gathered
 from seatrial.project import Project
@@ -34,9 +35,10 @@ def test_every_version_with_traffic_is_asked_and_the_one_that_drifted_is_named(t
     assert end.errors[0].evidence[0] == f"answered by deployed model {NEW}"
 
 
-def test_what_answers_as_proven_has_no_finding(tmp_path: Path) -> None:
+def test_what_answers_as_proven_has_no_finding_and_asking_takes_two_permissions(tmp_path: Path) -> None:
     project = golden_project(tmp_path, 4)
-    with live(tmp_path, {NEW: 100}, {NEW: right}) as (platform, endpoint):
+    others = set(_PERMISSIONS.values()) - {"aiplatform.endpoints.get", "aiplatform.endpoints.predict"}
+    with live(tmp_path, {NEW: 100}, {NEW: right}, denied=others) as (platform, endpoint):
         end = ended(watch(resources(project, platform, endpoint.name.rpartition("/")[2])))
     assert end.findings == []
     assert [proof.answered for proof in end.value] == [4]

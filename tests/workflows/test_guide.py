@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from seatrial import __version__
 from seatrial.deploy.vertex import preflight
+from seatrial.emulator.api import control_plane
 from seatrial.facts import tables
 from tests.conftest import ROOT
 from tests.workflows import linting
@@ -63,6 +64,17 @@ def test_every_api_and_role_that_the_deploy_asks_for_is_in_the_commands() -> Non
     assert all(role in commands for role in preflight._ROLES.values())
     for role in ("artifactregistry.writer", "iam.serviceAccountUser", "iam.workloadIdentityUser"):
         assert f"roles/{role}" in commands
+
+
+def test_the_nightly_account_may_do_what_its_workflows_do_and_cannot_deploy() -> None:
+    script = "\n".join(blocks("bash", GUIDE)).replace("\\\n", " ")
+    (made,) = [line for line in script.splitlines() if line.startswith("gcloud iam roles create asker ")]
+    given = _options(made, _known(script))["--permissions"].split(",")
+    live = {method: control_plane._PERMISSIONS[method] for method in ("GetEndpoint", "Predict")}
+    assert sorted(given) == sorted({*live.values(), *preflight.BATCH_PERMISSIONS, *preflight.BATCH_USEFUL})
+    (roles,) = re.findall(r"^for role in (.+); do\n.*\$ASKER", script, re.MULTILINE)
+    assert shlex.split(roles) == ["projects/$PROJECT/roles/asker", "roles/serviceusage.serviceUsageViewer"]
+    assert not re.search(r"\$ASKER.*roles/aiplatform", script)
 
 
 def test_the_least_drivers_are_those_of_the_table_that_the_trial_uses() -> None:
@@ -161,10 +173,7 @@ def test_the_mapped_subject_is_never_longer_than_google_allows() -> None:
 def _bindings() -> tuple[list[tuple[dict[str, str], str]], list[tuple[str, str]]]:
     """Return each provider's mapping and condition, and each account with a member that may act as it, as commanded."""
     script = "\n".join(blocks("bash", GUIDE)).replace("\\\n", " ")
-    known = {"OWNER_ID": "11", "REPOSITORY_ID": "22", "NUMBER": "33"}
-    for name, value in re.findall(r"^([A-Z]+)=((?!\$\().+)$", script, re.MULTILINE):
-        if name not in ("DEPLOYER", "SERVING", "ASKER"):
-            known[name] = _filled(shlex.split(value, comments=True)[0], known)
+    known = _known(script)
     (loop,) = re.findall(r"^for place in (.+); do$", script, re.MULTILINE)
     providers, bound = [], []
     for line in script.splitlines():
@@ -177,6 +186,15 @@ def _bindings() -> tuple[list[tuple[dict[str, str], str]], list[tuple[str, str]]
             places = loop.split() if "$place" in line else [""]
             bound += [(account, _options(line, {**known, "place": place})["--member"]) for place in places]
     return providers, bound
+
+
+def _known(script: str) -> dict[str, str]:
+    """Return the values of the script's variables, but the accounts', and numbers for what it asks for."""
+    known = {"OWNER_ID": "11", "REPOSITORY_ID": "22", "NUMBER": "33"}
+    for name, value in re.findall(r"^([A-Z]+)=((?!\$\().+)$", script, re.MULTILINE):
+        if name not in ("DEPLOYER", "SERVING", "ASKER"):
+            known[name] = _filled(shlex.split(value, comments=True)[0], known)
+    return known
 
 
 def _filled(word: str, known: Mapping[str, str]) -> str:

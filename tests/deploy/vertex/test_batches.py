@@ -16,6 +16,8 @@ from seatrial.deploy.vertex.batches import cancel, find_or_run, request_of
 from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.platform import VertexPlatform
 from seatrial.deploy.vertex.poller import OperationFailedError
+from seatrial.deploy.vertex.preflight import BATCH_PERMISSIONS
+from seatrial.emulator.api.control_plane import _PERMISSIONS
 from seatrial.errors import StillRunningError
 from tests.deploy.emulated import QUICK, Emulated
 from tests.deploy.vertex.resources import LOST, project, version
@@ -51,7 +53,8 @@ def jobs(vertex: Vertex) -> list[Any]:
     return list(vertex.jobs.list_batch_prediction_jobs(parent=vertex.target.parent))
 
 
-def test_a_job_is_made_and_its_rows_are_counted(vertex: Vertex, job: Job) -> None:
+def test_a_job_is_made_and_its_rows_are_counted(emulator: Emulated, vertex: Vertex, job: Job) -> None:
+    emulator.fault(denied=frozenset(_PERMISSIONS.values()) - BATCH_PERMISSIONS.keys())
     found = run(vertex, job)
     assert (found.answered, found.failed, found.left, found.origin) == (1, 0, 0, "made")
     assert found.output.startswith("gs://bucket/out/prediction-Digits-")
