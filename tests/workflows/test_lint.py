@@ -281,6 +281,11 @@ def test_no_run_on_main_waits_for_another() -> None:
     assert deploy["concurrency"]["queue"] == "max"
 
 
+def test_no_release_that_waits_is_cancelled_by_a_later_one() -> None:
+    lane = read(Path(".github/workflows/release.yml"))["concurrency"]
+    assert (lane["cancel-in-progress"], lane["queue"]) == (False, "max")
+
+
 def test_a_dry_run_does_what_a_deploy_does_but_waits_for_nobody() -> None:
     jobs = read(Path(".github/workflows/ship.yml"))["jobs"]
     deploy, preview = jobs["deploy"], jobs["preview"]

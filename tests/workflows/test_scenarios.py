@@ -354,11 +354,15 @@ def test_plan_to_deploy_with_the_image_in_between_and_a_package_of_a_private_ind
 
 
 @pytest.mark.parametrize(
-    "configured",
-    [pytest.param(False, id="exact tags alone", marks=pytest.mark.proof), pytest.param(True, id="vX, and PyPI")],
+    ("configured", "newest"),
+    [
+        pytest.param(False, RELEASE, id="exact tags alone", marks=pytest.mark.proof),
+        pytest.param(True, RELEASE, id="vX, and PyPI"),
+        pytest.param(True, f"{RELEASE.partition('.')[0]}.10.0", id="an older one", marks=pytest.mark.proof),
+    ],
 )
 def test_a_tag_is_built_attested_drafted_and_published_in_the_last_step_of_all(
-    tool: Path, tmp_path: Path, *, configured: bool
+    tool: Path, tmp_path: Path, *, configured: bool, newest: str
 ) -> None:
     version = RELEASE.removeprefix("v")
     release = adapted((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
@@ -366,7 +370,8 @@ def test_a_tag_is_built_attested_drafted_and_published_in_the_last_step_of_all(
     if configured:
         made.variables = {"RELEASE_APP_CLIENT_ID": "Iv1", "PUBLISH_TO_PYPI": "true"}
         made.secrets = {"RELEASE_APP_PRIVATE_KEY": "of the App"}
-    calls = github_cli(made.scratch / "bin")
+    major = RELEASE.partition(".")[0]
+    calls = github_cli(made.scratch / "bin", f"{major}.9.0-rc1", f"{major}.0.1", newest, RELEASE)
     acted = made.tag(RELEASE)
     wanted = ("build", "attest", "draft", *(("major", "pypi") if configured else ()), "publish")
     assert jobs(acted, "release") == dict.fromkeys(wanted, "success")
@@ -379,11 +384,12 @@ def test_a_tag_is_built_attested_drafted_and_published_in_the_last_step_of_all(
     assert all(f"dist/{name}" in drafted for name in built)
     assert f"release edit {RELEASE} " in published
     assert published.endswith(" --draft=false")
-    assert len(moved) == (2 if configured else 0)
+    assert len(moved) == (0 if not configured else 3 if newest == RELEASE else 1)
+    assert (f"{newest} is newer" in acted.printed("release/major")) is (newest != RELEASE)
     assert not configured or all(f"would publish dist/{name}" in acted.printed("release/pypi") for name in built)
     for call in moved:
         assert call.startswith("token-of-the-app: ")
-        assert f"tags/{RELEASE.partition('.')[0]} " in call
+        assert re.search(rf"tags/{major}(\.| )", call)
 
 
 def test_a_tag_that_is_not_the_version_is_never_built(tool: Path, tmp_path: Path) -> None:
@@ -395,8 +401,11 @@ def test_a_tag_that_is_not_the_version_is_never_built(tool: Path, tmp_path: Path
     assert not calls.exists()
 
 
-def github_cli(folder: Path) -> Path:
-    """Put a `gh` into a folder that notes what the workflow calls it with, and as whom; give the file of its notes."""
+def github_cli(folder: Path, *tags: str) -> Path:
+    """Put a `gh` into a folder that notes what the workflow calls it with, and as whom; give the file of its notes.
+
+    It knows the tags of the repository, and nothing else.
+    """
     notes = folder / "gh.log"
     folder.mkdir(parents=True, exist_ok=True)
     lines = (
@@ -404,6 +413,7 @@ def github_cli(folder: Path) -> Path:
         '[ "$1" != auth ] || exit 1',  # act itself asks for a token
         f'echo "$GH_TOKEN: $*" >> "{notes}"',
         'case "$*" in "release view "*) echo "release not found" >&2; exit 1;; esac',
+        *(f'case "$*" in *matching-refs*) echo refs/tags/{tag};; esac' for tag in tags),
     )
     (folder / "gh").write_text("\n".join(lines))
     (folder / "gh").chmod(0o755)
