@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TICK = 0.5  # seconds; how long nothing may come before the caller gets to look at the clock
 SHOW = 2.0  # seconds between two lines of progress
+_ANSWER = 60.0  # seconds; what a shared public endpoint allows, by Vertex's custom-container requirements
 _PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0)  # seconds, after so many failures in a row
 _ALIVE = 0.2  # seconds, the longest pause once there was an answer: one input may fail where others do not
 
@@ -36,20 +37,21 @@ class Limits:
         requests: how many are sent at most.
         seconds: how long it lasts at most.
         in_flight: how many may be in flight.
-        request_timeout: seconds that one answer may take.
+        request_timeout: seconds that one answer may take; more only where `inference-timeout` allows more.
         settle: seconds after a change of the split in which a version without traffic is not yet suspicious.
     """
 
     requests: int = 2000
     seconds: float = 900.0
     in_flight: int = 4
-    request_timeout: float = 60.0  # what a shared public endpoint allows, by Vertex's custom-container requirements
+    request_timeout: float = _ANSWER
     settle: float = 180.0
 
     @classmethod
     def of(cls, project: Project, traits: Traits) -> Limits:
         """Return the limits of a project's rollout on a target."""
-        return cls(seconds=project.vertex.rollout.step_timeout, settle=traits.settle)
+        longest = max(_ANSWER, float(project.vertex.inference_timeout or 0))
+        return cls(seconds=project.vertex.rollout.step_timeout, request_timeout=longest, settle=traits.settle)
 
 
 def questions(project: Project, *, interface: str, at_most: int | None = None) -> tuple[Question, ...]:

@@ -57,8 +57,7 @@ def _asked(resources: Resources, endpoint: Endpoint, serving: Sequence[DeployedM
 
 
 def _prove(resources: Resources, endpoint: Endpoint, model: DeployedModel) -> Stage[Proof]:
-    project = resources.project
-    limits = Limits(seconds=project.vertex.rollout.step_timeout, settle=0.0)
+    limits = replace(Limits.of(resources.project, resources.platform.traits), settle=0.0)  # its split has arrived
     stage = prove(resources.platform, endpoint, model.id, resources.gathered, limits=limits)
     while True:
         try:

@@ -156,15 +156,16 @@ def serve_forever(options: Options, faults: Path | None, ready_file: Path | None
             raise UsageError(f"{faults} is not a list of faults: {error}") from None
     if stop_on_eof:
         threading.Thread(target=_signal_at_eof, daemon=True).start()
-    files = [] if stop_on_eof else [options.state / ADDRESS_FILE]
+    files, ours = [] if stop_on_eof else [options.state / ADDRESS_FILE], list[Path | None]()
     try:
         emulator.start()
+        ours = [ready_file, *files]  # until it has started they may be those of another emulator
         _announce(emulator, ready_file, files)
         threading.Event().wait()  # a signal raises its exception here
     except (OSError, OverflowError) as error:
         raise UsageError(f"the emulator cannot run: {error}", fix="see `seatrial emulator --help`") from None
     finally:
-        for file in filter(None, [ready_file, *files]):
+        for file in filter(None, ours):
             with contextlib.suppress(OSError):
                 file.unlink(missing_ok=True)
         emulator.stop()

@@ -23,7 +23,7 @@ from google.protobuf import json_format, struct_pb2
 
 from seatrial import project as projects
 from seatrial.emulator import local
-from seatrial.emulator.server import Emulator, Options
+from seatrial.emulator.server import Emulator, Options, serve_forever
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.system import process
 from tests.conftest import ROOT
@@ -176,16 +176,28 @@ def is_running(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-def test_a_second_emulator_on_the_same_state_is_refused(emulator: Emulator) -> None:
+def test_a_second_emulator_on_the_same_state_is_refused_and_leaves_the_files_of_the_first(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    address, ready = emulator.options.state / local.ADDRESS_FILE, tmp_path / "ready.json"
+    for file in (address, ready):  # as `seatrial emulator --ready-file` writes them
+        file.write_text(emulator.rest_url)
     with pytest.raises(UsageError, match="another emulator uses the state"):
-        Emulator(emulator.options).start()
+        serve_forever(emulator.options, None, ready, stop_on_eof=False)
+    assert (address.is_file(), ready.is_file()) == (True, True)
     assert asked(emulator.rest_url, "GET", "/seatrial/emulator")[1] == emulator.addresses
 
 
-def test_a_port_that_is_taken_is_refused_and_nothing_is_left_running(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["port", pytest.param("rest_port", marks=pytest.mark.proof)])
+def test_a_port_that_is_taken_is_refused_and_nothing_is_left_running(tmp_path: Path, kind: str) -> None:
+    before = threading.active_count()
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="cannot listen"):
-        Emulator(Options(tmp_path / "state", rest_port=taken.getsockname()[1])).start()
+        Emulator(Options(tmp_path / "state", **{kind: taken.getsockname()[1]})).start()
     assert list((tmp_path / "state/running").iterdir()) == []
+    until = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.02)
+    assert threading.active_count() <= before
     again = Emulator(Options(tmp_path / "state"))
     again.start()  # the folder is free again too
     again.stop()

@@ -57,6 +57,8 @@ class Jobs:
         if self._objects is None:
             raise refusals.RefusedError(refusals.UNIMPLEMENTED, "There is no bucket.")
         model = self._names.model(request.batch_prediction_job.model, "batch_prediction_job.model")
+        if model.region != parent.rpartition("/")[2]:  # "must share the same ancestor Location"
+            raise refusals.found_errors([("batch_prediction_job.model", f"is in {model.region}, the job is not")])
         job = Job()
         job.CopyFrom(request.batch_prediction_job)
         for name in _OUTPUT_ONLY:

@@ -132,6 +132,8 @@ class Operations:
         with self._state.transaction() as tx:
             found = [o for _, o in tx.below(_Operation, f"{prefix}/") if wanted is None or o.done == wanted]
         found.sort(key=lambda operation: -_generic(operation).create_time.ToNanoseconds())
+        if request.page_size < 0 or not (request.page_token or "0").isdecimal():
+            raise refusals.RefusedError(refusals.INVALID_ARGUMENT, "Invalid page_size or page_token")
         start = int(request.page_token or 0)
         end = start + (request.page_size or 100)
         more = str(end) if end < len(found) else ""

@@ -35,8 +35,12 @@ class Server:
         self._relay = Relay(self._server.add_insecure_port("127.0.0.1:0"))
         self._server.add_generic_rpc_handlers((_Handler(plane, self),))
         self._server.start()
-        self.port = self._relay.open(port)
-        plane.attach(self._relay)
+        try:
+            self.port = self._relay.open(port)
+            plane.attach(self._relay)
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def address(self) -> str:

@@ -169,12 +169,15 @@ def _json(body: bytes) -> Any:
 
 def _set(content: dict[str, Any], descriptor: Any, name: str, value: str) -> None:
     *parents, last = name.split(".")
+    unknown = _bad_json(f'Unknown name "{name}": Cannot bind query parameter.')
     for parent in parents:
-        content = content.setdefault(parent, {})
-        descriptor = descriptor.fields_by_name[parent].message_type
+        field = descriptor.fields_by_name.get(parent)
+        if field is None or field.message_type is None:
+            raise unknown
+        content, descriptor = content.setdefault(parent, {}), field.message_type
     field = descriptor.fields_by_name.get(last) or descriptor.fields_by_camelcase_name.get(last)
     if field is None:
-        raise _bad_json(f'Unknown name "{name}": Cannot bind query parameter.')
+        raise unknown
     if field.message_type is not None and field.message_type.full_name == "google.protobuf.FieldMask":
         value = re.sub(r"_([a-z])", lambda match: match[1].upper(), value)  # both spellings are accepted
     content[last] = value

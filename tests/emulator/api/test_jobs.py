@@ -195,6 +195,12 @@ def test_a_job_that_breaks_a_rule_is_refused_with_its_field(small: Small, field:
         create(small, **change)
 
 
+def test_a_job_in_another_region_than_its_version_is_refused(small: Small) -> None:
+    elsewhere = PARENT.replace("us-central1", "europe-west4")
+    with pytest.raises(exceptions.InvalidArgument, match=r"Field: batch_prediction_job\.model;"):
+        small.jobs.create_batch_prediction_job(parent=elsewhere, batch_prediction_job=job(), timeout=10)
+
+
 def test_a_job_of_no_version_is_refused(small: Small) -> None:
     with pytest.raises(exceptions.NotFound):
         create(small, model=f"{MODEL}@7")

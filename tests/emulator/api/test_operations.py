@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.api_core import exceptions
@@ -44,6 +45,12 @@ def test_operations_are_listed_by_resource_and_by_whether_they_run(ready: Small)
     ready.faults.clear()
     future.result(timeout=20)
     assert listed(ENDPOINT, "done=false") == []
+
+
+@pytest.mark.parametrize("wrong", [{"page_token": "next"}, {"page_size": -1}], ids=str)
+def test_a_page_that_there_cannot_be_is_refused(ready: Small, wrong: dict[str, Any]) -> None:
+    with pytest.raises(exceptions.InvalidArgument):
+        ready.endpoints.list_operations(operations_pb2.ListOperationsRequest(name=ENDPOINT, **wrong))
 
 
 def test_an_operation_can_be_deleted_only_after_its_end(ready: Small) -> None:

@@ -142,6 +142,8 @@ def test_an_error_has_googles_form(call: Published) -> None:
     [
         (f"{PARENT}/endpoints", {"displayName": "x", "colour": "red"}, ""),
         (f"{PARENT}/endpoints", {"displayName": "x"}, "colour=red"),
+        (f"{PARENT}/endpoints", {"displayName": "x"}, "colour.of=red"),
+        (f"{PARENT}/endpoints", {"displayName": "x"}, "endpointId.of=red"),
         (f"{PARENT}/endpoints", {"displayName": 7}, ""),
         (f"{PARENT}/endpoints", ["x"], ""),
     ],
