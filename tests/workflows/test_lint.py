@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from seatrial.deploy.rollout import REACHABLE
+from seatrial.deploy.vertex.target import TARGETS
+from seatrial.project.vertex import VertexSettings
 from tests.conftest import ROOT
 from tests.workflows import linting
 from tests.workflows.adapted import copy, sources
@@ -279,6 +282,15 @@ def test_no_run_on_main_waits_for_another() -> None:
     deploy = read(Path(".github/workflows/ship.yml"))["jobs"]["deploy"]
     assert deploy["concurrency"]["cancel-in-progress"] is False
     assert deploy["concurrency"]["queue"] == "max"
+
+
+def test_a_deploy_ends_before_its_job_is_ended() -> None:
+    vertex = VertexSettings()
+    rollout, bake = vertex.rollout, vertex.rollout.bake or TARGETS["vertex"].traits.bake
+    proofs = 2 * len(rollout.steps) - 1  # images and gate of each step; with all of the traffic there is no gate
+    once = vertex.upload_timeout + 2 * vertex.endpoint_timeout + vertex.deploy_timeout + REACHABLE + bake
+    least = once + proofs * rollout.step_timeout + 2 * vertex.undeploy_timeout  # what is left over, and the former one
+    assert read(Path(".github/workflows/ship.yml"))["jobs"]["deploy"]["timeout-minutes"] * 60 > least
 
 
 def test_no_release_that_waits_is_cancelled_by_a_later_one() -> None:

@@ -70,7 +70,7 @@ def find_or_run(vertex: Vertex, job: Job, project: Project, *, again: bool) -> S
         origin = "made" if found.name == made.name else "adopted"
     elif found.state not in _ENDED:
         origin = "adopted"
-        yield Step(f"job {_id(found)} runs already: waiting for it", lasting=True)
+        yield Step(f"job {_id(found)} runs already: waiting for it{_page(vertex, found)}", lasting=True)
     name = found.name
     followed = Followed(name, what, lambda seconds: _read(vertex, name, seconds), _seen, _RESUME, "job")
     try:
@@ -151,7 +151,7 @@ def _made(vertex: Vertex, job: Job, project: Project, what: str) -> Stage[v1.Bat
         lambda: vertex.write(vertex.jobs.create_batch_prediction_job, request),
         lambda: next((each for each in _listed(vertex, job.key) if each.labels.get(_RUN) == run), None),
     )
-    yield Step(f"job {_id(made)} is made", lasting=True)
+    yield Step(f"job {_id(made)} is made{_page(vertex, made)}", lasting=True)
     return made
 
 
@@ -245,6 +245,15 @@ def _seen(job: v1.BatchPredictionJob) -> Seen:
         message=job.error.message,
         more=f"{rows:,} rows" if rows else "",
     )
+
+
+def _page(vertex: Vertex, job: v1.BatchPredictionJob) -> str:
+    """Return where a job is seen with its log; "" of a rehearsal. The address is that of Google's SDK, in jobs.py."""
+    target = vertex.target
+    if target.traits.rehearsal:
+        return ""
+    place = f"locations/{target.region}/batch-predictions/{_id(job)}?project={target.project}"
+    return f": https://console.cloud.google.com/agent-platform/{place}"
 
 
 def _id(job: v1.BatchPredictionJob) -> str:

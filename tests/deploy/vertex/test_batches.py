@@ -61,6 +61,14 @@ def test_a_job_is_made_and_its_rows_are_counted(emulator: Emulated, vertex: Vert
     assert vertex.awaited == {}
 
 
+def test_on_google_cloud_a_job_is_told_with_its_page_in_the_console(vertex: Vertex, job: Job) -> None:
+    vertex.target = replace(vertex.target, name="vertex")
+    made = ended(find_or_run(vertex, job, project(), again=False))
+    number = made.value.name.rpartition("/")[2]
+    page = f"locations/us-central1/batch-predictions/{number}?project=demo"
+    assert made.steps[0] == f"job {number} is made: https://console.cloud.google.com/agent-platform/{page}"
+
+
 def test_the_same_job_is_found_when_it_has_ended_and_another_made_only_again(vertex: Vertex, job: Job) -> None:
     first = run(vertex, job)
     assert run(vertex, job) == replace(first, origin="found")
