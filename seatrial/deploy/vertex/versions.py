@@ -201,7 +201,7 @@ def _of_digest(vertex: Vertex, model_id: str, digest: str) -> list[Any]:
     """Return the versions of a digest, lowest id first: those in the list, and the one that has the alias."""
     description = f"{MARK}{digest}"
     found = {m.version_id: m for m in _listed(vertex, model_id) if m.version_description == description}
-    held = _get(vertex, f"{_model_name(vertex, model_id)}@{alias_of(digest)}")
+    held = _held(vertex, f"{_model_name(vertex, model_id)}@{alias_of(digest)}")
     if held is not None and held.version_id not in found:
         if held.version_description != description:
             raise EnvironmentFaultError(
@@ -216,6 +216,14 @@ def _of_digest(vertex: Vertex, model_id: str, digest: str) -> list[Any]:
 def _listed(vertex: Vertex, model_id: str) -> list[Any]:
     request = v1.ListModelVersionsRequest(name=_model_name(vertex, model_id), page_size=100)
     return [model for page in vertex.pages(vertex.models.list_model_versions, request) for model in page.models]
+
+
+def _held(vertex: Vertex, name: str) -> Any:
+    """Return the version that has an alias; None if none has, with whatever code the API says that."""
+    try:
+        return _get(vertex, name)
+    except (exceptions.InvalidArgument, exceptions.FailedPrecondition):
+        return None
 
 
 def _get(vertex: Vertex, name: str) -> Any:

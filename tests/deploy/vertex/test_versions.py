@@ -20,7 +20,7 @@ from seatrial.errors import EnvironmentFaultError, StillRunningError
 from tests.deploy.emulated import Emulated
 from tests.stages import ended
 
-UNAVAILABLE, INTERNAL, DENIED, FAILED_PRECONDITION, UNIMPLEMENTED = 14, 13, 7, 9, 12
+UNAVAILABLE, INTERNAL, DENIED, INVALID, FAILED_PRECONDITION, UNIMPLEMENTED = 14, 13, 7, 3, 9, 12
 MUTATING = ("UploadModel", "MergeVersionAliases", "DeleteModelVersion")
 
 
@@ -51,6 +51,16 @@ def assert_one_each(vertex: Vertex, *texts: str) -> None:
 def test_nothing_is_found_where_there_is_no_model(vertex: Vertex) -> None:
     assert find(vertex, "digits", digest("one")) is None
     assert listing(vertex, "digits") == []
+
+
+@pytest.mark.parametrize("code", [None, INVALID, FAILED_PRECONDITION])
+def test_an_alias_that_no_version_has_finds_nothing_whatever_the_code(
+    emulator: Emulated, vertex: Vertex, code: int | None
+) -> None:
+    put(vertex, "one")
+    refused = emulator.fault("GetModel", code=code, times=None) if code else None
+    assert find(vertex, "digits", digest("two")) is None
+    assert refused is None or refused.hit.is_set()
 
 
 def test_the_first_version_makes_the_model_and_the_second_leaves_default_where_it_is(vertex: Vertex) -> None:

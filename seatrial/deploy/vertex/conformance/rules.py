@@ -285,4 +285,12 @@ RULES = (
         "deploy/vertex/test_logs.py::test_vertex_waits_out_a_minute_and_a_half_of_ingestion",
         "reading receiveTimestamp beside timestamp of a container's lines, after a hundred failed starts",
     ),
+    Row(
+        "GetModel with an alias that no version has",
+        "what does not exist must be NOT_FOUND to a caller with the permission; the reference of GetModel says nothing",
+        "https://google.aip.dev/193",
+        "the alias of a digest, also before a version has it; INVALID_ARGUMENT and FAILED_PRECONDITION mean the same "
+        "here, as the name is well-formed",
+        "deploy/vertex/test_versions.py::test_an_alias_that_no_version_has_finds_nothing_whatever_the_code",
+    ),
 )
