@@ -41,6 +41,13 @@ def check(session: nox.Session) -> None:
 
 
 @nox.session
+def artifacts(session: nox.Session) -> None:
+    """Fetch the artifacts that lie in Cloud Storage (-- lock: write artifacts.lock from what is there)."""
+    what = [] if session.posargs[:1] in (["fetch"], ["lock"]) else ["fetch"]
+    seatrial(session, "artifacts", *what, lock_file=PUSH)
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the bundle: wheels, artifacts, locks, one digest."""
     seatrial(session, "build")

@@ -21,7 +21,7 @@ from typing import Any
 
 from seatrial import golden
 from seatrial.check import waivers
-from seatrial.errors import UsageError
+from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts import data_files
 from seatrial.facts.packages import requirements
 from seatrial.facts.python.sources import module_files
@@ -82,6 +82,7 @@ def build(project: Project, device: str) -> Stage[Bundle | None]:
         predictor = _predictor_wheel(project, listing, digest, draft)
         shutil.copyfile(lock_file, draft / "requirements.txt")
         (draft / "runtime-requirements.txt").write_text(runtime_text("requirements.txt"), encoding="utf-8")
+        _refuse_others(project, described["artifacts"])
         for path in listing.artifacts:
             target = draft / "artifacts" / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +132,8 @@ def list_files(project: Project) -> Listing:
 
 
 def _artifacts(project: Project) -> tuple[str, ...]:
+    if project.locked_artifacts:
+        return tuple(sorted(project.locked_artifacts.digests))
     folder = project.artifacts_dir
     manifest = golden.read_manifest(folder)
     if manifest is not None:
@@ -159,8 +162,25 @@ def _describe(project: Project, listing: Listing, lock_file: Path) -> dict[str, 
         "lock": golden.file_digest(lock_file),
         "runtime": {**_runtime_files(), "requirements.txt": _text_sha256(runtime_text("requirements.txt"))},
         "package": {project.shipped_path(path): golden.file_digest(project.root / path) for path in listing.package},
-        "artifacts": {path: golden.file_digest(project.artifacts_dir / path) for path in listing.artifacts},
+        "artifacts": _artifact_digests(project, listing),
     }
+
+
+def _artifact_digests(project: Project, listing: Listing) -> dict[str, str]:
+    """Return the digest of every artifact; those of Cloud Storage need not be here for it."""
+    if project.locked_artifacts:
+        return dict(project.locked_artifacts.digests)
+    return {path: golden.file_digest(project.artifacts_dir / path) for path in listing.artifacts}
+
+
+def _refuse_others(project: Project, digests: dict[str, str]) -> None:
+    """Refuse artifacts from the cache that are not what artifacts.lock lists any more."""
+    for path, digest in digests.items() if project.is_remote else ():
+        if golden.file_digest(project.artifacts_dir / path) != digest:
+            raise EnvironmentFaultError(
+                f"{project.artifacts}/{path} was changed in the cache, {project.artifacts_dir}",
+                fix="`seatrial cache --prune` removes it; then run this again, which fetches it",
+            )
 
 
 def _digest(described: dict[str, Any]) -> str:
@@ -198,7 +218,7 @@ def _refused(project: Project, listing: Listing) -> Iterator[Finding]:
 
 
 def _shown(project: Project, file: Path) -> str:
-    return file.relative_to(project.root).as_posix() if file.is_relative_to(project.root) else str(file)
+    return project.shown(file) if file.is_relative_to(project.root) or project.is_remote else str(file)
 
 
 def _is_pointer(file: Path) -> bool:

@@ -111,6 +111,8 @@ def _files(facts: Facts, found: Iterable[Finding]) -> Iterator[str]:
 
 def _ignored(facts: Facts) -> tuple[str, ...]:
     folder = facts.project.artifacts
+    if facts.project.is_remote:
+        return ()  # no git keeps them
     return tuple(f"{folder}/{path}" for path in revision.ignored(facts.project.artifacts_dir))
 
 

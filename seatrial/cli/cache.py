@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -16,21 +18,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prune",
         action="store_true",
-        help="remove the kept environments that no trial uses now, and what killed runs left; the next trial makes its "
-        "environment again",
+        help="remove the kept environments and artifacts that no run uses now, and what killed runs left; the next "
+        "trial makes its environment again, and fetches artifacts that lie in Cloud Storage",
     )
 
 
 def command(arguments: argparse.Namespace) -> int:
     """Print where the cache is and what is in it; with --prune remove environments first."""
+    from seatrial.artifacts import kept
     from seatrial.environment import store
-    from seatrial.system.cache import cache_dir
+    from seatrial.system.cache import artifacts_dir, cache_dir
 
-    root = cache_dir()
+    root, artifacts = cache_dir(), artifacts_dir()
     if arguments.prune and root.is_dir():
         before = _size(root)
         store.sweep(root)
         store.drop_least_used(root, at_most=0)
+        kept.prune(artifacts)
         sys.stdout.write(f"removed {max(0, before - _size(root)) / _MEGABYTE:,.0f} MB\n")
     folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     environments = [path for path in folders if (path / "snapshot.json").is_file()]
@@ -43,7 +47,11 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def _size(folder: Path) -> int:
-    """Return the bytes of the files below a folder; files that uv's cache shares with it count too."""
-    from seatrial.environment.store import snapshot_of
-
-    return sum(size for size, _ in snapshot_of(folder).values())
+    """Return the bytes of the files below a folder, each once; files that uv's cache shares with it count too."""
+    sizes: dict[int, int] = {}
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                stat = os.lstat(os.path.join(place, name))  # noqa: PTH118 - there are 26,000
+                sizes[stat.st_ino] = stat.st_size
+    return sum(sizes.values())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatrial.cli import extra, options
-from seatrial.cli.run import PAGE, Run, alone, running
+from seatrial.cli.run import PAGE, Run, alone, running, with_artifacts
 from seatrial.errors import UsageError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.live is not None:
         with extra.needed():
             return _live(arguments)
-    with running("compare", arguments) as run, alone(run):
+    with running("compare", arguments) as run, alone(run), with_artifacts(run):
         _refuse(arguments)
         pair = _pair(run, arguments)
         if pair is None:
@@ -118,7 +118,7 @@ def _live(arguments: argparse.Namespace) -> int:
         if arguments.locks or arguments.since:
             raise UsageError("--live asks what is deployed, so locks and --since have no meaning with it")
         row = platforms.chosen(run.project, arguments.target)
-        with deploy.connected(run, row, Progress()) as resources:
+        with with_artifacts(run), deploy.connected(run, row, Progress()) as resources:
             proofs = run.of(watch(resources))
         inputs = sum(proof.answered for proof in proofs)
         words = [f"{inputs} golden requests answered as proven, by {len(proofs)} deployed versions"]

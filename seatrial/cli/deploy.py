@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.cli import extra, options, platforms
 from seatrial.cli.platforms import Row
-from seatrial.cli.run import PAGE, Ended, Run, alone, running
+from seatrial.cli.run import PAGE, Ended, Run, alone, running, with_artifacts
 from seatrial.cli.smoke import try_out
 from seatrial.deploy import outcome as outcomes
 from seatrial.deploy.outcome import Outcome
@@ -80,9 +80,10 @@ def _deploy(arguments: argparse.Namespace) -> int:
         progress = Progress()
         if arguments.what != "status":  # which is no deploy: deploy.json and its page stay
             _page(run).unlink(missing_ok=True)  # an older one must not pass for this run's
-        with _recorded(run, arguments.what, row, progress) as told:
+        with _recorded(run, arguments.what, row, progress) as told, contextlib.ExitStack() as held:
             chosen = None
             if arguments.what in _OF_A_CANDIDATE:
+                held.enter_context(with_artifacts(run))
                 chosen = _chosen(run, arguments, row)
                 if chosen is None:
                     progress.status = "refused"

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from seatrial.cli import options
-from seatrial.cli.run import alone, running
+from seatrial.cli.run import alone, running, with_artifacts
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,15 +30,21 @@ def command(arguments: argparse.Namespace) -> int:
 def _record(arguments: argparse.Namespace) -> int:
     from seatrial.trial.record import record
 
-    with running("golden record", arguments) as run, alone(run):
+    with running("golden record", arguments) as run, alone(run), with_artifacts(run):
         began = time.monotonic()
         made = run.of(record(run.gathered, arguments.device, arguments.images))
         if made is None:
             return run.finish("")
         where = f"{run.project.artifacts}/golden"
+        tail = []
+        if run.project.is_remote:  # which only its owner writes to
+            where = "build/artifacts/golden"
+            upload = f"gcloud storage rsync --recursive build/artifacts {run.project.artifacts}"
+            tail = [f"upload them: `{upload}`, or to a folder of its own; then `seatrial artifacts lock`"]
         return run.finish(
             f"{made.inputs} inputs with their stages in {where}, {made.size / 1e6:.2f} MB · recorded later: they do "
             f"not show that serving does as training did · {time.monotonic() - began:.1f} s",
+            tail=tail,
             inputs=made.inputs,
             bytes=made.size,
         )

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 
 from seatrial.cli import options
-from seatrial.cli.run import alone, running
+from seatrial.cli.run import alone, running, with_artifacts
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def _build(arguments: argparse.Namespace) -> int:
     from seatrial.containers import engine
     from seatrial.image.build import build_image
 
-    with running("image build", arguments) as run, alone(run):
+    with running("image build", arguments) as run, alone(run), with_artifacts(run):
         found = engine.find(arguments.engine or run.project.image.engine)
         stage = build_image(run.project, arguments.device, found, write=arguments.write, fresh=arguments.no_cache)
         image = run.of(stage)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 COMMANDS = {  # the stages in the order in which they run, then what stands beside them
     "init": "make an existing repository a project: write what is missing, and overwrite nothing",
     "lock": "write requirements.txt from requirements.in with pip-compile, with hashes",
+    "artifacts": "for weights in a bucket: write artifacts.lock from what is there, or fetch what it lists",
     "check": "find what will fail, before anything is installed, in under a second",
     "build": "build the bundle: wheels, artifacts and locks, with one content digest",
     "smoke": "prove the predictor: all of the above, then the real server on your golden images",
@@ -44,6 +45,9 @@ COMMANDS = {  # the stages in the order in which they run, then what stands besi
 EXAMPLES = {  # of every `--help`, nested ones too
     "init": "init --checkpoint best.pth",
     "lock": "lock --upgrade",
+    "artifacts": "artifacts lock",
+    "artifacts lock": "artifacts lock",
+    "artifacts fetch": "artifacts fetch",
     "check": "check --fix",
     "build": "build --project models/digits",
     "smoke": "smoke --full",

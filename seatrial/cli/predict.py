@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from seatrial.cli import options
-from seatrial.cli.run import alone, running
+from seatrial.cli.run import alone, running, with_artifacts
 from seatrial.errors import EnvironmentFaultError, UsageError
 
 
@@ -34,7 +34,7 @@ def command(arguments: argparse.Namespace) -> int:
         parameters = json.loads(arguments.parameters) if arguments.parameters else None
     except ValueError as error:
         raise UsageError(f"--parameters is no JSON: {error}") from None
-    with running("predict", arguments) as run, alone(run):
+    with running("predict", arguments) as run, alone(run), with_artifacts(run):
         answer = run.of(by_hand.predict(run.gathered, arguments.device, arguments.files, parameters))
         if answer is None:
             return run.finish("")

@@ -237,6 +237,20 @@ def alone(run: Run) -> Iterator[None]:
         lock.release()
 
 
+@contextlib.contextmanager
+def with_artifacts(run: Run) -> Iterator[None]:
+    """Fetch artifacts that lie in Cloud Storage, and keep them in the cache until the block ends."""
+    if not run.project.is_remote:
+        yield
+        return
+    from seatrial.artifacts import fetching, kept
+    from seatrial.system import cache
+
+    run.of(fetching.fetch(run.project), "artifacts")
+    with kept.in_use(cache.artifacts_dir()):
+        yield
+
+
 class Ended(Exception):  # noqa: N818 - not an error by itself
     """A command ended early, and the reason was shown."""
 

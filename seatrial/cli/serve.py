@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from seatrial.cli import options
-from seatrial.cli.run import running
+from seatrial.cli.run import running, with_artifacts
 from seatrial.errors import EnvironmentFaultError
 
 _PORT = 8080  # the port of Vertex AI's containers
@@ -27,7 +27,7 @@ def command(arguments: argparse.Namespace) -> int:
     """
     from seatrial.trial import by_hand
 
-    with running("serve", arguments) as run:
+    with running("serve", arguments) as run, with_artifacts(run):
         code = run.of(by_hand.run(run.gathered, arguments.device, arguments.port))
         if code:
             raise EnvironmentFaultError(

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from seatrial.cli import options
-from seatrial.cli.run import PAGE, Run, alone, running
+from seatrial.cli.run import PAGE, Run, alone, running, with_artifacts
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.findings import failed
 
@@ -70,7 +70,7 @@ def try_out(run: Run, device: str, *, skip_check: bool = False, full: bool = Fal
 
 
 def _project(arguments: argparse.Namespace) -> int:
-    with running("smoke", arguments) as run, alone(run):
+    with running("smoke", arguments) as run, alone(run), with_artifacts(run):
         began = time.monotonic()
         trial = try_out(run, arguments.device, skip_check=arguments.skip_check, full=arguments.full)
         proof, page = _proof(trial, time.monotonic() - began), run.project.build_dir / "smoke" / PAGE
@@ -83,7 +83,7 @@ def _image(arguments: argparse.Namespace) -> int:
     from seatrial.report import json as json_report
     from seatrial.trial import image as image_trials
 
-    with running("smoke --image", arguments) as run, alone(run):
+    with running("smoke --image", arguments) as run, alone(run), with_artifacts(run):
         if arguments.skip_check:
             raise UsageError("an image is only run, never checked, so --skip-check has no meaning with --image")
         began = time.monotonic()

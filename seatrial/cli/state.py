@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seatrial.errors import ExitCode, SeatrialError
+from seatrial.errors import ExitCode, SeatrialError, UsageError
 
 if TYPE_CHECKING:
     from seatrial.project import Project
@@ -69,6 +69,10 @@ def _locked(project: Project) -> Point:
     from seatrial.findings import Finding
     from seatrial.lock.judge import check_lock
 
+    try:
+        _ = project.locked_artifacts
+    except SeatrialError as error:
+        return Point("locked", done=False, why=error.message, command="seatrial artifacts lock")
     found = [event for event in check_lock(project) if isinstance(event, Finding)]
     if not found:
         return Point("locked", done=True, why="the lock matches requirements.in", command="")
@@ -82,7 +86,10 @@ def _checked(project: Project) -> Point:
     from seatrial.findings import Finding, Severity
 
     events = check(Gathered(project), offline=True)
-    errors = [e for e in events if isinstance(e, Finding) and e.severity is Severity.ERROR]
+    try:
+        errors = [e for e in events if isinstance(e, Finding) and e.severity is Severity.ERROR]
+    except UsageError as error:
+        return Point("checked", done=False, why=error.message, command="seatrial check")
     codes = ", ".join(dict.fromkeys(error.code for error in errors))
     why = f"errors: {codes}" if errors else "nothing found that would fail, without asking the package index"
     return Point("checked", not errors, why, "seatrial check")

@@ -70,6 +70,7 @@ class Facts:
         left_out: module → path, for every module that a pickle imports, and that the project has but does
             not ship.
         has_artifacts: whether there is an artifacts folder.
+        unseen_artifacts: whether it is in Cloud Storage only, so that of its files no more than their names are known.
         manifest: artifacts/manifest.json.
         differences: how the artifacts differ from the manifest.
         manifest_fault: why the manifest cannot be read.
@@ -105,6 +106,7 @@ class Facts:
     main_definitions: Mapping[str, Location] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     has_artifacts: bool = False
+    unseen_artifacts: bool = False
     manifest: golden.Manifest | None = None
     differences: golden.Differences = field(default_factory=golden.Differences)
     manifest_fault: str = ""
@@ -154,10 +156,14 @@ def gather(project: Project) -> Facts:
     of_main = {name for module, name in pickled if module == "__main__"}
     manifest, differences, manifest_fault = _manifest(project.artifacts_dir)
     examples, golden_fault = _golden(project.artifacts_dir)
+    unseen = project.has_unseen_artifacts
     locks = [_requirements(file, project.root) for file in (project.lock_file, project.cpu_lock_file)]
     uses = uses_of_files(project, sources)
     builds = read_builds(project.root, (checkpoint.path for checkpoint in checkpoints))
-    ships = [*manifest.files, golden.MANIFEST_FILE] if manifest else list(secrets.listed(project.artifacts_dir))
+    if project.locked_artifacts:
+        ships = [*project.locked_artifacts.digests]
+    else:
+        ships = [*manifest.files, golden.MANIFEST_FILE] if manifest else list(secrets.listed(project.artifacts_dir))
     return Facts(
         project=project,
         requirements=_requirements(project.requirements_in, project.root),
@@ -177,7 +183,8 @@ def gather(project: Project) -> Facts:
         unread=unread(sources, [checkpoint.path for checkpoint in checkpoints]),
         main_definitions=tree.definitions(of_main),
         left_out={module: path for module, _ in pickled if not sources.ships(module) and (path := tree.locate(module))},
-        has_artifacts=project.artifacts_dir.is_dir(),
+        has_artifacts=unseen or project.artifacts_dir.is_dir(),
+        unseen_artifacts=unseen,
         manifest=manifest,
         differences=differences,
         manifest_fault=manifest_fault,

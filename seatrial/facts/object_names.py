@@ -61,7 +61,7 @@ def object_names(project: Project, sources: Sources, tree: Tree) -> tuple[Object
     found = list(_in_calls(sources, tree))
     if _makes_objects(sources):
         for file in _configurations(project):
-            found += _in_file(file, file.relative_to(project.root).as_posix(), sources, tree)
+            found += _in_file(file, project.shown(file), sources, tree)
     return tuple(found)
 
 
@@ -110,7 +110,7 @@ def _configurations(project: Project) -> Iterator[Path]:
     for pattern in project.package_data:
         files.update(matched(project, pattern))
     for file in sorted(files):
-        inside = file.is_relative_to(project.root)
+        inside = file.is_relative_to(project.root) or file.is_relative_to(project.artifacts_dir)
         if inside and file.suffix in (".yaml", ".yml") and file.stat().st_size <= _LARGEST:
             yield file
 

@@ -21,6 +21,8 @@ from pydantic_core import PydanticKnownError
 
 from seatrial import layout
 from seatrial.errors import UsageError
+from seatrial.project import artifacts_lock
+from seatrial.project.artifacts_lock import ArtifactsLock
 from seatrial.project.values import (
     WORDS,
     ImportPath,
@@ -39,6 +41,7 @@ from seatrial.project.values import (
 )
 from seatrial.project.vertex import BatchSettings, RolloutSettings, VertexSettings
 from seatrial.serving import interfaces
+from seatrial.system import cache
 
 RUNTIME_PYTHON_FLOOR = (3, 10)  # seatrial/serving/requirements.in: the runtime's own floor
 _WHAT_IS_NEEDED = (
@@ -133,7 +136,7 @@ class Project(Table):
     name: Name  # default: made from the folder's name
     predictor: ImportPath
     interface: Annotated[str, PlainValidator(_known_interface)] = interfaces.AUTO
-    artifacts: str = "artifacts"
+    artifacts: str = "artifacts"  # a folder of the project, or gs://bucket/folder with artifacts.lock beside this file
     python: Python = "3.11"
     packages: TopLevels = ()  # top-level packages and modules that ship; default: the predictor's own
     package_data: Texts = ()  # globs from the root: files beside the modules that ship too
@@ -148,6 +151,10 @@ class Project(Table):
     @classmethod
     def _defaults_from_context(cls, data: dict[str, Any]) -> dict[str, Any]:
         data = dict(data)
+        if str(data.get("artifacts", "")).startswith(artifacts_lock.SCHEME):
+            data["artifacts"] = artifacts_lock.SCHEME + data["artifacts"].removeprefix(artifacts_lock.SCHEME).rstrip(
+                "/"
+            )
         folder = re.sub(r"[^a-z0-9]+", "-", Path(data["root"]).name.lower()).strip("-")
         data.setdefault("name", folder[:63].rstrip("-") or "predictor")
         if not data.get("packages") and isinstance(data.get("predictor"), str):
@@ -162,13 +169,12 @@ class Project(Table):
 
     @model_validator(mode="after")
     def _ships_only_its_own(self) -> Project:
-        if self.artifacts.startswith("gs://"):
+        if "://" in self.artifacts and not artifacts_lock.is_folder(self.artifacts):
             raise ValueError(
-                f"artifacts: {self.artifacts!r} is not a folder of this machine, and a trial needs the files; copy it "
-                f"with `gcloud storage cp --recursive {self.artifacts} .`. A server fetches a folder if its model has "
-                "an artifact URI"
+                f"artifacts: {self.artifacts!r} is neither a folder of the project nor one of Cloud Storage, which is "
+                "gs://bucket/folder"
             )
-        if self.build_dir.resolve().is_relative_to(self.artifacts_dir.resolve()):
+        if not self.is_remote and self.build_dir.resolve().is_relative_to(self.artifacts_dir.resolve()):
             raise ValueError(f"artifacts: {self.artifacts!r} contains build/; the artifacts need their own folder")
         for pattern in self.package_data:
             if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
@@ -211,9 +217,44 @@ class Project(Table):
         return path
 
     @property
+    def is_remote(self) -> bool:
+        """Whether the artifacts lie in Cloud Storage."""
+        return self.artifacts.startswith(artifacts_lock.SCHEME)
+
+    @property
+    def artifacts_lock_file(self) -> Path:
+        """What is in the folder of Cloud Storage."""
+        return self.root / artifacts_lock.NAME
+
+    @property
+    def locked_artifacts(self) -> ArtifactsLock | None:
+        """What is in the folder of Cloud Storage; None if the artifacts are a folder of the project.
+
+        Raises:
+            UsageError: there is no lock of the artifacts, or not one of this folder.
+        """
+        return artifacts_lock.read(self.artifacts_lock_file, self.artifacts) if self.is_remote else None
+
+    @property
     def artifacts_dir(self) -> Path:
-        """The folder that the predictor loads from."""
-        return self.root / self.artifacts
+        """The folder that the predictor loads from; of Cloud Storage's, the one in the cache, which may not be there.
+
+        Raises:
+            UsageError: as `locked_artifacts`.
+        """
+        lock = self.locked_artifacts
+        return self.root / self.artifacts if lock is None else cache.artifacts_dir() / "folders" / lock.digest
+
+    @property
+    def has_unseen_artifacts(self) -> bool:
+        """Whether the artifacts lie in Cloud Storage only: their names and digests are known, their bytes are not."""
+        return self.is_remote and not self.artifacts_dir.is_dir()
+
+    def shown(self, file: Path) -> str:
+        """Return the path of a file as messages name it: from the root, or below the folder of Cloud Storage."""
+        if self.is_remote and file.is_relative_to(folder := self.artifacts_dir):
+            return f"{self.artifacts}/{file.relative_to(folder).as_posix()}"
+        return Path(os.path.relpath(file, self.root)).as_posix()
 
     @property
     def requirements_in(self) -> Path:

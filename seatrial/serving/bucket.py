@@ -15,13 +15,13 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from seatrial.serving import log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 GOOGLE = "https://storage.googleapis.com"
 METADATA = "metadata.google.internal"  # gives the service account's token on every machine of Google Cloud
@@ -53,19 +53,39 @@ class Stored:
     encoding: str = ""
 
 
+class Account(Protocol):
+    """Whoever asks, as far as a bucket needs to know."""
+
+    def token(self) -> str:
+        """Return a token that is valid for a while; "" if there is none."""
+
+    def forget(self, token: str) -> bool:
+        """Forget a token that was refused; return whether another one may be accepted."""
+
+    def email(self) -> str:
+        """Return the account's name; "" if it is not known."""
+
+
 class Bucket:
     """A bucket. Its methods may be called in several threads; each has a connection of its own."""
 
     def __init__(
-        self, name: str, origin: str = GOOGLE, metadata: str | None = METADATA, patience: float = PATIENCE
+        self,
+        name: str,
+        origin: str = GOOGLE,
+        metadata: str | None = METADATA,
+        patience: float = PATIENCE,
+        account: Account | None = None,
     ) -> None:
-        """`metadata` is the host that gives tokens; without one, requests are anonymous."""
+        """`metadata` is the host that gives tokens, unless `account` does; without both, requests are anonymous."""
         self._name = name
         parts = urlsplit(origin if "://" in origin else f"http://{origin}")
         self._host, self._base = parts.netloc, parts.path.rstrip("/")
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
         # A token is a password for a while: never send it in the clear.
-        self._account = _Account(metadata) if metadata and self._tls else None
+        self._account: Account | None = None
+        if self._tls:
+            self._account = account or (_MetadataServer(metadata) if metadata else None)
         self._patience = patience
         self._of_thread = threading.local()
         self._connections: set[http.client.HTTPConnection] = set()
@@ -87,6 +107,10 @@ class Bucket:
         """Close all connections, when no thread asks for anything."""
         while self._connections:
             self._connections.pop().close()
+
+    def note(self, severity: str, text: str) -> None:
+        """Say how it goes, where a server says it: in its log."""
+        log.write(severity, text, phase="fetch")
 
     def list(self, prefix: str) -> Iterator[Stored]:
         """Yield every object whose name begins with a prefix.
@@ -116,9 +140,9 @@ class Bucket:
             StorageError: it is no longer there or another one, it may not be read, or no byte comes any more.
         """
         place = f"/o/{quote(stored.name, safe='')}"
-        query = {"alt": "media", "ifGenerationMatch": stored.generation} if stored.generation else {"alt": "media"}
+        query = {"alt": "media", **self._version(stored)}
         piece = memoryview(bytearray(min(_CHUNK, end - start)))
-        tries = _Tries(f"gs://{self._name}/{stored.name}", self._patience, self._stopped)
+        tries = _Tries(f"gs://{self._name}/{stored.name}", self._patience, self._stopped, self.note)
         while start < end:
             with self._tried(tries):
                 response = self._ask(place, query, {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "gzip"})
@@ -134,7 +158,7 @@ class Bucket:
                     yield piece[:count]
 
     def _page(self, query: dict[str, str]) -> dict[str, Any]:
-        tries = _Tries(f"the list of gs://{self._name}/{query['prefix']}", self._patience, self._stopped)
+        tries = _Tries(f"the list of gs://{self._name}/{query['prefix']}", self._patience, self._stopped, self.note)
         page: Any = None
         while page is None:
             with self._tried(tries):
@@ -174,7 +198,15 @@ class Bucket:
             raise _BrokenError("the token is no longer accepted")
         if response.status in _AGAIN or "rateLimitExceeded" in said:
             raise _BrokenError(f"HTTP {response.status}: {said}")
-        raise StorageError(self._refusal(response.status, said, listing=place == "/o"))
+        raise self._refused(response.status, said, "" if place == "/o" else unquote(place.removeprefix("/o/")))
+
+    def _version(self, stored: Stored) -> dict[str, str]:
+        """Return the parameters that ask for an object as it was listed, and for no later one."""
+        return {"ifGenerationMatch": stored.generation} if stored.generation else {}
+
+    def _refused(self, status: int, said: str, name: str) -> Exception:
+        """Return the error for a request that was refused, for an object's content or, without a name, for the list."""
+        return StorageError(self._refusal(status, said, listing=not name))
 
     def _refusal(self, status: int, said: str, *, listing: bool) -> str:
         whole = f"gs://{self._name}"
@@ -203,7 +235,7 @@ class Bucket:
     def _require_part(self, response: http.client.HTTPResponse, stored: Stored, start: int) -> None:
         given = response.headers.get("x-goog-generation") or stored.generation
         if given != stored.generation:  # an answer of a server that ignores ifGenerationMatch
-            raise StorageError(self._refusal(412, "", listing=False))
+            raise self._refused(412, "", stored.name)
         if response.status == 206:
             begins = (response.headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0]
         else:
@@ -241,6 +273,7 @@ class _Tries:
     what: str
     patience: float
     stopped: threading.Event
+    note: Callable[[str, str], None]
     failed: int = 0
     last: float = field(default_factory=time.monotonic)  # success, or the beginning
 
@@ -261,12 +294,12 @@ class _Tries:
         pause = random.uniform(longest / 10, longest)  # noqa: S311 - no secret
         if time.monotonic() + pause - self.last > self.patience:
             raise StorageError(f"{text}; nothing came for {self.patience:.0f} s, after {self.failed} tries") from error
-        log.write("WARNING", f"{text}; asked again in {pause:.1f} s", phase="fetch")
+        self.note("WARNING", f"{text}; asked again in {pause:.1f} s")
         if self.stopped.wait(pause):
             raise StorageError("the fetch was stopped")
 
 
-class _Account:
+class _MetadataServer:
     """The service account of this machine, as its metadata server knows it; none where there is no such server."""
 
     def __init__(self, host: str) -> None:

@@ -26,7 +26,7 @@ from seatrial.serving import log
 from seatrial.serving.bucket import Bucket, StorageError, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 SCHEME = "gs://"
 THREADS = 8
@@ -49,20 +49,20 @@ def fetch(uri: str, into: Path, bucket: Bucket | None = None) -> Path:
     Raises:
         StorageError: it cannot be fetched as a whole, with the reason and what to do.
     """
-    name, prefix = _place(uri)
+    name, prefix = place(uri)
     bucket = bucket or Bucket.of(name, os.environ)
     draft = into.with_name(f".{into.name}.part")
     shutil.rmtree(draft, ignore_errors=True)
     began = time.monotonic()
     try:
         draft.mkdir(parents=True)
-        files = _files(bucket.list(prefix), uri, prefix, draft)
+        files = files_in(bucket.list(prefix), uri, prefix, draft)
         manifest = files.pop(MANIFEST, None)
         if manifest is not None:
-            _Transfer(bucket, [manifest]).run()
-            files = _listed(files, manifest.path, uri)
+            Transfer(bucket, [manifest]).run()
+            files = as_listed(files, manifest.path, uri)
         _require_space(files.values(), into)
-        _Transfer(bucket, list(files.values())).run()
+        Transfer(bucket, list(files.values())).run()
         draft.rename(into)
     except OSError as error:
         raise StorageError(f"the artifacts of {uri} cannot be written to {into}: {error.strerror or error}") from error
@@ -76,7 +76,7 @@ def fetch(uri: str, into: Path, bucket: Bucket | None = None) -> Path:
 
 
 @dataclass
-class _File:
+class File:
     """A file to fetch. `sha256` is "" unless a manifest lists it; `parts` counts those that are still to come."""
 
     stored: Stored
@@ -92,10 +92,10 @@ class _File:
             return self.parts == 0
 
 
-class _Transfer:
+class Transfer:
     """The fetching of some files, with threads of its own."""
 
-    def __init__(self, bucket: Bucket, files: list[_File]) -> None:
+    def __init__(self, bucket: Bucket, files: list[File]) -> None:
         self._bucket, self._files = bucket, files
         self._size = sum(file.stored.size for file in files)
         self._done = 0
@@ -106,20 +106,20 @@ class _Transfer:
         with ThreadPoolExecutor(THREADS, "fetch") as pool:
             began, quiet = time.monotonic(), _QUIET
             try:
-                pending = {pool.submit(self._fetch, file, at) for file in self._files for at in self._parts(file)}
+                pending = {pool.submit(self._fetch, file, at) for file in self._files for at in self.begin(file)}
                 while pending:
                     ended, pending = wait(pending, quiet, FIRST_EXCEPTION)
                     for each in ended:
                         each.result()
                     if pending:
-                        self._tell(time.monotonic() - began)
+                        self.tell(time.monotonic() - began)
                         quiet = min(2 * quiet, _LONGEST_QUIET)
             except BaseException:
                 self._bucket.stop()
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _parts(self, file: _File) -> range:
+    def begin(self, file: File) -> Sequence[int]:
         """Make the empty file and return where its parts begin."""
         file.path.parent.mkdir(parents=True, exist_ok=True)
         file.path.touch(exist_ok=False)
@@ -127,26 +127,34 @@ class _Transfer:
         file.parts = len(parts)
         return parts
 
-    def _fetch(self, file: _File, start: int) -> None:
-        self._write(file, start, min(start + PART, file.stored.size))
-        if not file.part_ended():
-            return
-        if not _is_intact(file):
-            log.write("WARNING", f"{file.stored.name} came with another checksum; fetched again", phase="fetch")
-            self._write(file, 0, file.stored.size)
-            if not _is_intact(file):
+    def part_came(self, file: File, start: int) -> None:
+        """Heed that a part is written."""
+
+    def _fetch(self, file: File, start: int) -> None:
+        self.write(file, start, min(start + PART, file.stored.size))
+        self.part_came(file, start)
+        if file.part_ended():
+            self.finish(file)
+
+    def finish(self, file: File) -> None:
+        """Compare a file whose parts have come with its checksums, and unpack it."""
+        if not is_intact(file):
+            self._bucket.note("WARNING", f"{file.stored.name} came with another checksum; fetched again")
+            self.write(file, 0, file.stored.size)
+            if not is_intact(file):
                 raise StorageError(
                     f"{file.stored.name} came twice with another checksum (crc32c) than the bucket has for it; what "
                     "lies between the server and the bucket changes the bytes"
                 )
-        _unpack(file)
-        if file.sha256 and _sha256(file.path) != file.sha256:
+        unpack(file)
+        if file.sha256 and sha256_of(file.path) != file.sha256:
             raise StorageError(
                 f"{file.stored.name} is not the file that {MANIFEST} beside it lists; upload the whole folder again, "
                 "as training wrote it"
             )
 
-    def _write(self, file: _File, start: int, end: int) -> None:
+    def write(self, file: File, start: int, end: int) -> None:
+        """Write a part of a file."""
         with file.path.open("r+b") as target:
             target.seek(start)
             for piece in self._bucket.read(file.stored, start, end):
@@ -154,14 +162,15 @@ class _Transfer:
                 with self._lock:
                     self._done += len(piece)
 
-    def _tell(self, seconds: float) -> None:
+    def tell(self, seconds: float) -> None:
+        """Say how far it is."""
         done = min(self._done, self._size)
         speed = done / 1e6 / seconds
         message = f"fetching artifacts: {done / 1e6:.0f} of {self._size / 1e6:.0f} MB, {speed:.0f} MB/s"
-        log.write("INFO", message, phase="fetch")
+        self._bucket.note("INFO", message)
 
 
-def _place(uri: str) -> tuple[str, str]:
+def place(uri: str) -> tuple[str, str]:
     """Return the bucket and the prefix of exactly what is in the folder: it ends in a slash, or is empty."""
     found = _URI.fullmatch(uri)
     if found is None or not uri.isprintable():
@@ -170,16 +179,16 @@ def _place(uri: str) -> tuple[str, str]:
     return found["bucket"], f"{folder}/" if folder else ""
 
 
-def _files(objects: Iterable[Stored], uri: str, prefix: str, folder: Path) -> dict[str, _File]:
+def files_in(objects: Iterable[Stored], uri: str, prefix: str, folder: Path) -> dict[str, File]:
     """Return the files by their names below the folder, after a look at every name."""
-    files: dict[str, _File] = {}
+    files: dict[str, File] = {}
     for stored in objects:
         name = stored.name.removeprefix(prefix)
         if not name or name.endswith("/"):
             continue  # what stands for an empty folder
-        if not stored.name.startswith(prefix) or not _is_plain(name):
+        if not stored.name.startswith(prefix) or not is_plain(name):
             raise StorageError(f"{uri} has an object {name!r}, which is not the name of a file below it; rename it")
-        files[name] = _File(stored, folder / name)
+        files[name] = File(stored, folder / name)
     if not files:
         raise StorageError(f"{uri} has no files; correct the model's artifact URI, or upload the artifacts there")
     for name in files:
@@ -189,12 +198,12 @@ def _files(objects: Iterable[Stored], uri: str, prefix: str, folder: Path) -> di
     return files
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
     """Return whether a name leads to a file below the folder on every system."""
     return name.isprintable() and "\\" not in name and not any(part in ("", ".", "..") for part in name.split("/"))
 
 
-def _listed(files: dict[str, _File], manifest: Path, uri: str) -> dict[str, _File]:
+def as_listed(files: dict[str, File], manifest: Path, uri: str) -> dict[str, File]:
     """Return the files that training's manifest lists, as a bundle would take them; all if it is another's file."""
     content: Any = None
     try:
@@ -215,7 +224,7 @@ def _listed(files: dict[str, _File], manifest: Path, uri: str) -> dict[str, _Fil
     return {name: files[name] for name in listed}
 
 
-def _require_space(files: Iterable[_File], into: Path) -> None:
+def _require_space(files: Iterable[File], into: Path) -> None:
     needed = sum(file.stored.size for file in files)
     free = shutil.disk_usage(into.parent).free
     if needed > free:
@@ -225,7 +234,8 @@ def _require_space(files: Iterable[_File], into: Path) -> None:
         )
 
 
-def _is_intact(file: _File) -> bool:
+def is_intact(file: File) -> bool:
+    """Return whether a file has the checksum that its bucket knows."""
     import google_crc32c  # only now: most servers fetch nothing
 
     checksum = 0
@@ -235,7 +245,7 @@ def _is_intact(file: _File) -> bool:
     return base64.b64encode(checksum.to_bytes(4, "big")).decode() == file.stored.crc32c
 
 
-def _unpack(file: _File) -> None:
+def unpack(file: File) -> None:
     """Unpack a file that was uploaded with `Content-Encoding: gzip`, as every client of Cloud Storage does."""
     if file.stored.encoding != "gzip":
         return
@@ -249,7 +259,8 @@ def _unpack(file: _File) -> None:
     Path(unpacked).replace(file.path)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as content:
         while piece := content.read(_CHUNK):

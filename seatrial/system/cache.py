@@ -1,4 +1,4 @@
-"""Where the tool keeps what it can make again: environments, and what an index said about a lock's wheels."""
+"""Where the tool keeps what it can make again: environments, what an index said of a lock's wheels, and artifacts."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ def cache_dir() -> Path:
         return Path.home() / ".cache/seatrial"
     except RuntimeError:
         raise UsageError("there is no home directory", fix="set SEATRIAL_CACHE to a folder for caches") from None
+
+
+def artifacts_dir() -> Path:
+    """Return where the artifacts that came from Cloud Storage are kept.
+
+    Raises:
+        UsageError: as `cache_dir`.
+    """
+    return cache_dir() / "artifacts"

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seatrial import golden
+from seatrial.artifacts.kept import link
 from seatrial.errors import EnvironmentFaultError, UsageError
 from seatrial.facts.gather import Gathered
 from seatrial.findings import Phase, Stage, Step
 from seatrial.golden.answered import examples_of
+from seatrial.project import Project
 from seatrial.trial import aside, smoke
 from seatrial.trial.failures import LOG_TAIL
 
@@ -54,7 +56,7 @@ def record(gathered: Gathered, device: str, images: Sequence[Path]) -> Stage[Rec
                 fix="`seatrial smoke` says more about a predictor that does not load or answer",
             )
         package = json.loads(bundle.settings.read_text(encoding="utf-8"))["package"]
-        return _adopt(project.artifacts_dir, made, package)
+        return _adopt(_of_its_own(project) if project.is_remote else project.artifacts_dir, made, package)
 
 
 def _refuse(images: Sequence[Path]) -> None:
@@ -64,6 +66,17 @@ def _refuse(images: Sequence[Path]) -> None:
             raise UsageError(f"{image} is not a file")
         if names.count(image.name) > 1:
             raise UsageError(f"two images have the name {image.name}", fix="give one of them another name")
+
+
+def _of_its_own(project: Project) -> Path:
+    """Return a folder with the artifacts of Cloud Storage, of which nobody writes into the cache: build/artifacts."""
+    folder = project.build_dir / "artifacts"
+    shutil.rmtree(folder, ignore_errors=True)
+    for file in (each for each in project.artifacts_dir.rglob("*") if each.is_file()):
+        target = folder / file.relative_to(project.artifacts_dir)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        link(file, target)
+    return folder
 
 
 def _adopt(artifacts: Path, made: Path, package: dict[str, str]) -> Recorded:

@@ -75,6 +75,7 @@ class Plan:
         runner: for all jobs that never need a GPU; `image_runner` and `deploy_runner` are for those that can.
         prove: whether there are trials: not before a rollback or an undeploy.
         compare: whether the lock that the CPU uses has changed, and is compared with the former one.
+        fetch: whether the artifacts lie in Cloud Storage, so that jobs which need their bytes fetch them.
         image: whether an image is built and proven; `push` is whether it is then pushed to a registry.
         image_gigabytes: free disk that its build needs at most, rounded up; 0 without an image.
         image_device: what it is built for; `image_trial` is what it is proven on.
@@ -89,6 +90,7 @@ class Plan:
     runner: Runner
     prove: bool
     compare: bool
+    fetch: bool
     image: bool
     push: bool
     image_gigabytes: int
@@ -116,6 +118,7 @@ class Plan:
         rows = (f"{row['device']} on {_shown(row['runner'])}" for row in self.matrix["include"])
         parts = [f"trial: {', '.join(rows)}"] if self.prove else []
         parts += ["the changed lock is compared with the former one"] if self.compare else []
+        parts += ["the artifacts are fetched from Cloud Storage"] if self.fetch else []
         parts += [f"image for {self.image_device}"] if self.image else []
         parts += [f"deploy {' '.join(self.arguments.split())}"] if self.deploy or self.preview else ["no deploy"]
         return " · ".join([*parts, *self.notes])
@@ -144,6 +147,7 @@ def plan(project: Project, wanted: Wanted, ask: Callable[[str], Engine] = find) 
         runner=runner,
         prove=wanted.makes,
         compare=wanted.since != "" and _has_another_lock(project, wanted.since, notes),
+        fetch=project.locked_artifacts is not None,
         image=image,
         push=image and _pushes(project, wanted),
         image_gigabytes=_gigabytes(project) if image else 0,
@@ -272,10 +276,11 @@ def _image(project: Project, wanted: Wanted, ask: Callable[[str], Engine], notes
 
 
 def _gigabytes(project: Project) -> int:
-    """Return what the build needs of the disk; its artifacts are there already, and a missing lock is found later."""
+    """Return what the build needs of the disk; what git has is there already, and a missing lock is found later."""
     lock = project.lock_for(project.vertex.device)
     pins = requirements.read(lock, project.root).entries if lock.is_file() else ()
-    return math.ceil(dependencies.gigabytes(frozenset(pin.name for pin in pins)))
+    fetched = project.locked_artifacts.size / 1e9 if project.locked_artifacts else 0
+    return math.ceil(dependencies.gigabytes(frozenset(pin.name for pin in pins)) + fetched)
 
 
 def _pushes(project: Project, wanted: Wanted) -> bool:

@@ -117,8 +117,8 @@ class TestAWrongValue:
             ('package-data = ["/etc/*"]', "package-data: '/etc/*' is not a pattern"),
             ('artifacts = "."', "artifacts: '.' contains build/; the artifacts need their own folder"),
             (
-                'artifacts = "gs://b/m"',
-                "artifacts: 'gs://b/m' is not a folder of this machine, and a trial needs the files",
+                'artifacts = "s3://b/m"',
+                "artifacts: 's3://b/m' is neither a folder of the project nor one of Cloud Storage",
             ),
             ('name = "My Digits"', "name: must be at most 63 lower-case letters, digits and hyphens"),
             ('interface = "flask"', "interface: must be 'auto', 'batched', 'cpr' or 'ai-platform', not \"flask\""),

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import google_crc32c
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 _OBJECTS = re.compile(r"/storage/v1/b/(?P<bucket>[^/]+)/o(?:/(?P<name>[^/]+))?")
@@ -39,6 +39,7 @@ class Faults:
         gone: names that are listed and not found.
         replaced: names that are listed with another generation than the one that is there.
         sizes: name → size that is listed instead of the true one.
+        refuse_after: how many answers have an object's content; all later ones are 403.
         held: kinds of requests, "list" or "read", that are answered when `let` is set.
     """
 
@@ -50,6 +51,7 @@ class Faults:
     gone: set[str] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
     sizes: dict[str, int] = field(default_factory=dict)
+    refuse_after: int | None = None
     held: str = ""
     let: threading.Event = field(default_factory=threading.Event)
 
@@ -78,6 +80,7 @@ class Content:
     Attributes:
         objects: name → content of the one bucket.
         encodings: name → content encoding.
+        generations: name → generation, if it is not the usual one.
         page: objects on a page of a list.
         tokens: the tokens that are accepted; anonymous requests are accepted if it is None.
         given: the tokens that the metadata server gives, the last one again and again; [] is no service account.
@@ -88,8 +91,9 @@ class Content:
 
     objects: dict[str, bytes | Repeated] = field(default_factory=dict)
     encodings: dict[str, str] = field(default_factory=dict)
+    generations: dict[str, str] = field(default_factory=dict)
     page: int = 1000
-    tokens: set[str] | None = None
+    tokens: Collection[str] | None = None
     given: list[str] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
     asked: Counter[str] = field(default_factory=Counter)
@@ -188,7 +192,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _item(self, name: str) -> dict[str, str]:
         data = self.served.objects[name]
         size = self.served.faults.sizes.get(name, len(data))
-        item = {"name": name, "size": str(size), "crc32c": crc32c(data), "generation": _GENERATION}
+        item = {"name": name, "size": str(size), "crc32c": crc32c(data)}
+        item["generation"] = self.served.generations.get(name, _GENERATION)
         if name in self.served.encodings:
             item["contentEncoding"] = self.served.encodings[name]
         return item
@@ -198,9 +203,14 @@ class _Handler(BaseHTTPRequestHandler):
         assert query["alt"] == "media"
         if name not in self.served.objects or name in faults.gone:
             return self._json(404, {"error": {"message": "No such object"}})
-        if query["ifGenerationMatch"] != _GENERATION or name in faults.replaced:
+        generation = self.served.generations.get(name, _GENERATION)
+        if query.get("generation", generation) != generation:
+            return self._json(404, {"error": {"message": f"No such object: {name}#{query['generation']}"}})
+        if query.get("ifGenerationMatch", generation) != generation or name in faults.replaced:
             return self._json(412, {"error": {"message": "At least one precondition did not hold"}})
         with self.served.lock:
+            if faults.refuse_after is not None and len(self.served.ranges) >= faults.refuse_after:
+                return self._json(403, {"error": {"message": "reader does not have storage.objects.get access"}})
             self.served.ranges.append(self.headers["Range"])
             self.served.running += 1
             self.served.most = max(self.served.most, self.served.running)

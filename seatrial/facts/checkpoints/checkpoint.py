@@ -83,7 +83,7 @@ def read_checkpoints(project: Project) -> tuple[Checkpoint, ...]:
     read = []
     for file in sorted(folder.rglob("*")):
         named = is_named(file.name)
-        path = Path(os.path.relpath(file, project.root)).as_posix()
+        path = project.shown(file)
         entry = _entry(file, path, folder)
         if entry is None:
             before = max(FILE_LIMIT, min(left, OPCODE_LIMIT))

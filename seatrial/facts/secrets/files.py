@@ -48,7 +48,7 @@ def in_package(project: Project, artifacts: Iterable[str]) -> tuple[SecretFile, 
             files.update(data_files.matched(project, pattern))
     files.update(project.artifacts_dir / path for path in artifacts)
     harmless: set[bytes] = set()
-    found = (_judged(project.root, file, harmless) for file in sorted(files))
+    found = (_judged(project, file, harmless) for file in sorted(files))
     return tuple(secret for secret in found if secret is not None)
 
 
@@ -70,8 +70,8 @@ def listed(folder: Path) -> Iterator[str]:
         yield file.relative_to(folder).as_posix()
 
 
-def _judged(root: Path, file: Path, harmless: set[bytes]) -> SecretFile | None:
-    shown = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+def _judged(project: Project, file: Path, harmless: set[bytes]) -> SecretFile | None:
+    shown = project.shown(file) if file.is_relative_to(project.root) or project.is_remote else str(file)
     content = _beginning(file)
     configuration = PurePosixPath(shown).suffix.lower() not in _EXPLAINING
     hits = forms.in_content(content, configuration=configuration, harmless=harmless)

@@ -29,8 +29,8 @@ ABSENT = Rule(
     detected=(
         "The names that the loader of the predictor class (load, from_path) writes out, below a path that only its "
         "caller knows. It is a warning if the folder has other files, because a step before the build may fetch this "
-        "one. It is silent if the call is in a try or an `if`, or if the loader downloads files, makes "
-        "folders, or asks whether they are there."
+        "one; artifacts in Cloud Storage are no more than what artifacts.lock lists. It is silent if the call is in "
+        "a try or an `if`, or if the loader downloads files, makes folders, or asks whether they are there."
     ),
     bad='torch.load(Path(artifacts_uri) / "weights.pt")  # artifacts/ has best.pth',
     good='torch.load(Path(artifacts_uri) / "best.pth")',
@@ -50,10 +50,12 @@ def _absent(facts: Facts) -> Iterator[Finding]:
             fix=f"put {names} into {folder}/, or name another folder as `artifacts` in [tool.seatrial]",
         )
         return
+    is_remote = facts.project.is_remote
     for use in lacking:
         yield ABSENT.finding(
             f"the predictor loads {use.path} from the artifacts, and there is no {folder}/{use.path}",
-            severity=Severity.WARNING,  # a step before the build may still fetch it
+            severity=Severity.ERROR if is_remote else Severity.WARNING,  # a step before the build may still fetch it
+            fix="upload it, and run `seatrial artifacts lock`; or correct its name" if is_remote else ABSENT.fix,
             location=use.call.location,
             subject=f"{folder}/{use.path}",
         )
@@ -86,4 +88,33 @@ def _ignored(facts: Facts) -> Iterator[Finding]:
             location=Location(facts.ignored[0]),
             subject=facts.project.artifacts,
             fix=f"add `!/{facts.ignored[0]}` to the .gitignore of this folder, and commit it, a large file with LFS",
+        )
+
+
+UNSEEN = Rule(
+    code="ST319",
+    title="the artifacts are in Cloud Storage, and were not looked at",
+    explanation=(
+        "The check reads no bucket. It knows the names and digests of the artifacts from artifacts.lock, but their "
+        "bytes are not in the cache of this machine. What is in the checkpoints, whether training's manifest fits, and "
+        "what the golden answers say, was therefore not judged."
+    ),
+    severity=Severity.NOTE,
+    fix="run `seatrial smoke`, which fetches them and judges them first, or `seatrial artifacts fetch` and the check",
+    sources=("https://docs.cloud.google.com/storage/docs/downloading-objects",),
+    detected="`artifacts` is a folder of Cloud Storage, and the one that artifacts.lock describes is not in the cache.",
+    bad='artifacts = "gs://models/digits/v3"   # a fresh checkout: nothing of it is here',
+    good='artifacts = "gs://models/digits/v3"   # after `seatrial artifacts fetch`',
+)
+
+
+@UNSEEN.decided_by
+def _unseen(facts: Facts) -> Iterator[Finding]:
+    if facts.unseen_artifacts:
+        lock = facts.project.locked_artifacts
+        count = len(lock.rows) if lock else 0
+        files = "1 file" if count == 1 else f"{count} files"
+        yield UNSEEN.finding(
+            f"the artifacts were not looked at: {files} of {facts.project.artifacts} are not in the cache here",
+            location=Location("artifacts.lock"),
         )
