@@ -13,7 +13,7 @@ from seatrial.cli import extra, options, platforms
 from seatrial.cli.deploy import connected, exit_code, pairs
 from seatrial.cli.run import Ended, Run, running
 from seatrial.deploy import outcome
-from seatrial.errors import UsageError
+from seatrial.errors import StillRunningError, UsageError
 from seatrial.system.signals import Interruption, handled
 
 if TYPE_CHECKING:
@@ -71,7 +71,11 @@ def command(arguments: argparse.Namespace) -> int:
         _refuse(arguments, row)
         progress = Progress()
         _file(run).unlink(missing_ok=True)  # an older one must not pass for this run's
-        with connected(run, row, Reached()) as resources, _stoppable(run, arguments, resources.platform):
+        with (
+            connected(run, row, Reached()) as resources,
+            _recorded(run, progress, row, resources.platform),
+            _stoppable(run, arguments, resources.platform),
+        ):
             inputs = tuple(
                 each if each.startswith("gs://") else stored(resources.platform, Path(each), arguments.input_format)
                 for each in arguments.input
@@ -111,13 +115,40 @@ def _stoppable(run: Run, arguments: argparse.Namespace, platform: Platform) -> I
         raise Ended(128 + int(interruption.args[0])) from None
 
 
+@contextlib.contextmanager
+def _recorded(run: Run, progress: Progress, row: Row, platform: Platform) -> Iterator[None]:
+    """Write batch.json however the block ends, with what still runs then."""
+    from seatrial.report import json as json_report
+
+    early: dict[str, Any] = {}
+    try:
+        yield
+    except StillRunningError as error:
+        progress.status, early = "still-running", {"verdict": "error", "message": error.message}
+        raise
+    except Ended:
+        progress.status, early = "interrupted", {"verdict": "error", "message": "interrupted"}
+        raise
+    except Exception as error:
+        progress.status, early = "error", {"verdict": "error", "message": str(error)}
+        raise
+    finally:
+        more = {**_particulars(progress, row), "running": dict(platform.awaited), **early}
+        try:
+            json_report.write(_file(run), json_report.document("batch", run.findings, run.seconds, **more))
+        except OSError as error:  # it must not hide how the command ended
+            run.renderer.error(f"the outcome could not be written to {error.filename}: {error.strerror}")
+
+
+def _particulars(progress: Progress, row: Row) -> dict[str, Any]:
+    return {**asdict(progress), "failures": dict(progress.failures), "target": row.traits.name}
+
+
 def _file(run: Run) -> Path:
     return run.project.build_dir / "batch/batch.json"
 
 
 def _finish(run: Run, progress: Progress, row: Row) -> int:
-    from seatrial.report import json as json_report
-
     job = progress.job
     parts = [f"{job.answered:,} rows answered by version {progress.version.rpartition('@')[2]}, in {job.output}"]
     if progress.status == "unchanged":
@@ -129,7 +160,4 @@ def _finish(run: Run, progress: Progress, row: Row) -> int:
         if job.output and folder.is_dir():
             run.renderer.measured(f"the results lie in {folder}")
         parts.append(outcome.REHEARSAL)
-    more: dict[str, Any] = {**asdict(progress), "failures": dict(progress.failures), "target": row.traits.name}
-    file = _file(run)
-    json_report.write(file, json_report.document("batch", run.findings, run.seconds, **more))
-    return exit_code(run, run.finish(" · ".join(parts), **more))
+    return exit_code(run, run.finish(" · ".join(parts), **_particulars(progress, row)))

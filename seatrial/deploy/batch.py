@@ -90,7 +90,8 @@ class Progress:
     """What a run has reached.
 
     Attributes:
-        status: `succeeded`, `unchanged` if a former job had done the same, `refused` or `failed`.
+        status: `succeeded`, `unchanged` if a former job had done the same, `refused` or `failed`; of a command that
+            ended early `still-running`, `interrupted` or `error`.
         version: the resource name of the version.
         job: how its job ended.
         failures: why rows failed → how many.

@@ -58,6 +58,12 @@ def lines(rehearsal: Rehearsal, folder: str, kind: str) -> list[Any]:
     return [json.loads(line) for line in Path(f"{place}/prediction.{kind}-00000-of-00001").read_text().splitlines()]
 
 
+def recorded(rehearsal: Rehearsal) -> dict[str, Any]:
+    """Return what the last command has written for programs."""
+    found: dict[str, Any] = json.loads((rehearsal.root / "build/batch/batch.json").read_text())
+    return found
+
+
 def states(rehearsal: Rehearsal) -> dict[str, str]:
     """Return the state of each job."""
     with Vertex(rehearsal.target) as vertex:
@@ -76,7 +82,7 @@ def test_a_proven_version_answers_rows_and_files_and_a_second_run_adopts_the_job
     assert labels == list(SIDES)
     assert f"the results lie in {rehearsal.emulator.options.state}/storage/.cloudstorage/{OUTPUT[5:]}/" in failed.shown
     assert "not an image of a known format" in failed.shown
-    assert json.loads((rehearsal.root / "build/batch/batch.json").read_text())["job"] == job
+    assert recorded(rehearsal)["job"] == job
 
     listed = rehearsal.root / "list.txt"
     listed.write_text("".join(f"artifacts/golden/{side}.png\n" for side in SIDES))
@@ -87,6 +93,9 @@ def test_a_proven_version_answers_rows_and_files_and_a_second_run_adopts_the_job
     stopped = ended(child)
     assert stopped.code == 128 + signal.SIGTERM
     assert "still runs: batch prediction by version 1" in stopped.shown
+    told = recorded(rehearsal)
+    assert (told["status"], told["verdict"]) == ("interrupted", "error")
+    assert list(told["running"].values()) == ["batch prediction by version 1"]
     adopting = start(rehearsal, listed, "--input-format", "file-list")
     assert any("runs already: waiting for it" in line for line in adopting.stderr)
     rehearsal.emulator.faults.clear()
@@ -154,6 +163,7 @@ def test_a_job_beyond_its_deadline_goes_on_and_one_is_cancelled_with_its_command
     held(rehearsal)
     late = batch(rehearsal, given, "--set", "batch.timeout=1.0")
     assert (late.code, "run `seatrial batch` again" in late.shown) == (75, True), late.shown
+    assert (recorded(rehearsal)["status"], len(recorded(rehearsal)["running"])) == ("still-running", 1)
     child = start(rehearsal, given, "--cancel-on-stop")
     assert any("runs already" in line for line in child.stderr)
     child.send_signal(signal.SIGINT)

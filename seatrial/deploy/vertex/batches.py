@@ -64,12 +64,13 @@ def find_or_run(vertex: Vertex, job: Job, project: Project, *, again: bool) -> S
     made = None
     if found is None:
         made = yield from _made(vertex, job, project, what)
-        vertex.awaited[made.name] = what  # if a signal comes now, it is told
         found = yield from _first(vertex, made, {each.name for each in known})
-        del vertex.awaited[made.name]
         origin = "made" if found.name == made.name else "adopted"
+        if origin == "adopted":
+            del vertex.awaited[made.name]
     elif found.state not in _ENDED:
         origin = "adopted"
+        vertex.awaited[found.name] = what  # before it is said, so that a signal that comes then finds it
         yield Step(f"job {_id(found)} runs already: waiting for it{_page(vertex, found)}", lasting=True)
     name = found.name
     followed = Followed(name, what, lambda seconds: _read(vertex, name, seconds), _seen, _RESUME, "job")
@@ -151,6 +152,7 @@ def _made(vertex: Vertex, job: Job, project: Project, what: str) -> Stage[v1.Bat
         lambda: vertex.write(vertex.jobs.create_batch_prediction_job, request),
         lambda: next((each for each in _listed(vertex, job.key) if each.labels.get(_RUN) == run), None),
     )
+    vertex.awaited[made.name] = what
     yield Step(f"job {_id(made)} is made{_page(vertex, made)}", lasting=True)
     return made
 

@@ -91,6 +91,20 @@ def test_a_job_that_runs_is_adopted(emulator: Emulated, vertex: Vertex, job: Job
     assert len(jobs(vertex)) == 1
 
 
+@pytest.mark.parametrize("said", ["is made", "runs already"])
+def test_a_job_can_be_told_and_cancelled_from_the_moment_at_which_it_is_named(
+    emulator: Emulated, vertex: Vertex, job: Job, said: str
+) -> None:
+    if said == "runs already":
+        held(emulator, vertex, job)
+    with emulator.vertex() as other:
+        stage = find_or_run(other, job, project(), again=False)
+        while said not in str(next(stage)):  # where a signal may come
+            pass
+        assert list(other.awaited) == [jobs(vertex)[0].name]
+        stage.close()
+
+
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("fault", LOST, ids=str)
