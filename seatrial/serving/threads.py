@@ -1,9 +1,9 @@
 """How many threads an instance gets that is predicted alone: all cores or one, whichever is quicker.
 
 A small model is slower with more threads, because to hand a part of a layer to another core takes longer than the part.
-On 2 cores, mobilenet_v3_small predicted 103 instances a second with one thread and 46 with two; resnet18 19.5 and 21.1
-(torch 2.15). So both are tried, and what was quicker stays. Two predictions with each are enough where one number is
-far quicker: each try of the other one costs a client its time.
+On 2 cores, mobilenet_v3_small took 13 ms with one thread and 18 with two; resnet18 82 and 57 (torch 2.15). So both are
+tried, and what was quicker stays. Two predictions with each are enough where one number is far quicker: each try of the
+other one costs a client its time.
 """
 
 from __future__ import annotations

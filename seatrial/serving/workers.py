@@ -28,9 +28,16 @@ if TYPE_CHECKING:
     from seatrial.serving.settings import Bundle, Contract
 
 _END_WITHIN = 1.0  # seconds from the end of a worker's socket to its exit code
-# OpenMP threads that spin while they wait take the cores from others: on 2 cores, with 2 x 2 threads,
-# mobilenet_v3_small answered 0.2-0.4 requests a second spinning and 85-175 waiting (torch 2.15).
-THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+THREADS = {
+    # OpenMP threads that spin while they wait take the cores from others: on 2 cores, with 2 x 2 threads,
+    # mobilenet_v3_small answered 0.2-0.4 requests a second spinning and 85-175 waiting (torch 2.15).
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # But to sleep and be woken between two layers costs a lone client's prediction a tenth to a third of its time with
+    # two threads (resnet18 60 -> 57 ms, mobilenet_v3_small 26 -> 18 ms). GNU's OpenMP spins so many times first, 40 to
+    # 120 us as the processor's `pause` is; beside a busy worker such a prediction takes 1.3 (resnet18) to 2.2 times
+    # as long, and with its own 300,000 times up to 20.
+    "GOMP_SPINCOUNT": "2000",
+}
 MEMORY = {
     # glibc gives freed memory back to the kernel after each batch, which clears it and gives it again for the next:
     # 9 % of the time of a batch of 8 for mobilenet_v3_small on 2 cores. It keeps this much of it, and maps apart only
