@@ -26,8 +26,8 @@ class Severity(StrEnum):
 class Location:
     """A place in a file of the project.
 
-    `path` is relative to the project's root, with forward slashes. `line` and the columns count from 1;
-    `end_column` is exclusive. A finding about a whole file has no line.
+    `path` is relative to the project's root, with forward slashes, or the address of an object in a bucket. `line` and
+    the columns count from 1; `end_column` is exclusive. A finding about a whole file has no line.
     """
 
     path: str
@@ -38,6 +38,11 @@ class Location:
     def __str__(self) -> str:
         parts = [self.path, *(str(n) for n in (self.line, self.column) if n is not None)]
         return ":".join(parts)
+
+
+def in_repository(path: str) -> str:
+    """Return the file of the project that stands for the one at `path`: of what lies in a bucket, the lock of that."""
+    return "artifacts.lock" if path.startswith("gs://") else path
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
+from seatrial.findings import in_repository
 from seatrial.report import json as json_report
 from seatrial.report.console import Console
 from seatrial.report.renderer import Report
@@ -106,7 +107,7 @@ def _place(finding: Mapping[str, Any], folder: str) -> dict[str, Any]:
     if not place or PurePosixPath(place["path"]).is_absolute():
         return {}
     end = place["end_column"] - 1 if place.get("end_column") else None  # GitHub includes the last column
-    path = PurePosixPath(folder, place["path"])
+    path = PurePosixPath(folder, in_repository(place["path"]))
     return {"file": path, "line": place.get("line"), "col": place.get("column"), "endColumn": end}
 
 

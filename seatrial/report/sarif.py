@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from seatrial import __version__
+from seatrial.findings import in_repository
 from seatrial.report import json as json_report
 from seatrial.report.document import DocumentRenderer
 from seatrial.report.renderer import Report, RuleText
@@ -132,7 +133,7 @@ def _artifact(folder: str, path: str) -> dict[str, Any]:
     if PurePosixPath(path).is_absolute():
         return {"uri": PurePosixPath(path).as_uri()}
     # A name that is not UTF-8 has its bytes as surrogates.
-    uri = quote(PurePosixPath(folder, path).as_posix(), errors="surrogateescape")
+    uri = quote(PurePosixPath(folder, in_repository(path)).as_posix(), errors="surrogateescape")
     return {"uri": uri, "uriBaseId": BASE}
 
 

@@ -285,6 +285,7 @@ def test_a_check_without_the_bytes_asks_nobody_and_says_what_it_did_not_see(
     seen = {finding["code"] for finding in told(capsys, "check", root=halves)[1]["findings"]}
     shutil.rmtree(own_cache)
     asked = content.asked.copy()
+    assert done(capsys, "plan", root=halves)["plan"]["fetch"] is True  # and the plan needs no bytes either
     code, report = told(capsys, "check", "--offline", root=halves)
     found = {finding["code"]: finding for finding in report["findings"]}
     assert "ST319" not in seen
@@ -307,6 +308,10 @@ def test_a_finding_in_a_fetched_file_names_it_by_its_address(
     done(capsys, "artifacts", "lock", root=halves)
     found = told(capsys, "check", root=halves)[1]["findings"]
     assert f"{URI}/model.pt" in {(each["location"] or {}).get("path") for each in found}
+    main(["check", "--project", str(halves), "--format", "sarif"])
+    results = json.loads(capsys.readouterr().out)["runs"][0]["results"]
+    (places,) = [each["locations"] for each in results if f"{URI}/model.pt is" in each["message"]["text"]]
+    assert places[0]["physicalLocation"]["artifactLocation"]["uri"] == "artifacts.lock"  # a file of the repository
 
 
 @pytest.mark.proof

@@ -42,6 +42,8 @@ def test_a_caller_gives_only_inputs_that_there_are_and_grants_what_is_asked(text
             # An expression is evaluated on GitHub; a comparison is a boolean there.
             assert isinstance(value, kinds[inputs[key]["type"]]) or re.fullmatch(r"\$\{\{ .* == .* \}\}", value)
         asked = {k: v for each in call["jobs"].values() for k, v in each.get("permissions", {}).items()}
+        if job.get("with", {}).get("artifacts-identity-provider"):
+            asked |= {"id-token": "write"}
         assert job["permissions"] == asked
 
 
@@ -116,6 +118,7 @@ OURS = {  # a token of GitHub's for a job of ship.yml: https://docs.github.com/e
     "workflow_ref": "your-organisation/your-repository/.github/workflows/predictor.yml@refs/heads/main",
     "job_workflow_ref": f"seatrial/seatrial/.github/workflows/ship.yml@refs/tags/{RELEASE}",
 }
+_PROVE = OURS["job_workflow_ref"].replace("ship.yml", "prove.yml")
 _NIGHT = OURS["workflow_ref"].replace("predictor.yml", "live.yml")
 LIVE = {**OURS, "workflow_ref": _NIGHT, "job_workflow_ref": _NIGHT}  # one for a nightly workflow
 
@@ -123,11 +126,12 @@ LIVE = {**OURS, "workflow_ref": _NIGHT, "job_workflow_ref": _NIGHT}  # one for a
 @pytest.mark.parametrize(
     ("token", "accounts"),
     [
-        pytest.param(OURS, ["$DEPLOYER"], id="the image job on main"),
-        pytest.param({**OURS, "environment": "production"}, ["$DEPLOYER"], id="the deploy job"),
-        pytest.param({**OURS, "environment": "staging"}, [], id="another environment"),
-        pytest.param({**OURS, "ref": "refs/pull/7/merge"}, [], id="a pull request"),
-        pytest.param({**OURS, "ref": "refs/heads/main2"}, [], id="another branch"),
+        pytest.param(OURS, ["$DEPLOYER", "$READER"], id="the image job on main"),
+        pytest.param({**OURS, "environment": "production"}, ["$DEPLOYER", "$READER"], id="the deploy job"),
+        pytest.param({**OURS, "environment": "staging"}, ["$READER"], id="another environment"),
+        pytest.param({**OURS, "ref": "refs/pull/7/merge"}, ["$READER"], id="a pull request"),
+        pytest.param({**OURS, "ref": "refs/heads/main2"}, ["$READER"], id="another branch"),
+        pytest.param({**OURS, "job_workflow_ref": _PROVE, "ref": "refs/pull/7/merge"}, ["$READER"], id="its trials"),
         pytest.param({**OURS, "repository_id": "222"}, [], id="another repository"),
         pytest.param({**OURS, "repository_owner_id": "12"}, [], id="another organisation"),
         pytest.param(
@@ -164,6 +168,7 @@ def test_the_mapped_subject_is_never_longer_than_google_allows() -> None:
     assert [set(mapping) - {"google.subject"} for mapping, _ in providers] == [
         {"attribute.place"},
         {"attribute.nightly"},
+        {"attribute.weights"},
     ]
     for mapping, _ in providers:
         # "Cannot exceed 127 bytes": https://pub.dev/documentation/googleapis/latest/iam_v1/WorkloadIdentityPoolProvider/attributeMapping.html
@@ -192,7 +197,7 @@ def _known(script: str) -> dict[str, str]:
     """Return the values of the script's variables, but the accounts', and numbers for what it asks for."""
     known = {"OWNER_ID": "11", "REPOSITORY_ID": "22", "NUMBER": "33"}
     for name, value in re.findall(r"^([A-Z]+)=((?!\$\().+)$", script, re.MULTILINE):
-        if name not in ("DEPLOYER", "SERVING", "ASKER"):
+        if name not in ("DEPLOYER", "SERVING", "ASKER", "READER"):
             known[name] = _filled(shlex.split(value, comments=True)[0], known)
     return known
 

@@ -18,6 +18,8 @@ from tests.workflows import linting
 from tests.workflows.adapted import copy, sources
 
 FILES = [file.relative_to(ROOT) for file in sources()]
+# Jobs with their caller's permissions: some callers grant an identity for a private bucket, and most can grant none.
+FETCH = {"prove": {"compare", "smoke"}, "rehearse": {"prove", "deploy"}}
 WORKFLOWS = [file for file in FILES if file.parent.name == "workflows"]
 
 
@@ -125,21 +127,62 @@ def test_nothing_is_interpolated_into_a_script(path: Path) -> None:
 @pytest.mark.parametrize("path", WORKFLOWS, ids=str)
 def test_a_token_may_do_nothing_but_what_the_table_in_the_header_says(path: Path) -> None:
     document = read(path)
-    assert document["permissions"] == {}
+    if path.stem not in FETCH:
+        assert document["permissions"] == {}
     rows = re.findall(r"^#\s+\|(.*)\|$", (ROOT / path).read_text(encoding="utf-8"), flags=re.MULTILINE)
     cells = [[cell.strip() for cell in row.split("|")] for row in rows if set(row) - set("-|")]
     scopes = cells[0][1:]
     table = {
         job: {scope: access for scope, access in zip(scopes, given, strict=True) if access} for job, *given in cells[1:]
     }
-    assert table == {name: job.get("permissions", {}) for name, job in document["jobs"].items()}
+    others = {"contents": "caller's"} if path.stem in FETCH else {}
+    assert table == {name: job.get("permissions", others) for name, job in document["jobs"].items()}
 
 
 @pytest.mark.parametrize("name", ["prove", "rehearse"])
 def test_what_creates_nothing_asks_for_nothing_but_reading_and_waits_for_nobody(name: str) -> None:
-    for job in read(Path(f".github/workflows/{name}.yml"))["jobs"].values():
-        assert job["permissions"] == {"contents": "read"}
-        assert not {"environment", "concurrency"} & set(job)
+    document = read(Path(f".github/workflows/{name}.yml"))
+    for job, of in document["jobs"].items():
+        if job not in FETCH[name]:
+            assert of["permissions"] == {"contents": "read"}
+        assert not {"environment", "concurrency"} & set(of)
+
+
+@pytest.mark.parametrize("name", ["prove", "rehearse"])
+def test_only_jobs_that_fetch_artifacts_have_the_callers_permissions(name: str) -> None:
+    document = read(Path(f".github/workflows/{name}.yml"))
+    assert "permissions" not in document  # which would be those of the jobs without any
+    callers = {job for job, of in document["jobs"].items() if "permissions" not in of}
+    assert callers == FETCH[name]
+    assert callers == {
+        job for job, of in document["jobs"].items() if of.get("uses", "").endswith("/prove.yml") or fetches(of)
+    }
+
+
+@pytest.mark.parametrize("name", ["prove", "ship", "rehearse"])
+def test_artifacts_in_a_bucket_are_fetched_by_an_identity_that_no_later_step_has(name: str) -> None:
+    document = read(Path(f".github/workflows/{name}.yml"))
+    wanted = {f"artifacts-{each}" for each in ("identity-provider", "service-account")}
+    assert wanted <= set(called(name)["inputs"])
+    for job, of in document["jobs"].items():
+        if of.get("uses", "").endswith("/prove.yml"):
+            assert all(of["with"][each] == f"${{{{ inputs.{each} }}}}" for each in wanted)
+        for step in fetches(of):
+            assert step["if"] == "${{ needs.plan.outputs.fetch == 'true' }}"
+            assert step["with"]["identity-provider"] == "${{ inputs.artifacts-identity-provider }}"
+            assert step["with"]["service-account"] == "${{ inputs.artifacts-service-account }}"
+        needs_bytes = any(
+            re.search(r"-s (smoke|compare|image|deploy) ", each.get("run", "")) for each in of.get("steps", ())
+        )
+        assert bool(fetches(of)) == needs_bytes, job
+    auth, fetch, removal = linting.steps(read(Path(".github/actions/artifacts/action.yml")))
+    assert auth["with"]["export_environment_variables"] is False
+    assert fetch["env"]["CREDENTIALS"] == removal["env"]["CREDENTIALS"]
+    assert "always()" in removal["if"]
+
+
+def fetches(job: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for step in job.get("steps", ()) if step.get("uses") == "$/.github/actions/artifacts"]
 
 
 def test_a_step_that_runs_a_session_is_replaced_by_it_so_that_signals_arrive() -> None:

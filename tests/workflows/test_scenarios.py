@@ -20,9 +20,11 @@ from typing import Any
 
 import pytest
 
+from seatrial.cli.main import main
 from tests.conftest import ROOT
 from tests.engines import Base
 from tests.local_index import Index, serving
+from tests.serving.bucket_server import Content, running
 from tests.workflows.acting import Acted, Caller, commit, repository
 from tests.workflows.adapted import RELEASE, adapted
 from tests.workflows.conftest import SMALL
@@ -152,6 +154,34 @@ def test_a_pull_request_that_changes_the_lock_gets_the_comparison_in_its_summary
     assert "| pillow | 11.3.0 | 13.0.0 |" in acted.summary
     assert "requirements.txt answers 4 golden inputs as requirements.txt at HEAD^1 does" in acted.summary
     assert acted.summary.startswith("**Passed.**")
+
+
+@pytest.mark.proof
+def test_weights_in_a_bucket_are_fetched_by_the_jobs_that_need_them(
+    caller: Make, tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "halves"
+    shutil.copytree(SMALL, project)
+    content = Content()
+    for file in (file for file in (project / "artifacts").rglob("*") if file.is_file()):
+        content.objects[f"halves/v1/{file.relative_to(project / 'artifacts').as_posix()}"] = file.read_bytes()
+    shutil.rmtree(project / "artifacts")
+    settings = project / "pyproject.toml"
+    text = settings.read_text().replace("[tool.seatrial]\n", '[tool.seatrial]\nartifacts = "gs://weights/halves/v1"\n')
+    settings.write_text(text)
+    with running(content) as served:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", served.host)
+        assert main(["artifacts", "lock", "--project", str(project)]) == 0
+        shutil.rmtree(shared_cache / "artifacts")
+        before = len(served.ranges)
+        acted = caller(documented("README.md", "rehearse.yml"), project=project).push()
+        reads = len(served.ranges) - before
+    assert jobs(acted, "prove") == PROVED
+    assert jobs(acted, "rehearse") == {"plan": "success", "deploy": "success", "report": "success"}
+    assert reads == len(content.objects)  # by the first job that needs them; act's jobs share a machine, and its cache
+    assert "the artifacts are fetched from Cloud Storage" in acted.printed("rehearse/rehearse/plan")
+    assert "0.0 MB were moved" in acted.printed("rehearse/rehearse/deploy")
+    assert deployed(acted)["status"] == "deployed"
 
 
 def test_a_failing_smoke_is_not_deployed_and_the_first_line_names_the_code(
