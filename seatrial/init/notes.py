@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from seatrial.findings import Location
 
+_SHOWN = 6  # choices in a sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -61,3 +63,8 @@ class Notes:
     def tell(self, what: str, value: str, origin: Location | str) -> None:
         """Note an inference."""
         self.told.append(Told(what, value, where(origin)))
+
+
+def listed(names: list[str]) -> str:
+    """Return the first of several names, and how many more there are."""
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from seatrial.facts.architectures import presets
-from seatrial.facts.repository.models import CLASSES
+from seatrial.facts.repository.heads import CLASSES
+from seatrial.init.choosing import unknown_names
 from seatrial.init.layout import assigned
 from seatrial.init.notes import where
 
@@ -168,6 +169,8 @@ def _built(module: _Module) -> Iterator[str]:
     """Yield the lines that build the model and load its weights."""
     chosen = module.chosen
     fit, model = chosen.fit, chosen.model
+    if model is not None and (names := unknown_names(model, fit)):
+        yield f"# No file tells what these are, write it here: {', '.join(names)}"
     if fit is None and model is not None:
         text = module.use(model.written)
         if _asks_for_classes(text):
@@ -182,7 +185,8 @@ def _built(module: _Module) -> Iterator[str]:
         yield from _own_head(module, fit)
         return
     counted = f"len(weights[{_quoted(weight or fit.head)}])"
-    yield f"model = {_builder(module, fit, '' if weight else counted)}"
+    has_own_head = any(_top(change.part) == _top(fit.head) for change in changes)
+    yield f"model = {_builder(module, fit, '' if has_own_head else counted)}"
     for change in changes:
         text = module.use(change.written)
         if _asks_for_classes(text):
@@ -191,6 +195,11 @@ def _built(module: _Module) -> Iterator[str]:
     if fit.stem.removesuffix(".weight") not in {re.sub(r"\[(\d+)\]", r".\1", change.part) for change in changes}:
         yield from _stem(module, fit)
     yield "model.load_state_dict(weights)"
+
+
+def _top(part: str) -> str:
+    """Return the first name of a path: `classifier` of `classifier[6]`."""
+    return part.partition(".")[0].partition("[")[0]
 
 
 def _asks_for_classes(text: str) -> bool:

@@ -79,7 +79,7 @@ def _of_json(text: str) -> tuple[str, ...]:
 
 def _of_code(scripts: Scripts) -> Iterator[Labels]:
     for script in scripts.all:
-        for node in ast.walk(script.tree):
+        for node in script.nodes:
             if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.List | ast.Tuple | ast.Dict):
                 continue
             name = ast.unparse(node.targets[0]).rpartition(".")[2]

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seatrial.facts.architectures import known
-from seatrial.facts.repository.rewriting import Text, definition, filled, rewrite
+from seatrial.facts.repository.builders import builder_of, downloads, is_entry, literals_given, target_of
+from seatrial.facts.repository.heads import CLASSES, Change, changes_of
+from seatrial.facts.repository.holders import passed
+from seatrial.facts.repository.hydra import Instantiated
+from seatrial.facts.repository.rewriting import Text, definition, rewrite
 from seatrial.facts.repository.script import parameters
 
 if TYPE_CHECKING:
@@ -22,30 +26,9 @@ _NO_MODEL = re.compile(r"(?i:loss|criterion|entropy|dataset|discriminator|metric
 _SERVES = re.compile(r"infer|pred|serv|app|demo|deploy|handler|main|api|classif", re.IGNORECASE)
 _COUNTS_CLASSES = re.compile(r"class|label|categor|out_features|n_out|output", re.IGNORECASE)
 _LOADS_OLD_WEIGHTS = ("pretrained", "weights")  # arguments that download; serving loads its own
-# Arguments of builders that the written call sets itself, or that matter only to training or downloading.
-_SET_ANEW = {
-    "pretrained", "weights", "num_classes", "progress", "model_name", "name", "checkpoint_path", "cache_dir",
-    "drop_rate", "drop_path_rate", "pretrained_cfg", "init_weights", "force_reload", "source",
-}  # fmt: skip
-_CREATE = ("timm.create_model", "timm.models.create_model", "timm.models.factory.create_model")
+_CONFIGURED = 6  # the rank of a model that the configuration of training names
+_NOWHERE = "_"  # what is assigned to it is thrown away: the call only tries whether it works
 _ONLY_NAMED = -10  # what the rank of a builder loses that no call builds
-_VARIABLE = "model"  # what the model is called in the written module
-CLASSES = "classes"  # what the number of classes is called there
-
-
-@dataclass(frozen=True)
-class Change:
-    """What replaces a part of a builder's model: its head, its pooling, its first convolution.
-
-    Attributes:
-        part: where it is: `fc`, or `classifier[6]`.
-        written: the expression, in which the model is `model`, and the number of classes `classes` if it is unknown.
-        weight: the name of the weight whose rows are the classes; "" if that cannot be told.
-    """
-
-    part: str
-    written: Text
-    weight: str
 
 
 @dataclass(frozen=True)
@@ -112,142 +95,30 @@ def _is_network(base: str) -> bool:
 
 def _built(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) -> Iterator[Model]:
     """Yield what calls of builders make; in a class that does more than hold it, the class is the model instead."""
+    passed_on = passed(script, networks)
     for call in script.calls:
-        library, name = _builder(call, script, scripts)
-        if not name or _is_entry(call, script):
+        library, name = builder_of(call, script, scripts)
+        if not name or is_entry(call, script) or target_of(call, script) == _NOWHERE:
             continue
         around = next((scope for scope in script.scopes(call) if isinstance(scope, ast.ClassDef)), None)
-        prefix = ""
+        prefix = passed_on[call][1] if call in passed_on else ""
         if around is not None and script in networks.get(around.name, ()):
             prefix = _held(around, call, script)
             if not prefix:
                 continue
-        changes = tuple(_changes(call, script, scripts, library, name))
-        own = not changes and _downloads(call, script, scripts)
-        given = _given(call, script, scripts)
+        changes = tuple(changes_of(call, script, scripts, library, name))
+        own = not changes and downloads(call, script, scripts)
+        given = literals_given(call, script, scripts)
         where = script.location(call)
-        yield Model(library, name, where, prefix, changes, rank=_rank(script), given=given, downloads=own)
-
-
-def _builder(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, str]:
-    """Return the library and the name of the builder that a call runs; ("", "") for any other call."""
-    func, home = scripts.called(call.func, script)
-    by_name = _by_name(call, script, scripts)
-    if by_name:
-        library, node, where = by_name
-        literal = scripts.literal(node, where)
-        name = str(literal.value).partition(".")[0] if literal else ""
-        return (library, name) if known(name, library) else ("", "")
-    called = home.name(func)
-    name = called.rpartition(".")[2]
-    is_builder = called.startswith("torchvision.models.") and known(name, "torchvision")
-    return ("torchvision", name) if is_builder else ("", "")
-
-
-def _is_entry(call: ast.Call, script: Script) -> bool:
-    """Return whether a call is what a lambda of a dict does, which is called only if its key is chosen."""
-    around = script.parents.get(call)
-    return isinstance(around, ast.Lambda) and isinstance(script.parents.get(around), ast.Dict)
-
-
-def _by_name(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, ast.expr | None, Script] | None:
-    """Return the library of a builder that a call runs by its name, the name, and its file; None for any other call."""
-    func, home = scripts.called(call.func, script)
-    called = home.name(func)
-    if called in _CREATE:
-        return "timm", _argument(call, 0, "model_name"), script
-    if called == "torchvision.models.get_model":
-        return "torchvision", _argument(call, 0, "name"), script
-    if called == "torch.hub.load":
-        return "torchvision", _argument(call, 1, "model"), script
-    if isinstance(func, ast.Call) and home.name(func.func) == "getattr" and len(func.args) > 1:
-        return ("torchvision", func.args[1], home) if home.name(func.args[0]) == "torchvision.models" else None
-    if isinstance(func, ast.Subscript):
-        table = func.value
-        if isinstance(table, ast.Call) and home.name(table.func) == "vars" and table.args:
-            table = ast.copy_location(ast.Attribute(table.args[0], "__dict__", ast.Load()), table)
-        if home.name(table) == "torchvision.models.__dict__":
-            return "torchvision", func.slice, home
-    return None
-
-
-def _given(call: ast.Call, script: Script, scripts: Scripts) -> tuple[tuple[str, Any], ...]:
-    """Return the further arguments of a builder by name, as far as they are literals."""
-    named = [(k.arg, scripts.literal(k.value, script)) for k in call.keywords if k.arg and k.arg not in _SET_ANEW]
-    return tuple((name, literal.value) for name, literal in named if literal is not None)
-
-
-def _downloads(call: ast.Call, script: Script, scripts: Scripts) -> bool:
-    """Return whether a call loads published weights, whose head stays as it is."""
-    given = {keyword.arg: keyword.value for keyword in call.keywords}
-    value = given.get("pretrained") or given.get("weights") or (call.args[0] if call.args else None)
-    literal = scripts.literal(value, script)
-    variable = _target(call, script)
-    part = tuple(f"{variable}.{part}" for part in ("fc", "classifier", "head", "heads"))
-    changed = any(
-        isinstance(s, ast.Assign) and ast.unparse(s.targets[0]).startswith(part) for s in _after(call, script)
-    )
-    return value is not None and "num_classes" not in given and not changed and (literal is None or bool(literal.value))
-
-
-@dataclass(frozen=True, slots=True)
-class Unnamed:
-    """A call that builds a model by a name that no file tells.
-
-    Attributes:
-        location: of the call.
-        name: the expression that gives the name: `args.arch`.
-        option: where the command-line option of that name is declared, which has no default; None if there is none.
-        choices: the names that it may be, as far as the text tells.
-    """
-
-    location: Location
-    name: str
-    option: Location | None = None
-    choices: tuple[str, ...] = ()
-
-
-def unnamed(scripts: Scripts) -> Unnamed | None:
-    """Return the first call that builds a model by a name that no file tells; None if there is none."""
-    for script in scripts.all:
-        for call in script.calls:
-            by_name = _by_name(call, script, scripts) or _by_table(call, script, scripts)
-            if by_name and by_name[1] is not None and not _builder(call, script, scripts)[1]:
-                node, choices = by_name[1], _choices(call, script, scripts)
-                last = ast.unparse(node).rpartition(".")[2]
-                option = scripts.without_default(last)
-                given = option[1] if option else ()
-                return Unnamed(
-                    script.location(call), ast.unparse(node), option[0] if option else None, choices or given
-                )
-    return None
-
-
-def _by_table(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, ast.expr | None, Script] | None:
-    """Return the key of the builder that a call takes out of a dict; None for any other call."""
-    func, home = scripts.called(call.func, script)
-    return ("", func.slice, home) if isinstance(func, ast.Subscript) and _choices(call, script, scripts) else None
-
-
-def _choices(call: ast.Call, script: Script, scripts: Scripts) -> tuple[str, ...]:
-    """Return the builders in the dict out of which a call takes what it calls; () if it is no such call."""
-    func, home = scripts.called(call.func, script)
-    table = scripts.table(func.value, home) if isinstance(func, ast.Subscript) else None
-    found = [scripts.called(value, table[1]) for value in table[0].values] if table else []
-    names = [where.name(node) for node, where in found]
-    return tuple(dotted.rpartition(".")[2] for dotted in names if dotted.startswith("torchvision.models."))
-
-
-def _argument(call: ast.Call, place: int, keyword: str) -> ast.expr | None:
-    named = next((k.value for k in call.keywords if k.arg == keyword), None)
-    return call.args[place] if len(call.args) > place else named
+        ends = next((change.ends for change in changes if change.ends != "logits"), "logits")
+        yield Model(library, name, where, prefix, changes, rank=_rank(script), ends=ends, given=given, downloads=own)
 
 
 def _held(around: ast.ClassDef, call: ast.Call, script: Script) -> str:
     """Return `net.` if a class only holds the model as `self.net` and calls it in forward; "" otherwise."""
     forward = next((node for node in around.body if isinstance(node, ast.FunctionDef) and node.name == "forward"), None)
     body = [node for node in forward.body if not isinstance(node, ast.Expr)] if forward else []
-    target = _target(call, script)
+    target = target_of(call, script)
     match body:
         case [ast.Return(ast.Call(ast.Attribute(ast.Name("self"), name), [ast.Name()]))]:
             return f"{name}." if target in (f"self.{name}", name) or script.bound(f"self.{name}", call) else ""
@@ -256,101 +127,17 @@ def _held(around: ast.ClassDef, call: ast.Call, script: Script) -> str:
     return ""
 
 
-def _target(call: ast.Call, script: Script) -> str:
-    """Return what the result of a call is assigned to: `model`, `self.net`; "" if to nothing."""
-    node: ast.AST = call
-    while not isinstance(node, ast.stmt):
-        node = script.parents[node]
-    return ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
-
-
-def _changes(call: ast.Call, script: Script, scripts: Scripts, library: str, name: str) -> Iterator[Change]:
-    """Yield what replaces parts of the model that a call builds; not a head with only another number of classes."""
-    variable, row = _target(call, script), known(name, library)
-    if not variable or row is None:
-        return
-    for statement in _after(call, script):
-        if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Attribute | ast.Subscript):
-            continue
-        target = statement.targets[0]
-        part = _part_of(target, variable)
-        is_layer = isinstance(statement.value, ast.Call) and not part.endswith(("requires_grad", "data", "training"))
-        if not ast.unparse(target).startswith(f"{variable}.") or not is_layer:
-            continue
-        own = row.head.removesuffix(".weight")
-        called = script.name(statement.value.func) if isinstance(statement.value, ast.Call) else ""
-        is_same = part == own and called == "torch.nn.Linear" and not _has_no_bias(statement.value)
-        if not is_same and called != "torch.nn.Identity":
-            yield _change(statement.value, part, variable, own, script, scripts)
-
-
-def _has_no_bias(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and any(keyword.arg == "bias" for keyword in node.keywords)
-
-
-def _part_of(target: ast.expr, variable: str) -> str:
-    """Return a dotted path below the variable: `classifier.6` for `model.classifier[6]`."""
-    text = ast.unparse(target).removeprefix(f"{variable}.")
-    return re.sub(r"\[(\d+)\]", r".\1", text)
-
-
-def _after(call: ast.Call, script: Script) -> Iterator[ast.stmt]:
-    """Yield the statements that follow a call in its block and in the blocks around it, within its function."""
-    node: ast.AST = call
-    scope = script.scope(call)
-    while node is not scope and node in script.parents:
-        inner, node = node, script.parents[node]
-        for name in ("body", "orelse"):
-            block = getattr(node, name, [])
-            if isinstance(block, list) and inner in block:
-                yield from block[block.index(inner) + 1 :]
-
-
-def _change(node: ast.expr, part: str, variable: str, own: str, script: Script, scripts: Scripts) -> Change:
-    """Return a part as the written module builds it: on `model`, and if it is the head, for `classes` classes."""
-
-    def local(inner: ast.expr) -> ast.expr | None:
-        """Put in what a name of the function stands for, if that is something of the model: its features."""
-        bound = script.bound(inner.id, inner) if isinstance(inner, ast.Name) else None
-        return bound if bound is not None and ast.unparse(bound).startswith(f"{variable}.") else None
-
-    whole = filled(node, local)
-    is_head = part.partition(".")[0] == own.partition(".")[0]
-    last = _last_linear(whole) if is_head else None
-    if last is not None and len(last.args) > 1:
-        last.args[1] = ast.Name(CLASSES, ast.Load())
-    elif last is not None:
-        for keyword in last.keywords:
-            keyword.value = ast.Name(CLASSES, ast.Load()) if keyword.arg == "out_features" else keyword.value
-    script.parents.update({inner: script.parents[node] for inner in ast.walk(whole) if inner not in script.parents})
-    features = {ast.unparse(n) for n in ast.walk(whole) if isinstance(n, ast.Attribute)}
-    kept = {text: _VARIABLE + text.removeprefix(variable) for text in features if text.startswith(f"{variable}.")}
-    written = rewrite(whole, script, scripts, {**kept, CLASSES: CLASSES})
-    place = re.sub(r"\.(\d+)", r"[\1]", part)
-    return Change(place, written, f"{part}.{_index(whole)}weight" if last is not None else "")
-
-
-def _last_linear(node: ast.expr) -> ast.Call | None:
-    linear = [n for n in ast.walk(node) if isinstance(n, ast.Call) and ast.unparse(n.func).endswith("Linear")]
-    return max(linear, key=lambda n: (n.lineno, n.col_offset)) if linear else None
-
-
-def _index(node: ast.expr) -> str:
-    """Return where the last Linear is in a Sequential: `3.`; "" if the expression is the layer itself."""
-    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Sequential"):
-        for number, item in reversed(list(enumerate(node.args))):
-            if isinstance(item, ast.Call) and ast.unparse(item.func).endswith("Linear"):
-                return f"{number}."
-    return ""
-
-
 def _own(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) -> Iterator[Model]:
     """Yield the classes of the repository that are built outside of other models."""
+    passed_on = passed(script, networks)
+    only_pass_on = {outer for outer, _ in passed_on.values()}
     for call in script.calls:
+        if call in only_pass_on or target_of(call, script) == _NOWHERE:
+            continue
         func, place = scripts.called(call.func, script)
         name = place.name(func).rpartition(".")[2]
         homes = networks.get(name, [])
-        if not homes or _NO_MODEL.search(name) or _is_layer(call, script, networks):
+        if not homes or _NO_MODEL.search(name) or (call not in passed_on and _is_layer(call, script, networks)):
             continue
         if any(isinstance(s, ast.ClassDef) and script in networks.get(s.name, ()) for s in script.scopes(call)):
             continue
@@ -361,7 +148,9 @@ def _own(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) ->
         arguments = _arguments(call, home, name, script, scripts)
         written.with_needs_of(arguments)
         written.text = f"{written.text}({arguments.text})"
-        yield Model("", name, script.location(call), written=written, rank=_rank(script), ends=_ends(home, name))
+        prefix = passed_on[call][1] if call in passed_on else ""
+        rank, ends = _rank(script), _ends(home, name)
+        yield Model("", name, script.location(call), prefix, written=written, rank=rank, ends=ends)
 
 
 def _is_layer(call: ast.Call, script: Script, networks: dict[str, list[Script]]) -> bool:
@@ -380,7 +169,7 @@ def _is_layer(call: ast.Call, script: Script, networks: dict[str, list[Script]])
 def _only_holds(home: Script, name: str, scripts: Scripts) -> bool:
     """Return whether a class only holds a builder's model, which then is the model."""
     node = home.definitions[name]
-    inside = [c for c in home.calls if node in home.scopes(c) and _builder(c, home, scripts)[1]]
+    inside = [c for c in home.calls if node in home.scopes(c) and builder_of(c, home, scripts)[1]]
     return isinstance(node, ast.ClassDef) and any(_held(node, call, home) for call in inside)
 
 
@@ -421,7 +210,7 @@ def _ends(home: Script, name: str) -> str:
 
 def _named(script: Script, chosen: set[str]) -> Iterator[Model]:
     """Yield the builders that are only named, as in a table to choose from; a default of an option is surer."""
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         is_called = isinstance(script.parents.get(node), ast.Call | ast.Attribute) and not _is_value(node, script)
         if isinstance(node, ast.Attribute | ast.Name) and not is_called:
             dotted = script.name(node)
@@ -448,6 +237,8 @@ def _defaults(scripts: Scripts) -> Iterator[Literal]:
 
 def _rank(script: Script) -> int:
     """Return how likely a file's model serves: by the file's name, and by whether it loads or saves weights."""
+    if isinstance(script, Instantiated):
+        return _CONFIGURED
     called = {script.name(call.func) for call in script.calls}
     methods = {call.func.attr for call in script.calls if isinstance(call.func, ast.Attribute)}
     name = script.path.rpartition("/")[2]

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from seatrial.facts.checkpoints.checkpoint import Checkpoint, read_checkpoint
-from seatrial.facts.repository import labels, models, packages, pipelines, served, weights
+from seatrial.facts.repository import builders, labels, models, packages, pipelines, served, weights
 from seatrial.facts.repository.reading import read_scripts
 from seatrial.facts.repository.scripts import Scripts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seatrial.facts.repository.models import Unnamed
+    from seatrial.facts.repository.builders import Unnamed
     from seatrial.findings import Location
 
 
@@ -66,7 +66,7 @@ def read_repository(root: Path) -> Repository:
         root=root,
         scripts=scripts,
         models=models.models(scripts),
-        unnamed=models.unnamed(scripts),
+        unnamed=builders.unnamed(scripts),
         pipelines=pipelines.pipelines(scripts),
         checkpoints=weights.checkpoints(root),
         saved=weights.saved(scripts),

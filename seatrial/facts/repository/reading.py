@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial import layout
 from seatrial.facts.python.tree import Tree
+from seatrial.facts.repository import hydra
 from seatrial.facts.repository.script import Script
 from seatrial.facts.repository.scripts import Scripts
 
@@ -46,7 +47,8 @@ def read_scripts(root: Path, about: re.Pattern[str] = _ABOUT) -> Scripts:
             unreadable.append(path)
             continue
         read.append(Script(path, _module_of(root, folders, path), texts[path], tree))
-    return Scripts(root, tuple(read), tuple(unreadable))
+    configurations = tuple(hydra.composed(root, read))
+    return Scripts(root, (*read, *hydra.calls(configurations, read)), tuple(unreadable), configurations)
 
 
 def _texts(root: Path, unreadable: list[str]) -> Iterator[tuple[str, str]]:

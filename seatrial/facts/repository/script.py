@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,21 @@ class Script:
     tree: ast.Module
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node of the tree, in the order of `ast.walk`, which takes most of the time of reading a repository."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:
         """Node → the node that it is a part of."""
-        return {part: node for node in ast.walk(self.tree) for part in ast.iter_child_nodes(node)}
+        return {part: node for node in self.nodes for part in ast.iter_child_nodes(node)}
 
     @cached_property
     def imports(self) -> dict[str, str]:
         """What names stand for that any import of the file binds: `T` → `torchvision.transforms`."""
         found: dict[str, str] = {}
         package = self.module.split(".") if self.path.endswith("__init__.py") else self.module.split(".")[:-1]
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     top = alias.name.partition(".")[0]
@@ -70,14 +76,14 @@ class Script:
     @cached_property
     def calls(self) -> list[ast.Call]:
         """All calls, in the order of the text."""
-        found = [node for node in ast.walk(self.tree) if isinstance(node, ast.Call)]
+        found = [node for node in self.nodes if isinstance(node, ast.Call)]
         return sorted(found, key=lambda node: (node.lineno, node.col_offset))
 
     @cached_property
     def _bound(self) -> dict[ast.AST, dict[str, list[ast.expr | None]]]:
         """Scope → name → what is assigned to it there; None for what is no plain assignment."""
         found: dict[ast.AST, dict[str, list[ast.expr | None]]] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             values: list[tuple[ast.expr, ast.expr | None]] = []
             if isinstance(node, ast.Assign):
                 for target in node.targets:
@@ -89,6 +95,8 @@ class Script:
                 values = [(node.target, node.value)]
             elif isinstance(node, ast.AugAssign | ast.For):
                 values = [(node.target, None)]
+            elif isinstance(node, ast.Expr) and (grown := _grown(node.value)) is not None:
+                values = [(grown, None)]
             for target, value in values:
                 for name in _names(target):
                     only = value if isinstance(target, ast.Name | ast.Attribute) else None
@@ -102,7 +110,7 @@ class Script:
     def scope(self, node: ast.AST) -> ast.AST:
         """Return the function, class or module around a node."""
         around = self.parents.get(node, self.tree)
-        while not isinstance(around, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
+        while not isinstance(around, _SCOPES):
             around = self.parents[around]
         return around
 
@@ -225,6 +233,14 @@ def parameters(function: Function) -> dict[str, ast.expr | None]:
     defaults: list[ast.expr | None] = [*[None] * (len(by_place) - len(named.defaults)), *named.defaults]
     found = {parameter.arg: default for parameter, default in zip(by_place, defaults, strict=True)}
     return found | {p.arg: default for p, default in zip(named.kwonlyargs, named.kw_defaults, strict=True)}
+
+
+def _grown(node: ast.expr) -> ast.expr | None:
+    """Return the list that a call adds to, which then is no longer what was assigned; None for any other call."""
+    match node:
+        case ast.Call(ast.Attribute(grown, "append" | "extend" | "insert")):
+            return grown
+    return None
 
 
 def _names(target: ast.expr) -> Iterator[str]:

@@ -20,6 +20,7 @@ from seatrial.facts.repository.script import Literal, annotation, parameters
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from seatrial.facts.repository.hydra import Composed
     from seatrial.facts.repository.script import Function, Script
     from seatrial.findings import Location
 
@@ -39,11 +40,13 @@ class Scripts:
         root: the folder of the repository.
         all: in the order of their paths.
         unreadable: the paths of those that are no valid Python.
+        configurations: what Hydra gives to functions of them.
     """
 
     root: Path = Path()
     all: Sequence[Script] = ()
     unreadable: Sequence[str] = ()
+    configurations: Sequence[Composed] = ()
     _options: dict[str, list[Literal]] = field(default_factory=dict)
 
     def module(self, name: str) -> Script | None:
@@ -241,7 +244,7 @@ class Scripts:
                 case ast.Attribute(ast.Name("self")) | ast.Name():
                     found = self.origin(node, script)
                     if found is None:
-                        return None
+                        return self._composed(node, script, keys)
                     (node, script), depth = found, depth + 1
                 case ast.Attribute(inner, key):
                     node, keys = inner, [key, *keys]
@@ -255,6 +258,15 @@ class Scripts:
                     return Literal(*value) if value else None
                 case _:
                     return None
+        return None
+
+    def _composed(self, node: ast.expr, script: Script, keys: Sequence[str]) -> Literal | None:
+        """Return what Hydra gives below keys of a name, if that is the parameter of a function that it calls."""
+        function = script.function_of(node.id, node) if isinstance(node, ast.Name) else None
+        for one in self.configurations if function is not None and keys else ():
+            if function and (one.script, one.function, one.parameter) == (script, function.name, ast.unparse(node)):
+                entry = one.at(keys)
+                return Literal(entry.value, entry.location) if entry else None
         return None
 
     def called(self, node: ast.expr, script: Script, depth: int = 0) -> tuple[ast.expr, Script]:

@@ -98,7 +98,7 @@ def _needs_its_folder(root: Path, script: Script, of_top: dict[str, list[Script]
 def _tops(script: Script) -> list[str]:
     """Return the first parts of the names of what a script imports, relative imports aside."""
     names: list[str] = []
-    for node in ast.walk(script.tree):
+    for node in script.nodes:
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:

@@ -28,6 +28,8 @@ _NAMED = (
 )
 _TORCH = (Kind.TORCH_ZIP, Kind.TORCH_LEGACY, Kind.SAFETENSORS, Kind.TORCHSCRIPT, Kind.EXPORTED, Kind.LFS_POINTER)
 _NEVER = {".git", "node_modules", "build", "dist", "__pycache__", "site-packages", ".venv", "venv"}
+_LIGHTNING = ("pytorch_lightning.", "lightning.")
+_LIGHTNING_FILE = "model.ckpt"  # what is written for a name that is only made while it trains
 _DEEPEST = 3  # names within names of a path
 _WRAPPERS = {"DataParallel": "module.", "DistributedDataParallel": "module.", "compile": "_orig_mod."}
 
@@ -73,7 +75,21 @@ def _files(root: Path) -> Iterator[Path]:
 def saved(scripts: Scripts) -> tuple[Saved, ...]:
     """Return what the code of a repository saves as weights, those whose file's name is known first."""
     found = [save for script in scripts.all for save in _saved(script, scripts)]
-    return tuple(sorted(found, key=lambda save: (not save.name, save.whole)))
+    by_trainer = [save for script in scripts.all for save in _saved_by_trainer(script, scripts)]
+    return (*sorted(found, key=lambda save: (not save.name, save.whole)), *([] if found else by_trainer))
+
+
+def _saved_by_trainer(script: Script, scripts: Scripts) -> Iterator[Saved]:
+    """Yield what Lightning saves, whose checkpoints hold the weights under one key: by a callback, else by itself."""
+    named = [(script.name(call.func), call) for call in script.calls]
+    for kind in ("ModelCheckpoint", "Trainer"):
+        for name, call in named:
+            if name.startswith(_LIGHTNING) and name.endswith(f".{kind}"):
+                given = next((k.value for k in call.keywords if k.arg == "filename"), None)
+                literal = scripts.literal(given, script)
+                text = literal.value if literal and isinstance(literal.value, str) else ""
+                file = Path(f"{text}.ckpt").name if text and not set("{%*?") & set(text) else _LIGHTNING_FILE
+                yield Saved(file, "state_dict", whole=False, location=script.location(call))
 
 
 def loaded(scripts: Scripts) -> tuple[tuple[str, Location], ...]:

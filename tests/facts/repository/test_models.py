@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.facts.repository.models import models, unnamed
+from seatrial.facts.repository.builders import unnamed
+from seatrial.facts.repository.models import models
 from seatrial.facts.repository.reading import read_scripts
 
 HEAD = "import argparse, functools, json, torch, timm, yaml\nfrom torchvision import models\nfrom torch import nn\n"
@@ -131,3 +132,41 @@ def test_settings_that_do_not_have_the_key_name_nothing(tmp_path: Path, settings
     )
     assert models(read_scripts(tmp_path)) == ()
     assert unnamed(read_scripts(tmp_path))
+
+
+HEAD_BY_NAME = """
+from collections import OrderedDict
+model = models.vgg11()
+head = nn.Sequential(OrderedDict([('fc1', nn.Linear(25088, 64)), ('fc2', nn.Linear(64, 5)), ('out', nn.LogSoftmax(1))]))
+model.classifier = head
+"""
+
+
+def test_a_head_may_have_a_name_and_its_layers_too(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": HEAD_BY_NAME})
+    model = models(read_scripts(tmp_path))[0]
+    change = model.changes[0]
+    assert (change.part, change.weight, model.ends) == ("classifier", "classifier.fc2.weight", "log-probabilities")
+    assert "('fc2', nn.Linear(64, classes))" in change.written.text
+
+
+def test_a_list_that_grows_is_not_what_it_began_as(tmp_path: Path) -> None:
+    grown = "layers = []\nfor n in (1, 2):\n    layers.append(nn.Linear(n, n))\n"
+    write(tmp_path, {"a.py": f"model = models.vgg11()\n{grown}model.classifier = nn.Sequential(*layers)"})
+    assert models(read_scripts(tmp_path))[0].changes[0].written.unknown == ["layers"]
+
+
+def test_a_class_that_is_given_the_model_gives_it_a_prefix(tmp_path: Path) -> None:
+    wrapper = (
+        "class Lit(nn.Module):\n    def __init__(self, body, lr):\n        super().__init__()\n"
+        "        self.body = body\n\n    def forward(self, x):\n        return self.body(x)\n\n\n"
+    )
+    write(tmp_path, {"a.py": wrapper + "net = timm.create_model('resnet26')\nmodel = Lit(net, 0.1)"})
+    assert [(model.name, model.prefix) for model in models(read_scripts(tmp_path))] == [("resnet26", "body.")]
+
+
+def test_a_name_that_no_library_has_is_told_as_such(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "model = timm.create_model('resnet_of_old')"})
+    found = unnamed(read_scripts(tmp_path))
+    assert found is not None
+    assert found.told == "resnet_of_old"
