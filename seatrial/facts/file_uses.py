@@ -136,15 +136,8 @@ def uses_of_artifacts(project: Project, sources: Sources) -> tuple[ArtifactUse, 
         if path is not None and plain and not call.context.tried and not call.context.guards:
             inside = _normal([], [part for text in path.parts for part in text.split("/") if part not in ("", ".")])
             if not inside.startswith(UP):
-                found.append(ArtifactUse(module, call, inside, _is_there(project, inside)))
+                found.append(ArtifactUse(module, call, inside, project.has_artifact(inside)))
     return tuple(found)
-
-
-def _is_there(project: Project, inside: str) -> bool:
-    lock = project.locked_artifacts
-    if lock is None:
-        return (project.artifacts_dir / inside).exists()
-    return any(path == inside or path.startswith(f"{inside}/") for path in lock.digests)
 
 
 def _opened(call: Call, sources: Sources) -> PathText | None:

@@ -250,6 +250,13 @@ class Project(Table):
         """Whether the artifacts lie in Cloud Storage only: their names and digests are known, their bytes are not."""
         return self.is_remote and not self.artifacts_dir.is_dir()
 
+    def has_artifact(self, path: str) -> bool:
+        """Return whether the artifacts have a file or folder; of Cloud Storage, by the lock alone."""
+        lock = self.locked_artifacts
+        if lock is None:
+            return (self.artifacts_dir / path).exists()
+        return any(each == path or each.startswith(f"{path}/") for each in lock.digests)
+
     def shown(self, file: Path) -> str:
         """Return the path of a file as messages name it: from the root, or below the folder of Cloud Storage."""
         if self.is_remote and file.is_relative_to(folder := self.artifacts_dir):

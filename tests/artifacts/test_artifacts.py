@@ -15,12 +15,14 @@ import pytest
 from seatrial import bundle, project
 from seatrial.artifacts import source, transfer
 from seatrial.cli.main import main
+from seatrial.containers.engine import Engine
 from seatrial.errors import UsageError
 from seatrial.project import artifacts_lock
 from seatrial.project.artifacts_lock import ArtifactsLock, Row
 from seatrial.serving import bucket, storage
 from tests import certificates
 from tests.artifacts.conftest import URI
+from tests.engines import Base
 from tests.gate import issuer
 from tests.serving.bucket_server import Content, running
 
@@ -293,6 +295,10 @@ def test_a_check_without_the_bytes_asks_nobody_and_says_what_it_did_not_see(
     assert f"{len(content.objects)} files of {URI} are not in the cache here" in found["ST319"]["message"]
     assert "ST317" not in found
     assert (code, content.asked) == (0, asked)
+    predictor = halves / "predictor/half_predictor.py"
+    predictor.write_text(predictor.read_text() + '\n\nWEIGHTS = np.load("weights.npy")\n')
+    relative = [each for each in told(capsys, "check", root=halves)[1]["findings"] if each["subject"] == "weights.npy"]
+    assert f"{URI}/weights.npy is in the artifacts" in relative[0]["cause"]
     lock = halves / "artifacts.lock"
     lock.write_text("\n".join(line for line in lock.read_text().splitlines() if "weights.npy" not in line))
     text = lock.read_text()
@@ -388,3 +394,19 @@ def test_a_trial_and_a_recording_of_artifacts_from_the_emulators_bucket(
         assert run.returncode == 0, run.stdout + run.stderr
     finally:
         server.stop()
+
+
+@pytest.mark.proof
+def test_an_image_holds_the_fetched_artifacts_and_neither_its_trial_nor_its_server_asks_the_bucket(
+    halves: Path, content: Content, own_cache: Path, base: Base, docker: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = halves / "pyproject.toml"
+    text = settings.read_text().replace('python = "3.11"', f'python = "{base.python}"')
+    settings.write_text(f'{text}\n[tool.seatrial.image]\nbase = "{base.reference}"\nengine = "docker"\n')
+    done(capsys, "artifacts", "lock", root=halves)
+    shutil.rmtree(own_cache)
+    image = done(capsys, "image", "build", root=halves)["image"]
+    asked = content.asked.copy()
+    report = done(capsys, "smoke", "--image", image["reference"], root=halves)
+    assert report["bundle_digest"] == digest(halves)
+    assert content.asked == asked

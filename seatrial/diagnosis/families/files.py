@@ -201,6 +201,8 @@ def _in_project(path: str, case: Case) -> str:
             tail = folder + "/".join(parts[start:])
             if (root / tail).is_file():
                 return tail
+        if case.facts.project.is_remote and case.facts.project.has_artifact("/".join(parts[start:])):
+            return f"{case.facts.project.artifacts}/{'/'.join(parts[start:])}"
     return ""
 
 

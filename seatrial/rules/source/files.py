@@ -124,20 +124,20 @@ def _beside(facts: Facts) -> Iterator[Finding]:
 def _relative(facts: Facts) -> Iterator[Finding]:
     if any(map(_MOVES.search, facts.sources.calls().names)):
         return
-    artifacts = facts.project.artifacts
+    artifacts, is_remote = facts.project.artifacts, facts.project.is_remote
     for use in _judged(facts, Origin.FOLDER):
-        inside = (facts.project.artifacts_dir / use.path).exists() and use.path != "."
+        inside = facts.project.has_artifact(use.path) and use.path != "."
         if use.path in (".", "..") or not (use.kind or inside):
             continue
         where = use.path if use.kind else f"{artifacts}/{use.path}"
         is_artifact = not use.kind or use.path == artifacts or use.path.startswith(f"{artifacts}/")
+        home = "the artifacts" if is_remote and not use.kind else "the project's folder"
         yield RELATIVE.finding(
             f"`{use.path}` {_verb(use)} relative to the working directory",
             severity=_severity(use, facts),
             location=use.call.location,
             subject=use.path,
-            cause=f"{where} is in the project's folder, and the server is started elsewhere, in the image in `/`"
-            + _elsewhere(facts),
+            cause=f"{where} is in {home}, and the server is started elsewhere, in the image in `/`" + _elsewhere(facts),
             fix=_from_artifacts(where.removeprefix(f"{artifacts}/"), facts)
             if is_artifact
             else _how_to_ship(use, facts),
