@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seatrial.project.artifacts_lock import ArtifactsLock, Row
 from tests.projects.base import BASE, PREDICTOR, Files, Twin
 
 _LOAD = 'Path(artifacts_uri) / "weights.pt"'
@@ -37,7 +38,26 @@ IGNORED: dict[str, tuple[str, str]] = {
     "by its path": ("/artifacts/*.pt\n", "/artefacts/*.pt\n"),
 }
 
+UNSEEN = {
+    "a folder": "gs://models/digits/v3",
+    "with a slash at its end": "gs://models/digits/v3/",
+    "a whole bucket": "gs://models",
+}
+
+
+def _in_a_bucket(uri: str) -> Files:
+    """Return the files of the project with its artifacts in a bucket, of which nothing is in the cache."""
+    paths = ("golden/golden.json", "weights.pt")
+    locked = ArtifactsLock(uri.rstrip("/"), tuple(Row(path, 1, "0" * 64, "AAAAAA==", "1") for path in paths))
+    return {
+        "pyproject.toml": f'{BASE["pyproject.toml"]!s}artifacts = "{uri}"\n',
+        "artifacts.lock": locked.text,
+        **{f"artifacts/{path}": None for path in paths},
+    }
+
+
 TWINS = (
+    *(Twin("ST319", name, _in_a_bucket(uri), warns=True) for name, uri in UNSEEN.items()),
     *(
         Twin("ST317", name, broken, mended, warns="artifacts/weights.pt" not in broken)
         for name, (broken, mended) in ABSENT.items()
