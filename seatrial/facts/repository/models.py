@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seatrial.facts.architectures import known
+from seatrial.facts.repository.branches import is_passed_over
 from seatrial.facts.repository.builders import builder_of, downloads, is_entry, literals_given, target_of
 from seatrial.facts.repository.heads import CLASSES, Change, changes_of
 from seatrial.facts.repository.holders import passed
@@ -28,6 +29,7 @@ _COUNTS_CLASSES = re.compile(r"class|label|categor|out_features|n_out|output", r
 _LOADS_OLD_WEIGHTS = ("pretrained", "weights")  # arguments that download; serving loads its own
 _CONFIGURED = 6  # the rank of a model that the configuration of training names
 _NOWHERE = "_"  # what is assigned to it is thrown away: the call only tries whether it works
+_PASSED_OVER = 8  # what the rank of a model loses that is built in a branch that is not taken
 _ONLY_NAMED = -10  # what the rank of a builder loses that no call builds
 
 
@@ -111,7 +113,8 @@ def _built(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) 
         given = literals_given(call, script, scripts)
         where = script.location(call)
         ends = next((change.ends for change in changes if change.ends != "logits"), "logits")
-        yield Model(library, name, where, prefix, changes, rank=_rank(script), ends=ends, given=given, downloads=own)
+        rank = _rank(script) - _PASSED_OVER * is_passed_over(call, script, scripts)
+        yield Model(library, name, where, prefix, changes, rank=rank, ends=ends, given=given, downloads=own)
 
 
 def _held(around: ast.ClassDef, call: ast.Call, script: Script) -> str:
@@ -139,7 +142,8 @@ def _own(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) ->
         homes = networks.get(name, [])
         if not homes or _NO_MODEL.search(name) or (call not in passed_on and _is_layer(call, script, networks)):
             continue
-        if any(isinstance(s, ast.ClassDef) and script in networks.get(s.name, ()) for s in script.scopes(call)):
+        around = [scope for scope in script.scopes(call) if isinstance(scope, ast.ClassDef)]
+        if any(script in networks.get(scope.name, ()) or _computes(scope) for scope in around):
             continue
         home = script if script in homes else homes[0]
         if _only_holds(home, name, scripts):
@@ -149,8 +153,14 @@ def _own(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) ->
         written.with_needs_of(arguments)
         written.text = f"{written.text}({arguments.text})"
         prefix = passed_on[call][1] if call in passed_on else ""
-        rank, ends = _rank(script), _ends(home, name)
+        rank = _rank(script) - _PASSED_OVER * is_passed_over(call, script, scripts)
+        ends = _ends(home, name)
         yield Model("", name, script.location(call), prefix, written=written, rank=rank, ends=ends)
+
+
+def _computes(node: ast.ClassDef) -> bool:
+    """Return whether a class has a forward, as a model has, also one whose base another library has."""
+    return any(isinstance(part, ast.FunctionDef) and part.name == "forward" for part in node.body)
 
 
 def _is_layer(call: ast.Call, script: Script, networks: dict[str, list[Script]]) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+_MAPPINGS = ("munchify", "Munch", "EasyDict", "edict", "AttrDict", "Box", "DotMap", "DictConfig", "create")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
 
 
@@ -147,7 +148,8 @@ class Script:
             if name.startswith("self."):
                 bound = [value for inner in self._bound for value in self._of_class(inner, scope, name)]
             if bound:
-                return bound[0] if len(bound) == 1 else None
+                own = [value for value in bound if not _is_wrapped(value, name)]
+                return own[0] if len(own) == 1 else None
             if isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef) and name in parameters(scope):
                 return self._given(scope, name) or parameters(scope)[name]
         return None
@@ -233,6 +235,13 @@ def parameters(function: Function) -> dict[str, ast.expr | None]:
     defaults: list[ast.expr | None] = [*[None] * (len(by_place) - len(named.defaults)), *named.defaults]
     found = {parameter.arg: default for parameter, default in zip(by_place, defaults, strict=True)}
     return found | {p.arg: default for p, default in zip(named.kwonlyargs, named.kw_defaults, strict=True)}
+
+
+def _is_wrapped(value: ast.expr | None, name: str) -> bool:
+    """Return whether a name is bound to itself as another kind of mapping: `cfg = EasyDict(cfg)`."""
+    if not isinstance(value, ast.Call) or len(value.args) != 1 or ast.unparse(value.args[0]) != name:
+        return False
+    return ast.unparse(value.func).rpartition(".")[2] in _MAPPINGS
 
 
 def _grown(node: ast.expr) -> ast.expr | None:

@@ -170,3 +170,29 @@ def test_a_name_that_no_library_has_is_told_as_such(tmp_path: Path) -> None:
     found = unnamed(read_scripts(tmp_path))
     assert found is not None
     assert found.told == "resnet_of_old"
+
+
+BRANCHES = (
+    "if 'vit' in args.arch:\n    model = timm.create_model(args.arch, img_size=96)\n"
+    "elif args.kind == 'own':\n    model = models.vgg11()\nelse:\n    model = timm.create_model(args.arch)"
+)
+
+
+def test_the_branch_that_is_taken_builds_the_model(tmp_path: Path) -> None:
+    kind = "parser.add_argument('--kind', default='timm')\n"
+    write(tmp_path, {"a.py": OPTION.format("resnet26") + kind + BRANCHES})
+    found = models(read_scripts(tmp_path))
+    assert [model.name for model in found] == ["resnet26", "vgg11"]
+    assert found[0].given == ()  # of the last branch, not of the first
+
+
+def test_settings_may_be_wrapped_under_their_own_name(tmp_path: Path) -> None:
+    load = "with open('conf.yaml') as file:\n    cfg = yaml.safe_load(file)\ncfg = EasyDict(cfg)\n"
+    write(tmp_path, {"a.py": load + "model = timm.create_model(cfg.net.name)", "conf.yaml": "net: {name: resnet26}"})
+    assert [model.name for model in models(read_scripts(tmp_path))] == ["resnet26"]
+
+
+def test_a_part_of_a_class_with_a_forward_is_no_model(tmp_path: Path) -> None:
+    own = "from mmcv import Base\n" + NET + "class Whole(Base):\n    def __init__(self):\n        self.part = Net()\n\n"
+    write(tmp_path, {"a.py": own + "    def forward(self, x):\n        return self.part(x) + 1\n"})
+    assert models(read_scripts(tmp_path)) == ()
