@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from packaging.version import Version
@@ -18,11 +19,15 @@ from seatrial.init.notes import where
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seatrial.facts.architectures import Fit
+    from seatrial.facts.architectures import Fit, Preset
     from seatrial.facts.repository.rewriting import Text
     from seatrial.init.choosing import Chosen
 
 CLASS = "Predictor"
+# Models of torchvision that have second weights, which take images of another size than the first.
+_HAS_SECOND = re.compile(
+    r"mobilenet_v2|mobilenet_v3_large|regnet_\w+|(wide_)?resnet(50|101|152)(_2)?|resnext50_32x4d|resnext101_32x8d"
+)
 _WEIGHTS = Version("0.13")  # the first torchvision whose builders take `weights`
 _RENAMED = {"transforms.Scale(": "transforms.Resize("}  # gone since torchvision 0.12, and the same under its new name
 _IMAGENET = "transforms.Normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])"
@@ -295,6 +300,8 @@ def _usual(module: _Module, chosen: Chosen) -> str:
     """Return the transforms that torchvision's own weights of the model take; ImageNet's for any other model."""
     preset = presets().get(chosen.fit.names[0]) if chosen.fit else None
     steps = ["transforms.Resize(256)", "transforms.CenterCrop(224)", "transforms.ToTensor()", _IMAGENET]
+    if preset and chosen.model and chosen.model.published == "IMAGENET1K_V1":
+        preset = _of_first_weights(chosen.model.name, preset)
     if preset:
         module.imports["InterpolationMode"] = "torchvision.transforms.InterpolationMode"
         mode = f"InterpolationMode.{_INTERPOLATIONS[preset.interpolation]}"
@@ -304,6 +311,13 @@ def _usual(module: _Module, chosen: Chosen) -> str:
     if chosen.fit and chosen.fit.channels == 1:
         steps[3] = "transforms.Normalize(mean=[0.5], std=[0.5])"
     return f"transforms.Compose([{', '.join(steps)}])"
+
+
+def _of_first_weights(name: str, preset: Preset) -> Preset:
+    """Return the transforms of torchvision's first weights of a model, of which the table has those of the second."""
+    if name == "efficientnet_b1":
+        return replace(preset, resize=256, interpolation="bicubic")
+    return replace(preset, resize=256) if _HAS_SECOND.fullmatch(name) else preset
 
 
 def _transformed(chosen: Chosen) -> str:

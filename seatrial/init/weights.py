@@ -100,10 +100,15 @@ def expected(repository: Repository, model: Model | None, fit: Fit | None, notes
         )
     if load:
         notes.missing.append(f"the weights, which {where(load[1])} loads as {load[0]}: copy them to {target}")
-    elif model and model.downloads and not saves and fit and fit.library == "torchvision":
+    elif model and model.downloads and not saves and fit and fit.library == "timm":
+        notes.missing.append(
+            "the weights, timm's own: `python -c 'import timm, torch; torch.save(timm.create_model("
+            f'"{fit.names[0]}", pretrained=True).state_dict(), "{file}")\'`'
+        )
+    elif model and model.downloads and not saves and fit:
         notes.missing.append(
             "the weights, torchvision's own: `python -c 'import torch, torchvision; torch.save(torchvision.models."
-            f'{fit.names[0]}(weights="DEFAULT").state_dict(), "{file}")\'`'
+            f'{fit.names[0]}(weights="{model.published or "DEFAULT"}").state_dict(), "{file}")\'`'
         )
     elif save:
         notes.missing.append(f"the weights, which {where(save.location)} saves: copy them to {target}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ _SET_ANEW = {
     "pretrained", "weights", "num_classes", "progress", "model_name", "name", "checkpoint_path", "cache_dir",
     "drop_rate", "drop_path_rate", "pretrained_cfg", "init_weights", "force_reload", "source",
 }  # fmt: skip
+_STEPS = 4  # names that stand for names
 _CREATE = ("timm.create_model", "timm.models.create_model", "timm.models.factory.create_model")
 
 
@@ -82,6 +84,21 @@ def downloads(call: ast.Call, script: Script, scripts: Scripts) -> bool:
         isinstance(s, ast.Assign) and ast.unparse(s.targets[0]).startswith(part) for s in statements_after(call, script)
     )
     return value is not None and "num_classes" not in given and not changed and (literal is None or bool(literal.value))
+
+
+def published(call: ast.Call, script: Script, scripts: Scripts) -> str:
+    """Return which of torchvision's own weights a call begins with; `pretrained=True` are the first ones."""
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    node = given.get("weights")
+    for _ in range(_STEPS):
+        found = scripts.origin(node, script) if node is not None else None
+        if found is None:
+            break
+        node, script = found
+    text = node.value if isinstance(node, ast.Constant) else ast.unparse(node) if node is not None else ""
+    named = re.search(r"\b(?:DEFAULT|IMAGENET1K_\w+)$", str(text))
+    old = scripts.literal(given.get("pretrained"), script) if "pretrained" in given else None
+    return named.group(0) if named else "IMAGENET1K_V1" if old and old.value is True else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ _NAMED = re.compile(r"label|class|categor|idx_to|index_to|synset", re.IGNORECASE
 _VARIABLE = re.compile(
     r"^(class(es)?_?(names?|labels?)?|label(s|_names|_list)?|categories|cat_names|target_names)$", re.IGNORECASE
 )
+_NUMBERED = re.compile(r"^(class|label|categor|idx|index|id|int)\w*_?(to|2|ind|idx|map|name|id)\w*$", re.IGNORECASE)
 _FOLDERS = 3  # below the root, in which a file of names is looked for
 
 
@@ -83,10 +84,12 @@ def _of_code(scripts: Scripts) -> Iterator[Labels]:
             if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.List | ast.Tuple | ast.Dict):
                 continue
             name = ast.unparse(node.targets[0]).rpartition(".")[2]
-            if not _VARIABLE.match(name):
+            is_numbered = isinstance(node.value, ast.Dict) and _NUMBERED.match(name) is not None
+            if not _VARIABLE.match(name) and not is_numbered:
                 continue
             names = _of_json(_as_json(node.value))
-            if len(names) > 1 and len(set(names)) == len(names):
+            alike = len(names) - len(set(names))  # ImageNet's have two cranes
+            if len(names) > 1 and (not alike or (is_numbered and alike < len(names) / 2)):
                 yield Labels(names, script.location(node))
 
 

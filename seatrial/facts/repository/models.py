@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from seatrial.facts.architectures import known
 from seatrial.facts.repository.branches import is_passed_over
-from seatrial.facts.repository.builders import builder_of, downloads, is_entry, literals_given, target_of
+from seatrial.facts.repository.builders import builder_of, downloads, is_entry, literals_given, published, target_of
 from seatrial.facts.repository.heads import CLASSES, Change, changes_of
 from seatrial.facts.repository.holders import passed
 from seatrial.facts.repository.hydra import Instantiated
@@ -50,6 +50,7 @@ class Model:
         ends: what it answers: logits, probabilities, or log-probabilities.
         given: further arguments of the builder that are literals, such as in_chans.
         downloads: whether the builder loads torchvision's or timm's own weights, and nothing is changed.
+        published: which of torchvision's own weights the builder begins with: `IMAGENET1K_V1`; "" if that is unknown.
     """
 
     library: str
@@ -62,6 +63,7 @@ class Model:
     ends: str = "logits"
     given: tuple[tuple[str, Any], ...] = ()
     downloads: bool = False
+    published: str = ""
 
 
 def models(scripts: Scripts) -> tuple[Model, ...]:
@@ -114,7 +116,18 @@ def _built(script: Script, scripts: Scripts, networks: dict[str, list[Script]]) 
         where = script.location(call)
         ends = next((change.ends for change in changes if change.ends != "logits"), "logits")
         rank = _rank(script) - _PASSED_OVER * is_passed_over(call, script, scripts)
-        yield Model(library, name, where, prefix, changes, rank=rank, ends=ends, given=given, downloads=own)
+        yield Model(
+            library,
+            name,
+            where,
+            prefix,
+            changes,
+            rank=rank,
+            ends=ends,
+            given=given,
+            downloads=own,
+            published=published(call, script, scripts),
+        )
 
 
 def _held(around: ast.ClassDef, call: ast.Call, script: Script) -> str:
