@@ -284,9 +284,13 @@ def test_answers_follow_googles_discovery_documents(
     assert discovery.problems(answer, schema) == []
 
 
-def test_requests_of_a_web_page_are_refused(emulator: Emulator) -> None:
+def test_requests_of_a_web_page_and_lengths_that_are_no_number_are_refused(emulator: Emulator) -> None:
     for headers in ({"Origin": "https://example.com"}, {"Host": "example.com"}):
         assert asked(emulator.rest_url, "POST", "/seatrial/faults", [], **headers)[0] == 403
+    host, _, port = emulator.rest_url.removeprefix("http://").rpartition(":")
+    with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=10)) as connection:
+        connection.request("GET", "/seatrial/emulator", headers={"Content-Length": "²"})
+        assert connection.getresponse().status == 411
 
 
 def test_a_reset_fault_cuts_the_connection_over_rest(emulator: Emulator) -> None:

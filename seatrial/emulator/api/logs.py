@@ -124,7 +124,7 @@ class Logs:
         if order not in ("timestamp asc", "timestamp desc"):
             raise QueryError(f"Unrecognized orderBy: {order}")
         token = request.get("pageToken") or "0"
-        if not str(token).isdigit():
+        if not str(token).isdecimal():
             raise QueryError(f"Invalid page token: {token}")
         comparisons = parsed(request.get("filter", ""))
         found = [entry for entry in self._entries() if all(each.holds(entry) for each in comparisons)]

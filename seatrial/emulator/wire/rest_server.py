@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         # A page in a browser can send requests to any port of this machine, and a deployment starts programs here.
         if "Origin" in self.headers or not _is_here(self.headers.get("Host", "")):
             self._write(*_json({"error": {"code": 403, "message": "Requests of web pages are refused."}}, 403))
-        elif "Transfer-Encoding" in self.headers or not length.isdigit() or int(length) > _LARGEST:
+        elif "Transfer-Encoding" in self.headers or not length.isdecimal() or int(length) > _LARGEST:
             self.close_connection = True
             self._write(*_json({"error": {"code": 411, "message": "A Content-Length is needed."}}, 411))
         else:

@@ -87,7 +87,7 @@ def test_an_unsupported_filter_is_refused_and_not_ignored(query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"orderBy": "severity"}, {"pageSize": -1}, {"pageToken": "x"}, {"resourceNames": []}]
+    "wrong", [{"orderBy": "severity"}, {"pageSize": -1}, {"pageToken": "x"}, {"pageToken": "²"}, {"resourceNames": []}]
 )
 def test_a_request_that_logging_would_refuse_is_refused(logs: Logs, wrong: dict[str, Any]) -> None:
     with pytest.raises(QueryError):
