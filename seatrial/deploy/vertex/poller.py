@@ -21,6 +21,7 @@ from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.target import Limits
 from seatrial.errors import EnvironmentFaultError, StillRunningError
 from seatrial.findings import Stage, Step
+from seatrial.system.signals import raise_if_swallowed
 
 T = TypeVar("T")
 
@@ -167,6 +168,7 @@ def follow(vertex: Vertex, followed: Followed[T], timeout: float, limits: Limits
         if remaining <= 0:
             text = f"{what} still runs after {span(timeout)}: {followed.kind} {name}"
             raise StillRunningError(text, fix=followed.resume)
+        raise_if_swallowed()  # there may be no news for a minute, and GitHub ends a cancelled step after ten seconds
         time.sleep(min(remaining, jittered(min(limits.cap, pause))))
         pause = min(limits.cap, pause * 1.5)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import signal
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +15,7 @@ from seatrial.deploy.vertex.client import Vertex
 from seatrial.deploy.vertex.poller import OperationFailedError, metadata_of, span, wait
 from seatrial.errors import EnvironmentFaultError, ExitCode, StillRunningError
 from seatrial.project.vertex import VertexSettings
+from seatrial.system import signals
 from tests.deploy.emulated import QUICK, Emulated
 from tests.deploy.vertex.test_versions import put
 from tests.stages import ended
@@ -36,6 +39,20 @@ def deployment(vertex: Vertex) -> str:
     name = f"{vertex.target.parent}/endpoints/digits"
     request = v1.DeployModelRequest(endpoint=name, deployed_model=deployed)
     return str(vertex.endpoints.deploy_model(request, timeout=5).operation.name)
+
+
+def test_a_signal_that_python_has_dropped_ends_the_wait_at_the_next_poll(emulator: Emulated, vertex: Vertex) -> None:
+    emulator.fault(stage="PREPARING_MODEL", never=True)
+    stage = wait(vertex, deployment(vertex), what="deploying", timeout=30)
+    assert "preparing model" in str(next(stage))  # the only news
+    signals._received.append(signal.SIGTERM)  # as when its exception was raised in a finalizer
+    try:
+        began = time.monotonic()
+        with pytest.raises(signals.Interruption):
+            next(stage)
+        assert time.monotonic() - began < 5
+    finally:
+        signals.handled()
 
 
 def test_every_stage_is_a_line_with_the_time_taken_and_the_time_left(emulator: Emulated, vertex: Vertex) -> None:
