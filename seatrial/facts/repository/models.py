@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from seatrial.facts.repository.scripts import Scripts
     from seatrial.findings import Location
 
-_NO_MODEL = re.compile(r"(?i:loss|criterion|entropy|dataset|discriminator|metric|attention|block|layer)|EMA|Ema")
+_NO_MODEL = re.compile(
+    r"(?i:loss|criterion|entropy|dataset|discriminator|metric|accuracy|attention|block|layer)|EMA|Ema"
+)
 _SERVES = re.compile(r"infer|pred|serv|app|demo|deploy|handler|main|api|classif", re.IGNORECASE)
 _COUNTS_CLASSES = re.compile(r"class|label|categor|out_features|n_out|output", re.IGNORECASE)
 _LOADS_OLD_WEIGHTS = ("pretrained", "weights")  # arguments that download; serving loads its own
