@@ -146,7 +146,7 @@ class _Composer:
         if not isinstance(default, dict) or len(default) != 1:
             return None
         (key, entry), *_ = default.items()
-        words = str(key).split()
+        words = str(key).split() or [""]
         named, _, own_package = words[-1].partition("@")
         full = named.removeprefix("/") if named.startswith("/") else posixpath.join(group, named)
         if "override" in words:

@@ -43,6 +43,14 @@ def test_a_name_comes_from_the_defaults_list(tmp_path: Path) -> None:
     assert first(tmp_path, files)[0] == "resnet34"
 
 
+def test_what_is_no_item_of_a_defaults_list_adds_nothing(tmp_path: Path) -> None:
+    files = {
+        "src/train.py": BY_NAME,
+        "configs/train.yaml": "defaults:\n  -\n  - '': a\n  - 3\n  - [b]\n  - {c: d, e: 1}\nmodel:\n  arch: resnet34\n",
+    }
+    assert first(tmp_path, files)[0] == "resnet34"
+
+
 def test_an_experiment_overrides_a_group_and_interpolates(tmp_path: Path) -> None:
     files = {
         "src/train.py": BY_NAME,
