@@ -2,8 +2,9 @@
 
 A small model is slower with more threads, because to hand a part of a layer to another core takes longer than the part.
 On 2 cores, mobilenet_v3_small took 13 ms with one thread and 18 with two; resnet18 82 and 57 (torch 2.15). So both are
-tried, and what was quicker stays. Two predictions with each are enough where one number is far quicker: each try of the
-other one costs a client its time.
+tried in turns, and what was quicker stays. Two predictions with each are enough where one number is far quicker: each
+try of the other one costs a client its time. But the first predictions of a process are slower for many reasons, so the
+other number has another chance soon, and then ever more seldom.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from statistics import median
 _FEW, _TRIED = 2, 5  # predictions with each number, before they are compared; the first of them may be slow
 _CLEAR = 1.2  # times, by which the quickest of few must differ to be believed
 _REMEMBERED = 9  # predictions with each number
-_AGAIN = 200  # predictions, after which the slower number is tried once more: other images may come
+# Predictions, after which the slower number is tried once more: a first time, and at most, as other images may come.
+_SOON, _AGAIN = 8, 200
 
 
 class LoneThreads:
@@ -22,19 +24,22 @@ class LoneThreads:
 
     def __init__(self, cores: int) -> None:
         self._seconds: dict[int, deque[float]] = {count: deque(maxlen=_REMEMBERED) for count in (cores, 1)}
-        self._chosen = 0
+        self._pause = self._left = _SOON
 
     def choose(self) -> int:
         """Return with how many threads to predict the next instance."""
         for tries in (_FEW, _TRIED):
-            for count, seconds in self._seconds.items():
-                if len(seconds) < tries:
-                    return count
+            fewest = min(self._seconds, key=lambda count: len(self._seconds[count]))
+            if len(self._seconds[fewest]) < tries:
+                return fewest
             if self._is_clear():
                 break
-        self._chosen += 1
         by_time = sorted(self._seconds, key=lambda count: _usual(self._seconds[count]))
-        return by_time[-1 if self._chosen % _AGAIN == 0 else 0]
+        self._left -= 1
+        if self._left:
+            return by_time[0]
+        self._pause = self._left = min(2 * self._pause, _AGAIN)
+        return by_time[-1]
 
     def _is_clear(self) -> bool:
         """Return whether few predictions with each number tell already which is quicker."""
