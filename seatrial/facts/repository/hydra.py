@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST = 1_000_000  # bytes; settings are small
+_MOST = 20_000  # entries of a file; aliases of aliases multiply, and such a file is not read
 _DEEPEST = 12  # files that name files, and interpolations within interpolations
 _PASSES = 3  # over the defaults lists: what a file overrides may name a file that overrides
 _INTERPOLATION = re.compile(r"\$\{([^${}:]+)\}")
@@ -178,7 +179,7 @@ def _read(root: Path, path: str) -> tuple[Entry, str] | None:
         loader = yaml.SafeLoader(text)
         try:
             node = loader.get_single_node()
-            entry = _entry(loader, node, path) if node is not None else Entry({}, Location(path))
+            entry = _entry(loader, node, path, iter(range(_MOST))) if node is not None else Entry({}, Location(path))
         finally:
             loader.dispose()
     except (OSError, ValueError, yaml.YAMLError, RecursionError):
@@ -187,12 +188,19 @@ def _read(root: Path, path: str) -> tuple[Entry, str] | None:
     return (entry, header.group(1) if header else "") if isinstance(entry.value, dict) else None
 
 
-def _entry(loader: yaml.SafeLoader, node: yaml.Node, path: str) -> Entry:
+def _entry(loader: yaml.SafeLoader, node: yaml.Node, path: str, left: Iterator[int]) -> Entry:
+    """Return what a node of YAML holds; `left` counts down.
+
+    Raises:
+        ValueError: there are too many.
+    """
+    if next(left, None) is None:
+        raise ValueError(f"{path} has too many entries")
     place = Location(path, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
-        return Entry({str(key.value): _entry(loader, value, path) for key, value in node.value}, place)
+        return Entry({str(key.value): _entry(loader, value, path, left) for key, value in node.value}, place)
     if isinstance(node, yaml.SequenceNode):
-        return Entry([_entry(loader, item, path) for item in node.value], place)
+        return Entry([_entry(loader, item, path, left) for item in node.value], place)
     return Entry(loader.construct_object(node, deep=True), place)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -165,31 +167,33 @@ def until(vertex: Vertex, *expected: str) -> None:
         time.sleep(0.02)
 
 
-def test_a_request_that_arrives_late_makes_a_second_job_that_is_cancelled_before_the_end(
-    emulator: Emulated, vertex: Vertex, job: Job
-) -> None:
+@contextlib.contextmanager
+def of_two_jobs(emulator: Emulated, vertex: Vertex, job: Job, **fault: Any) -> Iterator[Future[Any]]:
+    """Yield what comes of a run that has two jobs, because its first request arrived late; the first has the fault."""
     lost, (first, _) = late(emulator), held_twins(emulator)
+    for name, value in fault.items():
+        setattr(first, name, value)
     with ThreadPoolExecutor(1) as pool, emulator.vertex(BRIEF) as other:
         result = pool.submit(run, other, job)
         until(vertex, "RUNNING")
         emulator.faults.remove(lost)
         until(vertex, "RUNNING", "RUNNING")
         emulator.faults.remove(first)
+        yield result
+
+
+def test_a_request_that_arrives_late_makes_a_second_job_that_is_cancelled_before_the_end(
+    emulator: Emulated, vertex: Vertex, job: Job
+) -> None:
+    with of_two_jobs(emulator, vertex, job) as result:
         assert result.result(20).origin == "made"
     until(vertex, "CANCELLED", "SUCCEEDED")
 
 
 def test_a_second_job_of_a_run_that_fails_is_cancelled_too(emulator: Emulated, vertex: Vertex, job: Job) -> None:
-    lost, (first, _) = late(emulator), held_twins(emulator)
-    first.error = (FAILED_PRECONDITION, "Model server exited unexpectedly.")
-    with ThreadPoolExecutor(1) as pool, emulator.vertex(BRIEF) as other:
-        result = pool.submit(run, other, job)
-        until(vertex, "RUNNING")
-        emulator.faults.remove(lost)
-        until(vertex, "RUNNING", "RUNNING")
-        emulator.faults.remove(first)
-        with pytest.raises(OperationFailedError):
-            result.result(20)
+    error = (FAILED_PRECONDITION, "Model server exited unexpectedly.")
+    with of_two_jobs(emulator, vertex, job, error=error) as result, pytest.raises(OperationFailedError):
+        result.result(20)
     until(vertex, "CANCELLED", "FAILED")
 
 

@@ -51,6 +51,13 @@ def test_what_is_no_item_of_a_defaults_list_adds_nothing(tmp_path: Path) -> None
     assert first(tmp_path, files)[0] == "resnet34"
 
 
+def test_a_file_whose_aliases_multiply_is_not_read(tmp_path: Path) -> None:
+    lists = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    text = f"model:\n  arch: resnet34\na0: &a0 [1]\n{lists}"
+    write(tmp_path, {"src/train.py": BY_NAME, "configs/train.yaml": text})
+    assert not models(read_scripts(tmp_path))
+
+
 def test_an_experiment_overrides_a_group_and_interpolates(tmp_path: Path) -> None:
     files = {
         "src/train.py": BY_NAME,
